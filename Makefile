@@ -1,0 +1,64 @@
+# Every task of the project: `make run` trains, `make test` tests; `make help` lists all.
+# Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test lint ui notebooks bench clean lock format
+
+# The first interpreter of a version that the locked packages support.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+    2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /	/' | expand -t 12
+
+run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
+	@$(BIN)/python pipelines/lenet5_digits.py $(ARGS)
+
+test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/test.stamp  ## ruff, pyright and the direction of the imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: .venv/test.stamp  ## put the code into ruff's form
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+ui: .venv/run.stamp  ## open MLflow on http://127.0.0.1:5000
+	@$(BIN)/dlkeras ui $(ARGS)
+
+clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
+	rm -rf .venv build dist .coverage .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment is made once; a changed lock installs what changed.
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "dlkeras needs Python 3.11, 3.12 or 3.13; \
+	none was found (python3 is: $$(python3 --version 2>&1))" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || { \
+	  v=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "Python's venv module is missing; install it with: \
+	sudo apt install python$$v-venv" >&2; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/run.stamp: .venv/bin/python requirements/run.txt pyproject.toml
+	@echo "Installing the locked packages into .venv (some minutes the first time)"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp requirements/test.txt
+	@echo "Installing the locked test tools into .venv"
+	@$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-index-url --extra pipeline --group build
+lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
+	$(UV_LOCK) pyproject.toml -o requirements/run.txt
+	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt

@@ -1,0 +1,18 @@
+"""dlkeras: the principles of deep learning as Keras 3 parts and a tracked pipeline.
+
+Importing the package imports no backend: the sub-packages are loaded when first used.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["architectures", "datasets", "layers", "optimization", "pipeline",
+           "testing", "visualization"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load a sub-package the first time it is used (PEP 562)."""
+    if name in __all__:
+        return importlib.import_module(f"dlkeras.{name}")
+    raise AttributeError(f"module 'dlkeras' has no attribute {name!r}")
