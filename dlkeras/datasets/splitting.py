@@ -1,0 +1,53 @@
+"""Splits fixed by the content of the examples: stratified, and free of leakage."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+
+def stratified_split(
+    digests: Sequence[str],
+    labels: Sequence[int],
+    fractions: Mapping[str, float],
+) -> list[str]:
+    """Assign every example to a split by the rank of its digest within its class.
+
+    The assignment depends on the set of examples alone, not on their order or on a
+    random state. Examples with the same digest, the same content, get the same split,
+    also where they have different labels.
+
+    Args:
+        digests: a hexadecimal digest of each example's content.
+        labels: each example's class.
+        fractions: the share of each split, in the order in which the ranks are dealt;
+            they add up to 1.
+
+    Returns:
+        The name of each example's split.
+
+    Raises:
+        ValueError: the fractions do not add up to 1.
+
+    Example:
+    >>> stratified_split(["c", "a", "b", "d"], [0, 0, 0, 0], {"train": .5, "test": .5})
+    ['test', 'train', 'train', 'test']
+    """
+    if abs(sum(fractions.values()) - 1) > 1e-9:
+        raise ValueError(f"fractions must add up to 1. Received: {dict(fractions)}")
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(labels):
+        by_class[label].append(index)
+    names = list(fractions)
+    of_digest: dict[str, str] = {}
+    splits = [""] * len(digests)
+    for label in sorted(by_class):
+        members = sorted(by_class[label], key=lambda index: digests[index])
+        for rank, index in enumerate(members):
+            position = (rank + 0.5) / len(members)
+            split, edge = names[-1], 0.0
+            for name in names:
+                edge += fractions[name]
+                if position < edge:
+                    split = name
+                    break
+            splits[index] = of_digest.setdefault(digests[index], split)
+    return splits

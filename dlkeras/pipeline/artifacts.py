@@ -1,0 +1,302 @@
+"""Typed artifacts: what one component writes and the next ones read.
+
+An artifact is a folder of the store with an `artifact.json` beside its files. The class
+says how to read it; readers import what they need when they are called, so that a run
+in which everything is cached imports no TensorFlow.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    import tensorflow as tf
+
+RECORD_FILE = "artifact.json"
+SPLITS = ("train", "validation", "test")
+
+
+class FileRecord(BaseModel):
+    """What a file was when it was published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size: int
+
+
+class InputRecord(BaseModel):
+    """Which artifact a component read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    key: str
+    digest: str
+
+
+class Record(BaseModel):
+    """The content of `artifact.json`: where an artifact comes from and what it holds.
+
+    `key` names the computation (component, configuration, inputs, versions); `digest`
+    names the content, and is what the keys of later components are made of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    producer: str
+    pipeline: str
+    key: str
+    digest: str
+    config: dict[str, Any]
+    inputs: dict[str, InputRecord]
+    versions: dict[str, str]
+    properties: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, FileRecord]
+    created: str
+    seconds: float
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published folder and its record."""
+
+    path: Path
+    record: Record
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What the component said about its output, as JSON."""
+        return self.record.properties
+
+    def reference(self) -> InputRecord:
+        """How another artifact's record names this one."""
+        return InputRecord(
+            type=self.record.type, key=self.record.key, digest=self.record.digest
+        )
+
+    def read_json(self, name: str) -> Any:
+        """Parse one of the artifact's JSON files."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """The artifact's figures, PNG files by name."""
+        return {f.stem: f for f in sorted((self.path / "figures").glob("*.png"))}
+
+
+class Examples(Artifact):
+    """Labelled images in three splits, as a data set that TFDS reads."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the label's integers."""
+        return tuple(self.properties["labels"])
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of every image."""
+        return self.properties["channels"]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of examples in each split."""
+        return self.properties["splits"]
+
+    def dataset(self, split: str) -> "tf.data.Dataset":
+        """Read a split in its stored order.
+
+        Args:
+            split: "train", "validation" or "test".
+
+        Returns:
+            A `tf.data.Dataset` of dictionaries: `image` (height, width, channels) uint8,
+            `label` int64, `id` string, and `index` int64, the position in the split.
+        """
+        from dlkeras.pipeline.tensorflow_import import tf, tfds
+
+        # One shard after the other, none shuffled: the order is the stored one.
+        reading = tfds.ReadConfig(
+            interleave_cycle_length=1,
+            try_autocache=False,
+            shuffle_seed=None,
+            assert_cardinality=True,
+        )
+        builder = tfds.builder_from_directory(self.path / self.properties["builder"])
+        dataset = builder.as_dataset(
+            split=split, shuffle_files=False, read_config=reading
+        )
+        return dataset.enumerate().map(
+            lambda index, example: {**example, "index": index},
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+
+class Statistics(Artifact):
+    """A row for every example (examples.parquet) and a summary (statistics.json)."""
+
+    @cached_property
+    def table(self) -> "pd.DataFrame":
+        """The examples: id, split, label, height, width, channels, sha256, mean, std."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / "examples.parquet")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Counts, sizes, pixel statistics and duplicates, by split."""
+        return self.read_json("statistics.json")
+
+
+class Schema(Artifact):
+    """What examples must look like (schema.json, meant to be read and edited)."""
+
+    @cached_property
+    def schema(self) -> "ImageSchema":
+        """The schema itself."""
+        return ImageSchema.model_validate(self.read_json("schema.json"), strict=False)
+
+
+class ImageSchema(BaseModel):
+    """The rules that a data set of labelled images must keep."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    """allowed names of classes"""
+    channels: int = Field(ge=1)
+    """number of channels of every image"""
+    dtype: str = "uint8"
+    """type of the pixels"""
+    min_height: int = Field(ge=1)
+    """least height in pixels"""
+    max_height: int = Field(ge=1)
+    """greatest height in pixels"""
+    min_width: int = Field(ge=1)
+    """least width in pixels"""
+    max_width: int = Field(ge=1)
+    """greatest width in pixels"""
+    min_examples_per_class: int = Field(ge=1)
+    """least number of examples of each class in each split"""
+    max_leaked_examples: int = Field(0, ge=0)
+    """number of examples outside train that may be the same image as one in train"""
+
+
+class Anomalies(Artifact):
+    """Where examples break the schema (anomalies.json)."""
+
+    @cached_property
+    def anomalies(self) -> list[dict[str, Any]]:
+        """Each anomaly: rule, bound, value, number of examples, and some of them."""
+        return self.read_json("anomalies.json")
+
+
+class Transform(Artifact):
+    """The preprocessing that goes with the model, and the augmentation that does not."""
+
+    PREPROCESSING: ClassVar[str] = "preprocessing.keras"
+
+    def preprocessing(self) -> "keras.Model":
+        """Raw uint8 images in, network inputs out; deterministic."""
+        from dlkeras.pipeline.tensorflow_import import keras
+
+        return keras.saving.load_model(self.path / self.PREPROCESSING)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the network's input."""
+        height, width, channels = self.properties["input_shape"]
+        return height, width, channels
+
+
+class Hyperparameters(Artifact):
+    """What the tuner found (hyperparameters.json), and its trials."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The best trial's values: learning_rate, augmentation_strength."""
+        return self.properties["values"]
+
+    @cached_property
+    def trials(self) -> list[dict[str, Any]]:
+        """Every trial: id, status, score, values, metrics by epoch."""
+        return self.read_json("trials.json")
+
+
+class Model(Artifact):
+    """A trained network (network.keras) and its history (history.json)."""
+
+    NETWORK: ClassVar[str] = "network.keras"
+
+    def network(self) -> "keras.Model":
+        """The network, without its preprocessing."""
+        from dlkeras.pipeline.tensorflow_import import keras
+
+        return keras.saving.load_model(self.path / self.NETWORK)
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of every epoch."""
+        return self.read_json("history.json")
+
+
+class Evaluation(Artifact):
+    """How a model does on the test split (metrics.json, predictions.parquet)."""
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Overall, per class and confusion matrix."""
+        return self.read_json("metrics.json")
+
+
+class Blessing(Artifact):
+    """Whether a model may be pushed, and why."""
+
+    @property
+    def blessed(self) -> bool:
+        """Whether the model passed every rule."""
+        return self.properties["blessed"]
+
+    @property
+    def reason(self) -> str:
+        """The rules in one line."""
+        return self.properties["reason"]
+
+
+class PushedModel(Artifact):
+    """A model ready to serve: raw image in, probabilities out; manifest and card."""
+
+    MODEL: ClassVar[str] = "model.keras"
+    MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.path / "README.md").read_text(encoding="utf-8")
+
+
+ARTIFACT_TYPES: dict[str, type[Artifact]] = {
+    cls.__name__: cls
+    for cls in (
+        Examples,
+        Statistics,
+        Schema,
+        Anomalies,
+        Transform,
+        Hyperparameters,
+        Model,
+        Evaluation,
+        Blessing,
+        PushedModel,
+    )
+}

@@ -1,0 +1,222 @@
+"""The command line of a pipeline script: every field of the configuration is a flag."""
+
+import argparse
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import Field, ValidationError, create_model
+from pydantic_settings import BaseSettings, CliSettingsSource
+
+from dlkeras.pipeline.config import COMPONENTS, PipelineConfig, describe, load_config
+from dlkeras.pipeline.errors import InputError, PipelineError
+
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, with the flags that a wrong one resembles."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+    def flags(self) -> list[str]:
+        """All flags there are."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def _run_options() -> _Parser:
+    """The flags that say how to run, and are no part of the job."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    group = parser.add_argument_group("how to run")
+    group.add_argument(
+        "--config", metavar="FILE.json", help="start from the configuration of a run"
+    )
+    group.add_argument(
+        "--force",
+        metavar="COMPONENT",
+        action="append",
+        default=[],
+        choices=COMPONENTS,
+        help=f"run it even where its artifact exists; one of {', '.join(COMPONENTS)}; "
+        "may be given again",
+    )
+    group.add_argument(
+        "--until", metavar="COMPONENT", choices=COMPONENTS, help="stop after it"
+    )
+    group.add_argument(
+        "--no-tuner", action="store_true", help="do not search for hyperparameters"
+    )
+    group.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the resolved configuration as JSON and stop",
+    )
+    return parser
+
+
+def parse(
+    default: PipelineConfig, arguments: Sequence[str], prog: str | None = None
+) -> tuple[PipelineConfig, argparse.Namespace]:
+    """Resolve the configuration from a script's default, a file, and flags.
+
+    Args:
+        default: what the script defines.
+        arguments: the command line, `sys.argv[1:]`.
+        prog: name of the script, for the help.
+
+    Returns:
+        The configuration and the options of the run: config, force, until.
+
+    Raises:
+        InputError: a flag is unknown or ill-typed; the message names the flag, what is
+            allowed and what came.
+
+    Example:
+    >>> config, options = parse(PipelineConfig(), ["--trainer.epochs", "5"])
+    >>> config.trainer.epochs
+    5
+    """
+    options_parser = _run_options()
+    options, rest = options_parser.parse_known_args(_kebab_case(arguments))
+    base = load_config(Path(options.config)) if options.config else default
+    parser = _Parser(
+        prog=prog,
+        parents=[options_parser],
+        allow_abbrev=False,
+        description="Run the pipeline: what its store has already is reused. "
+        "Flags override --config, which overrides the script.",
+    )
+    flags = create_model(
+        "Flags",
+        __base__=BaseSettings,
+        **{
+            name: (field.annotation, Field(getattr(base, name), description=doc))
+            for name, field in PipelineConfig.model_fields.items()
+            for doc in [field.description or type(getattr(base, name)).__doc__]
+        },
+    )
+    flags.model_config["nested_model_default_partial_update"] = True
+    try:
+        given = CliSettingsSource(
+            flags,
+            cli_parse_args=list(rest),
+            root_parser=parser,
+            cli_kebab_case=True,
+            cli_implicit_flags=True,
+            cli_hide_none_type=True,
+            cli_avoid_json=True,
+            cli_exit_on_error=False,
+        )()
+    except InputError as error:
+        raise InputError(_explain(str(error), parser)) from error
+    if options.no_tuner:
+        given.setdefault("tuner", {})["enabled"] = False
+    try:
+        # Not strict: what comes from a command line is text.
+        config = PipelineConfig.model_validate(
+            _merge(base.model_dump(), given), strict=False
+        )
+    except ValidationError as error:
+        raise InputError(describe(error, flag=True)) from error
+    return config, options
+
+
+def _kebab_case(arguments: Sequence[str]) -> list[str]:
+    """Take `--trainer.batch_size` for `--trainer.batch-size`; leave values alone."""
+    result = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag.startswith("--"):
+            flag = flag.replace("_", "-")
+        result.append(flag + equals + value)
+    return result
+
+
+def _merge(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Override a nested dictionary's values, not whole sub-dictionaries."""
+    merged = dict(base)
+    for name, value in given.items():
+        nested = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merge(base[name], value) if nested else value
+    return merged
+
+
+def _explain(message: str, parser: _Parser) -> str:
+    """Name the unknown flag, and the flags that resemble it."""
+    marker = "unrecognized arguments: "
+    if marker not in message:
+        return message
+    unknown = message.split(marker, 1)[1].split()[0].partition("=")[0]
+    known = parser.flags()
+    near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
+        flag for flag in known if unknown.strip("-") in flag
+    ]
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help"
+    return f"{unknown}: expected a flag of this pipeline; {hint}"
+
+
+def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
+    """Run a pipeline script: resolve its flags, run it, and show what came of it.
+
+    Args:
+        default: the script's configuration.
+        arguments: the command line; default: `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0; 1 where the run failed; 2 where a flag, a file or the data
+        are at fault; 3 where the model was not blessed; 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        config, options = parse(default, arguments, Path(sys.argv[0]).name)
+        if options.print_config:
+            print(config.model_dump_json(indent=2))
+            return 0
+        return _run_and_report(config, options)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: the run is marked KILLED, its checkpoints are kept; "
+            "the same command continues it",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.progress import Progress
+    from dlkeras.pipeline.run import run
+
+    progress = Progress()
+    result = run(config, force=options.force, until=options.until, progress=progress)
+    progress.table(result.steps)
+    evaluation = result.artifacts.get("Evaluation")
+    if evaluation is not None:
+        p = evaluation.properties
+        progress.say(
+            f"Test accuracy {p['accuracy']:.4f}: {p['misclassified']} of "
+            f"{p['examples']} wrong"
+        )
+    if result.model_version is not None:
+        progress.say(
+            f"Blessed ({result.reason}) and pushed as "
+            f"models:/{config.model_name}/{result.model_version}, "
+            f"alias {config.pusher.alias}"
+        )
+    elif result.blessed is False:
+        progress.say(f"Not blessed, not pushed: {result.reason}")
+    progress.say(f"This run:  {result.run_link}")
+    progress.say(f"Compare:   {result.compare_link}")
+    if config.tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ:
+        where = "" if config.mlruns == Path("mlruns") else f" --mlruns {config.mlruns}"
+        progress.say(f"The links open while this runs: dlkeras ui{where}")
+    return result.exit_code

@@ -1,0 +1,287 @@
+"""The configuration of a pipeline: one frozen, strict pydantic model per component.
+
+Every field is a command-line flag of a pipeline script (`--trainer.epochs 5`), and its
+description is that flag's help. A resolved configuration is plain JSON: it is logged
+with the run and replayed with `--config FILE.json`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from dlkeras.pipeline.errors import InputError
+
+COMPONENTS = (
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Tuner",
+    "Trainer",
+    "Evaluator",
+    "Pusher",
+)
+ComponentName = Literal[
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Tuner",
+    "Trainer",
+    "Evaluator",
+    "Pusher",
+]
+
+# A path is written as the user gave it, so that a configuration moves with its folder.
+PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
+
+
+class ComponentConfig(BaseModel):
+    """What every component's configuration has in common: frozen, strict, no extras."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+class ExampleGenConfig(ComponentConfig):
+    """Which examples to ingest, and how to split a source that has no splits."""
+
+    dataset: str = "digits"
+    """name of a TensorFlow data set ("digits" comes with the package, "mnist", ...)"""
+    data_dir: PathField | None = None
+    """folder of prepared TensorFlow data sets (default: inside the store)"""
+    download: bool = False
+    """allow the data set to be downloaded where data_dir does not have it"""
+    image_folder: PathField | None = None
+    """read CLASS/*.png or SPLIT/CLASS/*.png below this folder in place of dataset"""
+    validation_fraction: float = Field(0.15, gt=0, lt=1)
+    """share of the examples for validation, where the source has no such split"""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    """share of the examples for the test, where the source has no such split"""
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> "ExampleGenConfig":
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "validation_fraction + test_fraction must be less than 1. Received: "
+                f"{self.validation_fraction} + {self.test_fraction}"
+            )
+        return self
+
+
+class StatisticsGenConfig(ComponentConfig):
+    """How finely the examples are described."""
+
+    histogram_bins: int = Field(32, ge=2, le=256)
+    """number of bins of the pixel histogram"""
+
+
+class SchemaGenConfig(ComponentConfig):
+    """Where the schema comes from: inferred from the statistics, or curated."""
+
+    path: PathField | None = None
+    """a curated schema (JSON) to use in place of the inferred one"""
+
+
+class ExampleValidatorConfig(ComponentConfig):
+    """How anomalies are reported."""
+
+    max_named_examples: int = Field(20, ge=1)
+    """at most this many offending examples are named for each anomaly"""
+
+
+class TransformConfig(ComponentConfig):
+    """The deterministic preprocessing, and the augmentation of the training split."""
+
+    height: int = Field(32, ge=1)
+    """height in pixels after resizing"""
+    width: int = Field(32, ge=1)
+    """width in pixels after resizing"""
+    scale: float = 1.275 / 255
+    """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
+    offset: float = -0.1
+    """added after the factor"""
+    augment: bool = True
+    """shift, rotate and zoom the training images"""
+    shift: float = Field(0.08, ge=0, le=1)
+    """largest shift, as a share of the height and width"""
+    rotation: float = Field(12.0, ge=0, le=180)
+    """largest rotation, in degrees"""
+    zoom: float = Field(0.12, ge=0, lt=1)
+    """largest zoom, as a share: 0.1 gives factors from 0.9 to 1.1"""
+    fill_mode: Literal["constant", "nearest", "reflect"] = "constant"
+    """what stands outside the image; constant is a raw pixel of 0"""
+
+
+class TunerConfig(ComponentConfig):
+    """The search over learning rate and augmentation strength."""
+
+    enabled: bool = True
+    """search for hyperparameters before training (--no-tuner skips it)"""
+    max_trials: int = Field(3, ge=1)
+    """number of trials"""
+    epochs: int = Field(2, ge=1)
+    """epochs of each trial"""
+    min_learning_rate: float = Field(5e-4, gt=0)
+    """lower end of the learning rates tried (sampled in the logarithm)"""
+    max_learning_rate: float = Field(4e-3, gt=0)
+    """upper end of the learning rates tried"""
+    min_augmentation_strength: float = Field(0.6, ge=0, le=2)
+    """lower end of the factor on shift, rotation and zoom"""
+    max_augmentation_strength: float = Field(1.2, ge=0, le=2)
+    """upper end of the factor on shift, rotation and zoom"""
+
+    @model_validator(mode="after")
+    def _order_the_ranges(self) -> "TunerConfig":
+        for name in ("learning_rate", "augmentation_strength"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise ValueError(
+                    f"min_{name} must be at most max_{name}. Received: {low} > {high}"
+                )
+        return self
+
+
+class TrainerConfig(ComponentConfig):
+    """The network and how it is trained."""
+
+    architecture: str = "lenet5"
+    """name of an architecture of dlkeras.architectures"""
+    epochs: int = Field(40, ge=1)
+    """most epochs to train"""
+    batch_size: int = Field(32, ge=1)
+    """images in a training step"""
+    learning_rate: float = Field(2e-3, gt=0)
+    """initial learning rate of Adam, where no tuner chooses one"""
+    learning_rate_schedule: Literal["cosine", "constant"] = "cosine"
+    """how the learning rate goes on from there: cosine falls to 0 at the last epoch"""
+    augmentation_strength: float = Field(1.0, ge=0, le=2)
+    """factor on shift, rotation and zoom, where no tuner chooses one"""
+    early_stopping_patience: int = Field(12, ge=1)
+    """stop after this many epochs without a lower validation loss"""
+    keep_checkpoints: int = Field(2, ge=1)
+    """number of checkpoints (one is written every epoch) kept while training"""
+
+
+class EvaluatorConfig(ComponentConfig):
+    """What is measured on the test split, and what a model must reach."""
+
+    top_k: int = Field(3, ge=1)
+    """k of the top-k accuracy"""
+    calibration_bins: int = Field(15, ge=2)
+    """number of equal-width bins of the expected calibration error"""
+    gallery_size: int = Field(25, ge=1)
+    """number of examples in the galleries"""
+    min_accuracy: float = Field(0.96, ge=0, le=1)
+    """least test accuracy of a blessed model"""
+    max_accuracy_drop: float = Field(0.01, ge=0, le=1)
+    """a blessed model may be at most this much worse than the last blessed one"""
+
+
+class PusherConfig(ComponentConfig):
+    """Where a blessed model goes."""
+
+    model_name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """name in the MLflow registry (default: the pipeline's name)"""
+    alias: str = Field("champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")
+    """alias that the pushed version gets in the MLflow registry"""
+
+
+class PipelineConfig(ComponentConfig):
+    """The whole job: what a pipeline script defines and `run` executes.
+
+    Example:
+    >>> config = PipelineConfig(name="mine", trainer=TrainerConfig(epochs=5))
+    >>> config.trainer.epochs
+    5
+    >>> config == PipelineConfig.model_validate_json(config.model_dump_json())
+    True
+    """
+
+    name: str = Field("pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    """name of the pipeline: the MLflow experiment, and the registered model"""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """seed of the initial weights, the order of the examples and the augmentation"""
+    mlruns: PathField = Path("mlruns")
+    """folder of everything a run keeps: mlflow.db, artifacts/, store/"""
+    tracking_uri: str | None = None
+    """MLflow server or database (default: MLFLOW_TRACKING_URI, else mlflow.db)"""
+    example_gen: ExampleGenConfig = ExampleGenConfig()
+    statistics_gen: StatisticsGenConfig = StatisticsGenConfig()
+    schema_gen: SchemaGenConfig = SchemaGenConfig()
+    example_validator: ExampleValidatorConfig = ExampleValidatorConfig()
+    transform: TransformConfig = TransformConfig()
+    tuner: TunerConfig = TunerConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    pusher: PusherConfig = PusherConfig()
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model in the MLflow registry."""
+        return self.pusher.model_name or self.name
+
+
+def load_config(path: Path) -> PipelineConfig:
+    """Read a configuration that an earlier run wrote.
+
+    Args:
+        path: a JSON file as `PipelineConfig.model_dump_json` writes it; keys left out
+            take their defaults.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        InputError: the file cannot be read, or a key is unknown or ill-typed; the
+            message names the file and the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--config: expected a readable JSON file; {path}: {error}"
+        ) from error
+    try:
+        return PipelineConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"--config {path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError, flag: bool = False) -> str:
+    """Say in one line what is wrong with the first bad field of a configuration.
+
+    Args:
+        error: what pydantic raised.
+        flag: name the field as a command-line flag (`--trainer.epochs`) rather than as
+            a key (`trainer.epochs`).
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if flag:
+        place = "--" + place.replace("_", "-")
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    message = message[0].lower() + message[1:]
+    value = first["input"]
+    if first["type"] == "json_invalid":
+        return message
+    if "Received:" in message or isinstance(value, dict | BaseModel):
+        return f"{place}: {message}" if first["loc"] else message
+    return f"{place}: {message}; received {json.dumps(value, default=str)}"

@@ -1,0 +1,257 @@
+"""Evaluator: what a model does on the test split, and whether it may be pushed."""
+
+from typing import Any
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts import Evaluation, Examples, Model, Transform
+from dlkeras.pipeline.config import EvaluatorConfig
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store import Draft
+
+BATCH_SIZE = 256
+
+
+def evaluator(
+    config: EvaluatorConfig,
+    output: Draft,
+    examples: Examples,
+    transform: Transform,
+    model: Model,
+) -> None:
+    """Measure a model on the test split.
+
+    Args:
+        config: k of the top-k accuracy, bins of the calibration, size of galleries.
+        output: gets `metrics.json` (accuracy, top-k accuracy, loss, calibration error,
+            precision, recall and F1 for each class, confusion matrix),
+            `predictions.parquet` (a row for each example: id, label, prediction,
+            confidence, a probability for each class) and figures.
+        examples: the data set.
+        transform: the preprocessing that belongs to the model.
+        model: what to measure.
+
+    Raises:
+        InputError: the model has another number of outputs than the examples have
+            classes.
+    """
+    import pandas as pd
+
+    from dlkeras import visualization as show
+    from dlkeras.pipeline.input_pipeline import evaluation_batches
+
+    network = model.network()
+    if network.output_shape[-1] != len(examples.labels):
+        raise InputError(
+            f"expected a model with {len(examples.labels)} outputs, one for each class; "
+            f"{model.path.name} has {network.output_shape[-1]}"
+        )
+    batches = evaluation_batches(examples, transform, "test", BATCH_SIZE).cache()
+    probabilities = np.concatenate([network(images).numpy() for images, _ in batches])
+    truth = np.concatenate([labels.numpy() for _, labels in batches])
+    identifiers = [
+        example["id"].decode()
+        for example in examples.dataset("test").as_numpy_iterator()
+    ]
+    metrics = classification_metrics(
+        truth, probabilities, examples.labels, config.top_k, config.calibration_bins
+    )
+    output.write_json("metrics.json", metrics)
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    table = pd.DataFrame(
+        {
+            "id": identifiers,
+            "label": [examples.labels[index] for index in truth],
+            "prediction": [examples.labels[index] for index in predicted],
+            "confidence": confidence,
+        }
+    )
+    for index, label in enumerate(examples.labels):
+        table[f"p({label})"] = probabilities[:, index]
+    table.to_parquet(output.path / "predictions.parquet", index=False)
+
+    figure = show.confusion_matrix(metrics["confusion_matrix"], examples.labels)
+    figure.savefig(output.figure_path("confusion_matrix"))
+    figure = show.reliability_diagram(**metrics["calibration"], ece=metrics["ece"])
+    figure.savefig(output.figure_path("calibration"))
+    wrong = np.flatnonzero(predicted != truth)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: config.gallery_size]
+    unsure = np.argsort(confidence, kind="stable")[: config.gallery_size]
+    galleries = {
+        "misclassified": (wrong, "Misclassified, the surest first"),
+        "worst_confidence": (unsure, "The least confident predictions"),
+    }
+    raw = _raw_images(examples, {*wrong.tolist(), *unsure.tolist()})
+    for name, (chosen, title) in galleries.items():
+        if not len(chosen):
+            continue
+        captions = [
+            f"{examples.labels[truth[i]]} taken for {examples.labels[predicted[i]]}\n"
+            f"confidence {confidence[i]:.2f}"
+            if truth[i] != predicted[i]
+            else f"{examples.labels[truth[i]]}, right\nconfidence {confidence[i]:.2f}"
+            for i in chosen
+        ]
+        figure = show.image_grid(
+            [raw[i] for i in chosen], captions, title, min(5, len(chosen))
+        )
+        figure.savefig(output.figure_path(name))
+    output.properties.update(
+        accuracy=metrics["accuracy"],
+        ece=metrics["ece"],
+        examples=len(truth),
+        misclassified=int((predicted != truth).sum()),
+    )
+
+
+def _raw_images(examples: Examples, wanted: set[int]) -> dict[int, np.ndarray]:
+    """The images of the test split at these positions, as they were ingested."""
+    return {
+        position: example["image"]
+        for position, example in enumerate(examples.dataset("test").as_numpy_iterator())
+        if position in wanted
+    }
+
+
+def classification_metrics(
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    labels: tuple[str, ...],
+    top_k: int = 3,
+    calibration_bins: int = 15,
+) -> dict[str, Any]:
+    """Compute the metrics of a classifier.
+
+    Args:
+        truth: `(examples,)` integer classes.
+        probabilities: `(examples, classes)`, rows add up to 1.
+        labels: names of the classes.
+        top_k: k of the top-k accuracy.
+        calibration_bins: number of equal-width bins of confidence.
+
+    Returns:
+        accuracy, top_k and top_k_accuracy, loss (cross-entropy, nats), ece, classes
+        (precision, recall, f1 and support by name), confusion_matrix (rows are the
+        true classes) and calibration (confidence, accuracy and count by bin).
+
+    Example:
+    >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    >>> metrics = classification_metrics(np.array([0, 1, 1]), p, ("a", "b"), top_k=1)
+    >>> round(metrics["accuracy"], 3), metrics["confusion_matrix"]
+    (0.667, [[1, 0], [1, 1]])
+    """
+    from sklearn import metrics as sk
+
+    classes = np.arange(len(labels))
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        truth, predicted, labels=classes, zero_division=0
+    )
+    ordered = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+    calibration = reliability(confidence, predicted == truth, calibration_bins)
+    gaps = np.abs(
+        np.subtract(calibration["accuracy"], calibration["confidence"])
+    ) * np.array(calibration["count"])
+    return {
+        "accuracy": float(sk.accuracy_score(truth, predicted)),
+        "top_k": top_k,
+        "top_k_accuracy": float((ordered == truth[:, None]).any(axis=1).mean()),
+        "loss": float(sk.log_loss(truth, probabilities, labels=classes)),
+        "ece": float(gaps.sum() / len(truth)),
+        "classes": {
+            label: {
+                "precision": float(precision[index]),
+                "recall": float(recall[index]),
+                "f1": float(f1[index]),
+                "support": int(support[index]),
+            }
+            for index, label in enumerate(labels)
+        },
+        "confusion_matrix": sk.confusion_matrix(
+            truth, predicted, labels=classes
+        ).tolist(),
+        "calibration": calibration,
+    }
+
+
+def reliability(
+    confidence: np.ndarray, right: np.ndarray, bins: int
+) -> dict[str, list[float]]:
+    """Bin predictions by confidence: (0, 1/bins], (1/bins, 2/bins], ... .
+
+    Args:
+        confidence: `(examples,)`, 0 to 1.
+        right: `(examples,)` booleans.
+        bins: number of bins.
+
+    Returns:
+        Mean confidence, accuracy and number of the predictions of each bin; zeros for
+        an empty one.
+
+    Reference:
+        Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using
+        Bayesian binning", AAAI 2015.
+    """
+    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(which, minlength=bins)
+    divisor = np.maximum(count, 1)
+    return {
+        "confidence": (np.bincount(which, confidence, bins) / divisor).tolist(),
+        "accuracy": (np.bincount(which, right, bins) / divisor).tolist(),
+        "count": count.tolist(),
+    }
+
+
+def bless(
+    config: EvaluatorConfig,
+    output: Draft,
+    evaluation: Evaluation,
+    baseline: Evaluation | None,
+) -> None:
+    """Decide whether a model may be pushed.
+
+    Args:
+        config: the least accuracy, and how much worse than the baseline is allowed.
+        output: gets `blessed` and `reason` as properties, and `rules.json`.
+        evaluation: the model's.
+        baseline: that of the last blessed model, on the same examples; None for the
+            first model.
+    """
+    accuracy = evaluation.metrics["accuracy"]
+    rules = [
+        {
+            "rule": "accuracy",
+            "bound": config.min_accuracy,
+            "value": accuracy,
+            "passed": accuracy >= config.min_accuracy,
+        }
+    ]
+    parts = [
+        f"accuracy {accuracy:.4f} "
+        f"{'reaches' if rules[0]['passed'] else 'is below'} {config.min_accuracy:g}"
+    ]
+    if baseline is None:
+        parts.append("no other blessed model to compare with")
+    else:
+        previous = baseline.metrics["accuracy"]
+        bound = previous - config.max_accuracy_drop
+        passed = accuracy >= bound - 1e-12
+        rules.append(
+            {
+                "rule": "accuracy against the last blessed model",
+                "bound": bound,
+                "value": accuracy,
+                "passed": passed,
+            }
+        )
+        parts.append(
+            f"the last blessed model has {previous:.4f}, "
+            + ("at most" if passed else "more than")
+            + f" {config.max_accuracy_drop:g} better"
+        )
+    output.write_json("rules.json", rules)
+    output.properties.update(
+        blessed=all(rule["passed"] for rule in rules), reason="; ".join(parts)
+    )

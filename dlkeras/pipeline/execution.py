@@ -1,0 +1,184 @@
+"""The execution of one step: key, lock, cache, publishing, and what the user is told."""
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dlkeras.pipeline.artifacts import Artifact
+from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.store import Draft, Store, canonical_digest
+from dlkeras.pipeline.versions import code_digest, package_versions
+
+T = TypeVar("T", bound=Artifact)
+
+# Every component reads and writes through these; a change to them makes new artifacts.
+SHARED_CODE = ("pipeline.artifacts", "pipeline.store")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of one step of a run."""
+
+    component: str
+    artifact: Artifact
+    cached: bool
+    seconds: float
+
+
+class UntilReached(Exception):
+    """The component that the run was to stop after is done."""
+
+
+@dataclass
+class Execution:
+    """The steps of one run, as they are executed.
+
+    Attributes:
+        store: where artifacts are found and published.
+        pipeline: name of the pipeline.
+        run_id: the run in MLflow.
+        progress: shows what happens.
+        force: components to run even where their artifact exists.
+        until: the component after which to stop.
+        steps: what has been executed.
+    """
+
+    store: Store
+    pipeline: str
+    run_id: str
+    progress: Progress
+    force: Collection[str] = ()
+    until: str | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def step(
+        self,
+        component: str,
+        artifact_type: type[T],
+        write: Callable[[Draft], None],
+        *,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Artifact | None],
+        code: tuple[str, ...],
+        packages: tuple[str, ...] = ("keras", "tensorflow"),
+    ) -> T:
+        """Find an artifact by its key, or make and publish it.
+
+        Args:
+            component: the component's name.
+            artifact_type: what it makes.
+            write: fills the draft.
+            config: all that the output depends on besides the inputs, as JSON.
+            inputs: the artifacts that the component reads; None is an absent one.
+            code: modules whose source the output depends on.
+            packages: packages whose version the output depends on.
+
+        Returns:
+            The artifact, found or made.
+
+        Raises:
+            CorruptArtifactError: the artifact exists, and a file of it is not the one
+                published; `force` rebuilds it.
+        """
+        key = self.key(component, artifact_type, config, inputs, code, packages)
+        started = time.perf_counter()
+        found = None
+        with self.store.lock(artifact_type, key):
+            if component not in self.force:
+                found = self.store.find(artifact_type, key)
+            cached = found is not None
+            if not cached:
+                self.progress.begin(component)
+                with self.store.publish(
+                    artifact_type,
+                    key=key,
+                    producer=component,
+                    pipeline=self.pipeline,
+                    config=dict(config),
+                    inputs={name: a for name, a in inputs.items() if a is not None},
+                    versions=package_versions("dlkeras", *packages),
+                    run_id=self.run_id,
+                ) as draft:
+                    write(draft)
+                self.store.discard_work(artifact_type, key)
+                found = self.store.find(artifact_type, key, verify=False)
+        if found is None:
+            raise CorruptArtifactError(
+                f"{self.store.folder(artifact_type, key)}: expected the artifact that "
+                f"{component} has just published; it is gone"
+            )
+        seconds = time.perf_counter() - started
+        self.steps.append(Step(component, found, cached, seconds))
+        self.progress.end(component, cached, seconds, found.path)
+        return found
+
+    def key(
+        self,
+        component: str,
+        artifact_type: type[Artifact],
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Artifact | None],
+        code: tuple[str, ...],
+        packages: tuple[str, ...] = ("keras", "tensorflow"),
+    ) -> str:
+        """The name of a computation: all that its output depends on, digested."""
+        return canonical_digest(
+            {
+                "component": component,
+                "artifact": artifact_type.__name__,
+                "config": dict(config),
+                "inputs": {
+                    name: a.record.digest if a is not None else None
+                    for name, a in inputs.items()
+                },
+                "code": code_digest(*SHARED_CODE, *code),
+                "versions": package_versions("dlkeras", *packages),
+            }
+        )
+
+    def stop_after(self, component: str) -> None:
+        """End the run here where the user asked for it.
+
+        Raises:
+            UntilReached: `component` is the one to stop after.
+        """
+        if component == self.until:
+            raise UntilReached
+
+    def lineage(self) -> dict[str, Any]:
+        """The graph of the artifacts that this run made or reused, as JSON."""
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "steps": [
+                {
+                    "component": step.component,
+                    "cached": step.cached,
+                    "seconds": round(step.seconds, 3),
+                    "type": step.artifact.record.type,
+                    "key": step.artifact.record.key,
+                    "digest": step.artifact.record.digest,
+                    "path": str(step.artifact.path),
+                    "made_by_run": step.artifact.record.run_id,
+                    "inputs": {
+                        name: reference.model_dump()
+                        for name, reference in step.artifact.record.inputs.items()
+                    },
+                    "files": list(step.artifact.record.files),
+                }
+                for step in self.steps
+            ],
+        }
+
+    @contextlib.contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Execute steps that serve a comparison and are not the run's own."""
+        steps, force = self.steps, self.force
+        self.steps, self.force = [], ()
+        try:
+            yield
+        finally:
+            self.steps, self.force = steps, force

@@ -1,0 +1,61 @@
+"""The network to train, compiled: what the tuner tries and the trainer trains."""
+
+from typing import TYPE_CHECKING
+
+from dlkeras.architectures import create
+from dlkeras.pipeline.config import TrainerConfig
+from dlkeras.pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+
+def compiled_network(
+    config: TrainerConfig,
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    learning_rate: float,
+    steps: int,
+) -> "keras.Model":
+    """Build and compile the configured architecture.
+
+    Args:
+        config: architecture and learning rate schedule.
+        input_shape: height, width and channels of the preprocessed images.
+        num_classes: number of classes.
+        learning_rate: initial learning rate of Adam.
+        steps: number of training steps after which a cosine schedule reaches 0.
+
+    Returns:
+        A model compiled with Adam, sparse categorical cross-entropy and accuracy.
+
+    Raises:
+        InputError: there is no such architecture, or it cannot be built for this
+            input; the message says why.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    try:
+        model = create(
+            config.architecture, input_shape=input_shape, num_classes=num_classes
+        )
+    except ValueError as error:
+        raise InputError(f"--trainer.architecture: {error}") from error
+    schedule = learning_rate
+    if config.learning_rate_schedule == "cosine":
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every generator, and let TensorFlow choose only kernels that repeat."""
+    from dlkeras.pipeline.tensorflow_import import keras, tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

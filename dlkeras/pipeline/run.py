@@ -1,0 +1,444 @@
+"""The pipeline, read from the top down: which component reads what the others wrote."""
+
+import json
+import os
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from dlkeras.pipeline.artifacts import (
+    Anomalies,
+    Blessing,
+    Evaluation,
+    Examples,
+    Hyperparameters,
+    Model,
+    PushedModel,
+    Schema,
+    Statistics,
+    Transform,
+)
+from dlkeras.pipeline.config import COMPONENTS, PipelineConfig
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.evaluator import bless, evaluator
+from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
+from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
+from dlkeras.pipeline.execution import Execution, Step, UntilReached
+from dlkeras.pipeline.note import run_note
+from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.pusher import pusher
+from dlkeras.pipeline.schema_gen import schema_gen
+from dlkeras.pipeline.statistics_gen import statistics_gen
+from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
+from dlkeras.pipeline.trainer import trainer
+from dlkeras.pipeline.transform import transform
+from dlkeras.pipeline.tuner import tuner
+
+TRAINING_CODE = ("pipeline.input_pipeline", "pipeline.network", "architectures")
+FIGURE_CODE = ("visualization",)
+# Changing a threshold decides anew, and measures nothing again.
+BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """What a run ended with.
+
+    Attributes:
+        run_id: the run in MLflow.
+        steps: every step in order: component, artifact, whether it was cached, seconds.
+        blessed: whether the model may be pushed; None where the run stopped before.
+        reason: why, in one line.
+        model_version: version of the model in the registry, where it was pushed.
+        run_link: the run's page in MLflow.
+        compare_link: the page that compares the tuner's trials, or the runs.
+    """
+
+    run_id: str
+    steps: tuple[Step, ...]
+    blessed: bool | None
+    reason: str
+    model_version: int | None
+    run_link: str
+    compare_link: str
+
+    @property
+    def artifacts(self) -> dict[str, Any]:
+        """The artifacts by type: `result.artifacts["Evaluation"].metrics`."""
+        return {step.artifact.record.type: step.artifact for step in self.steps}
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where the model was not blessed and so not pushed."""
+        return 3 if self.blessed is False else 0
+
+
+def run(
+    config: PipelineConfig,
+    *,
+    force: Collection[str] = (),
+    until: str | None = None,
+    progress: Progress | None = None,
+) -> PipelineResult:
+    """Run a pipeline: what is in the store already is reused.
+
+    Args:
+        config: the job.
+        force: names of components to run even where their artifact exists.
+        until: name of the component after which to stop.
+        progress: where to show what happens; default: standard output.
+
+    Returns:
+        The artifacts, whether the model was blessed and pushed, and the links.
+
+    Raises:
+        InputError: a flag, a file or the examples are not what they must be.
+        TrackingError: MLflow does not answer; nothing was trained.
+        StorageError: the folder of the runs is read-only or its disk is full.
+        CorruptArtifactError: a file of the store was altered.
+        PipelineError: anything else that ends the run, such as a search in which no
+            trial completed.
+
+    Example:
+    ```python
+    from dlkeras.pipeline import PipelineConfig, run
+
+    result = run(PipelineConfig(name="digits"))
+    result.artifacts["Evaluation"].metrics["accuracy"]
+    ```
+    """
+    for name in (*force, *([until] if until else [])):
+        if name not in COMPONENTS:
+            raise InputError(
+                f"expected a component, one of {', '.join(COMPONENTS)}; received {name}"
+            )
+    progress = progress or Progress()
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise InputError(
+            "the pipeline runs on Keras's TensorFlow backend; "
+            f"received KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
+        )
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # above what keras.json says
+    store = Store(config.mlruns / "store")
+
+    from dlkeras.pipeline import tracking
+
+    with storage_errors(config.mlruns), tracking.track(config) as tracker:
+        if tracker.resumed:
+            progress.say(f"continuing the interrupted run {tracker.run_name}")
+        execution = Execution(
+            store, config.name, tracker.run_id, progress, force=force, until=until
+        )
+        try:
+            blessing, version = _components(config, execution, tracker)
+        except UntilReached:
+            blessing, version = None, None
+        finally:
+            _record_lineage(execution, tracker)
+        link = tracker.run_link
+        compare_link = _compare_link(execution, tracker)
+        tracker.set_note(run_note(config, execution.steps, version, compare_link))
+    return PipelineResult(
+        run_id=execution.run_id,
+        steps=tuple(execution.steps),
+        blessed=blessing.blessed if blessing else None,
+        reason=blessing.reason if blessing else f"stopped after {until}",
+        model_version=version,
+        run_link=link,
+        compare_link=compare_link,
+    )
+
+
+def _components(
+    config: PipelineConfig, execution: Execution, tracker: Any
+) -> tuple[Blessing, int | None]:
+    """Run the components, one after the other."""
+    step, store, progress = execution.step, execution.store, execution.progress
+
+    examples = step(
+        "ExampleGen",
+        Examples,
+        lambda output: example_gen(
+            config.example_gen, output, config.mlruns / "tensorflow_datasets"
+        ),
+        config={
+            "example_gen": _dump(config.example_gen),
+            "source": source_fingerprint(config.example_gen),
+        },
+        inputs={},
+        code=("pipeline.example_gen", "pipeline.example_digest", "datasets"),
+        packages=("tensorflow-datasets", "scikit-learn", "pillow"),
+    )
+    execution.stop_after("ExampleGen")
+
+    statistics = step(
+        "StatisticsGen",
+        Statistics,
+        lambda output: statistics_gen(config.statistics_gen, output, examples),
+        config={"statistics_gen": _dump(config.statistics_gen)},
+        inputs={"examples": examples},
+        code=("pipeline.statistics_gen", "pipeline.example_digest"),
+        packages=("numpy", "pandas"),
+    )
+    tracker.log_dataset(examples, statistics.summary)
+    execution.stop_after("StatisticsGen")
+
+    schema = step(
+        "SchemaGen",
+        Schema,
+        lambda output: schema_gen(config.schema_gen, output, statistics),
+        config={
+            "schema_gen": _dump(config.schema_gen),
+            "curated": _digest_of(config.schema_gen.path),
+        },
+        inputs={"statistics": statistics},
+        code=("pipeline.schema_gen",),
+        packages=(),
+    )
+    execution.stop_after("SchemaGen")
+
+    anomalies = step(
+        "ExampleValidator",
+        Anomalies,
+        lambda output: example_validator(
+            config.example_validator, output, statistics, schema
+        ),
+        config={"example_validator": _dump(config.example_validator)},
+        inputs={"statistics": statistics, "schema": schema},
+        code=("pipeline.example_validator",),
+        packages=("pandas",),
+    )
+    stop_on_anomalies(anomalies)
+    execution.stop_after("ExampleValidator")
+
+    transformation = step(
+        "Transform",
+        Transform,
+        lambda output: transform(config.transform, output, examples, schema),
+        config={"transform": _dump(config.transform)},
+        inputs={"examples": examples, "schema": schema},
+        code=("pipeline.transform",),
+    )
+    execution.stop_after("Transform")
+
+    hyperparameters = None
+    if config.tuner.enabled:
+        tuner_config = {
+            "tuner": _dump(config.tuner),
+            "trainer": _dump(config.trainer),
+            "seed": config.seed,
+        }
+        tuner_inputs = {"examples": examples, "transform": transformation}
+        tuner_code = ("pipeline.tuner", *TRAINING_CODE)
+        tuner_packages = ("keras", "tensorflow", "keras-tuner")
+        tuner_key = execution.key(
+            "Tuner",
+            Hyperparameters,
+            tuner_config,
+            tuner_inputs,
+            tuner_code,
+            tuner_packages,
+        )
+        hyperparameters = step(
+            "Tuner",
+            Hyperparameters,
+            lambda output: tuner(
+                config.tuner,
+                output,
+                examples,
+                transformation,
+                trainer=config.trainer,
+                seed=config.seed,
+                work=store.work(Hyperparameters, tuner_key),
+                observer=tracker,
+                verbose=progress.keras_verbose,
+                say=progress.say,
+            ),
+            config=tuner_config,
+            inputs=tuner_inputs,
+            code=tuner_code,
+            packages=tuner_packages,
+        )
+        tracker.log_metrics(
+            {"tuner/best_val_loss": hyperparameters.properties["score"]}
+        )
+    execution.stop_after("Tuner")
+
+    trainer_config = {"trainer": _dump(config.trainer), "seed": config.seed}
+    trainer_inputs = {
+        "examples": examples,
+        "transform": transformation,
+        "hyperparameters": hyperparameters,
+    }
+    trainer_code = (
+        "pipeline.trainer",
+        "pipeline.train_state",
+        *TRAINING_CODE,
+        *FIGURE_CODE,
+    )
+    trainer_key = execution.key(
+        "Trainer", Model, trainer_config, trainer_inputs, trainer_code
+    )
+    model = step(
+        "Trainer",
+        Model,
+        lambda output: trainer(
+            config.trainer,
+            output,
+            examples,
+            transformation,
+            hyperparameters,
+            seed=config.seed,
+            work=store.work(Model, trainer_key),
+            on_epoch_end=tracker.log_epoch,
+            verbose=progress.keras_verbose,
+            say=progress.say,
+        ),
+        config=trainer_config,
+        inputs=trainer_inputs,
+        code=trainer_code,
+    )
+    for epoch, logs in enumerate(model.history):
+        tracker.log_epoch(
+            epoch, logs
+        )  # a reused model's; those logged already are left
+    tracker.log_figures(model, step=model.properties["epochs"])
+    execution.stop_after("Trainer")
+
+    def evaluate(of: Model, transform_of: Transform) -> Evaluation:
+        return step(
+            "Evaluator",
+            Evaluation,
+            lambda output: evaluator(
+                config.evaluator, output, examples, transform_of, of
+            ),
+            config={"evaluator": _dump(config.evaluator, exclude=BLESSING_RULES)},
+            inputs={"examples": examples, "transform": transform_of, "model": of},
+            code=("pipeline.evaluator", "pipeline.input_pipeline", *FIGURE_CODE),
+            packages=("keras", "tensorflow", "scikit-learn"),
+        )
+
+    evaluation = evaluate(model, transformation)
+    _log_evaluation(tracker, evaluation, model.properties["epochs"])
+    previous = _last_blessed(store, config, examples, model)
+    baseline = None
+    if previous is not None:
+        with execution.quietly():
+            baseline = evaluate(*previous)
+    blessing = step(
+        "Evaluator",
+        Blessing,
+        lambda output: bless(config.evaluator, output, evaluation, baseline),
+        config={"evaluator": _dump(config.evaluator, include=BLESSING_RULES)},
+        inputs={
+            "model": model,
+            "transform": transformation,
+            "evaluation": evaluation,
+            "baseline": baseline,
+        },
+        code=("pipeline.evaluator",),
+        packages=(),
+    )
+    tracker.set_tags({"dlkeras.blessed": blessing.blessed})
+    execution.stop_after("Evaluator")
+
+    if not blessing.blessed:
+        return blessing, None
+    pushed = step(
+        "Pusher",
+        PushedModel,
+        lambda output: pusher(
+            config.pusher,
+            output,
+            name=config.model_name,
+            examples=examples,
+            statistics=statistics,
+            transform=transformation,
+            model=model,
+            evaluation=evaluation,
+            blessing=blessing,
+        ),
+        config={"pusher": _dump(config.pusher), "name": config.model_name},
+        inputs={
+            "examples": examples,
+            "statistics": statistics,
+            "transform": transformation,
+            "model": model,
+            "evaluation": evaluation,
+            "blessing": blessing,
+        },
+        code=("pipeline.pusher",),
+    )
+    return blessing, tracker.register(pushed)
+
+
+def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
+    return config.model_dump(mode="json", **which)
+
+
+def _digest_of(path: Any) -> str | None:
+    return file_digest(path) if path is not None and path.is_file() else None
+
+
+def _last_blessed(
+    store: Store, config: PipelineConfig, examples: Examples, model: Model
+) -> tuple[Model, Transform] | None:
+    """The last blessed model of this pipeline other than this one, if it compares.
+
+    A model for other classes cannot be evaluated on these examples.
+    """
+    for blessing in reversed(store.artifacts(Blessing)):
+        record = blessing.record
+        if (
+            not blessing.blessed
+            or record.pipeline != config.name
+            or record.inputs["model"].digest == model.record.digest
+        ):
+            continue
+        found = store.find(Model, record.inputs["model"].key)
+        transform_of = store.find(Transform, record.inputs["transform"].key)
+        if found is None or transform_of is None:
+            continue
+        examples_of = store.find(
+            Examples, found.record.inputs["examples"].key, verify=False
+        )
+        if examples_of is not None and examples_of.labels == examples.labels:
+            return found, transform_of
+    return None
+
+
+def _log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
+    metrics = evaluation.metrics
+    named = {
+        "test/accuracy": metrics["accuracy"],
+        f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
+        "test/loss": metrics["loss"],
+        "test/ece": metrics["ece"],
+    }
+    for label, values in metrics["classes"].items():
+        safe = "".join(c if c.isalnum() or c in "_-. " else "_" for c in label)
+        for name in ("precision", "recall", "f1"):
+            named[f"test_{name}/{safe}"] = values[name]
+    tracker.log_metrics(named, step)
+    tracker.log_figures(evaluation, step)
+
+
+def _record_lineage(execution: Execution, tracker: Any) -> None:
+    """Keep the graph of the artifacts in the store, and with the run in MLflow."""
+    lineage = execution.lineage()
+    path = execution.store.root / "runs" / f"{execution.run_id}.json"
+    write_atomically(path, (json.dumps(lineage, indent=2) + "\n").encode())
+    if not isinstance(sys.exception(), OSError):  # a full disk takes no more
+        tracker.log_json("lineage.json", lineage)
+
+
+def _compare_link(execution: Execution, tracker: Any) -> str:
+    for done in execution.steps:
+        if done.component == "Tuner":
+            link = tracker.trials_link(done.artifact.record.run_id)
+            if link:
+                return link
+    return tracker.experiment_link

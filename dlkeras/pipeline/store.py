@@ -1,0 +1,305 @@
+"""The content-addressed store: artifacts published whole, found by key, and checked.
+
+    store/Type/key/          a published artifact: artifact.json and its files
+    store/incomplete/        what is being written; renamed into place when complete
+    store/work/Type-key/     what a component keeps to resume after an interruption
+    store/locks/             one lock for each artifact being made
+    store/runs/run_id.json   which artifacts a run made or reused
+
+A component that dies leaves nothing, or the whole artifact. A reader that finds a file
+with another SHA-256 than it was published with says which.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+from pydantic import ValidationError
+
+from dlkeras.pipeline.artifacts import (
+    RECORD_FILE,
+    Artifact,
+    FileRecord,
+    Record,
+)
+from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
+
+T = TypeVar("T", bound=Artifact)
+
+MIN_FREE_BYTES = 64 * 2**20
+
+
+def canonical_digest(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON (sorted keys, no spaces).
+
+    >>> canonical_digest({"b": 1, "a": 2}) == canonical_digest({"a": 2, "b": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Say in one line that a folder is read-only or its disk is full."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(
+                f"the disk is full: writing {where} below {folder} failed "
+                f"({error.strerror}); what was published before is unharmed"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(
+                f"expected a writable folder {folder}; {where}: {error.strerror}"
+            ) from error
+        raise
+
+
+@dataclass
+class Draft:
+    """A component's output while it is being written.
+
+    Attributes:
+        path: the folder to write into.
+        properties: what to say about the output, as JSON.
+        digest: the content's digest where the files' own would vary from run to run.
+    """
+
+    path: Path
+    properties: dict[str, Any] = field(default_factory=dict)
+    digest: str | None = None
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file that people can read."""
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        (self.path / name).write_text(text + "\n", encoding="utf-8")
+
+    def figure_path(self, name: str) -> Path:
+        """Where to save a figure that the run's page shall show."""
+        folder = self.path / "figures"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.png"
+
+
+class Store:
+    """A folder of artifacts.
+
+    Args:
+        root: the folder; made if it does not exist.
+
+    Raises:
+        StorageError: the folder cannot be written, or its disk is full.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+        with storage_errors(root):
+            for name in ("incomplete", "work", "locks", "runs"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(root).free
+            if free < MIN_FREE_BYTES:
+                raise StorageError(
+                    f"expected at least {MIN_FREE_BYTES // 2**20} MiB free for {root}; "
+                    f"{free / 2**20:.1f} MiB are free"
+                )
+            with tempfile.NamedTemporaryFile(dir=root / "incomplete"):
+                pass
+
+    def folder(self, artifact_type: type[Artifact], key: str) -> Path:
+        """Where an artifact of this type and key is, or would be."""
+        return self.root / artifact_type.__name__ / key[:16]
+
+    def work(self, artifact_type: type[Artifact], key: str) -> Path:
+        """A folder that outlives an interrupted component, for it to resume from."""
+        path = self.root / "work" / f"{artifact_type.__name__}-{key[:16]}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def lock(self, artifact_type: type[Artifact], key: str) -> Iterator[None]:
+        """Let one process at a time make an artifact; freed when its holder dies."""
+        path = self.root / "locks" / f"{artifact_type.__name__}-{key[:16]}.lock"
+        with filelock.FileLock(path):
+            yield
+
+    def find(self, artifact_type: type[T], key: str, verify: bool = True) -> T | None:
+        """Look an artifact up.
+
+        Args:
+            artifact_type: class of the artifact.
+            key: the key it was published under.
+            verify: compare the SHA-256 of every file with the record.
+
+        Returns:
+            The artifact, or None where there is none.
+
+        Raises:
+            CorruptArtifactError: a file is missing or is not the one published.
+        """
+        path = self.folder(artifact_type, key)
+        if not path.exists():
+            return None
+        record_path = path / RECORD_FILE
+        try:
+            record = Record.model_validate_json(record_path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifactError(
+                f"{record_path}: expected the record of a published artifact; "
+                f"received {type(error).__name__}"
+            ) from error
+        if record.key != key:
+            raise CorruptArtifactError(
+                f"{record_path}: expected key {key}; received {record.key}"
+            )
+        if verify:
+            self._check_files(path, record)
+        return artifact_type(path, record)
+
+    def _check_files(self, path: Path, record: Record) -> None:
+        for name, published in record.files.items():
+            file = path / name
+            received = file_digest(file) if file.is_file() else "no such file"
+            if received != published.sha256:
+                raise CorruptArtifactError(
+                    f"{file}: expected SHA-256 {published.sha256[:16]}, "
+                    f"received {received[:16]}; rebuild it with "
+                    f"--force {record.producer}"
+                )
+
+    def artifacts(self, artifact_type: type[T]) -> list[T]:
+        """All readable artifacts of a type, the newest last; their files unchecked."""
+        found = []
+        for path in (self.root / artifact_type.__name__).glob("*/" + RECORD_FILE):
+            # A record that cannot be read belongs to no run that could use it.
+            with contextlib.suppress(OSError, ValidationError):
+                record = Record.model_validate_json(path.read_bytes())
+                found.append(artifact_type(path.parent, record))
+        return sorted(found, key=lambda artifact: artifact.record.created)
+
+    @contextlib.contextmanager
+    def publish(
+        self,
+        artifact_type: type[T],
+        *,
+        key: str,
+        producer: str,
+        pipeline: str,
+        config: dict[str, Any],
+        inputs: dict[str, Artifact],
+        versions: dict[str, str],
+        run_id: str,
+    ) -> Iterator[Draft]:
+        """Give a component a folder to write into; publish it when the block ends.
+
+        The folder is moved to its place only after every file is on disk. If the block
+        raises, the folder is removed and nothing is published. An artifact that stands
+        at this key already is replaced.
+
+        Yields:
+            The draft to fill.
+
+        Raises:
+            StorageError: the disk is full, or the folder is read-only.
+        """
+        started = time.perf_counter()
+        with storage_errors(self.root):
+            temporary = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
+            try:
+                draft = Draft(temporary)
+                yield draft
+                files = {}
+                for file in sorted(temporary.rglob("*")):
+                    if file.is_file():
+                        name = file.relative_to(temporary).as_posix()
+                        files[name] = FileRecord(
+                            sha256=file_digest(file), size=file.stat().st_size
+                        )
+                        with file.open("rb") as opened:
+                            os.fsync(opened.fileno())
+                    else:
+                        fsync_folder(file)
+                digest = draft.digest or canonical_digest(
+                    {name: file.sha256 for name, file in files.items()}
+                )
+                record = Record(
+                    type=artifact_type.__name__,
+                    producer=producer,
+                    pipeline=pipeline,
+                    key=key,
+                    digest=digest,
+                    config=config,
+                    inputs={name: a.reference() for name, a in inputs.items()},
+                    versions=versions,
+                    properties=draft.properties,
+                    files=files,
+                    created=datetime.now(UTC).isoformat(timespec="microseconds"),
+                    seconds=round(time.perf_counter() - started, 3),
+                    run_id=run_id,
+                )
+                text = record.model_dump_json(indent=2) + "\n"
+                write_atomically(temporary / RECORD_FILE, text.encode())
+                temporary.chmod(0o755)
+                self._move_into_place(temporary, self.folder(artifact_type, key))
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def _move_into_place(self, temporary: Path, target: Path) -> None:
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            # Out of sight first: a reader finds the old one, nothing, or the new one.
+            aside = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
+            os.replace(target, aside / "replaced")
+            os.replace(temporary, target)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            os.replace(temporary, target)
+        fsync_folder(target.parent)
+
+    def discard_work(self, artifact_type: type[Artifact], key: str) -> None:
+        """Remove a component's working folder, when its artifact is published."""
+        shutil.rmtree(self.work(artifact_type, key), ignore_errors=True)

@@ -1,0 +1,51 @@
+"""TensorFlow, Keras and TFDS, imported without the start-up messages of their C++ code.
+
+Every module of the pipeline takes the three from here, inside the function that needs
+them: `from dlkeras.pipeline.tensorflow_import import keras, tf`.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """Keep what is written to file descriptor 2; show it only if the import fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+# 3: errors only, once TensorFlow's logger is up; what it says before is held back.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _held_back_stderr():
+    import tensorflow as tf
+
+    # isort: split
+    import keras
+    import tensorflow_datasets as tfds
+
+    tf.config.list_physical_devices()  # looks for a GPU, and says so, only once
+
+tf.get_logger().setLevel(logging.ERROR)
+logging.getLogger("absl").setLevel(logging.ERROR)
+tfds.disable_progress_bar()
+
+__all__ = ["keras", "tf", "tfds"]

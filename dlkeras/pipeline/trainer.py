@@ -1,0 +1,179 @@
+"""Trainer: fits the network, a checkpoint every epoch, and resumes where it stopped."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transform
+from dlkeras.pipeline.config import TrainerConfig
+from dlkeras.pipeline.store import Draft, canonical_digest
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+def trainer(
+    config: TrainerConfig,
+    output: Draft,
+    examples: Examples,
+    transform: Transform,
+    hyperparameters: Hyperparameters | None,
+    *,
+    seed: int,
+    work: Path,
+    on_epoch_end: Callable[[int, dict[str, float]], None],
+    verbose: str,
+    say: Callable[[str], None],
+) -> None:
+    """Train until the validation loss no longer falls; keep the best weights.
+
+    Args:
+        config: network, epochs, batch size, schedule.
+        output: gets `network.keras` (without preprocessing and optimizer) and
+            `history.json`, and figures of the learning curves, an augmented batch, the
+            first layer's filters and its feature maps.
+        examples: the data set.
+        transform: preprocessing and augmentation.
+        hyperparameters: what the tuner found; None takes the configuration's values.
+        seed: decides initial weights, order and augmentation.
+        work: the folder of the checkpoints; training resumes from the last one.
+        on_epoch_end: is told the metrics of every epoch, also of those that an earlier,
+            interrupted training has done.
+        verbose: Keras's progress, "1" a bar, "2" a line an epoch.
+        say: shows a line to the user.
+    """
+    from dlkeras.pipeline.input_pipeline import (
+        evaluation_batches,
+        steps_per_epoch,
+        training_batches,
+    )
+    from dlkeras.pipeline.network import compiled_network, make_deterministic
+    from dlkeras.pipeline.tensorflow_import import keras
+    from dlkeras.pipeline.train_state import TrainState
+
+    values = hyperparameters.values if hyperparameters else {}
+    learning_rate = values.get("learning_rate", config.learning_rate)
+    strength = values.get("augmentation_strength", config.augmentation_strength)
+    steps = steps_per_epoch(examples, config.batch_size)
+
+    make_deterministic(seed)
+    model = compiled_network(
+        config,
+        input_shape=transform.input_shape,
+        num_classes=len(examples.labels),
+        learning_rate=learning_rate,
+        steps=steps * config.epochs,
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        mode="min",
+        patience=config.early_stopping_patience,
+        restore_best_weights=True,
+    )
+    state = TrainState(work, config.keep_checkpoints, stopping)
+    if state.load(model):
+        say(f"resuming after epoch {state.epoch} of {config.epochs}")
+    for epoch, logs in enumerate(state.history):
+        on_epoch_end(epoch, logs)
+
+    def record(epoch: int, logs: dict | None = None) -> None:
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = float(model.optimizer.learning_rate)
+        on_epoch_end(epoch, {name: float(value) for name, value in logs.items()})
+
+    batches = training_batches(
+        examples,
+        transform,
+        batch_size=config.batch_size,
+        seed=seed,
+        augmentation_strength=strength,
+        first_epoch=state.epoch,
+        epochs=config.epochs,
+    )
+    if state.stopped or state.epoch == config.epochs:
+        model.set_weights(state.best_weights)
+    else:
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=state.epoch,
+            epochs=config.epochs,
+            validation_data=evaluation_batches(
+                examples, transform, "validation", config.batch_size
+            ).cache(),
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_epoch_end=record),
+                stopping,
+                state,
+            ],
+            shuffle=False,  # the data set is in its order already
+            verbose=verbose,
+        )
+    network = keras.Model(model.inputs, model.outputs, name=model.name)
+    network.save(output.path / Model.NETWORK)
+    output.write_json("history.json", state.history)
+    best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])
+    output.properties.update(
+        architecture=config.architecture,
+        parameters=network.count_params(),
+        learning_rate=learning_rate,
+        augmentation_strength=strength,
+        epochs=state.epoch,
+        best_epoch=best + 1,
+        val_loss=state.history[best]["val_loss"],
+        val_accuracy=state.history[best]["val_accuracy"],
+        dtype_policy=keras.config.dtype_policy().name,
+    )
+    weights = [hashlib.sha256(np.ascontiguousarray(w)) for w in network.get_weights()]
+    output.digest = canonical_digest(
+        [network.to_json(), [weight.hexdigest() for weight in weights]]
+    )
+    _save_figures(output, network, state.history, examples, transform, batches)
+
+
+def _save_figures(
+    output: Draft,
+    network: "keras.Model",
+    history: list[dict[str, float]],
+    examples: Examples,
+    transform: Transform,
+    batches: "tf.data.Dataset",
+) -> None:
+    """Draw the learning curves, what went in, and what the first layers make of it."""
+    from dlkeras import visualization as show
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    figure = show.learning_curves(history)
+    figure.savefig(output.figure_path("learning_curves"))
+    for images, labels in batches.take(1):
+        figure = show.image_grid(
+            images[:25],
+            [examples.labels[label] for label in labels[:25]],
+            title="A batch of training images, as the augmentation leaves them",
+        )
+        figure.savefig(output.figure_path("augmented_batch"))
+    convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
+    if not convolutions:
+        return
+    first = convolutions[0]
+    figure = show.filters(first.kernel, title=f"The filters of {first.name}")
+    figure.savefig(output.figure_path("filters"))
+    example = next(iter(examples.dataset("test").take(1)))
+    image = transform.preprocessing()(example["image"][None])
+    maps = keras.Model(network.inputs, [layer.output for layer in convolutions])(image)
+    figure = show.feature_maps(
+        image[0],
+        {
+            layer.name: layer_maps[0]
+            for layer, layer_maps in zip(
+                convolutions, maps if isinstance(maps, list) else [maps], strict=True
+            )
+            if min(layer_maps.shape[1:3]) > 1
+        },
+        title=f"The feature maps of a {examples.labels[int(example['label'])]}",
+    )
+    figure.savefig(output.figure_path("feature_maps"))

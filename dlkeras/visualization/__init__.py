@@ -1,0 +1,8 @@
+"""Figures: every function takes arrays and returns a matplotlib Figure."""
+
+from dlkeras.visualization.calibration import reliability_diagram as reliability_diagram
+from dlkeras.visualization.confusion import confusion_matrix as confusion_matrix
+from dlkeras.visualization.images import feature_maps as feature_maps
+from dlkeras.visualization.images import filters as filters
+from dlkeras.visualization.images import image_grid as image_grid
+from dlkeras.visualization.training import learning_curves as learning_curves
