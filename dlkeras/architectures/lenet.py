@@ -46,7 +46,8 @@ def lenet5(
 
     Reference:
         Table 13-1 of the course; LeCun, Bottou, Bengio and Haffner, "Gradient-based
-        learning applied to document recognition", Proc. IEEE 86 (11), 1998, section II.B.
+        learning applied to document recognition", Proc. IEEE 86 (11), 1998,
+        section II.B.
     """
     height, width, _ = input_shape
     if height < 32 or width < 32:

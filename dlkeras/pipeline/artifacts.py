@@ -118,8 +118,9 @@ class Examples(Artifact):
             split: "train", "validation" or "test".
 
         Returns:
-            A `tf.data.Dataset` of dictionaries: `image` (height, width, channels) uint8,
-            `label` int64, `id` string, and `index` int64, the position in the split.
+            A `tf.data.Dataset` of dictionaries: `image` `(height, width, channels)`
+            uint8, `label` int64, `id` string, and `index` int64, the position in the
+            split.
         """
         from dlkeras.pipeline.tensorflow_import import tf, tfds
 
@@ -145,7 +146,7 @@ class Statistics(Artifact):
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """The examples: id, split, label, height, width, channels, sha256, mean, std."""
+        """A row for each example: id, split, label, sizes, sha256, mean, std."""
         import pandas as pd
 
         return pd.read_parquet(self.path / "examples.parquet")
@@ -188,7 +189,7 @@ class ImageSchema(BaseModel):
     """greatest width in pixels"""
     min_examples_per_class: int = Field(ge=1)
     """least number of examples of each class in each split"""
-    max_leaked_examples: int = Field(0, ge=0)
+    max_leaked_examples: int = Field(default=0, ge=0)
     """number of examples outside train that may be the same image as one in train"""
 
 
@@ -202,7 +203,7 @@ class Anomalies(Artifact):
 
 
 class Transform(Artifact):
-    """The preprocessing that goes with the model, and the augmentation that does not."""
+    """The preprocessing that goes with the model; the augmentation stays behind."""
 
     PREPROCESSING: ClassVar[str] = "preprocessing.keras"
 

@@ -91,15 +91,12 @@ def parse(
         description="Run the pipeline: what its store has already is reused. "
         "Flags override --config, which overrides the script.",
     )
-    flags = create_model(
-        "Flags",
-        __base__=BaseSettings,
-        **{
-            name: (field.annotation, Field(getattr(base, name), description=doc))
-            for name, field in PipelineConfig.model_fields.items()
-            for doc in [field.description or type(getattr(base, name)).__doc__]
-        },
-    )
+    fields: dict[str, Any] = {
+        name: (field.annotation, Field(getattr(base, name), description=doc))
+        for name, field in PipelineConfig.model_fields.items()
+        for doc in [field.description or type(getattr(base, name)).__doc__]
+    }
+    flags = create_model("Flags", __base__=BaseSettings, **fields)
     flags.model_config["nested_model_default_partial_update"] = True
     try:
         given = CliSettingsSource(

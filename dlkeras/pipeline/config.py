@@ -44,6 +44,9 @@ ComponentName = Literal[
     "Pusher",
 ]
 
+# Names become folders and pages: no slash, no leading dot.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+
 # A path is written as the user gave it, so that a configuration moves with its folder.
 PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
 
@@ -71,9 +74,9 @@ class ExampleGenConfig(ComponentConfig):
     """allow the data set to be downloaded where data_dir does not have it"""
     image_folder: PathField | None = None
     """read CLASS/*.png or SPLIT/CLASS/*.png below this folder in place of dataset"""
-    validation_fraction: float = Field(0.15, gt=0, lt=1)
+    validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     """share of the examples for validation, where the source has no such split"""
-    test_fraction: float = Field(0.2, gt=0, lt=1)
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """share of the examples for the test, where the source has no such split"""
 
     @model_validator(mode="after")
@@ -89,7 +92,7 @@ class ExampleGenConfig(ComponentConfig):
 class StatisticsGenConfig(ComponentConfig):
     """How finely the examples are described."""
 
-    histogram_bins: int = Field(32, ge=2, le=256)
+    histogram_bins: int = Field(default=32, ge=2, le=256)
     """number of bins of the pixel histogram"""
 
 
@@ -103,16 +106,16 @@ class SchemaGenConfig(ComponentConfig):
 class ExampleValidatorConfig(ComponentConfig):
     """How anomalies are reported."""
 
-    max_named_examples: int = Field(20, ge=1)
+    max_named_examples: int = Field(default=20, ge=1)
     """at most this many offending examples are named for each anomaly"""
 
 
 class TransformConfig(ComponentConfig):
     """The deterministic preprocessing, and the augmentation of the training split."""
 
-    height: int = Field(32, ge=1)
+    height: int = Field(default=32, ge=1)
     """height in pixels after resizing"""
-    width: int = Field(32, ge=1)
+    width: int = Field(default=32, ge=1)
     """width in pixels after resizing"""
     scale: float = 1.275 / 255
     """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
@@ -120,11 +123,11 @@ class TransformConfig(ComponentConfig):
     """added after the factor"""
     augment: bool = True
     """shift, rotate and zoom the training images"""
-    shift: float = Field(0.08, ge=0, le=1)
+    shift: float = Field(default=0.08, ge=0, le=1)
     """largest shift, as a share of the height and width"""
-    rotation: float = Field(12.0, ge=0, le=180)
+    rotation: float = Field(default=12.0, ge=0, le=180)
     """largest rotation, in degrees"""
-    zoom: float = Field(0.12, ge=0, lt=1)
+    zoom: float = Field(default=0.12, ge=0, lt=1)
     """largest zoom, as a share: 0.1 gives factors from 0.9 to 1.1"""
     fill_mode: Literal["constant", "nearest", "reflect"] = "constant"
     """what stands outside the image; constant is a raw pixel of 0"""
@@ -135,17 +138,17 @@ class TunerConfig(ComponentConfig):
 
     enabled: bool = True
     """search for hyperparameters before training (--no-tuner skips it)"""
-    max_trials: int = Field(3, ge=1)
+    max_trials: int = Field(default=3, ge=1)
     """number of trials"""
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(default=2, ge=1)
     """epochs of each trial"""
-    min_learning_rate: float = Field(5e-4, gt=0)
+    min_learning_rate: float = Field(default=5e-4, gt=0)
     """lower end of the learning rates tried (sampled in the logarithm)"""
-    max_learning_rate: float = Field(4e-3, gt=0)
+    max_learning_rate: float = Field(default=4e-3, gt=0)
     """upper end of the learning rates tried"""
-    min_augmentation_strength: float = Field(0.6, ge=0, le=2)
+    min_augmentation_strength: float = Field(default=0.6, ge=0, le=2)
     """lower end of the factor on shift, rotation and zoom"""
-    max_augmentation_strength: float = Field(1.2, ge=0, le=2)
+    max_augmentation_strength: float = Field(default=1.2, ge=0, le=2)
     """upper end of the factor on shift, rotation and zoom"""
 
     @model_validator(mode="after")
@@ -164,43 +167,45 @@ class TrainerConfig(ComponentConfig):
 
     architecture: str = "lenet5"
     """name of an architecture of dlkeras.architectures"""
-    epochs: int = Field(40, ge=1)
+    epochs: int = Field(default=40, ge=1)
     """most epochs to train"""
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     """images in a training step"""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """initial learning rate of Adam, where no tuner chooses one"""
     learning_rate_schedule: Literal["cosine", "constant"] = "cosine"
     """how the learning rate goes on from there: cosine falls to 0 at the last epoch"""
-    augmentation_strength: float = Field(1.0, ge=0, le=2)
+    augmentation_strength: float = Field(default=1.0, ge=0, le=2)
     """factor on shift, rotation and zoom, where no tuner chooses one"""
-    early_stopping_patience: int = Field(12, ge=1)
+    early_stopping_patience: int = Field(default=12, ge=1)
     """stop after this many epochs without a lower validation loss"""
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
     """number of checkpoints (one is written every epoch) kept while training"""
 
 
 class EvaluatorConfig(ComponentConfig):
     """What is measured on the test split, and what a model must reach."""
 
-    top_k: int = Field(3, ge=1)
+    top_k: int = Field(default=3, ge=1)
     """k of the top-k accuracy"""
-    calibration_bins: int = Field(15, ge=2)
+    calibration_bins: int = Field(default=15, ge=2)
     """number of equal-width bins of the expected calibration error"""
-    gallery_size: int = Field(25, ge=1)
+    gallery_size: int = Field(default=25, ge=1)
     """number of examples in the galleries"""
-    min_accuracy: float = Field(0.96, ge=0, le=1)
+    min_accuracy: float = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
-    max_accuracy_drop: float = Field(0.01, ge=0, le=1)
+    max_accuracy_drop: float = Field(default=0.01, ge=0, le=1)
     """a blessed model may be at most this much worse than the last blessed one"""
 
 
 class PusherConfig(ComponentConfig):
     """Where a blessed model goes."""
 
-    model_name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    model_name: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+    )
     """name in the MLflow registry (default: the pipeline's name)"""
-    alias: str = Field("champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")
+    alias: str = Field(default="champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")
     """alias that the pushed version gets in the MLflow registry"""
 
 
@@ -215,9 +220,9 @@ class PipelineConfig(ComponentConfig):
     True
     """
 
-    name: str = Field("pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")
+    name: str = Field(default="pipeline", pattern=NAME_PATTERN)
     """name of the pipeline: the MLflow experiment, and the registered model"""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """seed of the initial weights, the order of the examples and the augmentation"""
     mlruns: PathField = Path("mlruns")
     """folder of everything a run keeps: mlflow.db, artifacts/, store/"""

@@ -43,8 +43,8 @@ def evaluator(
     network = model.network()
     if network.output_shape[-1] != len(examples.labels):
         raise InputError(
-            f"expected a model with {len(examples.labels)} outputs, one for each class; "
-            f"{model.path.name} has {network.output_shape[-1]}"
+            f"expected a model with {len(examples.labels)} outputs, one for each "
+            f"class; {model.path.name} has {network.output_shape[-1]}"
         )
     batches = evaluation_batches(examples, transform, "test", BATCH_SIZE).cache()
     probabilities = np.concatenate([network(images).numpy() for images, _ in batches])
@@ -141,8 +141,9 @@ def classification_metrics(
     >>> round(metrics["accuracy"], 3), metrics["confusion_matrix"]
     (0.667, [[1, 0], [1, 1]])
     """
-    from sklearn import metrics as sk
+    import sklearn.metrics
 
+    sk: Any = sklearn.metrics
     classes = np.arange(len(labels))
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)

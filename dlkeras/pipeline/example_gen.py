@@ -9,10 +9,10 @@ import contextlib
 import difflib
 import importlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -80,8 +80,8 @@ class TFDSSource:
         if not (self._builder.is_prepared() or name in PACKAGED or config.download):
             raise InputError(
                 f"--example-gen.dataset: {name!r} is not prepared in "
-                f"{self._builder.data_dir}; pass --example-gen.data-dir with the folder "
-                "that has it, or --example-gen.download"
+                f"{self._builder.data_dir}; pass --example-gen.data-dir with the "
+                "folder that has it, or --example-gen.download"
             )
         with contextlib.redirect_stdout(io.StringIO()):
             self._builder.download_and_prepare()
@@ -91,10 +91,8 @@ class TFDSSource:
         self.labels = tuple(features[self._label].names)
         self.description = f"TensorFlow data set {self._builder.info.full_name}"
 
-    def _feature(self, features, kind: type) -> str:
-        names = [
-            name for name, feature in features.items() if isinstance(feature, kind)
-        ]
+    def _feature(self, features: Mapping[str, Any], kind: type) -> str:
+        names = [name for name in features if isinstance(features[name], kind)]
         if len(names) != 1:
             raise InputError(
                 f"--example-gen.dataset: expected a data set with one {kind.__name__} "
@@ -128,7 +126,7 @@ class TFDSSource:
 
 
 class ImageFolderSource:
-    """A folder of images: CLASS/*.png, or SPLIT/CLASS/*.png with SPLIT train, test..."""
+    """A folder of images: CLASS/*.png, or SPLIT/CLASS/*.png (SPLIT: train, test)."""
 
     def __init__(self, folder: Path):
         flag = "--example-gen.image-folder"
@@ -145,17 +143,19 @@ class ImageFolderSource:
             if file.suffix.lower() in IMAGE_SUFFIXES
         ]
         self._folder = folder
-        self.labels = tuple(sorted({label for _, label, _ in self._files}))
+        names = sorted({label for _, label, _ in self._files})
+        self.labels = tuple(names)
         self.description = f"image folder {folder.name}"
         if not self._files:
             raise InputError(
                 f"{flag}: expected images as {folder}/CLASS/*.png or "
-                f"{folder}/train/CLASS/*.png (also jpg, jpeg, bmp, gif, webp); found none"
+                f"{folder}/train/CLASS/*.png (also jpg, jpeg, bmp, gif, webp); "
+                "found none"
             )
-        if len(self.labels) < 2:
+        if len(names) < 2:
             raise InputError(
                 f"{flag}: expected at least two class folders with images in {folder}; "
-                f"found one, {self.labels[0]!r}"
+                f"found one, {names[0]!r}"
             )
 
     def examples(self) -> Iterator[SourceExample]:

@@ -1,6 +1,6 @@
 """ExampleValidator: where the examples break the schema, each offender by name."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlkeras.pipeline.artifacts import (
     SPLITS,
@@ -12,9 +12,6 @@ from dlkeras.pipeline.artifacts import (
 from dlkeras.pipeline.config import ExampleValidatorConfig
 from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.store import Draft
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def example_validator(
@@ -40,12 +37,13 @@ def example_validator(
 
 
 def find_anomalies(
-    table: "pd.DataFrame", schema: ImageSchema, max_named: int = 20
+    table: Any, schema: ImageSchema, max_named: int = 20
 ) -> list[dict[str, Any]]:
     """List the rules that a table of examples breaks.
 
     Args:
-        table: columns id, split, label, height, width, channels, dtype, sha256.
+        table: a pandas DataFrame with the columns id, split, label, height, width,
+            channels, dtype and sha256.
         schema: the rules.
         max_named: how many ids are given for each anomaly.
 
@@ -55,7 +53,7 @@ def find_anomalies(
     """
     anomalies: list[dict[str, Any]] = []
 
-    def report(rule: str, bound: Any, value: Any, offenders: "pd.DataFrame") -> None:
+    def report(rule: str, bound: Any, value: Any, offenders: Any) -> None:
         anomalies.append(
             {
                 "rule": rule,

@@ -1,10 +1,12 @@
-"""The execution of one step: key, lock, cache, publishing, and what the user is told."""
+"""The execution of one step: key, lock, cache, publishing, and what is shown."""
 
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from rich.console import Console
 
 from dlkeras.pipeline.artifacts import Artifact
 from dlkeras.pipeline.errors import CorruptArtifactError
@@ -176,9 +178,9 @@ class Execution:
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
         """Execute steps that serve a comparison and are not the run's own."""
-        steps, force = self.steps, self.force
-        self.steps, self.force = [], ()
+        kept = self.steps, self.force, self.progress
+        self.steps, self.force, self.progress = [], (), Progress(Console(quiet=True))
         try:
             yield
         finally:
-            self.steps, self.force = steps, force
+            self.steps, self.force, self.progress = kept

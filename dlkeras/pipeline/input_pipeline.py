@@ -68,16 +68,15 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert
     def read_epoch(epoch: "tf.Tensor") -> "tf.data.Dataset":
-        # The seed of this function's graph: the order depends on the key alone, whatever
-        # TensorFlow's global seed is (0 would even be refused beside a tensor).
+        # The seed of this function's graph: the order depends on the key alone,
+        # whatever TensorFlow's global seed is (0 is even refused beside a tensor).
         tf.compat.v1.set_random_seed(1)
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.stateless_uniform([], key, maxval=2**31 - 1, dtype=tf.int64)
         shuffled = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
         if not augmented:
-            return shuffled.batch(batch_size).map(
-                lambda image, label, _: (image, label)
-            )
+            pairs = shuffled.map(lambda image, label, index: (image, label))
+            return pairs.batch(batch_size)
         drawn = shuffled.map(
             lambda image, label, index: (
                 image,

@@ -45,7 +45,8 @@ def run_note(
             else "none"
         )
         lines.append(
-            f"- **Transform**: {height}x{width}x{channels}; augmentation: {augmentation}"
+            f"- **Transform**: {height}x{width}x{channels}; "
+            f"augmentation: {augmentation}"
         )
     if found := artifacts.get("Hyperparameters"):
         p = found.properties

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.execution import Step
 
 
+# A table is not cut to a narrow terminal, or to the 80 columns of a log.
+TABLE_WIDTH = 150
+
+
 class Progress:
     """Shows a run on a console: plain lines where it is not a terminal.
 
@@ -24,7 +28,7 @@ class Progress:
 
     @property
     def keras_verbose(self) -> Any:
-        """Keras's own progress: 1, a moving bar, on a terminal; else a line an epoch."""
+        """Keras's own progress: 1, a moving bar; 2, a line an epoch, in a log."""
         return 1 if self.console.is_terminal else 2
 
     def say(self, text: str) -> None:
@@ -48,7 +52,7 @@ class Progress:
         table.add_column("Component")
         table.add_column("Time", justify="right")
         table.add_column("")
-        table.add_column("Artifact", overflow="fold", no_wrap=True)
+        table.add_column("Artifact", overflow="fold")
         for step in steps:
             table.add_row(
                 step.component,
@@ -57,5 +61,5 @@ class Progress:
                 escape(str(step.artifact.path)),
             )
         self.console.print()
-        self.console.print(table, soft_wrap=True)
+        self.console.print(table, width=TABLE_WIDTH, crop=False)
         self.console.print()

@@ -134,6 +134,9 @@ def model_card(
     train = statistics.summary["splits"]["train"]
     heights, widths = train["height"], train["width"]
     size = f"{_range(heights)}x{_range(widths)}x{examples.channels}"
+    counts = "".join(
+        f"| {split} | {count:,} |\n" for split, count in examples.splits.items()
+    )
     rows = "".join(
         f"| {label} | {m['precision']:.3f} | {m['recall']:.3f} | {m['f1']:.3f} "
         f"| {m['support']} |\n"
@@ -165,7 +168,7 @@ image, also to one that shows none of the classes.
 
 | split | examples |
 |---|---|
-{"".join(f"| {split} | {count:,} |{chr(10)}" for split, count in examples.splits.items())}
+{counts}
 Training pixels: mean {train["pixel_mean"]:.1f}, standard deviation
 {train["pixel_std"]:.1f} (0 to 255). Digest of the examples:
 `{examples.record.digest[:16]}`.

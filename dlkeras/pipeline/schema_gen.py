@@ -1,4 +1,4 @@
-"""SchemaGen: the rules that the examples keep, inferred, or read from a curated file."""
+"""SchemaGen: the rules for the examples, inferred, or read from a curated file."""
 
 from pathlib import Path
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -36,11 +37,16 @@ def _held_back_stderr() -> Iterator[None]:
 # 3: errors only, once TensorFlow's logger is up; what it says before is held back.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _held_back_stderr():
-    import tensorflow as tf
+    import tensorflow
 
     # isort: split
-    import keras
-    import tensorflow_datasets as tfds
+    import keras as _keras
+    import tensorflow_datasets
+
+    # Their public modules are built when they are imported: no type checker sees them.
+    tf: Any = tensorflow
+    keras: Any = _keras
+    tfds: Any = tensorflow_datasets
 
     tf.config.list_physical_devices()  # looks for a GPU, and says so, only once
 

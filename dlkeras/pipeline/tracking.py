@@ -40,7 +40,6 @@ from mlflow.entities import (
     InputTag,
     Metric,
     Param,
-    RunStatus,
     RunTag,
 )
 from mlflow.exceptions import MlflowException
@@ -119,7 +118,7 @@ def _probe(uri: str) -> None:
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0]
 
 
@@ -329,7 +328,7 @@ class Tracker:
         return f"{_ui_address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def trials_link(self, run_id: str) -> str | None:
-        """The page that compares the completed trials of a run's tuner, if there are."""
+        """The page that compares the completed trials of a run's tuner, if any."""
         children = self._client.search_runs(
             [self.experiment_id],
             f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'FINISHED'",
@@ -414,7 +413,7 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
 
 
 def _end(client: MlflowClient, tracker: Tracker, status: str) -> None:
-    """End a run and its trials; what stopped the run matters more than a failure here."""
+    """End a run and its trials; a failure here would hide what stopped the run."""
     with contextlib.suppress(MlflowException):
         for run_id in tracker._trials.values():
             if client.get_run(run_id).info.status == "RUNNING":
@@ -466,9 +465,7 @@ def _end_runs_of_dead_processes(client: MlflowClient, experiment_id: str) -> Non
         except psutil.NoSuchProcess:
             alive = False
         if not alive:
-            client.set_terminated(
-                run.info.run_id, RunStatus.to_string(RunStatus.KILLED)
-            )
+            client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _process_tags() -> dict[str, str]:

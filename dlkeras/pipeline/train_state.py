@@ -41,7 +41,7 @@ class TrainState(keras.callbacks.Callback):
         self,
         folder: Path,
         keep: int = 2,
-        early_stopping: keras.callbacks.EarlyStopping | None = None,
+        early_stopping: Any = None,
     ):
         super().__init__()
         self.folder = folder
@@ -52,7 +52,7 @@ class TrainState(keras.callbacks.Callback):
         self._state: dict[str, Any] = {}
         self._arrays: dict[str, np.ndarray] = {}
 
-    def load(self, model: keras.Model) -> bool:
+    def load(self, model: Any) -> bool:
         """Put the last good checkpoint, if there is one, into a compiled model.
 
         Returns:
@@ -122,7 +122,7 @@ class TrainState(keras.callbacks.Callback):
             old.unlink()
 
 
-def _variables(model: keras.Model) -> list:
+def _variables(model: Any) -> list:
     """All that training changes, in a fixed order; metrics begin anew each epoch."""
     return [*model.variables, *model.optimizer.variables]
 

@@ -128,7 +128,7 @@ def trainer(
         val_accuracy=state.history[best]["val_accuracy"],
         dtype_policy=keras.config.dtype_policy().name,
     )
-    weights = [hashlib.sha256(np.ascontiguousarray(w)) for w in network.get_weights()]
+    weights = [hashlib.sha256(np.asarray(w).tobytes()) for w in network.get_weights()]
     output.digest = canonical_digest(
         [network.to_json(), [weight.hexdigest() for weight in weights]]
     )

@@ -52,7 +52,7 @@ def reliability_diagram(
     )
     upper.set_ylabel("accuracy in the bin")
     upper.set_ylim(-0.02, 1.02)
-    upper.legend(frameon=False, loc="upper left")
+    upper.legend(frameon=False, loc="lower right")
     upper.grid(alpha=0.3)
     lower.bar(centres[filled], count[filled], width=0.9 * width, color=BLUE)
     lower.set_yscale("log")

@@ -41,7 +41,7 @@ def confusion_matrix(matrix: Any, labels: Sequence[str]) -> Figure:
     figure, axis = new_figure(
         side + 0.6,
         side,
-        f"{counts.sum() - correct} of {counts.sum()} examples are taken for another class",
+        f"{counts.sum() - correct} of {counts.sum()} examples taken for another class",
     )
     shown = np.where(counts > 0, counts, np.nan)
     top = max(int(counts.max()), 2)

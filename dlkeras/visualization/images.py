@@ -49,7 +49,7 @@ def image_grid(
     rows = math.ceil(len(pictures) / columns)
     lines = max((c.count("\n") + 1 for c in captions or []), default=0)
     figure, axes = new_figure(
-        1.15 * columns + 0.2,
+        max(1.15 * columns + 0.2, 3.4 if title else 0),
         (1.1 + 0.17 * lines) * rows + (0.4 if title else 0.1),
         title,
         nrows=rows,
@@ -141,7 +141,7 @@ def feature_maps(
         layer = np.asarray(output)[..., :16]
         for start in range(0, layer.shape[-1], columns):
             part = layer[..., start : start + columns]
-            label = f"{name}, {layer.shape[0]}x{layer.shape[1]}"
+            label = f"{name}, maps {start + 1}-{start + part.shape[-1]}"
             rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
     figure, axes = new_figure(
         1.15 * columns,

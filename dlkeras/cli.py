@@ -1,0 +1,213 @@
+"""The command `dlkeras`: runs, artifacts, MLflow's pages, predictions, diagnosis.
+
+It starts without TensorFlow and MLflow; a command imports what it needs.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `dlkeras`.
+
+    Args:
+        arguments: the command line; default: `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0; 1 where something failed; 2 where the input is at fault.
+    """
+    options = _parser().parse_args(arguments)
+    if options.command is None:
+        _parser().print_help()
+        return 0
+    from dlkeras.pipeline.errors import PipelineError
+
+    try:
+        return options.command(options)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument(
+        "--mlruns",
+        type=Path,
+        default=Path("mlruns"),
+        help="folder of the runs (default: mlruns)",
+    )
+    places.add_argument(
+        "--tracking-uri",
+        help="MLflow server or database (default: MLFLOW_TRACKING_URI, else "
+        "mlflow.db in the folder of the runs)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="dlkeras",
+        description="Look at the runs of a pipeline, and use the models it pushed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, parents=[places], help=text, description=text, allow_abbrev=False
+        )
+        command.set_defaults(command=function)
+        return command
+
+    ui = add("ui", _ui, "serve MLflow's pages on this machine")
+    ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
+    runs = add("runs", _runs, "list the latest runs")
+    runs.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
+    show = add("show", _show, "show a run's artifacts, and what each was made of")
+    show.add_argument("run", metavar="RUN", help="a run's id, its beginning, or last")
+    predict = add("predict", _predict, "classify images with a pushed model")
+    predict.add_argument(
+        "model", metavar="MODEL", help="a registered name, name@alias, or a .keras file"
+    )
+    predict.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    predict.add_argument(
+        "--invert", action="store_true", help="dark on light: invert the grey levels"
+    )
+    predict.add_argument("--json", action="store_true", help="print JSON")
+    add("doctor", _doctor, "check versions, backend, devices and folders")
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version and stop."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        import dlkeras
+
+        print(f"dlkeras {dlkeras.__version__}")
+        parser.exit()
+
+
+def _ui(options: argparse.Namespace) -> int:
+    import socket
+
+    from dlkeras.pipeline import tracking
+    from dlkeras.pipeline.errors import PipelineError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", options.port))
+        except OSError as error:
+            raise PipelineError(
+                f"--port: expected a free port; {options.port}: {error.strerror}. "
+                "Another `dlkeras ui` may be running"
+            ) from error
+    tracking.connect(options.tracking_uri, options.mlruns)
+    command = tracking.ui_command(options.tracking_uri, options.mlruns, options.port)
+    address = f"http://127.0.0.1:{options.port}"
+    print(f"MLflow is on {address} in some seconds; Ctrl-C ends it", flush=True)
+    # One worker and no job runner: 2 processes and a third of the memory.
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.execv(command[0], command)
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from dlkeras.pipeline import tracking
+    from dlkeras.pipeline.progress import TABLE_WIDTH
+
+    runs = tracking.list_runs(options.tracking_uri, options.mlruns, options.limit)
+    if not runs:
+        print(f"no runs in {options.mlruns}")
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Run", "Name", "Status", "Started", "Time", "Accuracy", "Model"):
+        table.add_column(column, no_wrap=True)
+    for run in runs:
+        seconds, accuracy = run["seconds"], run["accuracy"]
+        table.add_row(
+            run["run_id"][:8],
+            run["name"],
+            run["status"],
+            f"{run['started']:%Y-%m-%d %H:%M}",
+            f"{seconds:.0f} s" if seconds is not None else "",
+            f"{accuracy:.4f}" if accuracy is not None else "",
+            run["model"] or "",
+        )
+    Console(highlight=False, width=TABLE_WIDTH).print(table)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.errors import InputError
+
+    folder = options.mlruns / "store" / "runs"
+    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    if options.run in ("last", "latest"):
+        found = files[-1:]
+    else:
+        found = [file for file in files if file.stem.startswith(options.run)]
+    if len(found) != 1:
+        known = ", ".join(file.stem[:8] for file in files[-5:]) or "none"
+        raise InputError(
+            f"RUN: expected the beginning of one run's id; {options.run!r} fits "
+            f"{len(found)} runs in {folder}; the latest are: {known}"
+        )
+    lineage = json.loads(found[0].read_text(encoding="utf-8"))
+    print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
+    for step in lineage["steps"]:
+        how = "reused" if step["cached"] else f"made in {step['seconds']:.1f} s"
+        print(f"{step['type']} {step['digest'][:8]}  by {step['component']}, {how}")
+        for name, reference in step["inputs"].items():
+            print(f"  reads {name}: {reference['type']} {reference['digest'][:8]}")
+        for name in step["files"]:
+            print(f"  {step['path']}/{name}")
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.serving import load_pushed_model, predict
+
+    path, labels = load_pushed_model(
+        options.model, options.tracking_uri, options.mlruns
+    )
+    answers = predict(path, labels, options.images, invert=options.invert)
+    if options.json:
+        print(json.dumps(answers, indent=2))
+        return 0
+    for answer in answers:
+        top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
+        best = answer["top"][0]
+        print(
+            f"{answer['image']}: {best['label']}, probability "
+            f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
+        )
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.doctor import findings
+
+    problems = 0
+    for finding in findings(options.mlruns, options.tracking_uri):
+        mark = "ok  " if finding.ok else "BAD "
+        print(f"{mark}{finding.what}: {finding.value}")
+        problems += not finding.ok
+    print(f"problems found: {problems}" if problems else "all well")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

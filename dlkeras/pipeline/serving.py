@@ -1,0 +1,120 @@
+"""Serving by hand: a pushed model found by name, and images classified with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts import PushedModel
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.example_gen import decode
+from dlkeras.pipeline.pusher import read_labels
+
+TOP = 3
+
+
+def load_pushed_model(
+    model: str, tracking_uri: str | None, mlruns: Path
+) -> tuple[Path, list[str] | None]:
+    """Find a model's file and the names of its classes.
+
+    Args:
+        model: path of a `.keras` file or of a folder with `model.keras`, or the name
+            of a registered model, `name` or `name@alias` (default alias: champion).
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+
+    Returns:
+        The file, and the labels beside it; None where there are none.
+
+    Raises:
+        InputError: there is no such file, and no such name in the registry.
+    """
+    path = Path(model)
+    if path.is_dir():
+        path = path / PushedModel.MODEL
+    if path.suffix != ".keras" and not path.exists():
+        from dlkeras.pipeline import tracking
+
+        name, _, alias = model.removeprefix("models:/").partition("@")
+        folder = tracking.champion_path(tracking_uri, mlruns, name, alias or "champion")
+        if folder is None:
+            raise InputError(
+                "MODEL: expected a .keras file, or the name of a registered model "
+                f"(name or name@alias); received {model!r}"
+            )
+        path = folder / PushedModel.MODEL
+    if not path.is_file():
+        raise InputError(f"MODEL: expected a file; {path} does not exist")
+    return path, read_labels(path)
+
+
+def predict(
+    model_path: Path,
+    labels: list[str] | None,
+    images: Sequence[Path],
+    invert: bool = False,
+) -> list[dict[str, Any]]:
+    """Classify image files.
+
+    Args:
+        model_path: a `.keras` file: raw uint8 images to class probabilities.
+        labels: names of the classes; None uses their numbers.
+        images: PNG, JPEG or other image files of any size.
+        invert: take 255 minus each pixel.
+
+    Returns:
+        For each image its path and the three likeliest classes: label, probability.
+
+    Raises:
+        InputError: an image cannot be read, or the model cannot be loaded.
+    """
+    pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
+
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    try:
+        model = keras.saving.load_model(model_path)
+    except (ValueError, OSError, TypeError) as error:
+        raise InputError(
+            f"MODEL: expected a Keras model in {model_path}; "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+    channels = model.input_shape[-1]
+    answers = []
+    for path, image in zip(images, pixels, strict=True):
+        image = _with_channels(image, channels)
+        probabilities = np.asarray(model((255 - image if invert else image)[None]))[0]
+        order = np.argsort(-probabilities, kind="stable")[:TOP]
+        answers.append(
+            {
+                "image": str(path),
+                "top": [
+                    {
+                        "label": labels[index] if labels else str(index),
+                        "probability": float(probabilities[index]),
+                    }
+                    for index in order
+                ],
+            }
+        )
+    return answers
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return decode(path.read_bytes())[1]
+    except (OSError, ValueError) as error:
+        raise InputError(f"IMAGE: expected an image file; {path}: {error}") from error
+
+
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Turn grey into RGB or RGB into grey (ITU-R BT.601 luma, as PIL does)."""
+    from PIL import Image
+
+    if image.shape[-1] == channels:
+        return image
+    mode = "L" if channels == 1 else "RGB"
+    converted = np.asarray(Image.fromarray(image.squeeze()).convert(mode))
+    return converted[..., None] if channels == 1 else converted
