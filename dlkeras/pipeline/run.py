@@ -418,11 +418,14 @@ def _log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
         "test/loss": metrics["loss"],
         "test/ece": metrics["ece"],
     }
-    for label, values in metrics["classes"].items():
-        safe = "".join(c if c.isalnum() or c in "_-. " else "_" for c in label)
-        for name in ("precision", "recall", "f1"):
-            named[f"test_{name}/{safe}"] = values[name]
     tracker.log_metrics(named, step)
+    # A table: as metrics, each number would be a chart of a single point.
+    classes = metrics["classes"]
+    columns = {
+        name: [values[name] for values in classes.values()]
+        for name in ("precision", "recall", "f1", "support")
+    }
+    tracker.log_table("per_class.json", {"class": list(classes), **columns})
     tracker.log_figures(evaluation, step)
 
 

@@ -1,0 +1,118 @@
+"""Statistics against NumPy on the raw arrays; anomalies name the offenders."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+from dlkeras.pipeline import SchemaGenConfig, run
+from dlkeras.pipeline.artifacts import ImageSchema
+from dlkeras.pipeline.errors import AnomaliesError, InputError
+from dlkeras.pipeline.example_validator import find_anomalies
+from dlkeras.pipeline.schema_gen import load_schema
+from dlkeras.pipeline.statistics_gen import leaked
+
+SCHEMA = ImageSchema(
+    labels=("cat", "dog"), channels=3, min_height=8, max_height=8, min_width=8,
+    max_width=8, min_examples_per_class=1,
+)  # fmt: skip
+
+
+def table(**changes) -> pd.DataFrame:
+    rows = [
+        {"id": f"{split}-{label}", "split": split, "label": label, "height": 8,
+         "width": 8, "channels": 3, "dtype": "uint8", "sha256": f"{split}-{label}"}
+        for split in ("train", "validation", "test")
+        for label in ("cat", "dog")
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    for column, (index, value) in changes.items():
+        frame.loc[index, column] = value
+    return frame
+
+
+def test_pixel_statistics_equal_numpys_on_the_raw_digits(prepared):
+    statistics = prepared["Statistics"]
+    pixels = np.round(load_digits().images * 255 / 16)
+    train = statistics.table[statistics.table.split == "train"]
+    rows = [int(name.split("/")[1]) for name in train.id]
+    summary = statistics.summary["splits"]["train"]
+    assert summary["pixel_mean"] == pytest.approx(pixels[rows].mean())
+    assert summary["pixel_std"] == pytest.approx(pixels[rows].std())
+    histogram, _ = np.histogram(pixels[rows], 32, (0, 256))
+    assert summary["pixel_histogram"] == histogram.tolist()
+    assert summary["height"] == summary["width"] == [8, 8]
+    assert summary["channels"] == [1]
+    assert summary["dtypes"] == ["uint8"]
+
+
+def test_the_digits_have_neither_leaks_nor_anomalies(prepared):
+    assert prepared["Statistics"].summary["leaked"] == []
+    assert prepared["Anomalies"].anomalies == []
+
+
+def test_copies_across_splits_are_found(prepared):
+    frame = table(sha256=(5, "train-cat"))
+    assert leaked(frame) == [{"train": ["train-cat"], "test": ["test-dog"]}]
+
+
+def test_a_clean_table_has_no_anomalies():
+    assert find_anomalies(table(), SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "value"),
+    [
+        ({"label": (5, "cow")}, "label", ["cow"]),
+        ({"channels": (5, 1)}, "channels", [1]),
+        ({"dtype": (5, "float32")}, "dtype", ["float32"]),
+        ({"height": (5, 9)}, "height", [9, 9]),
+        ({"width": (5, 7)}, "width", [7, 7]),
+        ({"sha256": (5, "train-cat")}, "images of train that stand in another", 1),
+    ],
+)
+def test_each_rule_names_the_example_that_breaks_it(change, rule, value):
+    found = [a for a in find_anomalies(table(**change), SCHEMA) if rule in a["rule"]]
+    assert found[0]["value"] == value
+    assert found[0]["count"] == 1
+    assert found[0]["examples"] == ["test-dog"]
+
+
+def test_a_class_without_examples_in_a_split_is_an_anomaly():
+    frame = table().drop(index=5)
+    (anomaly,) = find_anomalies(frame, SCHEMA)
+    assert anomaly["rule"] == "examples of class 'dog' in test"
+    assert (anomaly["bound"], anomaly["value"]) == (1, 0)
+
+
+def test_a_label_outside_a_curated_schema_stops_the_run(
+    tiny_config, prepared, tmp_path, silent
+):
+    schema = prepared["Schema"].schema.model_dump(mode="json")
+    schema["labels"] = schema["labels"][:9]
+    file = tmp_path / "schema.json"
+    file.write_text(json.dumps(schema))
+    config = tiny_config.model_copy(update={"schema_gen": SchemaGenConfig(path=file)})
+    with pytest.raises(AnomaliesError) as caught:
+        run(config, progress=silent)
+    assert "label: expected" in str(caught.value)
+    assert "found ['9'] in 180 examples: digits/00" in str(caught.value)
+    assert caught.value.exit_code == 2
+    with pytest.raises(AnomaliesError):  # and again from the cache
+        run(config, progress=silent)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [('{"labels": ["a"]}', "labels"), ("{", "JSON"), (None, "No such file")],
+)
+def test_a_bad_schema_file_is_named(tmp_path, text, part):
+    file = tmp_path / "schema.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_schema(file)
+    assert str(file) in str(caught.value)
+    assert part in str(caught.value)
