@@ -1,4 +1,4 @@
-"""Fixtures that more than one test file uses: a finished main job, prepared examples."""
+"""Fixtures that several test files use: a finished main job, prepared examples."""
 
 import os
 import re

@@ -132,9 +132,10 @@ def draw_matrix(
     angle = u[2] * (config.rotation * math.pi / 180)
     zoom_x, zoom_y = 1 + u[3] * config.zoom, 1 + u[4] * config.zoom
     cosine, sine = tf.cos(angle), tf.sin(angle)
-    # Output pixel to input pixel about the centre: x_in = A (x_out - c - t) + c.
-    a0, a1 = cosine / zoom_x, sine / zoom_x
-    b0, b1 = -sine / zoom_y, cosine / zoom_y
+    # Output pixel to input pixel about the centre: x_in = A (x_out - c - t) + c. Rows
+    # count downwards: this turns a positive angle counter-clockwise.
+    a0, a1 = cosine / zoom_x, -sine / zoom_x
+    b0, b1 = sine / zoom_y, cosine / zoom_y
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     from_x, from_y = centre_x + shift_x, centre_y + shift_y
     a2 = centre_x - a0 * from_x - a1 * from_y

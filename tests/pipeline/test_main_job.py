@@ -1,8 +1,9 @@
-"""The main job, whole: its artifacts, its MLflow entities, and the cached second run."""
+"""The main job, whole: its artifacts, its MLflow entities, and the cached rerun."""
 
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -212,10 +213,10 @@ def test_nothing_that_was_logged_is_a_pickle(main_job):
 
 def test_mlflow_has_the_configuration_and_the_lineage(client, run, tmp_path):
     path = client.download_artifacts(run.info.run_id, "config.json", str(tmp_path))
-    config = json.loads(open(path).read())
+    config = json.loads(Path(path).read_text())
     assert config["example_gen"]["dataset"] == "digits"
     path = client.download_artifacts(run.info.run_id, "lineage.json", str(tmp_path))
-    steps = {s["type"]: s for s in json.loads(open(path).read())["steps"]}
+    steps = {s["type"]: s for s in json.loads(Path(path).read_text())["steps"]}
     assert set(steps) == set(ARTIFACT_TYPES)
     read = steps["Model"]["inputs"]["examples"]["digest"]
     assert read == steps["Examples"]["digest"]

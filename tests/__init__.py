@@ -1,0 +1,1 @@
+"""Tests of dlkeras; they mirror the package."""

@@ -1,0 +1,124 @@
+"""Metrics against scikit-learn and arithmetic by hand; the rules of the blessing."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from dlkeras.pipeline import EvaluatorConfig, TrainerConfig, run
+from dlkeras.pipeline.evaluator import bless, classification_metrics, reliability
+from dlkeras.pipeline.store import Draft
+
+LABELS = ("a", "b", "c", "d")
+
+
+@pytest.fixture
+def predictions():
+    random = np.random.default_rng(0)
+    truth = random.integers(0, 4, 200)
+    logits = random.normal(size=(200, 4)) + 2 * np.eye(4)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return truth, probabilities
+
+
+def test_metrics_equal_scikit_learns(predictions):
+    truth, probabilities = predictions
+    ours = classification_metrics(truth, probabilities, LABELS, top_k=2)
+    predicted = probabilities.argmax(axis=1)
+    assert ours["accuracy"] == sk.accuracy_score(truth, predicted)
+    assert ours["top_k_accuracy"] == sk.top_k_accuracy_score(truth, probabilities, k=2)
+    report = sk.classification_report(
+        truth, predicted, target_names=LABELS, output_dict=True
+    )
+    for label in LABELS:
+        assert ours["classes"][label]["f1"] == report[label]["f1-score"]
+        assert ours["classes"][label]["support"] == report[label]["support"]
+    assert np.trace(ours["confusion_matrix"]) == (truth == predicted).sum()
+
+
+def test_the_calibration_error_is_that_computed_by_hand():
+    # Two bins of one half: 0.3 and 0.5 below (right: one of two), 0.9 above (right).
+    confidence, right = np.array([0.3, 0.5, 0.9]), np.array([True, False, True])
+    bins = reliability(confidence, right, 2)
+    assert bins["count"] == [2, 1]
+    assert bins["confidence"] == pytest.approx([0.4, 0.9])
+    assert bins["accuracy"] == [0.5, 1.0]
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4]])
+    metrics = classification_metrics(np.array([0, 1]), probabilities, ("a", "b"), 1, 10)
+    # |1 - 0.9| and |0 - 0.6|, each with half of the examples
+    assert metrics["ece"] == pytest.approx((0.1 + 0.6) / 2)
+
+
+def test_perfectly_calibrated_predictions_have_no_error():
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1, 200_000)
+    truth = (random.random(200_000) > confidence).astype(int)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    assert classification_metrics(truth, probabilities, ("a", "b"), 1)["ece"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "baseline", "blessed", "part"),
+    [
+        (0.97, None, True, "no other blessed model"),
+        (0.95, None, False, "0.9500 is below 0.96"),
+        (0.97, 0.98, True, "at most 0.01 better"),
+        (0.97, 0.99, False, "has 0.9900, more than 0.01 better"),
+        (0.99, 0.97, True, "reaches 0.96"),
+        (0.95, 0.90, False, "is below"),
+    ],
+)
+def test_a_model_is_blessed_by_both_rules(tmp_path, accuracy, baseline, blessed, part):
+    draft = Draft(tmp_path)
+    evaluations = [
+        None if value is None else SimpleNamespace(metrics={"accuracy": value})
+        for value in (accuracy, baseline)
+    ]
+    bless(EvaluatorConfig(min_accuracy=0.96), draft, *evaluations)
+    assert draft.properties["blessed"] is blessed
+    assert part in draft.properties["reason"]
+    assert "\n" not in draft.properties["reason"]
+    rules = json.loads((tmp_path / "rules.json").read_text())
+    assert all(rule["passed"] for rule in rules) is blessed
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed(script_runner, tmp_path):
+    job = script_runner(
+        tmp_path, "--no-tuner", "--trainer.epochs", "1", "--trainer.learning-rate",
+        "1e-5",
+    )  # fmt: skip
+    assert job.exit_code == 3, job.stderr
+    lines = [line for line in job.stdout.splitlines() if "Not blessed" in line]
+    assert len(lines) == 1
+    assert "is below 0.96" in lines[0]
+    assert not (tmp_path / "store" / "PushedModel").exists()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert client.search_registered_models() == []
+    run_ = client.get_run(job.run_id)
+    assert run_.data.tags["dlkeras.blessed"] == "False"
+    assert run_.info.status == "FINISHED"
+
+
+def test_a_worse_model_is_compared_with_the_last_blessed_one(tiny_config, silent):
+    lenient = {"evaluator": EvaluatorConfig(min_accuracy=0.0)}
+    better = tiny_config.model_copy(update=lenient | {"name": "compared"})
+    worse = better.model_copy(
+        update={"trainer": TrainerConfig(epochs=1, learning_rate=1e-4)}
+    )
+    first = run(better, progress=silent)
+    assert first.blessed
+    assert first.model_version == 1
+    second = run(worse, progress=silent)
+    assert second.blessed is False
+    assert second.model_version is None
+    assert second.exit_code == 3
+    assert "the last blessed model has" in second.reason
+    # The first, run again, is not compared with itself: all of it is reused.
+    third = run(better, progress=silent)
+    assert third.blessed
+    assert all(step.cached for step in third.steps)
+    assert third.model_version == 1

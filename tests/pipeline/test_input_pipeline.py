@@ -1,0 +1,151 @@
+"""The tf.data graph: parallel, reproducible, and geometrically what it says."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from sklearn.datasets import load_digits
+
+from dlkeras.pipeline import TransformConfig
+from dlkeras.pipeline.input_pipeline import (
+    apply_matrices,
+    draw_matrix,
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+from dlkeras.pipeline.tensorflow_import import tf
+
+
+@pytest.fixture
+def batches(prepared):
+    def read(first_epoch=0, epochs=2, seed=0, strength=1.0):
+        dataset = training_batches(
+            prepared["Examples"], prepared["Transform"], batch_size=32, seed=seed,
+            augmentation_strength=strength, first_epoch=first_epoch, epochs=epochs,
+        )  # fmt: skip
+        return [(x.numpy(), y.numpy()) for x, y in dataset]
+
+    return read
+
+
+def same(one, two):
+    return len(one) == len(two) and all(
+        np.array_equal(a, c) and np.array_equal(b, d)
+        for (a, b), (c, d) in zip(one, two, strict=True)
+    )
+
+
+def test_the_same_seed_gives_the_same_batches_in_parallel(batches):
+    assert same(batches(), batches())
+
+
+def test_an_epoch_does_not_depend_on_where_reading_started(batches, prepared):
+    steps = steps_per_epoch(prepared["Examples"], 32)
+    assert same(batches(0, 3)[2 * steps :], batches(2, 3))
+
+
+def test_the_batches_do_not_depend_on_tensorflows_global_seed(batches):
+    tf.random.set_seed(0)
+    one = batches()
+    tf.random.set_seed(12345)
+    assert same(one, batches())
+
+
+def test_epochs_and_seeds_differ_in_order_and_in_augmentation(batches, prepared):
+    steps = steps_per_epoch(prepared["Examples"], 32)
+    both = batches(0, 2)
+    assert not np.array_equal(both[0][1], both[steps][1])
+    assert not np.array_equal(both[0][1], batches(0, 1, seed=1)[0][1])
+    plain, augmented = batches(strength=0.0), batches(strength=1.0)
+    assert np.array_equal(plain[0][1], augmented[0][1])
+    assert not np.allclose(plain[0][0], augmented[0][0], atol=0.05)
+
+
+def test_every_example_is_read_once_an_epoch(batches, prepared):
+    labels = np.concatenate([y for _, y in batches(0, 1)])
+    counts = prepared["Statistics"].summary["splits"]["train"]["classes"]
+    assert np.bincount(labels).tolist() == list(counts.values())
+
+
+def test_what_is_not_training_is_not_augmented(prepared):
+    """Scikit-learn's arrays, enlarged by SciPy, are the images of the test split."""
+    examples, transform = prepared["Examples"], prepared["Transform"]
+    (images, _) = next(iter(evaluation_batches(examples, transform, "test", 4)))
+    first = next(examples.dataset("test").as_numpy_iterator())
+    index = int(first["id"].decode().split("/")[1])
+    raw = np.round(load_digits().images[index] * 255 / 16)
+    # Bilinear, half-pixel centres: what tf.image.resize documents.
+    grid = (np.arange(32) + 0.5) / 4 - 0.5
+    rows, columns = np.meshgrid(grid, grid, indexing="ij")
+    enlarged = ndimage.map_coordinates(raw, [rows, columns], order=1, mode="nearest")
+    expected = enlarged * (1.275 / 255) - 0.1
+    assert np.allclose(images[0, ..., 0], expected, atol=1e-5)
+
+
+def _matrix(config, image, u):
+    """The transform of draw_matrix for known draws, through its own code."""
+    original = tf.random.stateless_uniform
+    tf.random.stateless_uniform = lambda *_, **__: tf.constant(u, tf.float32)
+    try:
+        key = tf.constant([0, 0], tf.int64)
+        return draw_matrix(config, 1.0, image, key, tf.constant(0, tf.int64))
+    finally:
+        tf.random.stateless_uniform = original
+
+
+@pytest.mark.parametrize(
+    ("draws", "expected"),
+    [
+        # shift x, shift y, rotation, zoom x, zoom y, each in units of the largest
+        ([1, 0, 0, 0, 0], lambda a: np.pad(a, ((0, 0), (4, 0)))[:, :-4]),
+        ([0, -1, 0, 0, 0], lambda a: np.pad(a, ((0, 4), (0, 0)))[4:]),
+        ([0, 0, 1, 0, 0], lambda a: np.rot90(a)),
+        ([0, 0, -1, 0, 0], lambda a: np.rot90(a, -1)),
+    ],
+)
+def test_shift_and_rotation_move_the_image_as_numpy_does(draws, expected):
+    config = TransformConfig(shift=4 / 32, rotation=90, zoom=0.5, offset=0.0)
+    image = np.random.default_rng(0).random((32, 32)).astype("float32")
+    tensor = tf.constant(image[..., None])
+    moved = apply_matrices(config, tensor[None], _matrix(config, tensor, draws)[None])
+    assert np.allclose(moved[0, ..., 0], expected(image), atol=1e-4)
+
+
+def test_zoom_enlarges_about_the_centre_as_scipy_does():
+    config = TransformConfig(zoom=0.5, offset=0.0)
+    image = np.random.default_rng(0).random((32, 32)).astype("float32")
+    tensor = tf.constant(image[..., None])
+    matrix = _matrix(config, tensor, [0, 0, 0, 1, 1])  # a factor of 1.5
+    zoomed = apply_matrices(config, tensor[None], matrix[None])[0, ..., 0].numpy()
+    centre = np.array([15.5, 15.5])
+    scale = np.eye(2) / 1.5
+    expected = ndimage.affine_transform(
+        image, scale, centre - scale @ centre, order=1, mode="constant"
+    )
+    assert np.allclose(zoomed, expected, atol=1e-4)
+
+
+def test_what_comes_in_from_outside_is_a_raw_pixel_of_0():
+    config = TransformConfig(shift=0.5)
+    tensor = tf.ones([32, 32, 1])
+    moved = apply_matrices(
+        config, tensor[None], _matrix(config, tensor, [1, 0, 0, 0, 0])[None]
+    )
+    assert np.allclose(moved[0, :, :15], -0.1)
+    assert np.allclose(moved[0, :, 17:], 1.0)
+
+
+def test_draws_fill_the_range_that_the_configuration_gives():
+    config = TransformConfig(shift=0.1, rotation=0, zoom=0)
+    image = tf.zeros([20, 40, 1])
+    key = tf.constant([3, 1], tf.int64)
+    matrices = np.array(
+        [draw_matrix(config, 0.5, image, key, tf.constant(i, tf.int64)) for i in
+         range(400)]
+    )  # fmt: skip
+    shifts_x, shifts_y = -matrices[:, 2], -matrices[:, 5]
+    for shifts, largest in ((shifts_x, 2.0), (shifts_y, 1.0)):
+        assert np.abs(shifts).max() <= largest
+        assert np.abs(shifts).max() > 0.97 * largest
+        assert abs(shifts.mean()) < 0.1 * largest
+        assert shifts.std() == pytest.approx(largest / np.sqrt(3), rel=0.1)

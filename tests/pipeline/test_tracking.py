@@ -1,0 +1,207 @@
+"""MLflow that does not answer, storage that takes nothing, runs left behind."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from mlflow import MlflowClient
+
+from dlkeras.pipeline import run, tracking
+from dlkeras.pipeline.errors import (
+    CorruptArtifactError,
+    InputError,
+    StorageError,
+    TrackingError,
+)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_a_server_that_does_not_answer_stops_the_run_before_training(
+    script_runner, tmp_path
+):
+    uri = f"http://127.0.0.1:{free_port()}"
+    job = script_runner(tmp_path, "--tracking-uri", uri)
+    assert job.exit_code == 1
+    (line,) = job.stderr.splitlines()
+    assert uri in line
+    assert "does not answer" in line
+    assert "Nothing was trained" in line
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / "store" / "Examples").exists()
+
+
+def test_a_server_that_is_broken_is_said_to_be(tmp_path):
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(503)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Broken)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    uri = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with pytest.raises(TrackingError, match=f"{uri}.*503"):
+            tracking.connect(uri, tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_environment_names_the_server_where_no_flag_does(tmp_path, monkeypatch):
+    uri = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match=uri):
+        tracking.connect(None, tmp_path)
+
+
+def test_runs_of_one_folder_do_not_leak_into_the_next(tmp_path):
+    for name in ("one", "two"):
+        tracking.connect(None, tmp_path / name)
+        assert (tmp_path / name / "mlflow.db").is_file()
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def test_a_run_that_a_dead_process_left_running_is_marked_killed(tiny_config, silent):
+    config = tiny_config.model_copy(update={"name": "stale"})
+    first = run(config, until="SchemaGen", progress=silent)
+    client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("stale").experiment_id
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = client.create_run(
+        experiment,
+        tags={
+            "dlkeras.host": socket.gethostname(),
+            "dlkeras.pid": str(dead.pid),
+            "dlkeras.process_started": "1.0",
+        },
+    )
+    elsewhere = client.create_run(
+        experiment, tags={"dlkeras.host": "another machine", "dlkeras.pid": "1"}
+    )
+    run(config, until="SchemaGen", progress=silent)
+    assert client.get_run(left.info.run_id).info.status == "KILLED"
+    assert client.get_run(elsewhere.info.run_id).info.status == "RUNNING"
+    assert client.get_run(first.run_id).info.status == "FINISHED"
+
+
+def test_a_run_that_fails_is_marked_failed_and_says_why(tiny_config, silent, tmp_path):
+    from dlkeras.pipeline import SchemaGenConfig
+
+    config = tiny_config.model_copy(
+        update={"name": "bad", "schema_gen": SchemaGenConfig(path=tmp_path / "absent")}
+    )
+    with pytest.raises(InputError):
+        run(config, progress=silent)
+    client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("bad").experiment_id
+    (failed,) = client.search_runs([experiment])
+    assert failed.info.status == "FAILED"
+    assert "absent" in failed.data.tags["dlkeras.error"]
+
+
+def test_a_corrupt_artifact_is_named_and_rebuilt_when_forced(tiny_config, silent):
+    config = tiny_config.model_copy(update={"name": "corrupt", "seed": 5})
+    result = run(config, until="SchemaGen", progress=silent)
+    file = result.artifacts["Statistics"].path / "statistics.json"
+    file.write_text(json.dumps({}))
+    with pytest.raises(CorruptArtifactError) as caught:
+        run(config, until="SchemaGen", progress=silent)
+    assert str(file) in str(caught.value)
+    assert "--force StatisticsGen" in str(caught.value)
+    again = run(config, until="SchemaGen", force=["StatisticsGen"], progress=silent)
+    cached = [step.cached for step in again.steps]
+    assert cached == [True, False, True]
+    assert again.artifacts["Statistics"].summary["splits"]["train"]["examples"] == 1168
+
+
+def test_an_unknown_component_is_named(tiny_config, silent):
+    with pytest.raises(InputError, match=r"expected a component.*Trainr"):
+        run(tiny_config, force=["Trainr"], progress=silent)
+
+
+def test_another_backend_is_refused(tiny_config, silent, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(InputError, match="KERAS_BACKEND=jax"):
+        run(tiny_config, progress=silent)
+
+
+def mounted(options: str, folder) -> bool:
+    """Mount a small file system there; False where this user may not."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True
+    )
+    return done.returncode == 0
+
+
+@pytest.fixture
+def file_system(tmp_path):
+    """A function that mounts a tmpfs with options, and skips where it cannot."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+
+    def mount(options):
+        if not mounted(options, folder):
+            pytest.skip("this user may not mount a file system")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "-l", folder], capture_output=True)
+
+
+def test_a_read_only_folder_is_named_in_one_line(script_runner, file_system):
+    folder = file_system("ro,size=1m")
+    job = script_runner(folder / "mlruns")
+    assert job.exit_code == 1
+    (line,) = job.stderr.splitlines()
+    assert "expected a writable folder" in line
+    assert str(folder) in line
+
+
+def test_a_folder_of_another_user_is_named_in_one_line(tmp_path, monkeypatch):
+    def denied(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "mlruns"))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", denied)
+    from dlkeras.pipeline.store import Store
+
+    with pytest.raises(StorageError, match=r"writable folder.*Permission denied"):
+        Store(tmp_path / "mlruns")
+
+
+@pytest.mark.parametrize("megabytes", [1, 65])
+def test_a_full_disk_is_said_in_one_line_and_breaks_nothing(
+    script_runner, file_system, megabytes
+):
+    """Too small from the start; and large enough to start, filled on the way."""
+    folder = file_system(f"size={megabytes}m")
+    flags = ["--no-tuner", "--trainer.epochs", "1"]
+    if megabytes > 1:
+        first = script_runner(folder / "mlruns", *flags, "--until", "Transform")
+        assert first.exit_code == 0, first.stderr
+        filler = folder / "filler"
+        with filler.open("wb") as file, pytest.raises(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+                file.flush()
+    job = script_runner(folder / "mlruns", *flags)
+    assert job.exit_code == 1
+    (line,) = job.stderr.splitlines()
+    assert "free" in line or "full" in line
+    if megabytes > 1:
+        filler.unlink()
+        again = script_runner(folder / "mlruns", *flags, "--until", "Trainer")
+        assert again.exit_code == 0, again.stderr
+        assert again.stdout.count("reused") == 5
