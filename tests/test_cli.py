@@ -106,7 +106,9 @@ def test_predict_by_registered_name_reads_images_of_any_size(main_job, digit_fil
 def test_predict_by_file_prints_class_probability_and_top_3(main_job, digit_files):
     (model,) = main_job.mlruns.glob("store/PushedModel/*/model.keras")
     done = dlkeras("predict", model, digit_files[3])
-    assert re.search(r"digit 3.bmp: 3, probability 0\.\d+ \(top 3: 3 0\.", done.stdout)
+    assert re.search(
+        r"digit 3.bmp: 3, probability [01]\.\d+ \(top 3: 3 [01]\.", done.stdout
+    )
     assert done.stderr == ""
 
 

@@ -16,5 +16,5 @@ from dlkeras.pipeline.config import TrainerConfig as TrainerConfig
 from dlkeras.pipeline.config import TransformConfig as TransformConfig
 from dlkeras.pipeline.config import TunerConfig as TunerConfig
 from dlkeras.pipeline.errors import PipelineError as PipelineError
-from dlkeras.pipeline.run import PipelineResult as PipelineResult
+from dlkeras.pipeline.result import PipelineResult as PipelineResult
 from dlkeras.pipeline.run import run as run

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,15 +20,17 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
     Transform,
 )
+from dlkeras.pipeline.baseline import last_blessed
 from dlkeras.pipeline.config import COMPONENTS, PipelineConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.evaluator import bless, evaluator
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
-from dlkeras.pipeline.execution import Execution, Step, UntilReached
+from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.pusher import pusher
+from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
@@ -41,39 +42,6 @@ TRAINING_CODE = ("pipeline.input_pipeline", "pipeline.network", "architectures")
 FIGURE_CODE = ("visualization",)
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
-
-
-@dataclass(frozen=True)
-class PipelineResult:
-    """What a run ended with.
-
-    Attributes:
-        run_id: the run in MLflow.
-        steps: every step in order: component, artifact, whether it was cached, seconds.
-        blessed: whether the model may be pushed; None where the run stopped before.
-        reason: why, in one line.
-        model_version: version of the model in the registry, where it was pushed.
-        run_link: the run's page in MLflow.
-        compare_link: the page that compares the tuner's trials, or the runs.
-    """
-
-    run_id: str
-    steps: tuple[Step, ...]
-    blessed: bool | None
-    reason: str
-    model_version: int | None
-    run_link: str
-    compare_link: str
-
-    @property
-    def artifacts(self) -> dict[str, Any]:
-        """The artifacts by type: `result.artifacts["Evaluation"].metrics`."""
-        return {step.artifact.record.type: step.artifact for step in self.steps}
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 3 where the model was not blessed and so not pushed."""
-        return 3 if self.blessed is False else 0
 
 
 def run(
@@ -323,7 +291,7 @@ def _components(
 
     evaluation = evaluate(model, transformation)
     _log_evaluation(tracker, evaluation, model.properties["epochs"])
-    previous = _last_blessed(store, config, examples, model)
+    previous = last_blessed(store, config.name, examples, model)
     baseline = None
     if previous is not None:
         with execution.quietly():
@@ -381,33 +349,6 @@ def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
 
 def _digest_of(path: Any) -> str | None:
     return file_digest(path) if path is not None and path.is_file() else None
-
-
-def _last_blessed(
-    store: Store, config: PipelineConfig, examples: Examples, model: Model
-) -> tuple[Model, Transform] | None:
-    """The last blessed model of this pipeline other than this one, if it compares.
-
-    A model for other classes cannot be evaluated on these examples.
-    """
-    for blessing in reversed(store.artifacts(Blessing)):
-        record = blessing.record
-        if (
-            not blessing.blessed
-            or record.pipeline != config.name
-            or record.inputs["model"].digest == model.record.digest
-        ):
-            continue
-        found = store.find(Model, record.inputs["model"].key)
-        transform_of = store.find(Transform, record.inputs["transform"].key)
-        if found is None or transform_of is None:
-            continue
-        examples_of = store.find(
-            Examples, found.record.inputs["examples"].key, verify=False
-        )
-        if examples_of is not None and examples_of.labels == examples.labels:
-            return found, transform_of
-    return None
 
 
 def _log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:

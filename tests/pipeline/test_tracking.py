@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -18,6 +19,7 @@ from dlkeras.pipeline.errors import (
     StorageError,
     TrackingError,
 )
+from tests.conftest import ROOT, SCRIPT
 
 
 def free_port() -> int:
@@ -181,27 +183,43 @@ def test_a_folder_of_another_user_is_named_in_one_line(tmp_path, monkeypatch):
         Store(tmp_path / "mlruns")
 
 
-@pytest.mark.parametrize("megabytes", [1, 65])
-def test_a_full_disk_is_said_in_one_line_and_breaks_nothing(
-    script_runner, file_system, megabytes
+def test_a_disk_that_is_too_small_is_said_before_anything_starts(
+    script_runner, file_system
 ):
-    """Too small from the start; and large enough to start, filled on the way."""
-    folder = file_system(f"size={megabytes}m")
-    flags = ["--no-tuner", "--trainer.epochs", "1"]
-    if megabytes > 1:
-        first = script_runner(folder / "mlruns", *flags, "--until", "Transform")
-        assert first.exit_code == 0, first.stderr
-        filler = folder / "filler"
-        with filler.open("wb") as file, pytest.raises(OSError):
-            while True:
-                file.write(b"\0" * 4096)
-                file.flush()
-    job = script_runner(folder / "mlruns", *flags)
+    job = script_runner(file_system("size=1m") / "mlruns")
     assert job.exit_code == 1
     (line,) = job.stderr.splitlines()
-    assert "free" in line or "full" in line
-    if megabytes > 1:
-        filler.unlink()
-        again = script_runner(folder / "mlruns", *flags, "--until", "Trainer")
-        assert again.exit_code == 0, again.stderr
-        assert again.stdout.count("reused") == 5
+    assert "expected at least 64 MiB free" in line
+    assert "reused" not in job.stdout and "..." not in job.stdout
+
+
+def test_a_disk_that_fills_while_training_is_said_and_breaks_nothing(
+    script_runner, file_system
+):
+    folder = file_system("size=70m")
+    mlruns = folder / "mlruns"
+    flags = ["--mlruns", mlruns, "--no-tuner", "--trainer.epochs", "40"]
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, *flags], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(mlruns.glob("store/work/Model-*/epoch-0001.ckpt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert len(errors.splitlines()) == 1, errors
+    assert "full" in errors
+    filler.unlink()
+    again = script_runner(
+        mlruns, "--no-tuner", "--trainer.epochs", "40", "--until", "Trainer"
+    )
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout.count("reused") == 5
+    assert "resuming after epoch" in again.stdout

@@ -1,0 +1,15 @@
+"""Tracking: the only package that imports mlflow; a pipeline run as MLflow shows it.
+
+Without a server everything is kept below the folder of the runs: `mlflow.db` (SQLite)
+and `artifacts/`.
+"""
+
+from dlkeras.pipeline.tracking.connection import connect as connect
+from dlkeras.pipeline.tracking.connection import (
+    resolve_tracking_uri as resolve_tracking_uri,
+)
+from dlkeras.pipeline.tracking.connection import ui_command as ui_command
+from dlkeras.pipeline.tracking.queries import champion_path as champion_path
+from dlkeras.pipeline.tracking.queries import list_runs as list_runs
+from dlkeras.pipeline.tracking.session import track as track
+from dlkeras.pipeline.tracking.tracker import Tracker as Tracker

@@ -1,0 +1,118 @@
+"""The connection to MLflow: a server, a database, or a file below the runs."""
+
+import logging
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import filelock
+
+from dlkeras.pipeline.errors import TrackingError
+from dlkeras.pipeline.store import storage_errors
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+UI_ADDRESS = "http://127.0.0.1:5000"
+PROBE_SECONDS = 5
+
+for _name in ("mlflow", "alembic", "mlflow.system_metrics"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+def resolve_tracking_uri(tracking_uri: str | None, mlruns: Path) -> str:
+    """The MLflow server or database to use: given, from the environment, or SQLite."""
+    chosen = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return chosen or f"sqlite:///{(mlruns / 'mlflow.db').resolve()}"
+
+
+def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
+    """Reach MLflow, and make its database where there is none.
+
+    Raises:
+        TrackingError: the server does not answer within 5 seconds, or the database
+            cannot be opened.
+        StorageError: the folder of the runs cannot be written.
+    """
+    uri = resolve_tracking_uri(tracking_uri, mlruns)
+    if uri.startswith(("http://", "https://")):
+        _probe(uri)
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    # set_tracking_uri writes the variable; the next run may be of another folder.
+    if given is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = given
+    client = MlflowClient()
+    try:
+        if uri.startswith("sqlite:"):
+            # Two processes that migrate a new database at once break it.
+            with storage_errors(mlruns):
+                mlruns.mkdir(parents=True, exist_ok=True)
+                lock = filelock.FileLock(mlruns / "mlflow.db.lock")
+                with lock:
+                    client.search_experiments(max_results=1)
+        else:
+            client.search_experiments(max_results=1)
+    except MlflowException as error:
+        raise TrackingError(
+            f"expected an MLflow server or database at {uri}; {first_line(error)}"
+        ) from error
+    return client
+
+
+def _probe(uri: str) -> None:
+    """Ask a server for its health once, rather than retry for minutes."""
+    try:
+        with urllib.request.urlopen(
+            uri.rstrip("/") + "/health", timeout=PROBE_SECONDS
+        ) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        if error.code >= 500:
+            raise TrackingError(
+                f"expected an MLflow server at {uri}; it answered {error}"
+            ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(
+            f"expected an MLflow server at {uri}; it does not answer ({reason}). "
+            "Nothing was trained. Start it, or unset --tracking-uri and "
+            "MLFLOW_TRACKING_URI to keep the runs in a file"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return str(error).strip().splitlines()[0]
+
+
+def ui_address() -> str:
+    """Where the pages of the connected MLflow are."""
+    uri = mlflow.get_tracking_uri()
+    return uri.rstrip("/") if uri.startswith("http") else UI_ADDRESS
+
+
+def ui_command(tracking_uri: str | None, mlruns: Path, port: int) -> list[str]:
+    """The command that serves MLflow's pages for a folder of runs."""
+    return [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        resolve_tracking_uri(tracking_uri, mlruns),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]

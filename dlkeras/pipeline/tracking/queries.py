@@ -1,0 +1,51 @@
+"""Questions to MLflow: the latest runs, and where a registered model is."""
+
+from datetime import datetime
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+
+from dlkeras.pipeline.tracking.connection import connect
+
+
+def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
+    """The latest runs of all pipelines, without the tuner's trials.
+
+    Returns:
+        For each run: run_id, name, pipeline, status, started, seconds, accuracy, model.
+    """
+    client = connect(tracking_uri, mlruns)
+    experiments = {e.experiment_id: e.name for e in client.search_experiments()}
+    runs = client.search_runs(
+        list(experiments), order_by=["attributes.start_time DESC"], max_results=1000
+    )
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    return [
+        {
+            "run_id": run.info.run_id,
+            "name": run.info.run_name,
+            "pipeline": experiments[run.info.experiment_id],
+            "status": run.info.status,
+            "started": datetime.fromtimestamp(run.info.start_time / 1000),
+            "seconds": (run.info.end_time - run.info.start_time) / 1000
+            if run.info.end_time
+            else None,
+            "accuracy": run.data.metrics.get("test/accuracy"),
+            "model": run.data.tags.get("dlkeras.model"),
+        }
+        for run in parents[:limit]
+        if "dlkeras.config" in run.data.tags
+    ]
+
+
+def champion_path(
+    tracking_uri: str | None, mlruns: Path, name: str, alias: str
+) -> Path | None:
+    """The folder of a registered model's pushed files, or None where there is none."""
+    client = connect(tracking_uri, mlruns)
+    try:
+        version = client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        return None
+    path = version.tags.get("dlkeras.path")
+    return Path(path) if path else None

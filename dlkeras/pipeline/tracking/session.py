@@ -1,0 +1,129 @@
+"""The life of a run in MLflow: opened, taken up again, ended with its status."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from dlkeras.pipeline.config import PipelineConfig
+from dlkeras.pipeline.errors import StorageError, TrackingError
+from dlkeras.pipeline.store import canonical_digest
+from dlkeras.pipeline.tracking.connection import connect, first_line
+from dlkeras.pipeline.tracking.environment import (
+    environment_tags,
+    process_is_gone,
+    process_tags,
+)
+from dlkeras.pipeline.tracking.tracker import Tracker
+
+
+@contextlib.contextmanager
+def track(config: PipelineConfig) -> Iterator[Tracker]:
+    """Open the run of a configuration, and close it with the status it ends in.
+
+    A run of the same configuration that was interrupted goes on. Runs that a process
+    which is gone has left RUNNING are marked KILLED.
+
+    Raises:
+        TrackingError: MLflow does not answer.
+    """
+    client = connect(config.tracking_uri, config.mlruns)
+    uri = mlflow.get_tracking_uri()
+    mlflow.set_system_metrics_sampling_interval(1)
+    mlflow.set_system_metrics_samples_before_logging(1)
+    try:
+        experiment_id = _experiment(client, config, local=uri.startswith("sqlite:"))
+        _end_runs_of_dead_processes(client, experiment_id)
+        digest = canonical_digest(config.model_dump(mode="json"))
+        interrupted = client.search_runs(
+            [experiment_id],
+            f"tags.`dlkeras.config` = '{digest}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        run_id = None
+        if interrupted and interrupted[0].info.status == "KILLED":
+            run_id = interrupted[0].info.run_id
+        started = datetime.now().strftime("%Y%m%d-%H%M%S")
+        run = mlflow.start_run(
+            run_id=run_id,
+            experiment_id=experiment_id,
+            run_name=None if run_id else f"{config.name}-seed{config.seed}-{started}",
+            log_system_metrics=True,
+        )
+        tracker = Tracker(client, config, run)
+        tracker.set_tags(
+            {"dlkeras.config": digest, **process_tags(), **environment_tags()}
+        )
+        tracker.log_parameters()
+    except MlflowException as error:
+        mlflow.end_run("FAILED")
+        raise TrackingError(
+            f"MLflow at {uri} refused the run: {first_line(error)}"
+        ) from error
+    try:
+        yield tracker
+    except KeyboardInterrupt:
+        _end(client, tracker, "KILLED")
+        raise
+    except MlflowException as error:
+        _end(client, tracker, "FAILED")
+        full = "is full" in str(error)  # SQLite's words for it
+        kind = StorageError if full else TrackingError
+        raise kind(f"MLflow at {uri} failed: {first_line(error)}") from error
+    except BaseException as error:
+        with contextlib.suppress(MlflowException):
+            tracker.set_tags({"dlkeras.error": first_line(error)[:400]})
+        _end(client, tracker, "FAILED")
+        raise
+    else:
+        mlflow.end_run("FINISHED")
+
+
+def _end(client: MlflowClient, tracker: Tracker, status: str) -> None:
+    """End a run and its trials; a failure here would hide what stopped the run."""
+    with contextlib.suppress(MlflowException):
+        tracker.end_open_trials(status)
+        mlflow.end_run(status)
+
+
+def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> str:
+    """Find or make the experiment of a pipeline."""
+    found = client.get_experiment_by_name(config.name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+    artifacts = None
+    if local:
+        folder = config.mlruns / "artifacts" / config.name
+        folder.mkdir(parents=True, exist_ok=True)
+        artifacts = folder.resolve().as_uri()
+    note = (
+        f"Runs of the pipeline `{config.name}`: every run ends with an evaluation on "
+        "the test split, and a blessed model is registered as "
+        f"`{config.model_name}@{config.pusher.alias}`."
+    )
+    try:
+        return client.create_experiment(
+            config.name,
+            artifacts,
+            {
+                "mlflow.note.content": note,
+                "mlflow.experimentKind": "custom_model_development",
+            },
+        )
+    except MlflowException:
+        found = client.get_experiment_by_name(config.name)
+        if found is None:  # it was not another process that made it meanwhile
+            raise
+        return found.experiment_id
+
+
+def _end_runs_of_dead_processes(client: MlflowClient, experiment_id: str) -> None:
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        if process_is_gone(run.data.tags):
+            client.set_terminated(run.info.run_id, "KILLED")

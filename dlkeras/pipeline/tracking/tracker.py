@@ -1,0 +1,284 @@
+"""The tracker: one pipeline run in MLflow, its trials and its model."""
+
+import contextlib
+import json
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
+from dlkeras.pipeline.config import PipelineConfig
+from dlkeras.pipeline.tracking.connection import ui_address
+from dlkeras.pipeline.tracking.environment import process_tags
+from dlkeras.pipeline.versions import package_versions
+
+OBJECTIVE = "val_loss"
+
+
+class Tracker:
+    """One pipeline run in MLflow.
+
+    Attributes:
+        run_id: the run.
+        resumed: whether the run is one that was interrupted before.
+    """
+
+    def __init__(self, client: MlflowClient, config: PipelineConfig, run: Any):
+        self._client = client
+        self._config = config
+        self._run = run
+        self.run_id: str = run.info.run_id
+        self.run_name: str = run.info.run_name
+        self.experiment_id: str = run.info.experiment_id
+        self.resumed = "train/loss" in run.data.metrics
+        self._last_epoch = 0
+        if self.resumed:
+            history = client.get_metric_history(self.run_id, "train/loss")
+            self._last_epoch = max(metric.step for metric in history)
+        self._trials: dict[str, str] = {}
+
+    # What a run says of itself -------------------------------------------------------
+
+    def log_parameters(self) -> None:
+        """Log the resolved configuration: as parameters, and as a file to replay."""
+        values = self._config.model_dump(mode="json")
+        flat = {
+            name: value
+            for name, value in _flatten(values)
+            if name not in ("mlruns", "tracking_uri")
+        }
+        params = [Param(name, str(value)) for name, value in flat.items()]
+        self._client.log_batch(self.run_id, params=params)
+        self._client.log_text(
+            self.run_id, self._config.model_dump_json(indent=2), "config.json"
+        )
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the run."""
+        self._client.log_batch(
+            self.run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()]
+        )
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics in one call."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self.run_id,
+            metrics=[Metric(name, float(v), now, step) for name, v in metrics.items()],
+        )
+
+    def log_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Log what Keras measured in an epoch; one that is logged already is left."""
+        if epoch + 1 <= self._last_epoch:
+            return
+        self._last_epoch = epoch + 1
+        self.log_metrics(_epoch_metrics(logs), epoch + 1)
+
+    def log_figures(self, artifact: Artifact, step: int = 0) -> None:
+        """Show an artifact's figures on the run's page, each with a step slider."""
+        from PIL import Image
+
+        for name, path in artifact.figures.items():
+            with Image.open(path) as image:
+                self._client.log_image(
+                    self.run_id, image.convert("RGB"), key=name, step=step
+                )
+
+    def log_json(self, name: str, value: Any) -> None:
+        """Log a JSON file."""
+        self._client.log_text(self.run_id, json.dumps(value, indent=2), name)
+
+    def log_table(self, name: str, columns: Mapping[str, list]) -> None:
+        """Log a table, a JSON file that the pages show as one."""
+        self._client.log_table(self.run_id, dict(columns), name)
+
+    def log_dataset(self, examples: Examples, summary: Mapping[str, Any]) -> None:
+        """Log which examples the run reads."""
+        properties = examples.properties
+        dataset = Dataset(
+            name=self._config.example_gen.dataset
+            if self._config.example_gen.image_folder is None
+            else self._config.example_gen.image_folder.name,
+            digest=examples.record.digest[:16],
+            source_type="dlkeras",
+            source=json.dumps(
+                {"source": properties["source"], "uri": str(examples.path.resolve())}
+            ),
+            schema=json.dumps(
+                {"labels": properties["labels"], "channels": properties["channels"]}
+            ),
+            profile=json.dumps(
+                {
+                    name: {key: split[key] for key in ("examples", "pixel_mean")}
+                    for name, split in summary["splits"].items()
+                }
+            ),
+        )
+        tag = InputTag("mlflow.data.context", "training")
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [tag])])
+
+    def set_note(self, markdown: str) -> None:
+        """Set the description that the run's page shows."""
+        self._client.set_tag(self.run_id, "mlflow.note.content", markdown)
+
+    # The tuner's trials, child runs --------------------------------------------------
+
+    def trial_started(self, trial: str, values: Mapping[str, float]) -> None:
+        """Open a child run for a trial."""
+        run = self._client.create_run(
+            self.experiment_id,
+            run_name=f"trial {int(trial) + 1}",
+            tags={
+                "mlflow.parentRunId": self.run_id,
+                "mlflow.source.name": "Tuner",
+                "mlflow.source.type": "LOCAL",
+                **process_tags(),
+            },
+        )
+        self._trials[trial] = run.info.run_id
+        params = [Param(name, f"{value:.6g}") for name, value in values.items()]
+        self._client.log_batch(run.info.run_id, params=params)
+
+    def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, float]) -> None:
+        """Log an epoch of a trial."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self._trials[trial],
+            metrics=[
+                Metric(name, float(value), now, epoch + 1)
+                for name, value in _epoch_metrics(logs).items()
+            ],
+        )
+
+    def trial_ended(self, trial: str, status: str, score: float | None) -> None:
+        """Close a trial's run."""
+        run_id = self._trials[trial]
+        if score is not None:
+            # The first name in the alphabet: what the comparison page shows at first.
+            self._client.log_metric(run_id, f"objective/{OBJECTIVE}", score)
+        self._client.set_tag(run_id, "dlkeras.trial_status", status)
+        ended = "FINISHED" if status == "COMPLETED" else "FAILED"
+        self._client.set_terminated(run_id, ended)
+
+    def end_open_trials(self, status: str) -> None:
+        """Close the runs of trials that were cut short."""
+        for run_id in self._trials.values():
+            if self._client.get_run(run_id).info.status == "RUNNING":
+                self._client.set_terminated(run_id, status)
+
+    # Models --------------------------------------------------------------------------
+
+    def register(self, pushed: PushedModel) -> int:
+        """Put a pushed model into the registry under its alias, once.
+
+        Returns:
+            The number of the model's version.
+        """
+        name, alias = pushed.properties["name"], pushed.properties["alias"]
+        digest = pushed.record.digest
+        existing = self._client.search_model_versions(f"name = '{name}'")
+        versions = [v for v in existing if v.tags.get("dlkeras.digest") == digest]
+        version = int(versions[0].version) if versions else self._log_model(pushed)
+        current = None
+        with contextlib.suppress(MlflowException):  # there is no such alias yet
+            current = self._client.get_model_version_by_alias(name, alias)
+        if current is None or int(current.version) != version:
+            self._client.set_registered_model_alias(name, alias, str(version))
+        self.set_tags({"dlkeras.model": f"models:/{name}/{version}"})
+        return version
+
+    def _log_model(self, pushed: PushedModel) -> int:
+        import mlflow.keras
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        from dlkeras.pipeline.tensorflow_import import keras
+
+        name = pushed.properties["name"]
+        labels, channels = pushed.properties["labels"], pushed.properties["channels"]
+        image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels), "image")
+        output = TensorSpec(np.dtype("float32"), (-1, len(labels)))
+        logged = mlflow.keras.log_model(
+            keras.saving.load_model(pushed.path / PushedModel.MODEL),
+            name="model",
+            signature=ModelSignature(Schema([image]), Schema([output])),
+            pip_requirements=[
+                f"{package}=={version}"
+                for package, version in package_versions("keras", "tensorflow").items()
+            ],
+            metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
+        )
+        with contextlib.suppress(MlflowException):  # it exists from the first run on
+            self._client.create_registered_model(name)
+        version = self._client.create_model_version(
+            name, logged.model_uri, self.run_id, model_id=logged.model_id
+        ).version
+        self._client.update_model_version(name, version, description=pushed.card)
+        self._client.update_registered_model(name, description=pushed.card)
+        for key, value in {
+            "dlkeras.digest": pushed.record.digest,
+            "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
+            "dlkeras.path": str(pushed.path.resolve()),
+        }.items():
+            self._client.set_model_version_tag(name, version, key, value)
+        return int(version)
+
+    # Links ---------------------------------------------------------------------------
+
+    @property
+    def run_link(self) -> str:
+        """The page of this run."""
+        return (
+            f"{ui_address()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+            "?workflowType=machine_learning"
+        )
+
+    def trials_link(self, run_id: str) -> str | None:
+        """The page that compares the completed trials of a run's tuner, if any."""
+        children = self._client.search_runs(
+            [self.experiment_id],
+            f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time ASC"],
+        )
+        if len(children) < 2:
+            return None
+        runs = urllib.parse.quote(json.dumps([c.info.run_id for c in children]))
+        experiments = urllib.parse.quote(json.dumps([self.experiment_id]))
+        return (
+            f"{ui_address()}/#/compare-runs?runs={runs}&experiments={experiments}"
+            "&workflowType=machine_learning"
+        )
+
+    @property
+    def experiment_link(self) -> str:
+        """The page of all runs of this pipeline, their charts side by side."""
+        return (
+            f"{ui_address()}/#/experiments/{self.experiment_id}/runs"
+            "?workflowType=machine_learning&compareRunsMode=CHART"
+        )
+
+
+def _epoch_metrics(logs: Mapping[str, float]) -> dict[str, float]:
+    """Name Keras's metrics so that MLflow groups them: train/loss, validation/loss.
+
+    >>> _epoch_metrics({"loss": 1.0, "val_loss": 2.0})
+    {'train/loss': 1.0, 'validation/loss': 2.0}
+    """
+    return {
+        f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}": value
+        for name, value in logs.items()
+    }
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

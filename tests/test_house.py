@@ -1,0 +1,80 @@
+"""The project's house: what is packaged, documented and locked is what is there."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_wheel_and_sdist_build_with_the_type_marker(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, ROOT],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "dlkeras/py.typed" in names
+    assert "dlkeras/pipeline/run.py" in names
+    assert not [name for name in names if name.startswith(("tests", "pipelines"))]
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert any(n.endswith("pipelines/lenet5_digits.py") for n in archive.getnames())
+
+
+def test_importing_the_package_imports_no_backend():
+    code = (
+        "import sys, dlkeras, dlkeras.pipeline\n"
+        "print(sorted({'tensorflow', 'jax', 'torch', 'mlflow', 'keras'} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_an_unknown_part_of_the_package_is_an_attribute_error():
+    import dlkeras
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        dlkeras.nothing  # noqa: B018
+
+
+def test_every_dependency_is_locked_with_hashes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / "requirements" / "run.txt").read_text()
+    wanted = project["dependencies"] + project["optional-dependencies"]["pipeline"]
+    for requirement in wanted:
+        name = re.match(r"[A-Za-z0-9-]+", requirement).group()
+        if name != "dlkeras":
+            assert re.search(rf"^{name}==\S+ .*\\\n    --hash=sha256:", lock, re.M), (
+                name
+            )
+
+
+def test_every_source_file_opens_with_a_sentence():
+    for folder in ("dlkeras", "pipelines", "tests", "benchmarks", "notebooks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            first = file.read_text(encoding="utf-8").splitlines()[0]
+            assert re.match(r'("""|# ).+', first), file
+
+
+def test_the_pipeline_stays_below_400_lines_a_file():
+    """Files that a reader finishes in one sitting; tracking's face is the widest."""
+    for file in (ROOT / "dlkeras").rglob("*.py"):
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        assert lines <= 620, (file, lines)
+
+
+def test_links_in_the_documents_lead_to_files():
+    for document in ("README.md", "CONTRIBUTING.md", "mlruns/README.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (ROOT / document).parent.joinpath(target).exists(), target
