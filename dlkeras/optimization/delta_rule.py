@@ -1,7 +1,6 @@
 """Back-propagation by hand: induced fields, local gradients and the delta rule."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -266,30 +265,38 @@ class DeltaRule:
         Raises:
             ValueError: as in `local_gradients`, or if a layer has a regularizer or a
                 constraint.
-            FloatingPointError: if the errors are no longer finite numbers.
+            FloatingPointError: if the corrections diverge; the weights are left as they
+                were before this step.
         """
         x, d = as_array("x", x), as_array("d", d)
         stack = dense_stack(self.model, x, trained=True)
         with np.errstate(over="ignore", invalid="ignore"):
             result = _backpropagate(stack, x, d)
         layers = [neurons.layer for neurons in stack if neurons.layer is not None]
-        if not math.isfinite(result.average_energy):
-            raise FloatingPointError(
-                "The delta rule diverged: E(n) is no longer finite. Use a smaller "
-                f"learning rate. Received: learning_rate={self.learning_rate}"
-            )
         pairs = []  # (variable, -dE_av/d variable)
         for layer, (kernel, bias) in zip(layers, result.corrections, strict=True):
             if layer.trainable:
                 pairs.append((layer.kernel, kernel))
                 if layer.use_bias:
                     pairs.append((layer.bias, bias))
-        for variable, correction in pairs:
-            delta = self.learning_rate * correction
-            if self.momentum:
-                delta = delta + self.momentum * self._last.get(id(variable), 0.0)
-                self._last[id(variable)] = delta
-            variable.assign(to_float64(variable) + delta)
+        deltas = [
+            self.learning_rate * correction
+            + self.momentum * self._last.get(id(variable), 0.0)
+            for variable, correction in pairs
+        ]
+        weights = [
+            to_float64(variable) + delta
+            for (variable, _), delta in zip(pairs, deltas, strict=True)
+        ]
+        # The comparison is also false for NaN. Beyond it, float32 squares overflow.
+        if not all(np.abs(w).max() < 1e18 for w in weights):
+            raise FloatingPointError(
+                "The delta rule diverged: its next weights are beyond 1e18. Use a "
+                f"smaller learning rate. Received: learning_rate={self.learning_rate}"
+            )
+        for (variable, _), delta, w in zip(pairs, deltas, weights, strict=True):
+            self._last[id(variable)] = delta
+            variable.assign(w)
         return result
 
     def fit(

@@ -8,8 +8,14 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-# Activation layers without weights; `Activation` is read as its function instead.
-_ACTIVATION_LAYERS = (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax)
+# The activation layers without weights.
+_ACTIVATION_LAYERS = (
+    layers.Activation,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.ELU,
+    layers.Softmax,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +70,7 @@ def dense_stack(
         if type(layer) is layers.Dense:
             _check_dense(layer, trained)
             chain.append((layer, [layer.activation]))
-        elif type(layer) is layers.Activation or type(layer) in _ACTIVATION_LAYERS:
+        elif type(layer) in _ACTIVATION_LAYERS:
             if not chain:
                 chain.append((None, []))
             is_wrapper = type(layer) is layers.Activation
@@ -110,8 +116,9 @@ def _refusal(layer: Any, what: str) -> ValueError:
 
 
 def _check_dense(layer: Any, trained: bool) -> None:
-    if getattr(layer.activation, "weights", None):
-        raise _refusal(layer, "activations with weights of their own")
+    phi = layer.activation
+    if isinstance(phi, layers.Layer) and type(phi) not in _ACTIVATION_LAYERS:
+        raise _refusal(layer, f"{type(phi).__name__} layers as an activation")
     if getattr(layer, "lora_enabled", False) or getattr(
         layer, "quantization_mode", None
     ):
