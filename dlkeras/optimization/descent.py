@@ -364,8 +364,8 @@ def _walk(
     finite = True
     while len(taken) < steps and norms[-1] > tolerance * scale:
         s = direction(w, g)
-        eta = step_size(surface, w, s) if callable(step_size) else step_size
         with np.errstate(over="ignore", invalid="ignore"):
+            eta = step_size(surface, w, s) if callable(step_size) else step_size
             w = w + eta * s
             cost, g = surface.cost(w), surface.gradient(w)
             norm = np.linalg.norm(g)

@@ -224,7 +224,7 @@ class QuadraticSurface:
         """
         w = as_weights(w, self.size)
         terms = np.linalg.norm(self.R @ w) + np.linalg.norm(self.p)
-        return bool(np.linalg.norm(self.gradient(w)) <= tolerance * max(terms, 1.0))
+        return bool(np.linalg.norm(self.gradient(w)) <= tolerance * terms)
 
     @functools.cached_property
     def minimizer(self) -> np.ndarray:

@@ -48,6 +48,13 @@ def test_the_bowl_of_the_lecture_has_its_minimum_at_5_and_3():
     assert surface.cost([5, 3]) == 0
 
 
+def test_the_optimality_condition_does_not_depend_on_the_surfaces_scale():
+    for scale in (1e-12, 1, 1e12):
+        surface = QuadraticSurface.bowl((5, 3), R=scale * np.array(R))
+        assert surface.is_optimal(surface.minimizer)
+        assert not surface.is_optimal([5, 3.001])
+
+
 def test_a_bowl_keeps_its_minimizer_shape_and_floor():
     surface = QuadraticSurface.bowl((-1, 2), R=R, minimum_error=0.3)
     np.testing.assert_allclose(surface.minimizer, [-1, 2], rtol=1e-12)
