@@ -168,6 +168,8 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are in the folder `solutions`.
+#
 # 1. Add noise of standard deviation 2 to `d`. Where does the minimum move, and how high
 #    is the bottom of the bowl now? Compare `surface.minimum_error` with the variance of
 #    the noise.

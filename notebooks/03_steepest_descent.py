@@ -200,6 +200,8 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are in the folder `solutions`.
+#
 # 1. Which step size makes the mode along (1, 1) critically damped, and which the other?
 #    Predict both, then let `regimes` check you. Can one step size do both?
 # 2. Set `R` to `[[1, 0.95], [0.95, 1]]`. How many iterations does steepest descent need

@@ -197,6 +197,8 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Solutions are in the folder `solutions`.
+#
 # 1. Give the output neuron tanh and the desired responses -1 and 1. Which line of the
 #    hand calculation changes? Check your new `delta2` against `local_gradients`.
 # 2. Multiply all first weights by 20 before training. Look at `ours.induced_fields`
