@@ -99,17 +99,21 @@ class _Reveal(keras.optimizers.Optimizer):
 
 
 class _Field(keras.layers.Layer):
-    """Holds v as its weight and answers with the signal's share of phi(v)."""
+    """Holds v as its weight and answers with the sum of the signal times phi(v)."""
 
-    def __init__(self, function: Callable, v: Array):
+    def __init__(self, function: Callable, v: Array, upstream: Array):
         super().__init__(dtype=_dtype(function))
-        # In a list, so that an activation layer is not tracked as a part of this one.
+        # In a tuple, so that an activation layer is not tracked as a part of this one.
         self.function = (function,)
         self.v = self.add_weight(shape=v.shape, initializer="zeros", name="v")
         self.v.assign(v)
+        self.upstream = self.add_weight(
+            shape=upstream.shape, initializer="zeros", trainable=False, name="upstream"
+        )
+        self.upstream.assign(upstream)
 
-    def call(self, upstream):
-        return ops.sum(upstream * self.function[0](self.v))
+    def call(self, unused):
+        return ops.sum(self.upstream * self.function[0](self.v))
 
 
 def _gradient(function: Callable, v: Array, upstream: Array) -> Array:
@@ -119,8 +123,11 @@ def _gradient(function: Callable, v: Array, upstream: Array) -> Array:
     one: the loss is the sum of upstream times phi(v), and the optimizer hands its
     gradient out.
     """
-    field = _Field(function, v)
+    field = _Field(function, v, upstream)
     model = keras.Sequential([field])
-    model.compile(_Reveal(1.0), loss=lambda _, y: y, run_eagerly=True)
-    model.train_on_batch(upstream, upstream)
+    model.compile(
+        _Reveal(1.0), loss=lambda _, y: y, run_eagerly=True, auto_scale_loss=False
+    )
+    # The data are a formality: under a half-precision policy they would be rounded.
+    model.train_on_batch(np.zeros((1, 1)), np.zeros((1, 1)))
     return np.asarray(ops.convert_to_numpy(field.v), "float64")

@@ -61,6 +61,17 @@ def test_the_strong_wolfe_conditions_hold_on_scipys_rosenbrock(c2):
         assert abs(Rosenbrock.gradient(after) @ s) <= c2 * abs(slope)
 
 
+def test_on_a_parabola_c1_bounds_the_step_at_twice_one_minus_c1():
+    # E along the line falls enough up to 2 (1 - c1) times the step to the bottom
+    surface = QuadraticSurface.bowl((1, 0))
+    w, s = np.zeros(2), np.array([1.0, 0.0])
+    for search in (armijo_line_search, wolfe_line_search):
+        options = {} if search is armijo_line_search else {"c2": 0.9}
+        inside = search(surface, w, s, start=1.19, c1=0.4, **options)
+        assert inside == 1.19
+        assert search(surface, w, s, start=1.21, c1=0.4, **options) < 1.2
+
+
 def test_wolfes_step_grows_where_the_first_try_is_far_too_short():
     surface = QuadraticSurface.bowl((5, 3), R=1e-6 * np.eye(2))
     w = np.zeros(2)

@@ -147,6 +147,18 @@ def test_the_surface_cannot_be_changed_through_its_arrays():
         surface.R[0, 0] = 9
 
 
+def test_an_asymmetry_of_rounding_is_averaged_away():
+    surface = QuadraticSurface([[1, 0.5 + 1e-8], [0.5 - 1e-8, 1]], P)
+    np.testing.assert_array_equal(surface.R, surface.R.T)
+    np.testing.assert_allclose(surface.R, R, atol=1e-12)
+
+
+def test_a_surface_over_one_weight_is_a_parabola():
+    surface = QuadraticSurface([[2.0]], [1.0])
+    assert surface.minimizer == pytest.approx([0.5])
+    assert surface.cost([1.5]) == pytest.approx(1.0)  # 2 (1.5 - 0.5)^2 / 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
