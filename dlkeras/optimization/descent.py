@@ -192,6 +192,7 @@ def newton(
     Reference:
         - Haykin, *Neural Networks*, 2nd ed., section 3.3, Newton's method.
     """
+    _require(surface, "cost", "gradient", "hessian")
 
     def direction(w: np.ndarray, g: np.ndarray) -> np.ndarray:
         hessian = np.asarray(surface.hessian(w), "float64")
@@ -247,6 +248,7 @@ def gauss_newton(
     Reference:
         - Haykin, *Neural Networks*, 2nd ed., section 3.3, the Gauss-Newton method.
     """
+    _require(surface, "cost", "gradient", "errors", "jacobian")
     delta = float(as_array("delta", delta, ndim=0))
     if delta < 0:
         raise ValueError(f"`delta` must not be negative. Received: delta={delta}")
@@ -272,7 +274,7 @@ def conjugate_gradient(
     start: Any = None,
     *,
     step_size: LineSearch | None = None,
-    steps: int | None = None,
+    steps: int = 100,
     tolerance: float = 1e-10,
 ) -> Descent:
     """Conjugate gradients: s(n) = -g(n) + beta(n) s(n-1), each searched along its line.
@@ -284,7 +286,7 @@ def conjugate_gradient(
         surface: a cost with `cost(w)` and `gradient(w)`.
         start: w(0); the origin by default.
         step_size: the line search; by default exact on a quadratic, Wolfe elsewhere.
-        steps: the largest number of iterations; 100 by default.
+        steps: the largest number of iterations.
         tolerance: as in `steepest_descent`.
 
     Returns:
@@ -323,15 +325,17 @@ def conjugate_gradient(
         previous[:] = [g, s]
         return s
 
-    return _walk(
-        "conjugate_gradient",
-        surface,
-        start,
-        direction,
-        step_size,
-        100 if steps is None else steps,
-        tolerance,
-    )
+    name, limits = "conjugate_gradient", (steps, tolerance)
+    return _walk(name, surface, start, direction, step_size, *limits)
+
+
+def _require(surface: Any, *methods: str) -> None:
+    missing = [name for name in methods if not hasattr(surface, name)]
+    if missing:
+        raise TypeError(
+            f"`surface` must have the methods {', '.join(methods)}. "
+            f"Received: surface={surface!r} without {', '.join(missing)}"
+        )
 
 
 def _walk(
@@ -344,10 +348,15 @@ def _walk(
     tolerance: float,
 ) -> Descent:
     """Apply w(n+1) = w(n) + eta s(n) until the gradient vanishes or numbers end."""
+    _require(surface, "cost", "gradient")
     if not callable(step_size):
         step_size = check_step_size(step_size)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"`steps` must be a positive int. Received: steps={steps!r}")
+    if not tolerance >= 0:
+        raise ValueError(
+            f"`tolerance` must not be negative. Received: tolerance={tolerance!r}"
+        )
     if start is None:
         if not hasattr(surface, "size"):
             raise ValueError(
@@ -359,7 +368,8 @@ def _walk(
     g = surface.gradient(w)
     weights, costs, norms = [w], [surface.cost(w)], [np.linalg.norm(g)]
     # At the bottom of a quadratic the gradient is the rounding of R w - p.
-    scale = max(norms[0], np.linalg.norm(getattr(surface, "p", 0.0)))
+    quadratic = isinstance(surface, QuadraticSurface)
+    scale = max(norms[0], np.linalg.norm(surface.p) if quadratic else 0.0)
     taken: list[float] = []
     finite = True
     while len(taken) < steps and norms[-1] > tolerance * scale:

@@ -3,13 +3,12 @@
 import dataclasses
 import functools
 import math
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
 
-@runtime_checkable
 class Surface(Protocol):
     """What a descent walks on: a differentiable cost E(w) and its gradient."""
 

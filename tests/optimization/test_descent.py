@@ -226,6 +226,7 @@ def test_a_bad_step_size_is_refused_by_every_descent(step_size):
         ({"start": [1, 2, 3]}, "axis of 2 weights"),
         ({"start": [[0, 0]]}, "`start` must have 1 axes"),
         ({"steps": 0}, "`steps` must be a positive int. Received: steps=0"),
+        ({"tolerance": float("nan")}, "`tolerance` must not be negative"),
         ({"steps": 2.5}, "`steps` must be a positive int"),
     ],
 )
@@ -237,6 +238,15 @@ def test_a_bad_start_or_count_is_refused(arguments, message):
 def test_a_surface_without_a_size_needs_a_start():
     with pytest.raises(ValueError, match="`start` must be given"):
         steepest_descent(rosenbrock(), 0.1)
+
+
+def test_a_surface_without_what_a_method_needs_is_refused():
+    with pytest.raises(TypeError, match=r"cost, gradient, hessian.* without hessian"):
+        newton(rosenbrock(), [0, 0])
+    with pytest.raises(TypeError, match="without cost, gradient, errors, jacobian"):
+        gauss_newton(lambda w: w @ w, [0, 0])
+    with pytest.raises(TypeError, match="without cost, gradient"):
+        steepest_descent(None, 0.1)
 
 
 def test_conjugate_gradient_refuses_a_constant_step():
