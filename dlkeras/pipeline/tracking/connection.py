@@ -22,8 +22,9 @@ from mlflow.exceptions import MlflowException
 UI_ADDRESS = "http://127.0.0.1:5000"
 PROBE_SECONDS = 5
 
+# What fails is raised, and said once; their logs would print a traceback beside it.
 for _name in ("mlflow", "alembic", "mlflow.system_metrics"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 def resolve_tracking_uri(tracking_uri: str | None, mlruns: Path) -> str:
