@@ -3,6 +3,8 @@
 import argparse
 import difflib
 import os
+import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -189,6 +191,14 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
         return INTERRUPTED
 
 
+def _command() -> str:
+    """The command `dlkeras` as the user can call it from here."""
+    if shutil.which("dlkeras"):
+        return "dlkeras"
+    beside = Path(sys.executable).with_name("dlkeras")
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
 def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
     from dlkeras.pipeline.progress import Progress
     from dlkeras.pipeline.run import run
@@ -214,6 +224,7 @@ def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
     progress.say(f"This run:  {result.run_link}")
     progress.say(f"Compare:   {result.compare_link}")
     if config.tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ:
-        where = "" if config.mlruns == Path("mlruns") else f" --mlruns {config.mlruns}"
-        progress.say(f"The links open while this runs: dlkeras ui{where}")
+        where = [] if config.mlruns == Path("mlruns") else ["--mlruns", config.mlruns]
+        command = shlex.join(map(str, [_command(), "ui", *where]))
+        progress.say(f"The links open while this runs: {command}")
     return result.exit_code
