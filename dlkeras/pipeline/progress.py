@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.execution import Step
 
 
-# A table is not cut to a narrow terminal, or to the 80 columns of a log.
-TABLE_WIDTH = 150
+# More than any path needs: a table is cut neither to a narrow terminal nor in a log.
+TABLE_WIDTH = 1000
 
 
 class Progress:
@@ -52,7 +52,7 @@ class Progress:
         table.add_column("Component")
         table.add_column("Time", justify="right")
         table.add_column("")
-        table.add_column("Artifact", overflow="fold")
+        table.add_column("Artifact", no_wrap=True)
         for step in steps:
             table.add_row(
                 step.component,

@@ -202,7 +202,7 @@ class Tracker:
 
         name = pushed.properties["name"]
         labels, channels = pushed.properties["labels"], pushed.properties["channels"]
-        image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels), "image")
+        image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels))
         output = TensorSpec(np.dtype("float32"), (-1, len(labels)))
         logged = mlflow.keras.log_model(
             keras.saving.load_model(pushed.path / PushedModel.MODEL),
