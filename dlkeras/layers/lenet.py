@@ -54,7 +54,7 @@ def scaled_tanh(x: Any) -> Any:
         LeCun, Bottou, Bengio and Haffner (1998), "Gradient-based learning applied to
         document recognition", appendix A.
     """
-    return 1.7159 * ops.tanh(ops.multiply(x, 2.0 / 3.0))
+    return ops.multiply(ops.tanh(ops.multiply(x, 2.0 / 3.0)), 1.7159)
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -151,12 +151,12 @@ class Subsampling2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Add up each window, scale and shift the sum, and squash it."""
         require_float(self, inputs)
-        mean = ops.average_pool(
+        mean: Any = ops.average_pool(
             inputs, self.pool_size, self.strides, "valid", self.data_format
         )
         area = self.pool_size[0] * self.pool_size[1]
         per_map = image_shape(1, 1, 1, -1, self.data_format)
-        coefficient = ops.reshape(self.coefficient, per_map)
+        coefficient: Any = ops.reshape(self.coefficient, per_map)
         bias = ops.reshape(self.bias, per_map)
         return self.activation(mean * (coefficient * area) + bias)
 
@@ -293,7 +293,8 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         self._places = places
 
         def draw(shape: tuple, dtype: Any = None) -> Any:
-            full = self.kernel_initializer((*self.kernel_size, *table.shape), dtype)
+            initializer: Any = self.kernel_initializer
+            full = initializer((*self.kernel_size, *table.shape), dtype)
             full = ops.reshape(full, (*self.kernel_size, table.size))
             return ops.reshape(ops.take(full, existing, axis=-1), shape)
 
@@ -324,10 +325,11 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Convolve along the existing connections."""
         require_float(self, inputs)
-        x = ops.conv(
+        strides: Any = self.strides
+        x: Any = ops.conv(
             inputs,
             self.full_kernel(),
-            self.strides,
+            strides,
             self.padding,
             data_format=self.data_format,
         )

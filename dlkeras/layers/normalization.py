@@ -119,17 +119,18 @@ class LocalResponseNormalization(keras.layers.Layer):
             radius = self.n // 2
             widths = [(0, 0)] * 4
             widths[axis] = (radius, radius)
-            padded = ops.moveaxis(ops.pad(squares, widths), axis, -1)
+            padded: Any = ops.moveaxis(ops.pad(squares, widths), axis, -1)
             total = padded[..., :channels]
             for shift in range(1, self.n):
                 total = total + padded[..., shift : shift + channels]
             return ops.moveaxis(total, -1, axis)
-        band = ops.cast(self._neighbours, squares.dtype)
+        band: Any = ops.cast(self._neighbours, squares.dtype)
         if axis == -1:
-            return ops.matmul(squares, band)
-        batch, _, height, width = ops.shape(squares)
+            return squares @ band  # ops.matmul would make float64 float32 on PyTorch
+        shape: Any = ops.shape(squares)
+        batch, _, height, width = shape
         flat = ops.reshape(squares, (batch, channels, height * width))
-        return ops.reshape(ops.matmul(band, flat), (batch, channels, height, width))
+        return ops.reshape(band @ flat, (batch, channels, height, width))
 
     def _inverse_power(self, energy: Any) -> Any:
         # Two square roots cost a fraction of a logarithm and an exponential.

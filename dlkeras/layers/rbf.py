@@ -126,7 +126,7 @@ class RBFOutput(keras.layers.Layer):
         def draw(shape: tuple, dtype: Any = None) -> Any:
             if isinstance(self.bitmaps, str) and self.bitmaps == "random":
                 uniform = keras.initializers.RandomUniform(-1, 1, self.seed)
-                return ops.where(uniform(shape, dtype) < 0, -1.0, 1.0)
+                return ops.cast(ops.where(uniform(shape, dtype) < 0, -1, 1), dtype)
             return ops.convert_to_tensor(self._given(), dtype)
 
         self.centers = self.add_weight(

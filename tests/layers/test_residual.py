@@ -32,7 +32,7 @@ def stack(block, channels, stages, **options):
     for stage, (filters, count) in enumerate(stages):
         for number in range(count):
             strides = 2 if stage and number == 0 else 1
-            layer = block(filters, strides, **options)
+            layer = block(filters, strides, kernel_initializer="zeros", **options)
             layer.build((None, 8, 8, channels))
             channels = layer.compute_output_shape((None, 8, 8, channels))[-1]
             total += trainable(layer)
