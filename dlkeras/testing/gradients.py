@@ -10,7 +10,7 @@ from dlkeras.testing.findings import brief, expect
 from dlkeras.testing.subject import LayerSubject, to_array
 
 
-class _Recorder(keras.optimizers.Optimizer):
+class GradientRecorder(keras.optimizers.Optimizer):
     """An optimizer that keeps each gradient and leaves the weights as they are.
 
     An ordinary training step then is a backend's own automatic differentiation,
@@ -18,6 +18,7 @@ class _Recorder(keras.optimizers.Optimizer):
     """
 
     def build(self, variables: list) -> None:
+        """Make a place for the gradient of each weight."""
         if self.built:
             return
         super().build(variables)
@@ -27,6 +28,7 @@ class _Recorder(keras.optimizers.Optimizer):
         ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Keep the gradient."""
         del learning_rate
         self.assign(self.recorded[self._get_variable_index(variable)], gradient)
 
@@ -110,7 +112,7 @@ def check_gradients(subject: LayerSubject) -> bool | None:
 
 
 def _gradients(probe: _Probe, inputs: Any) -> list[tuple[Any, np.ndarray]]:
-    recorder = _Recorder(learning_rate=1.0)
+    recorder = GradientRecorder(learning_rate=1.0)
     eager = keras.backend.backend() == "tensorflow"
     options: dict[str, Any] = {"run_eagerly": eager, "jit_compile": False}
     probe.compile(optimizer=recorder, loss=None, **options)

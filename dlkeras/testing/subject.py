@@ -121,10 +121,14 @@ class LayerSubject:
 
     def build(self, layer: Any) -> None:
         """Build the layer from the shapes alone."""
-        if isinstance(self.input_shape, dict):
-            layer.build(**{f"{k}_shape": s for k, s in self.input_shape.items()})
-        else:
+        if not isinstance(self.input_shape, dict):
             layer.build(self.input_shape)
+            return
+        given = {f"{name}_shape": shape for name, shape in self.input_shape.items()}
+        if set(given) <= set(inspect.signature(layer.build).parameters):
+            layer.build(**given)
+        else:  # a layer that looks at its first input only
+            layer.build(next(iter(given.values())))
 
     def built(self, **changes: Any) -> Any:
         """Return a new layer that has seen inputs, so that it has its weights."""

@@ -36,7 +36,8 @@ class Scale(keras.layers.Layer):
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         if not keras.backend.is_float_dtype(dtype):
             raise ValueError(f"{self.name} expects floats. Received: dtype={dtype}")
-        return self.activation(inputs * (self.scale * self.kernel * self.factors))
+        factors = ops.convert_to_tensor(list(self.factors), dtype)
+        return self.activation(inputs * (self.scale * self.kernel * factors))
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
