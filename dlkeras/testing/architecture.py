@@ -24,6 +24,7 @@ def check_architecture(
     parameters: int | None = None,
     dynamic_axes: tuple[int, ...] = (),
     skip: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Check that a function builds a model that can be relied on.
 
@@ -50,6 +51,7 @@ def check_architecture(
         parameters: Number of trainable parameters, from the paper or elsewhere.
         dynamic_axes: Axes of the input, beside the batch, that the model leaves open.
         skip: Names of checks that do not apply.
+        only: Names of the checks to run; all if there is none.
 
     Returns:
         The names of the checks that passed.
@@ -90,7 +92,7 @@ def check_architecture(
         raise AssertionError(
             f"{name} cannot be built: {type(error).__name__}: {brief(error)}"
         ) from error
-    return run_checks(name, checks, skip)
+    return run_checks(name, checks, skip, only)
 
 
 class _Trial:

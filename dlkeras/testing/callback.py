@@ -35,6 +35,7 @@ def check_callback(
     model: Callable[[], Any] = small_model,
     changes_training: bool = False,
     skip: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Check that a callback keeps what a Keras callback promises.
 
@@ -59,6 +60,7 @@ def check_callback(
         changes_training: Whether the callback is there to change the training, such as
             a schedule; `training` is then left out.
         skip: Names of checks that do not apply.
+        only: Names of the checks to run; all if there is none.
 
     Returns:
         The names of the checks that passed.
@@ -91,7 +93,7 @@ def check_callback(
         "reuse": trial.check_reuse,
         "restore": trial.check_restore,
     }
-    return run_checks(getattr(callback, "__name__", repr(callback)), checks, skip)
+    return run_checks(getattr(callback, "__name__", repr(callback)), checks, skip, only)
 
 
 class _Logs(keras.callbacks.Callback):

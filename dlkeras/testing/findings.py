@@ -19,6 +19,7 @@ def run_checks(
     subject: str,
     checks: Mapping[str, Callable[[], bool | None]],
     skip: Collection[str],
+    only: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Run the checks that are not skipped and raise one error with all findings.
 
@@ -27,22 +28,25 @@ def run_checks(
         checks: The checks by name. A check raises when it finds something and
             returns `False` if it does not apply to the subject.
         skip: Names of checks to leave out.
+        only: Names of the checks to run; all if there is none.
 
     Returns:
         The names of the checks that passed.
 
     Raises:
         AssertionError: If a check found something.
-        ValueError: If `skip` names a check that does not exist.
+        ValueError: If `skip` or `only` names a check that does not exist.
     """
-    unknown = sorted(set(skip) - set(checks))
-    if unknown:
-        raise ValueError(
-            f"`skip` must name checks among {', '.join(checks)}. Received: {unknown}"
-        )
+    for argument, names in (("skip", skip), ("only", only)):
+        unknown = sorted(set(names) - set(checks))
+        if unknown:
+            raise ValueError(
+                f"`{argument}` must name checks among {', '.join(checks)}. "
+                f"Received: {argument} with {unknown}"
+            )
     passed, findings = [], []
     for name, check in checks.items():
-        if name in skip:
+        if name in skip or (only and name not in only):
             continue
         try:
             with warnings.catch_warnings():

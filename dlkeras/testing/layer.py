@@ -18,6 +18,7 @@ def check_layer(
     inputs: Callable[..., Any] | None = None,
     dynamic_axes: tuple[int, ...] = (),
     skip: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Check that a layer keeps what a Keras layer promises, on the backend in use.
 
@@ -54,6 +55,7 @@ def check_layer(
         dynamic_axes: Axes of the input, beside the batch, whose size may be unknown.
         skip: Names of checks that do not apply, such as `"rank"` for a layer that
             takes any.
+        only: Names of the checks to run; all if there is none.
 
     Returns:
         The names of the checks that passed; those that do not apply are left out.
@@ -127,4 +129,5 @@ def check_layer(
         subject.name,
         {name: (lambda check=check: check(subject)) for name, check in checks.items()},
         skip,
+        only,
     )
