@@ -1,5 +1,7 @@
 """AdaptiveFilter, what the adaptive filters of this package have in common."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
@@ -51,7 +53,9 @@ class AdaptiveFilter(keras.layers.Layer):
         # A model hands `training` on to its layers; what predict says is no wish of
         # the caller's to stop adapting.
         self._call_context_args = set()
-        self._expect(_is_count(taps), "taps to be an integer of at least 1", taps=taps)
+        self._expect(
+            self.is_count(taps), "taps to be an integer of at least 1", taps=taps
+        )
         self._expect(
             input_type in INPUT_TYPES,
             f"input_type to be one of {INPUT_TYPES}",
@@ -256,6 +260,20 @@ class AdaptiveFilter(keras.layers.Layer):
                 f"Received: {values}"
             )
 
+    @staticmethod
+    def is_count(value):
+        """Whether the value is a whole number of at least 1."""
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return whole and value >= 1
+
+    def _warn_step(self, expectation):
+        warnings.warn(
+            f"{type(self).__name__} {self.name!r} expects step_size {expectation}. "
+            f"Received: step_size={self.step_size}",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
     def _pair(self, inputs, desired):
         if desired is None:
             self._expect(
@@ -355,11 +373,6 @@ class _Starting(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         # added to zeros: a broadcast view cannot be assigned to on PyTorch
         return ops.zeros(shape, dtype) + self.layer._starting_state()[self.name]
-
-
-def _is_count(value):
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return whole and value >= 1
 
 
 def _inner_dtype(dtype, complex_valued):

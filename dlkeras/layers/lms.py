@@ -1,7 +1,6 @@
 """LMSFilter, the adaptive linear filter of Widrow and Hoff, and its variants."""
 
 import dataclasses
-import warnings
 
 import keras
 from keras import ops
@@ -384,14 +383,6 @@ class LMSFilter(AdaptiveFilter):
         limits = divergence.bounds_of_strongest(self._problem, signal)
         if self.step_size >= limits[0]:
             self._warn_step(divergence.in_words(*limits))
-
-    def _warn_step(self, expectation):
-        warnings.warn(
-            f"LMSFilter {self.name!r} expects step_size {expectation}. "
-            f"Received: step_size={self.step_size}",
-            RuntimeWarning,
-            stacklevel=4,
-        )
 
     def received(self):
         """The step size in words, for a message."""
