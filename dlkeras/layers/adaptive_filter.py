@@ -106,6 +106,7 @@ class AdaptiveFilter(keras.layers.Layer):
             inputs=channels if multi_input else 1,
             channels=None if multi_input else channels,
             dtype=self.inner_dtype,
+            output_dtype=self._output_dtype,
             stateful=self.stateful,
             trajectory=self.return_weights,
         )
@@ -181,29 +182,25 @@ class AdaptiveFilter(keras.layers.Layer):
             if value is not None:
                 self._checked = True
                 self.check_parameters(value)
-        adapt = ops.cast(adapt, "bool")
-        if len(adapt.shape) == 2 and len(desired.shape) == 3:
-            adapt = adapt[..., None]
+        # Everything else is one compiled call: each eager operation would cost more
+        # than a short signal does.
         arrays = {
-            "signal": ops.cast(signal, self.inner_dtype),
-            "desired": ops.cast(desired, self.inner_dtype),
-            "adapt": adapt,
+            "signal": signal,
+            "desired": desired,
+            "adapt": np.asarray(adapt) if isinstance(adapt, bool) else adapt,
             **self._parameter_arrays(),
         }
         if self.stateful:
             for name, variable in self._state.items():
-                arrays[f"state_{name}"] = ops.convert_to_tensor(variable)
+                arrays[f"state_{name}"] = variable.value
         else:
-            arrays["initial_weights"] = ops.convert_to_tensor(self.initial_weights)
+            arrays["initial_weights"] = self.initial_weights.value
         result = fused(recursions.adapt, arrays, self._problem)
-        self._report(result, arrays)
+        self._report(result, signal)
         for name, value in result.get("state", {}).items():
             self._state[name].assign(value)
-
-        outputs = [result["output"], result["error"]]
-        if self.return_weights:
-            outputs.append(result["trajectory"])
-        return tuple(ops.cast(output, self._output_dtype) for output in outputs)
+        names = ("output", "error", "trajectory")
+        return tuple(result[name] for name in names[: 2 + self.return_weights])
 
     def compute_output_spec(self, inputs, desired=None, adapt=True):
         """Shapes and data type of output, error and, on request, the weights."""
@@ -246,9 +243,7 @@ class AdaptiveFilter(keras.layers.Layer):
     def _parameter_arrays(self):
         real = _inner_dtype(self.variable_dtype, False)
         return {
-            name: ops.convert_to_tensor(
-                np.asarray(value, real) if isinstance(value, float) else value
-            )
+            name: np.asarray(value, real) if isinstance(value, float) else value
             for name, value in self.parameters().items()
         }
 
@@ -340,16 +335,15 @@ class AdaptiveFilter(keras.layers.Layer):
             )
         return shape, wanted
 
-    def _report(self, result, arrays):
+    def _report(self, result, signal):
         if self.on_divergence == "ignore":
             return
-        diverged = result["diverged"]
 
         def tell(diverged, signal):
             divergence.tell(self, self._problem, diverged, signal)
 
         def words():
-            power = ops.max(ops.mean(ops.square(ops.abs(arrays["signal"])), axis=1))
+            power = ops.max(ops.mean(ops.square(ops.abs(signal)), axis=1))
             return [
                 f"{type(self).__name__} {self.name!r} diverged. "
                 f"Received: {self.received()}. No step_size is stable in the mean "
@@ -357,7 +351,7 @@ class AdaptiveFilter(keras.layers.Layer):
                 2.0 / ((self._problem.size + 2.0) * power),
             ]
 
-        on_flag(ops.any(diverged), (diverged, arrays["signal"]), tell, words)
+        on_flag(result["any_diverged"], (result["diverged"], signal), tell, words)
 
     def received(self):
         """The rule's parameters in words, for a message."""

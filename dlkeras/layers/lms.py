@@ -90,7 +90,7 @@ class LMSRule:
         """One sample of all filters: frame `(taps, filters)`, row `(filters,)`."""
         weights = state["weights"]
         conjugate = ops.conj if "complex" in problem.dtype else _same
-        output = ops.sum(conjugate(weights) * frame, axis=0)
+        output = _inner(conjugate(weights), frame)
         error = row["desired"] - output
         state, out = dict(state), {"output": output}
         if problem.trajectory:
@@ -176,6 +176,22 @@ class LMSRule:
 
 _SIGN_ERROR = ("sign_error", "sign_sign")
 _SIGN_DATA = ("sign_data", "sign_sign")
+
+
+def _inner(weights, frame):
+    """Inner product of every column, `(taps, filters)` by `(taps, filters)`.
+
+    A single filter has no second axis to vectorise over, and a sum in order waits for
+    every addition: so its taps are summed 16 side by side.
+    """
+    product = weights * frame
+    taps, filters = product.shape
+    if filters == 1 and taps % 16 == 0:
+        product = ops.sum(ops.reshape(product, (taps // 16, 16)), axis=0)
+        for half in (8, 4, 2, 1):
+            product = product[:half] + product[half : 2 * half]
+        return product
+    return ops.sum(product, axis=0)
 
 
 def _same(array):
@@ -371,7 +387,7 @@ class LMSFilter(AdaptiveFilter):
     def parameters(self):
         """The step size."""
         if self.trainable_step_size:
-            return {"step_size": ops.convert_to_tensor(self.step_size_weight)}
+            return {"step_size": self.step_size_weight.value}
         return {"step_size": self.step_size}
 
     def check_parameters(self, signal):

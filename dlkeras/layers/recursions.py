@@ -20,7 +20,8 @@ class Problem:
     taps: int
     inputs: int  # signals per filter: 1, or the channels of "multi_input"
     channels: int | None  # of "signal"; None where the channel axis is missing
-    dtype: str
+    dtype: str  # of the arithmetic
+    output_dtype: str
     stateful: bool
     trajectory: bool
 
@@ -91,7 +92,12 @@ def adapt(arrays, problem, materialise):
     the `initial_weights` or the `state_...` of the call before.
     """
     rule, dtype = problem.rule, problem.dtype
-    signal, desired = arrays["signal"], arrays["desired"]
+    arrays = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+    signal = ops.cast(arrays["signal"], dtype)
+    desired = ops.cast(arrays["desired"], dtype)
+    allowed = ops.cast(arrays["adapt"], "bool")
+    if len(allowed.shape) == 2 and len(desired.shape) == 3:
+        allowed = allowed[..., None]
     batch, time = ops.shape(signal)[0], ops.shape(signal)[1]
     if isinstance(time, int) and time == 0:
         return _nothing(arrays, problem)
@@ -102,10 +108,8 @@ def adapt(arrays, problem, materialise):
         rows = ops.moveaxis(rows, -1, 1)  # (time, batch, channels)
     rows = ops.reshape(rows, (time * problem.stride, filters))
     raw = ops.reshape(ops.moveaxis(desired, 0, 1), (time, filters))
-    allowed = ops.reshape(
-        ops.moveaxis(ops.broadcast_to(arrays["adapt"], ops.shape(desired)), 0, 1),
-        (time, filters),
-    )
+    allowed = ops.broadcast_to(allowed, ops.shape(desired))
+    allowed = ops.reshape(ops.moveaxis(allowed, 0, 1), (time, filters))
 
     if problem.stateful:
         state = {
@@ -135,15 +139,14 @@ def adapt(arrays, problem, materialise):
     output = ops.where(unknown, nowhere, output)
     error = raw - output
 
-    result = {
-        "output": _unfolded(output, ops.shape(desired)),
-        "error": _unfolded(error, ops.shape(desired)),
-        "weights": rows_of_weights(state["weights"], problem),
-        "diverged": _diverged(error, raw, unknown, state["weights"]),
-    }
+    diverged = _diverged(error, raw, unknown, state["weights"])
+    result = {"diverged": diverged, "any_diverged": ops.any(diverged)}
+    for name, array in (("output", output), ("error", error)):
+        array = _unfolded(array, ops.shape(desired))
+        result[name] = ops.cast(array, problem.output_dtype)
     if problem.trajectory:
-        path = rows_of_weights(outputs["weights"], problem)
-        result["trajectory"] = ops.moveaxis(path, 0, 1)
+        path = ops.moveaxis(rows_of_weights(outputs["weights"], problem), 0, 1)
+        result["trajectory"] = ops.cast(path, problem.output_dtype)
     if problem.stateful:
         kept = ops.shape(rows)[0] - problem.memory * problem.stride
         state["delay"] = rows[kept:]
