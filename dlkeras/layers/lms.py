@@ -7,7 +7,7 @@ from keras import ops
 
 from dlkeras.layers import divergence
 from dlkeras.layers.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.backend import BLOCK, scan
+from dlkeras.layers.backend import BLOCK, elements_at_once, scan
 from dlkeras.layers.recursions import Problem, windowed
 
 ALGORITHMS = (
@@ -73,6 +73,12 @@ class LMSRule:
         plain = not (self.leakage or self.momentum or problem.trajectory)
         if BLOCK > 1 and plain and self.algorithm in ("lms", "nlms", "sign_data"):
             return self._run_blocks(state, signal, rows, problem)
+        size, filters = problem.size, ops.shape(signal)[1]
+        share = elements_at_once()
+        plain = plain and self.algorithm != "variable_step" and not materialise
+        known = isinstance(filters, int) and filters > 1
+        if share and plain and known and filters * size > share:
+            return self._run_shares(state, signal, rows, problem, share)
         if self.leakage or self.momentum or self.algorithm == "variable_step":
             rows["active"] = active
         if self.leakage:
@@ -164,6 +170,55 @@ class LMSRule:
         state, outputs = scan(step, state, signal, BLOCK * stride, reach, rows, False)
         output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
         return state, {"output": output}
+
+    def _run_shares(self, state, signal, rows, problem, share):
+        """The same recursion on 64 filters at a time, `share` weights an operation.
+
+        XLA spreads larger operations over threads, which costs more than it gains here,
+        and 64 filters' weights stay in the nearest cache.
+        """
+        stride, size = problem.stride, problem.size
+        filters = signal.shape[1]
+        width = min(filters, 64)
+        groups = -(-filters // width)
+        cuts = list(range(0, size, max(share // width, 1)))
+        parts = [slice(cut, cut + max(share // width, 1)) for cut in cuts]
+        conjugate = ops.conj if "complex" in problem.dtype else _same
+
+        def grouped(array):  # (rows, filters) to (groups, rows, width)
+            array = ops.pad(array, ((0, 0), (0, groups * width - filters)))
+            return ops.moveaxis(ops.reshape(array, (-1, groups, width)), 1, 0)
+
+        def together(array):
+            array = ops.moveaxis(array, 0, 1)
+            return ops.reshape(array, (-1, groups * width))[:, :filters]
+
+        def step(state, frame, row):
+            frames = [frame[part] for part in parts]
+            pairs = list(zip(state, frames, strict=True))
+            output = sum(ops.sum(conjugate(w) * x, axis=0) for w, x in pairs)
+            error = row["desired"] - output
+            sign_error = self.algorithm in _SIGN_ERROR
+            push = row["step"] * (ops.sign(error) if sign_error else conjugate(error))
+            along = ops.sign if self.algorithm in _SIGN_DATA else _same
+            return tuple(w + push * along(x) for w, x in pairs), {"output": output}
+
+        def one(group):
+            weights = tuple(group["weights"][part] for part in parts)
+            rows = {"desired": group["desired"], "step": group["step"]}
+            weights, outputs = scan(
+                step, weights, group["signal"], stride, size, rows, False
+            )
+            return ops.concatenate(weights), outputs["output"]
+
+        arrays = {"signal": signal, "weights": state["weights"], **rows}
+        arrays = {name: grouped(array) for name, array in arrays.items()}
+        if groups == 1:
+            only = {name: array[0] for name, array in arrays.items()}
+            weights, output = (array[None] for array in one(only))
+        else:
+            weights, output = ops.map(one, arrays)
+        return {"weights": together(weights)}, {"output": together(output)}
 
     def _power(self, signal, problem):
         """Power in the delay line before each step, real: `(time, filters)`."""

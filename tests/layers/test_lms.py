@@ -321,3 +321,26 @@ def test_the_normalised_filter_stays_finite_on_silence():
     signal[:, 100:200] = 0
     layer = LMSFilter(8, 0.5, algorithm="nlms")
     assert np.isfinite(arrays(layer(signal, desired))).all()
+
+
+@pytest.mark.parametrize("algorithm", ["lms", "nlms", "sign_data", "sign_error"])
+@pytest.mark.parametrize(("channels", "taps"), [(70, 40), (20, 110)])
+def test_many_filters_at_once_are_each_the_filter_alone(algorithm, channels, taps):
+    rng = np.random.default_rng(30)
+    signal = rng.normal(size=(1, 150, channels)).astype("float32")
+    desired = rng.normal(size=(1, 150, channels)).astype("float32")
+    layer = LMSFilter(taps, 0.002, algorithm=algorithm, stateful=True)
+    output, error = arrays(layer(signal, desired))
+    for channel in (0, channels - 1):
+        weights = np.zeros(taps)
+        regressors = frames(signal[0, :, channel], taps)
+        for n, x in enumerate(regressors):
+            e = desired[0, n, channel] - weights @ x
+            assert abs(error[0, n, channel] - e) < 2e-5
+            assert abs(output[0, n, channel] - weights @ x) < 2e-5
+            power = 1e-3 + x @ x if algorithm == "nlms" else 1.0
+            push = np.sign(e) if algorithm == "sign_error" else e
+            along = np.sign(x) if algorithm == "sign_data" else x
+            weights = weights + 0.002 * push * along / power
+        learned = layer.filter_weights[0, channel]
+        np.testing.assert_allclose(learned, weights, atol=1e-5)

@@ -4,6 +4,8 @@ Each backend's file offers the same names:
 
 - `BLOCK`: samples the exact block form takes at a time; 1 where one fused loop over
   the samples is faster.
+- `elements_at_once()`: weights in one operation of the loop beyond which it pays to
+  split, None where it never does.
 - `scan(step, state, signal, stride, taps, rows, materialise)`: the recursion over
   time. `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that
   moves on by `stride` rows a step, and one row of each array in `rows`.
@@ -19,18 +21,21 @@ import keras
 
 if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
+    from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import scan as scan
     from dlkeras.layers.backend.jax import value_of as value_of
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
+    from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import scan as scan
     from dlkeras.layers.backend.tensorflow import value_of as value_of
 elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
+    from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import scan as scan
