@@ -90,10 +90,16 @@ def numba_loop(signal, desired, taps, step):
     return numba_many(padded, desired, taps, step)
 
 
-def seconds(function):
+def seconds(function, calls=1):
     start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - start) / calls
+
+
+def calls_in_50_ms(function):
+    """How often a short function has to run to be timed, warm."""
+    return max(1, int(0.05 / min(seconds(function) for _ in range(3))))
 
 
 def measure(channels, taps, samples, rounds):
@@ -130,12 +136,17 @@ def measure(channels, taps, samples, rounds):
     assert np.abs(mine - of_numba()).max() < 1e-4
     assert np.abs(mine[:part, 0] - of_padasip()).max() < 1e-4
 
-    times = {name: [] for name in ("ours", "padasip", "numpy", "numba")}
+    contest = {
+        "ours": (ours, samples * channels),
+        "padasip": (of_padasip, part),
+        "numpy": (of_numpy, part * channels),
+        "numba": (of_numba, samples * channels),
+    }
+    calls = {name: calls_in_50_ms(run) for name, (run, _) in contest.items()}
+    times = {name: [] for name in contest}
     for _ in range(rounds):
-        times["ours"].append(seconds(ours) / (samples * channels))
-        times["padasip"].append(seconds(of_padasip) / part)
-        times["numpy"].append(seconds(of_numpy) / (part * channels))
-        times["numba"].append(seconds(of_numba) / (samples * channels))
+        for name, (run, amount) in contest.items():
+            times[name].append(seconds(run, calls[name]) / amount)
     rates = {name: 1 / statistics.median(taken) for name, taken in times.items()}
     return rates, compile_ours, compile_numba
 
