@@ -4,14 +4,17 @@ All of them take NumPy arrays or tensors of shape `(batch, time)`; each batch ro
 experiment of its own. The filter is a normalised LMS filter unless one is given.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
-from keras import ops
 
 from dlkeras.layers.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.backend import value_of
 from dlkeras.layers.lms import LMSFilter
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 
 class Adapted(NamedTuple):

@@ -1,13 +1,16 @@
 """AdaptiveFilter, what the adaptive filters of this package have in common."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from dlkeras.layers import divergence, recursions
 from dlkeras.layers.backend import fused, on_flag, value_of
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 INPUT_TYPES = ("signal", "multi_input", "regressors")
 
@@ -103,7 +106,7 @@ class AdaptiveFilter(keras.layers.Layer):
             rule=self.rule(),
             input_type=self.input_type,
             taps=self.taps,
-            inputs=channels if multi_input else 1,
+            inputs=(channels or 1) if multi_input else 1,
             channels=None if multi_input else channels,
             dtype=self.inner_dtype,
             output_dtype=self._output_dtype,
@@ -247,7 +250,9 @@ class AdaptiveFilter(keras.layers.Layer):
             for name, value in self.parameters().items()
         }
 
-    def _expect(self, held, expectation, error=ValueError, **received):
+    def _expect(
+        self, held, expectation, error: type[Exception] = ValueError, **received
+    ):
         if not held:
             values = ", ".join(f"{name}={value!r}" for name, value in received.items())
             raise error(

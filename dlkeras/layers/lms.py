@@ -161,7 +161,7 @@ class LMSFilter(AdaptiveFilter):
         self.epsilon = float(epsilon)
         self.step_decay = float(step_decay)
         self.step_gain = float(step_gain)
-        self.step_range = tuple(float(step) for step in step_range)
+        self.step_range = (float(step_range[0]), float(step_range[1]))
         self.trainable_step_size = bool(trainable_step_size)
         if algorithm == "nlms" and step_size >= 2:
             self._warn_step("below 2, the bound of the normalised filter")

@@ -1,12 +1,16 @@
 """LMSRule, the recursion of the LMS family: plain, in blocks and for many filters."""
 
 import dataclasses
+from typing import Any
 
-from keras import ops
+import keras
 
 from dlkeras.layers import divergence
 from dlkeras.layers.backend import BLOCK, elements_at_once, scan
 from dlkeras.layers.recursions import Problem, windowed
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 ALGORITHMS = (
     "lms",
@@ -42,7 +46,7 @@ class LMSRule:
 
     def state_specs(self, problem, filters):
         """Shape and data type of what is carried, in the order of `initial_state`."""
-        specs = {"weights": ((problem.size, filters), problem.dtype)}
+        specs: dict[str, Any] = {"weights": ((problem.size, filters), problem.dtype)}
         if self.momentum:
             specs["move"] = specs["weights"]
         if self.algorithm == "variable_step":
@@ -218,7 +222,7 @@ class LMSRule:
             weights, output = ops.map(one, arrays)
         return {"weights": together(weights)}, {"output": together(output)}
 
-    def _power(self, signal, problem):
+    def _power(self, signal, problem) -> Any:
         """Power in the delay line before each step, real: `(time, filters)`."""
         power = ops.real(signal * ops.conj(signal))
         rows, filters = ops.shape(power)

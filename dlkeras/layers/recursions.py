@@ -8,7 +8,9 @@ import dataclasses
 from typing import Any
 
 import keras
-from keras import ops
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """RLSFilter, the adaptive filter of recursive least squares."""
 
 import dataclasses
+from typing import Any
 
 import keras
-from keras import ops
 
 from dlkeras.layers.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.backend import scan
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 
 @dataclasses.dataclass(frozen=True)

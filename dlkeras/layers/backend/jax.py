@@ -1,6 +1,7 @@
 """The adaptive filters' recursion over time as one XLA loop, spoken in JAX."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +51,7 @@ _differentiable.defvjp(_forward, _backward)
 fused = functools.partial(jax.jit, static_argnums=(0, 2))(_differentiable)
 
 
-def value_of(tensor):
+def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None while it is traced and has none."""
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
 

@@ -1,6 +1,7 @@
 """The adaptive filters' recursion over time as one XLA loop, spoken in TensorFlow."""
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,15 +21,19 @@ def scan(step, state, signal, stride, taps, rows, materialise):
         index = tf.range(steps)[:, None] * stride + tf.range(taps)
         arrays = tf.nest.map_structure(_unstacked, (tf.gather(signal, index), rows))
 
-        def at(n):
+        def read(n):
             return tf.nest.map_structure(lambda array: array.read(n), arrays)
+
+        at = read
     else:
         width = tf.shape(signal)[1]
 
-        def at(n):
+        def cut(n):
             frame = tf.slice(signal, [n * stride, 0], [taps, width])
             frame.set_shape([taps, signal.shape[1]])
             return frame, tf.nest.map_structure(lambda array: array[n], rows)
+
+        at = cut
 
     # One step outside the loop tells the shapes; XLA drops it.
     outputs = tf.nest.map_structure(
@@ -72,11 +77,11 @@ def _compiled(function, options):
             tape.watch([array for array in arrays.values() if _is_smooth(array)])
             outputs = tf.nest.flatten(function(arrays, options, True))
         smooth = [n for n, output in enumerate(outputs) if _is_smooth(output)]
-        return tape.gradient(
+        return tape.gradient(  # pyright: ignore[reportCallIssue]
             [outputs[n] for n in smooth],
             {name: array for name, array in arrays.items() if _is_smooth(array)},
             output_gradients=[cotangents[n] for n in smooth],
-            unconnected_gradients="zero",
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
     return forward, backward
@@ -107,7 +112,7 @@ def fused(function, arrays, options):
     return tf.nest.pack_sequence_as(structure[0], flat)
 
 
-def value_of(tensor):
+def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None inside a graph, where it has none."""
     return tensor.numpy() if hasattr(tensor, "numpy") else None
 

@@ -1,5 +1,7 @@
 """The adaptive filters' recursion over time, spoken in eager PyTorch."""
 
+from typing import Any
+
 import torch
 
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
@@ -28,7 +30,7 @@ def fused(function, arrays, options):
     return function(arrays, options, False)
 
 
-def value_of(tensor):
+def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None where it has none."""
     if tensor.device.type == "meta" or torch.compiler.is_compiling():
         return None
