@@ -1,5 +1,7 @@
 """The lecture's mathematics, runnable: cost surfaces, descents and the delta rule."""
 
+from dlkeras.optimization.adaptive import LMSTheory as LMSTheory
+from dlkeras.optimization.adaptive import lms_theory as lms_theory
 from dlkeras.optimization.delta_rule import DeltaRule as DeltaRule
 from dlkeras.optimization.delta_rule import DeltaRuleHistory as DeltaRuleHistory
 from dlkeras.optimization.delta_rule import LocalGradients as LocalGradients

@@ -1,0 +1,179 @@
+"""Samples x channels a second of the LMS filter, ours and its peers, in one run.
+
+    KERAS_BACKEND=jax python benchmarks/lms.py            # every size
+    KERAS_BACKEND=tensorflow python benchmarks/lms.py --quick
+
+Ours is the layer's ordinary call on NumPy arrays, float32. The peers run in the same
+process, interleaved with ours, and the table holds medians: padasip (float64, its own
+regressor matrix made outside the timing), a NumPy loop and a numba loop; with many
+channels the numba loop runs over the channels inside and is vectorised. Compilation is
+timed apart. padasip and the NumPy loop run a part of the samples and are scaled up.
+"""
+
+import argparse
+import statistics
+import time
+
+import keras
+import numpy as np
+import padasip
+from numba import njit
+
+from dlkeras.layers import LMSFilter
+
+SIZES = [
+    # channels, taps, samples
+    (1, 8, 100_000),
+    (1, 32, 100_000),
+    (1, 256, 50_000),
+    (64, 8, 10_000),
+    (64, 32, 5_000),
+    (64, 256, 1_000),
+    (1024, 8, 2_000),
+    (1024, 32, 1_000),
+    (1024, 256, 300),
+    (1, 8, 1_024),  # a short signal: what a call costs
+]
+
+
+def numpy_loop(signal, desired, taps, step):
+    """All channels at once, one sample after the other."""
+    time_steps, channels = desired.shape
+    padded = np.concatenate([np.zeros((taps - 1, channels), "float32"), signal])
+    weights = np.zeros((taps, channels), "float32")
+    output = np.empty_like(desired)
+    for n in range(time_steps):
+        frame = padded[n : n + taps]
+        output[n] = (weights * frame).sum(axis=0)
+        weights += step * (desired[n] - output[n]) * frame
+    return output
+
+
+@njit(fastmath=True)
+def numba_one(padded, desired, taps, step):
+    weights = np.zeros(taps, np.float32)
+    output = np.zeros(desired.shape[0], np.float32)
+    for n in range(desired.shape[0]):
+        total = np.float32(0)
+        for k in range(taps):
+            total += weights[k] * padded[n + k]
+        output[n] = total
+        push = step * (desired[n] - total)
+        for k in range(taps):
+            weights[k] += push * padded[n + k]
+    return output
+
+
+@njit(fastmath=True)
+def numba_many(padded, desired, taps, step):
+    time_steps, channels = desired.shape
+    weights = np.zeros((taps, channels), np.float32)
+    output = np.zeros((time_steps, channels), np.float32)
+    push = np.zeros(channels, np.float32)
+    for n in range(time_steps):
+        for k in range(taps):
+            for c in range(channels):
+                output[n, c] += weights[k, c] * padded[n + k, c]
+        for c in range(channels):
+            push[c] = step * (desired[n, c] - output[n, c])
+        for k in range(taps):
+            for c in range(channels):
+                weights[k, c] += push[c] * padded[n + k, c]
+    return output
+
+
+def numba_loop(signal, desired, taps, step):
+    channels = desired.shape[1]
+    padded = np.concatenate([np.zeros((taps - 1, channels), "float32"), signal])
+    if channels == 1:
+        return numba_one(padded[:, 0], desired[:, 0], taps, step)[:, None]
+    return numba_many(padded, desired, taps, step)
+
+
+def seconds(function, calls=1):
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - start) / calls
+
+
+def calls_in_50_ms(function):
+    """How often a short function has to run to be timed, warm."""
+    return max(1, int(0.05 / min(seconds(function) for _ in range(3))))
+
+
+def measure(channels, taps, samples, rounds):
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(samples, channels)).astype("float32")
+    desired = rng.normal(size=(samples, channels)).astype("float32")
+    step = np.float32(0.1 / taps)
+    layer = LMSFilter(taps, float(step))
+    inputs = signal[None], desired[None]
+    if channels == 1:
+        inputs = signal.T.copy(), desired.T.copy()
+
+    def ours():
+        return keras.ops.convert_to_numpy(layer(*inputs)[0])
+
+    part = min(samples, 2_000)  # of one channel, for the slow peers
+    zeros = np.zeros(taps - 1)
+    padded = np.concatenate([zeros, signal[:part, 0].astype("float64")])
+    regressors = np.lib.stride_tricks.sliding_window_view(padded, taps).copy()
+    wanted = desired[:part, 0].astype("float64")
+
+    def of_padasip():
+        peer = padasip.filters.FilterLMS(taps, mu=float(step), w="zeros")
+        return peer.run(wanted, regressors)[0]
+
+    def of_numpy():
+        return numpy_loop(signal[:part], desired[:part], taps, step)
+
+    def of_numba():
+        return numba_loop(signal, desired, taps, step)
+
+    compile_ours, compile_numba = seconds(ours), seconds(of_numba)
+    mine = ours().reshape(channels, samples).T if channels == 1 else ours()[0]
+    assert np.abs(mine - of_numba()).max() < 1e-4
+    assert np.abs(mine[:part, 0] - of_padasip()).max() < 1e-4
+
+    contest = {
+        "ours": (ours, samples * channels),
+        "padasip": (of_padasip, part),
+        "numpy": (of_numpy, part * channels),
+        "numba": (of_numba, samples * channels),
+    }
+    calls = {name: calls_in_50_ms(run) for name, (run, _) in contest.items()}
+    times = {name: [] for name in contest}
+    for _ in range(rounds):
+        for name, (run, amount) in contest.items():
+            times[name].append(seconds(run, calls[name]) / amount)
+    rates = {name: 1 / statistics.median(taken) for name, taken in times.items()}
+    return rates, compile_ours, compile_numba
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
+    arguments = parser.parse_args()
+    sizes = [SIZES[0], SIZES[3]] if arguments.quick else SIZES
+    rounds = 3 if arguments.quick else arguments.rounds
+    print(f"LMS, float32, samples x channels a second, {keras.backend.backend()}")
+    print(
+        "channels taps samples |     ours  padasip    numpy    numba | "
+        "x padasip x numpy x numba | compile s (numba)"
+    )
+    for channels, taps, samples in sizes:
+        rates, compiled, compiled_numba = measure(channels, taps, samples, rounds)
+        ratio = {name: rates["ours"] / rate for name, rate in rates.items()}
+        shown = " ".join(f"{rates[name]:8.3g}" for name in rates)
+        print(
+            f"{channels:8d} {taps:4d} {samples:7d} | {shown} | "
+            f"{ratio['padasip']:9.1f} {ratio['numpy']:7.1f} {ratio['numba']:7.2f} | "
+            f"{compiled:7.2f} ({compiled_numba:.2f})",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

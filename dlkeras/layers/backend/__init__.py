@@ -1,0 +1,47 @@
+"""The kernels that must speak TensorFlow, JAX or PyTorch, behind one face.
+
+Each backend's file offers the same names:
+
+- `BLOCK`: samples the exact block form takes at a time; 1 where one fused loop over
+  the samples is faster.
+- `elements_at_once()`: weights in one operation of the loop beyond which it pays to
+  split, None where it never does.
+- `scan(step, state, signal, stride, taps, rows, materialise)`: the recursion over
+  time. `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that
+  moves on by `stride` rows a step, and one row of each array in `rows`.
+- `fused(function, arrays, options)`: `function(arrays, options, materialise)` as one
+  compiled, differentiable call.
+- `value_of(tensor)`: its value as a NumPy array, None inside a graph.
+- `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
+  `flag` is true, now or when the compiled graph runs; a TensorFlow graph raises an
+  error of `words()` instead.
+"""
+
+import keras
+
+if keras.backend.backend() == "jax":
+    from dlkeras.layers.backend.jax import BLOCK as BLOCK
+    from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.jax import fused as fused
+    from dlkeras.layers.backend.jax import on_flag as on_flag
+    from dlkeras.layers.backend.jax import scan as scan
+    from dlkeras.layers.backend.jax import value_of as value_of
+elif keras.backend.backend() == "tensorflow":
+    from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
+    from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.tensorflow import fused as fused
+    from dlkeras.layers.backend.tensorflow import on_flag as on_flag
+    from dlkeras.layers.backend.tensorflow import scan as scan
+    from dlkeras.layers.backend.tensorflow import value_of as value_of
+elif keras.backend.backend() == "torch":
+    from dlkeras.layers.backend.torch import BLOCK as BLOCK
+    from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.torch import fused as fused
+    from dlkeras.layers.backend.torch import on_flag as on_flag
+    from dlkeras.layers.backend.torch import scan as scan
+    from dlkeras.layers.backend.torch import value_of as value_of
+else:
+    raise ImportError(
+        "dlkeras.layers needs the backend tensorflow, jax or torch. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
+    )

@@ -1,0 +1,126 @@
+"""The adaptive filters' recursion over time as one XLA loop, spoken in TensorFlow."""
+
+import functools
+from typing import Any
+
+import tensorflow as tf
+
+BLOCK = 1
+
+
+def elements_at_once():
+    """2,048 on a CPU: XLA spreads more over threads; measured, not documented."""
+    return None if tf.config.list_logical_devices("GPU") else 2048
+
+
+def scan(step, state, signal, stride, taps, rows, materialise):
+    """Run `step` over time; the frame is a slice of the signal inside the loop."""
+    first = tf.nest.flatten(rows)[0]
+    steps = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+    if materialise:
+        index = tf.range(steps)[:, None] * stride + tf.range(taps)
+        arrays = tf.nest.map_structure(_unstacked, (tf.gather(signal, index), rows))
+
+        def read(n):
+            return tf.nest.map_structure(lambda array: array.read(n), arrays)
+
+        at = read
+    else:
+        width = tf.shape(signal)[1]
+
+        def cut(n):
+            frame = tf.slice(signal, [n * stride, 0], [taps, width])
+            frame.set_shape([taps, signal.shape[1]])
+            return frame, tf.nest.map_structure(lambda array: array[n], rows)
+
+        at = cut
+
+    # One step outside the loop tells the shapes; XLA drops it.
+    outputs = tf.nest.map_structure(
+        lambda out: tf.TensorArray(out.dtype, steps, element_shape=out.shape),
+        step(state, *at(tf.constant(0)))[1],
+    )
+
+    def body(n, state, outputs):
+        state, out = step(state, *at(n))
+        outputs = tf.nest.map_structure(lambda a, o: a.write(n, o), outputs, out)
+        return n + 1, state, outputs
+
+    _, state, outputs = tf.while_loop(
+        lambda n, *_: n < steps,
+        body,
+        (tf.constant(0), state, outputs),
+        maximum_iterations=steps,
+    )
+    return state, tf.nest.map_structure(lambda array: array.stack(), outputs)
+
+
+def _unstacked(array):
+    shape = array.shape[1:]
+    return tf.TensorArray(
+        array.dtype, tf.shape(array)[0], element_shape=shape, clear_after_read=False
+    ).unstack(array)
+
+
+# On CPU Keras leaves XLA off for TensorFlow, so the recursion brings its own compiled
+# function. A gradient cannot cross its boundary: the backward pass recomputes inside
+# a second one.
+@functools.cache
+def _compiled(function, options):
+    @tf.function(jit_compile=True)
+    def forward(arrays):
+        return function(arrays, options, False)
+
+    @tf.function(jit_compile=True)
+    def backward(arrays, cotangents):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([array for array in arrays.values() if _is_smooth(array)])
+            outputs = tf.nest.flatten(function(arrays, options, True))
+        smooth = [n for n, output in enumerate(outputs) if _is_smooth(output)]
+        return tape.gradient(  # pyright: ignore[reportCallIssue]
+            [outputs[n] for n in smooth],
+            {name: array for name, array in arrays.items() if _is_smooth(array)},
+            output_gradients=[cotangents[n] for n in smooth],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+
+    return forward, backward
+
+
+def _is_smooth(array):
+    return array.dtype.is_floating or array.dtype.is_complex
+
+
+def fused(function, arrays, options):
+    """`function(arrays, options, materialise)` as one differentiable XLA call."""
+    forward, backward = _compiled(function, options)
+    structure = []
+
+    @tf.custom_gradient
+    def run(*tensors):
+        named = dict(zip(arrays, tensors, strict=True))
+        # stop_gradient keeps an outer tape from recording what happens inside
+        structure.append(forward({k: tf.stop_gradient(v) for k, v in named.items()}))
+
+        def pull_back(*cotangents):
+            gradients = backward(named, cotangents)
+            return [gradients.get(name) for name in named]
+
+        return tf.nest.flatten(structure[0]), pull_back
+
+    flat = run(*(tf.convert_to_tensor(array) for array in arrays.values()))
+    return tf.nest.pack_sequence_as(structure[0], flat)
+
+
+def value_of(tensor) -> Any:
+    """The tensor's value as a NumPy array; None inside a graph, where it has none."""
+    return tensor.numpy() if hasattr(tensor, "numpy") else None
+
+
+def on_flag(flag, arrays, action, words):
+    """Call `action` where the flag is true; in a graph raise an error of `words()`."""
+    if value_of(flag) is None:
+        # XLA drops the assertion; a plain graph raises InvalidArgumentError.
+        tf.debugging.Assert(tf.logical_not(flag), words())
+    elif flag:
+        action(*(array.numpy() for array in arrays))

@@ -1,0 +1,44 @@
+"""The adaptive filters' recursion over time, spoken in eager PyTorch."""
+
+from typing import Any
+
+import torch
+
+# Eager PyTorch pays for every call, so the block form takes many samples in one.
+BLOCK = 32
+
+
+def elements_at_once():
+    """None: eager operations gain from being large."""
+    return None
+
+
+def scan(step, state, signal, stride, taps, rows, materialise):
+    """Run `step` over time; the frame is a view of the signal."""
+    del materialise
+    names = list(rows)
+    outputs = []
+    for n, row in enumerate(zip(*(rows[name] for name in names), strict=True)):
+        frame = signal.narrow(0, n * stride, taps)
+        state, out = step(state, frame, dict(zip(names, row, strict=True)))
+        outputs.append(out)
+    return state, {k: torch.stack([out[k] for out in outputs]) for k in outputs[0]}
+
+
+def fused(function, arrays, options):
+    """`function(arrays, options, materialise)`; autograd follows eager operations."""
+    return function(arrays, options, False)
+
+
+def value_of(tensor) -> Any:
+    """The tensor's value as a NumPy array; None where it has none."""
+    if tensor.device.type == "meta" or torch.compiler.is_compiling():
+        return None
+    return tensor.detach().cpu().numpy()
+
+
+def on_flag(flag, arrays, action, words):
+    """Call `action` where the flag is true."""
+    del words
+    if value_of(flag):
+        action(*(value_of(array) for array in arrays))

@@ -1,0 +1,255 @@
+"""LMSRule, the recursion of the LMS family: plain, in blocks and for many filters."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from dlkeras.layers import divergence
+from dlkeras.layers.backend import BLOCK, elements_at_once, scan
+from dlkeras.layers.recursions import Problem, windowed
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
+
+ALGORITHMS = (
+    "lms",
+    "nlms",
+    "sign_error",
+    "sign_data",
+    "sign_sign",
+    "variable_step",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LMSRule:
+    """One step of the LMS family: w(n+1) = (1 - mu leak) w(n) + mu g(e) h(x) + ..."""
+
+    algorithm: str
+    leakage: float
+    momentum: float
+    epsilon: float
+    step_decay: float
+    step_gain: float
+    step_range: tuple[float, float]
+
+    order = 1
+
+    def expectation(self, bounds):
+        """What a filter that diverged should have respected, in words."""
+        if self.algorithm == "nlms":
+            return "step_size below 2, the bound of the normalised filter"
+        if self.algorithm == "lms" and not (self.momentum or self.leakage):
+            return "step_size " + divergence.in_words(*bounds())
+        return "a smaller step; for plain LMS " + divergence.in_words(*bounds())
+
+    def state_specs(self, problem, filters):
+        """Shape and data type of what is carried, in the order of `initial_state`."""
+        specs: dict[str, Any] = {"weights": ((problem.size, filters), problem.dtype)}
+        if self.momentum:
+            specs["move"] = specs["weights"]
+        if self.algorithm == "variable_step":
+            real = {"complex64": "float32", "complex128": "float64"}
+            specs["step"] = ((filters,), real.get(problem.dtype, problem.dtype))
+        return specs
+
+    def initial_state(self, weights, arrays):
+        """Weights and, where the variant needs them, the last move and the step."""
+        state = {"weights": weights}
+        if self.momentum:
+            state["move"] = ops.zeros_like(weights)
+        if self.algorithm == "variable_step":
+            like = ops.real(weights[0])
+            state["step"] = ops.zeros_like(like) + ops.cast(
+                arrays["step_size"], like.dtype
+            )
+        return state
+
+    def run(self, state, signal, desired, active, arrays, problem, materialise):
+        """The recursion over a whole call; gives the last state and the outputs."""
+        step_size = ops.where(active, arrays["step_size"], 0.0)
+        if self.algorithm == "nlms":
+            step_size = step_size / (self.epsilon + self._power(signal, problem))
+        rows = {"desired": desired, "step": ops.cast(step_size, problem.dtype)}
+        plain = not (self.leakage or self.momentum or problem.trajectory)
+        if BLOCK > 1 and plain and self.algorithm in ("lms", "nlms", "sign_data"):
+            return self._run_blocks(state, signal, rows, problem)
+        size, filters = problem.size, ops.shape(signal)[1]
+        share = elements_at_once()
+        plain = plain and self.algorithm != "variable_step" and not materialise
+        known = isinstance(filters, int) and filters > 1
+        if share and plain and known and filters * size > share:
+            return self._run_shares(state, signal, rows, problem, share)
+        if self.leakage or self.momentum or self.algorithm == "variable_step":
+            rows["active"] = active
+        if self.leakage:
+            keep = 1.0 - arrays["step_size"] * self.leakage
+            rows["keep"] = ops.cast(ops.where(active, keep, 1.0), problem.dtype)
+
+        def step(state, frame, row):
+            return self.step(state, frame, row, problem)
+
+        return scan(
+            step, state, signal, problem.stride, problem.size, rows, materialise
+        )
+
+    def step(self, state, frame, row, problem: Problem):
+        """One sample of all filters: frame `(taps, filters)`, row `(filters,)`."""
+        weights = state["weights"]
+        conjugate = ops.conj if "complex" in problem.dtype else _same
+        output = _inner(conjugate(weights), frame)
+        error = row["desired"] - output
+        state, out = dict(state), {"output": output}
+        if problem.trajectory:
+            out["weights"] = weights
+
+        gain = row["step"]
+        if self.algorithm == "variable_step":
+            # Kwong and Johnston: mu(n+1) = alpha mu(n) + gamma e(n)^2, kept in range
+            step = state["step"]
+            power = ops.real(error * conjugate(error))
+            follow = self.step_decay * step + self.step_gain * power
+            follow = ops.clip(follow, *self.step_range)
+            state["step"] = ops.where(row["active"], follow, step)
+            gain = ops.cast(ops.where(row["active"], step, 0.0), problem.dtype)
+        push = ops.sign(error) if self.algorithm in _SIGN_ERROR else conjugate(error)
+        along = ops.sign(frame) if self.algorithm in _SIGN_DATA else frame
+
+        move = gain * push * along
+        if self.momentum:
+            move = self.momentum * state["move"] + move
+            state["move"] = ops.where(row["active"], move, state["move"])
+            move = ops.where(row["active"], move, ops.zeros_like(move))
+        if self.leakage:
+            weights = row["keep"] * weights
+        state["weights"] = weights + move
+        return state, out
+
+    def _run_blocks(self, state, signal, rows, problem):
+        """The same recursion, exactly, `BLOCK` samples at a time.
+
+        Within a block e_k = d_k - w.x_k - sum_{j<k} mu_j (x_k.x_j) e_j: a unit lower
+        triangular system. Steps of size 0 fill up the last block.
+        """
+        time, filters = rows["desired"].shape
+        blocks = -(-time // BLOCK)
+        fill = blocks * BLOCK - time
+        rows = {
+            name: ops.reshape(
+                ops.pad(row, ((0, fill), (0, 0))), (blocks, BLOCK, filters)
+            )
+            for name, row in rows.items()
+        }
+        stride, size = problem.stride, problem.size
+        signal = ops.pad(signal, ((0, fill * stride), (0, 0)))
+        reach = (BLOCK - 1) * stride + size
+        conjugate = ops.conj if "complex" in problem.dtype else _same
+        index = ops.arange(BLOCK)[:, None] * stride + ops.arange(size)[None, :]
+        below = ops.cast(ops.tril(ops.ones((BLOCK, BLOCK)), -1), problem.dtype)
+        unit = ops.cast(ops.eye(BLOCK), problem.dtype)
+
+        def step(state, window, row):
+            weights = state["weights"]  # (taps, filters)
+            frames = ops.take(window, index, axis=0)  # (block, taps, filters)
+            frames = ops.transpose(frames, (2, 0, 1))  # (filters, block, taps)
+            along = ops.sign(frames) if self.algorithm in _SIGN_DATA else frames
+            steps = ops.transpose(row["step"])  # (filters, block)
+            wanted = ops.transpose(row["desired"])
+            column = ops.transpose(conjugate(weights))[..., None]
+            # `@`, as Keras's matmul computes float64 in float32 on PyTorch
+            apriori = (frames @ column)[..., 0]  # (filters, block)
+            gram = frames @ ops.transpose(conjugate(along), (0, 2, 1))
+            system = unit + below * gram * steps[:, None, :]
+            error = ops.solve_triangular(
+                system, (wanted - apriori)[..., None], lower=True
+            )
+            push = steps[..., None] * conjugate(error)  # (filters, block, 1)
+            moved = ops.sum(push * along, axis=1)  # (filters, taps)
+            output = ops.transpose(wanted - error[..., 0])
+            return {"weights": weights + ops.transpose(moved)}, {"output": output}
+
+        state, outputs = scan(step, state, signal, BLOCK * stride, reach, rows, False)
+        output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
+        return state, {"output": output}
+
+    def _run_shares(self, state, signal, rows, problem, share):
+        """The same recursion on 64 filters at a time, `share` weights an operation.
+
+        XLA spreads larger operations over threads, which costs more than it gains here,
+        and 64 filters' weights stay in the nearest cache.
+        """
+        stride, size = problem.stride, problem.size
+        filters = signal.shape[1]
+        width = min(filters, 64)
+        groups = -(-filters // width)
+        cuts = list(range(0, size, max(share // width, 1)))
+        parts = [slice(cut, cut + max(share // width, 1)) for cut in cuts]
+        conjugate = ops.conj if "complex" in problem.dtype else _same
+
+        def grouped(array):  # (rows, filters) to (groups, rows, width)
+            array = ops.pad(array, ((0, 0), (0, groups * width - filters)))
+            return ops.moveaxis(ops.reshape(array, (-1, groups, width)), 1, 0)
+
+        def together(array):
+            array = ops.moveaxis(array, 0, 1)
+            return ops.reshape(array, (-1, groups * width))[:, :filters]
+
+        def step(state, frame, row):
+            frames = [frame[part] for part in parts]
+            pairs = list(zip(state, frames, strict=True))
+            output = sum(ops.sum(conjugate(w) * x, axis=0) for w, x in pairs)
+            error = row["desired"] - output
+            sign_error = self.algorithm in _SIGN_ERROR
+            push = row["step"] * (ops.sign(error) if sign_error else conjugate(error))
+            along = ops.sign if self.algorithm in _SIGN_DATA else _same
+            return tuple(w + push * along(x) for w, x in pairs), {"output": output}
+
+        def one(group):
+            weights = tuple(group["weights"][part] for part in parts)
+            rows = {"desired": group["desired"], "step": group["step"]}
+            weights, outputs = scan(
+                step, weights, group["signal"], stride, size, rows, False
+            )
+            return ops.concatenate(weights), outputs["output"]
+
+        arrays = {"signal": signal, "weights": state["weights"], **rows}
+        arrays = {name: grouped(array) for name, array in arrays.items()}
+        if groups == 1:
+            only = {name: array[0] for name, array in arrays.items()}
+            weights, output = (array[None] for array in one(only))
+        else:
+            weights, output = ops.map(one, arrays)
+        return {"weights": together(weights)}, {"output": together(output)}
+
+    def _power(self, signal, problem) -> Any:
+        """Power in the delay line before each step, real: `(time, filters)`."""
+        power = ops.real(signal * ops.conj(signal))
+        rows, filters = ops.shape(power)
+        shape = (rows // problem.stride, problem.stride, filters)
+        power = ops.sum(ops.reshape(power, shape), axis=1)
+        return windowed(ops.add, power, problem.memory + 1)
+
+
+_SIGN_ERROR = ("sign_error", "sign_sign")
+_SIGN_DATA = ("sign_data", "sign_sign")
+
+
+def _inner(weights, frame):
+    """Inner product of every column, `(taps, filters)` by `(taps, filters)`.
+
+    A single filter has no second axis to vectorise over, and a sum in order waits for
+    every addition: so its taps are summed 16 side by side.
+    """
+    product = weights * frame
+    taps, filters = product.shape
+    if filters == 1 and taps % 16 == 0:
+        product = ops.sum(ops.reshape(product, (taps // 16, 16)), axis=0)
+        for half in (8, 4, 2, 1):
+            product = product[:half] + product[half : 2 * half]
+        return product
+    return ops.sum(product, axis=0)
+
+
+def _same(array):
+    return array

@@ -1,0 +1,236 @@
+"""What every adaptive filter does with its arrays, around the step of its own rule.
+
+Inside, a filter is a column: signals are `(rows, filters)`, weights `(taps, filters)`
+with the oldest sample first, so that a regressor is a plain slice of the signal.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """The fixed part of a recursion: what is compiled once and used for every call."""
+
+    rule: Any  # LMSRule, RLSRule or AffineProjectionRule
+    input_type: str  # "signal", "multi_input" or "regressors"
+    taps: int
+    inputs: int  # signals per filter: 1, or the channels of "multi_input"
+    channels: int | None  # of "signal"; None where the channel axis is missing
+    dtype: str  # of the arithmetic
+    output_dtype: str
+    stateful: bool
+    trajectory: bool
+
+    @property
+    def stride(self) -> int:
+        """Rows by which the regressor moves on from one sample to the next."""
+        return self.taps if self.input_type == "regressors" else self.inputs
+
+    @property
+    def size(self) -> int:
+        """Weights of one filter."""
+        return self.taps * self.inputs
+
+    @property
+    def memory(self) -> int:
+        """Earlier samples that the first regressor needs."""
+        delay = 0 if self.input_type == "regressors" else self.taps - 1
+        return delay + self.rule.order - 1
+
+
+def columns(weights, problem):
+    """Weights as users see them, `(..., channels, taps)`, to `(..., taps, filters)`."""
+    shape = tuple(ops.shape(weights))
+    if problem.input_type == "regressors":  # (batch, taps)
+        return ops.transpose(weights)
+    weights = ops.flip(weights, axis=-1)
+    if problem.input_type == "multi_input":  # (batch, inputs, taps)
+        return ops.reshape(ops.transpose(weights, (2, 1, 0)), (problem.size, shape[0]))
+    filters = shape[0] * (problem.channels or 1)
+    return ops.transpose(ops.reshape(weights, (filters, problem.taps)))
+
+
+def rows_of_weights(weights, problem):
+    """The way back from `columns`, for `(..., taps, filters)` with leading axes."""
+    *lead, _, filters = ops.shape(weights)
+    weights = ops.moveaxis(weights, -1, -2)  # (..., filters, size)
+    if problem.input_type == "regressors":
+        return weights
+    if problem.input_type == "multi_input":
+        shape = (*lead, filters, problem.taps, problem.inputs)
+        return ops.flip(ops.moveaxis(ops.reshape(weights, shape), -1, -2), axis=-1)
+    weights = ops.flip(weights, axis=-1)
+    if problem.channels is None:
+        return weights
+    batch = filters // problem.channels
+    return ops.reshape(weights, (*lead, batch, problem.channels, problem.taps))
+
+
+def windowed(combine, array, width):
+    """`combine` of every `width` neighbouring rows, in about log2(width) passes."""
+    count = ops.shape(array)[0] - width + 1
+    result, offset, reach = None, 0, 1
+    while True:
+        if width & reach:
+            part = array[offset : offset + count]
+            result = part if result is None else combine(result, part)
+            offset += reach
+        reach *= 2
+        if reach > width:
+            return result
+        array = combine(array[: -reach // 2], array[reach // 2 :])
+
+
+def adapt(arrays, problem, materialise):
+    """Filter a whole call: layout, the recursion, and what it came to.
+
+    `arrays` holds `signal`, `desired`, `adapt`, the rule's own parameters, and either
+    the `initial_weights` or the `state_...` of the call before.
+    """
+    rule, dtype = problem.rule, problem.dtype
+    arrays = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+    signal = ops.cast(arrays["signal"], dtype)
+    desired = ops.cast(arrays["desired"], dtype)
+    allowed = ops.cast(arrays["adapt"], "bool")
+    if len(allowed.shape) == 2 and len(desired.shape) == 3:
+        allowed = allowed[..., None]
+    batch, time = ops.shape(signal)[0], ops.shape(signal)[1]
+    if isinstance(time, int) and time == 0:
+        return _nothing(arrays, problem)
+    filters = batch * (problem.channels or 1)
+
+    rows = ops.moveaxis(signal, 0, -1)  # (time, ..., batch)
+    if problem.input_type == "signal" and problem.channels is not None:
+        rows = ops.moveaxis(rows, -1, 1)  # (time, batch, channels)
+    rows = ops.reshape(rows, (time * problem.stride, filters))
+    raw = ops.reshape(ops.moveaxis(desired, 0, 1), (time, filters))
+    allowed = ops.broadcast_to(allowed, ops.shape(desired))
+    allowed = ops.reshape(ops.moveaxis(allowed, 0, 1), (time, filters))
+
+    if problem.stateful:
+        state = {
+            name.removeprefix("state_"): array
+            for name, array in arrays.items()
+            if name.startswith("state_")
+        }
+        rows = ops.concatenate([state.pop("delay"), rows])
+        history = ops.concatenate([state.pop("desired"), raw])
+    else:
+        weights = arrays["initial_weights"]
+        weights = ops.broadcast_to(weights, (batch, *weights.shape))
+        state = rule.initial_state(columns(weights, problem), arrays)
+        rows = _preceded(rows, problem.memory * problem.stride)
+        history = _preceded(raw, rule.order - 1)
+
+    # A sample that is not finite freezes its own filter while it is in the delay line.
+    unknown = _unknown(rows, problem, time, filters)
+    missing = windowed(ops.logical_or, ops.logical_not(_isfinite(history)), rule.order)
+    active = ops.logical_and(allowed, ops.logical_not(ops.logical_or(unknown, missing)))
+    clean = _finite(rows)
+    state, outputs = rule.run(
+        state, clean, _finite(history), active, arrays, problem, materialise
+    )
+    output = outputs["output"]  # (time, filters)
+    nowhere = ops.cast(float("nan"), dtype)
+    output = ops.where(unknown, nowhere, output)
+    error = raw - output
+
+    diverged = _diverged(error, raw, unknown, state["weights"])
+    result = {"diverged": diverged, "any_diverged": ops.any(diverged)}
+    for name, array in (("output", output), ("error", error)):
+        array = _unfolded(array, ops.shape(desired))
+        result[name] = ops.cast(array, problem.output_dtype)
+    if problem.trajectory:
+        path = ops.moveaxis(rows_of_weights(outputs["weights"], problem), 0, 1)
+        result["trajectory"] = ops.cast(path, problem.output_dtype)
+    if problem.stateful:
+        kept = ops.shape(rows)[0] - problem.memory * problem.stride
+        state["delay"] = rows[kept:]
+        state["desired"] = history[ops.shape(history)[0] - (rule.order - 1) :]
+        result["state"] = state
+    return result
+
+
+def _nothing(arrays, problem):
+    """What a call without samples gives: one frozen step, of which nothing is kept."""
+    one = {
+        **arrays,
+        "adapt": ops.zeros((), dtype="bool"),
+        **{
+            name: ops.pad(arrays[name], [(0, int(axis == 1)) for axis in range(rank)])
+            for name in ("signal", "desired")
+            for rank in [len(arrays[name].shape)]
+        },
+    }
+    result = adapt(one, problem, False)
+    for name in ("output", "error", "trajectory"):
+        if name in result:
+            result[name] = result[name][:, :0]
+    if problem.stateful:
+        for name in ("delay", "desired"):
+            result["state"][name] = arrays[f"state_{name}"]
+    return result
+
+
+def _preceded(array, count):
+    """`count` rows of silence, then the array."""
+    if not count:
+        return array
+    return ops.pad(array, ((count, 0), (0, 0)))
+
+
+def _isfinite(array):
+    if "complex" in keras.backend.standardize_dtype(array.dtype):
+        return ops.logical_and(
+            ops.isfinite(ops.real(array)), ops.isfinite(ops.imag(array))
+        )
+    return ops.isfinite(array)
+
+
+def _finite(array):
+    return ops.where(_isfinite(array), array, ops.zeros_like(array))
+
+
+def _unfolded(array, shape):
+    """`(time, filters)` to the shape of the desired response."""
+    lead = (shape[1], shape[0], *shape[2:])
+    return ops.moveaxis(ops.reshape(array, lead), 0, 1)
+
+
+def _unknown(rows, problem, time, filters):
+    """Where the regressor holds a sample that is not finite: `(time, filters)`."""
+    bad = ops.logical_not(_isfinite(rows))
+
+    def look():
+        shape = (time + problem.memory, problem.stride, filters)
+        each = ops.any(ops.reshape(bad, shape), axis=1)
+        return windowed(ops.logical_or, each, problem.memory + 1)
+
+    return ops.cond(
+        ops.any(bad), look, lambda: ops.zeros((time, filters), dtype="bool")
+    )
+
+
+def _diverged(error, desired, unknown, weights):
+    """Which filters ran away: not finite by themselves, or an error that grew.
+
+    Grown means: in the last eighth of the call the error has 100 times the power of
+    the desired response, and 100 times its own power in the first eighth.
+    """
+    missing = ops.logical_not(_isfinite(desired))
+    excused = ops.logical_or(unknown, missing)
+    power = ops.where(excused, 0.0, ops.real(error * ops.conj(error)))
+    wanted = ops.where(missing, 0.0, ops.real(desired * ops.conj(desired)))
+    time = ops.shape(error)[0]
+    part = time // 8
+    first, last = ops.sum(power[:part], axis=0), ops.sum(power[time - part :], axis=0)
+    grown = last > 100.0 * ops.maximum(first, ops.sum(wanted[time - part :], axis=0))
+    lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
+    broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
+    return ops.logical_or(ops.logical_or(grown, lost), broken)
