@@ -2,7 +2,7 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint ui notebooks bench clean lock format
+.PHONY: help run test test-jax test-torch lint ui notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -20,6 +20,23 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# What runs on every backend of Keras; the pipeline is TensorFlow's.
+COMPONENTS = tests/architectures tests/layers tests/optimization tests/testing \
+  dlkeras/architectures dlkeras/layers dlkeras/optimization dlkeras/testing
+
+test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
+	@KERAS_BACKEND=jax $(BIN)/python -m pytest $(COMPONENTS) $(ARGS)
+
+test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
+	@KERAS_BACKEND=torch $(BIN)/python -m pytest $(COMPONENTS) $(ARGS)
+
+bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
+	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)
+
+notebooks: .venv/test.stamp  ## run every notebook's source as a script
+	@for notebook in notebooks/*.py notebooks/solutions/*.py; do \
+	  echo "$$notebook"; MPLBACKEND=agg $(BIN)/python "$$notebook" || exit 1; done
 
 lint: .venv/test.stamp  ## ruff, pyright and the direction of the imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -57,8 +74,21 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@
 
+.venv/jax.stamp: .venv/test.stamp requirements/jax.txt
+	@echo "Installing JAX and numba into .venv"
+	@$(PIP) install --require-hashes -r requirements/jax.txt
+	@touch $@
+
+# PyTorch has builds of several sizes under one version, so no hash names it.
+.venv/torch.stamp: .venv/test.stamp
+	@echo "Installing PyTorch into .venv"
+	@$(PIP) install torch==2.13.0
+	@touch $@
+
 UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url --extra pipeline --group build
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements/run.txt
 	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
+	$(UV_LOCK) --group dev --extra jax --group bench -c requirements/test.txt \
+	  pyproject.toml -o requirements/jax.txt

@@ -7,12 +7,27 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["architectures", "datasets", "layers", "optimization", "pipeline",
-           "testing", "visualization"]  # fmt: skip
+
+_SUBPACKAGES = frozenset(
+    {
+        "architectures",
+        "datasets",
+        "layers",
+        "optimization",
+        "pipeline",
+        "testing",
+        "visualization",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:
     """Load a sub-package the first time it is used (PEP 562)."""
-    if name in __all__:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"dlkeras.{name}")
     raise AttributeError(f"module 'dlkeras' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What the package has, for completion."""
+    return sorted([*globals(), *_SUBPACKAGES])
