@@ -69,14 +69,16 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     ui = add("ui", _ui, "serve MLflow's pages on this machine")
-    ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
+    ui.add_argument("--port", type=_port, default=5000, help="port (default: 5000)")
     runs = add("runs", _runs, "list the latest runs")
-    runs.add_argument("--limit", type=int, default=20, help="how many (default: 20)")
+    runs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     show = add("show", _show, "show a run's artifacts, and what each was made of")
     show.add_argument("run", metavar="RUN", help="a run's id, its beginning, or last")
     predict = add("predict", _predict, "classify images with a pushed model")
     predict.add_argument(
-        "model", metavar="MODEL", help="a registered name, name@alias, or a .keras file"
+        "model",
+        metavar="MODEL",
+        help="a registered name, name@alias, name/version, or a .keras file",
     )
     predict.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
     predict.add_argument(
@@ -85,6 +87,24 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--json", action="store_true", help="print JSON")
     add("doctor", _doctor, "check versions, backend, devices and folders")
     return parser
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 1; received {text!r}"
+        )
+    return int(text)
+
+
+def _port(text: str) -> int:
+    """A number of a port."""
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"expected a port from 1 to 65535; received {text!r}"
+        )
+    return int(text)
 
 
 class _Version(argparse.Action):
@@ -103,6 +123,10 @@ def _ui(options: argparse.Namespace) -> int:
     from dlkeras.pipeline import tracking
     from dlkeras.pipeline.errors import PipelineError
 
+    uri = tracking.resolve_tracking_uri(options.tracking_uri, options.mlruns)
+    if uri.startswith(("http://", "https://")):
+        print(f"these runs are kept by an MLflow server; its pages are on {uri}")
+        return 0
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -128,7 +152,9 @@ def _runs(options: argparse.Namespace) -> int:
     from dlkeras.pipeline import tracking
     from dlkeras.pipeline.progress import TABLE_WIDTH
 
-    runs = tracking.list_runs(options.tracking_uri, options.mlruns, options.limit)
+    runs = []
+    if tracking.exists(options.tracking_uri, options.mlruns):
+        runs = tracking.list_runs(options.tracking_uri, options.mlruns, options.limit)
     if not runs:
         print(f"no runs in {options.mlruns}")
         return 0
@@ -173,7 +199,7 @@ def _show(options: argparse.Namespace) -> int:
         for name, reference in step["inputs"].items():
             print(f"  reads {name}: {reference['type']} {reference['digest'][:8]}")
         for name in step["files"]:
-            print(f"  {step['path']}/{name}")
+            print(f"  {options.mlruns / 'store' / step['path'] / name}")
     return 0
 
 

@@ -125,7 +125,7 @@ def test_predict_inverts_dark_ink_on_light_paper(main_job, tmp_path):
     [
         ("no_such_model", "digit 0.png", "MODEL: expected a .keras file, or the name"),
         ("no_such.keras", "digit 0.png", "no_such.keras does not exist"),
-        ("junk.keras", "digit 0.png", "MODEL: expected a Keras model"),
+        ("junk.keras", "digit 0.png", "MODEL: expected a whole Keras model"),
         ("lenet5_digits", "absent.png", "IMAGE: expected an image file"),
         ("lenet5_digits", "junk.keras", "IMAGE: expected an image file"),
     ],
@@ -142,7 +142,7 @@ def test_predict_names_a_bad_model_or_image(main_job, digit_files, model, image,
 def test_doctor_finds_this_environment_well(main_job):
     done = dlkeras("doctor", "--mlruns", main_job.mlruns)
     assert done.returncode == 0, done.stdout
-    for word in ("tensorflow", "Keras backend: tensorflow", "writable", "CPU"):
+    for word in ("tensorflow", "KERAS_BACKEND: tensorflow", "writable", "CPU"):
         assert word in done.stdout
     assert done.stdout.splitlines()[-1] == "all well"
 
@@ -152,6 +152,8 @@ def test_doctor_finds_a_backend_that_the_pipeline_cannot_use(main_job):
     done = dlkeras("doctor", "--mlruns", main_job.mlruns, env=environment)
     assert "BAD KERAS_BACKEND: jax; the pipeline needs tensorflow" in done.stdout
     assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "problems found: 1"
+    assert done.stderr == ""
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ class Artifact:
 
     path: Path
     record: Record
+    producer: ClassVar[str] = ""
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -95,6 +96,8 @@ class Artifact:
 
 class Examples(Artifact):
     """Labelled images in three splits, as a data set that TFDS reads."""
+
+    producer: ClassVar[str] = "ExampleGen"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -144,6 +147,8 @@ class Examples(Artifact):
 class Statistics(Artifact):
     """A row for every example (examples.parquet) and a summary (statistics.json)."""
 
+    producer: ClassVar[str] = "StatisticsGen"
+
     @cached_property
     def table(self) -> "pd.DataFrame":
         """A row for each example: id, split, label, sizes, sha256, mean, std."""
@@ -159,6 +164,8 @@ class Statistics(Artifact):
 
 class Schema(Artifact):
     """What examples must look like (schema.json, meant to be read and edited)."""
+
+    producer: ClassVar[str] = "SchemaGen"
 
     @cached_property
     def schema(self) -> "ImageSchema":
@@ -196,6 +203,8 @@ class ImageSchema(BaseModel):
 class Anomalies(Artifact):
     """Where examples break the schema (anomalies.json)."""
 
+    producer: ClassVar[str] = "ExampleValidator"
+
     @cached_property
     def anomalies(self) -> list[dict[str, Any]]:
         """Each anomaly: rule, bound, value, number of examples, and some of them."""
@@ -204,6 +213,8 @@ class Anomalies(Artifact):
 
 class Transform(Artifact):
     """The preprocessing that goes with the model; the augmentation stays behind."""
+
+    producer: ClassVar[str] = "Transform"
 
     PREPROCESSING: ClassVar[str] = "preprocessing.keras"
 
@@ -223,6 +234,8 @@ class Transform(Artifact):
 class Hyperparameters(Artifact):
     """What the tuner found (hyperparameters.json), and its trials."""
 
+    producer: ClassVar[str] = "Tuner"
+
     @property
     def values(self) -> dict[str, float]:
         """The best trial's values: learning_rate, augmentation_strength."""
@@ -236,6 +249,8 @@ class Hyperparameters(Artifact):
 
 class Model(Artifact):
     """A trained network (network.keras) and its history (history.json)."""
+
+    producer: ClassVar[str] = "Trainer"
 
     NETWORK: ClassVar[str] = "network.keras"
 
@@ -254,6 +269,8 @@ class Model(Artifact):
 class Evaluation(Artifact):
     """How a model does on the test split (metrics.json, predictions.parquet)."""
 
+    producer: ClassVar[str] = "Evaluator"
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Overall, per class and confusion matrix."""
@@ -262,6 +279,8 @@ class Evaluation(Artifact):
 
 class Blessing(Artifact):
     """Whether a model may be pushed, and why."""
+
+    producer: ClassVar[str] = "Evaluator"
 
     @property
     def blessed(self) -> bool:
@@ -276,6 +295,8 @@ class Blessing(Artifact):
 
 class PushedModel(Artifact):
     """A model ready to serve: raw image in, probabilities out; manifest and card."""
+
+    producer: ClassVar[str] = "Pusher"
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"

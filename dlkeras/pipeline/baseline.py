@@ -1,15 +1,31 @@
 """The baseline: the last blessed model, which a new one is compared with."""
 
+from collections.abc import Callable
+
 from dlkeras.pipeline.artifacts import Blessing, Examples, Model, Transform
+from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.store import Store
 
 
 def last_blessed(
-    store: Store, pipeline: str, examples: Examples, model: Model
+    store: Store,
+    pipeline: str,
+    examples: Examples,
+    model: Model,
+    say: Callable[[str], None],
 ) -> tuple[Model, Transform] | None:
-    """The last blessed model of this pipeline other than this one, if it compares.
+    """Find the last blessed model of a pipeline that a new one can be compared with.
 
-    A model for other classes cannot be evaluated on these examples.
+    Args:
+        store: where the models are.
+        pipeline: name of the pipeline.
+        examples: what both are measured on; a model for other classes or channels
+            cannot be.
+        model: the new model, which is not compared with itself.
+        say: is told of a model that is passed over because its files were altered.
+
+    Returns:
+        The model and its transform, or None where there is no such model.
     """
     for blessing in reversed(store.artifacts(Blessing)):
         record = blessing.record
@@ -19,13 +35,20 @@ def last_blessed(
             or record.inputs["model"].digest == model.record.digest
         ):
             continue
-        found = store.find(Model, record.inputs["model"].key)
-        transform_of = store.find(Transform, record.inputs["transform"].key)
-        if found is None or transform_of is None:
+        try:
+            found = store.find(Model, record.inputs["model"].key)
+            transform_of = store.find(Transform, record.inputs["transform"].key)
+            if found is None or transform_of is None:
+                continue
+            key = found.record.inputs["examples"].key
+            examples_of = store.find(Examples, key, verify=False)
+        except CorruptArtifactError as error:
+            say(f"not compared with an earlier blessed model: {error}")
             continue
-        examples_of = store.find(
-            Examples, found.record.inputs["examples"].key, verify=False
-        )
-        if examples_of is not None and examples_of.labels == examples.labels:
+        if (
+            examples_of is not None
+            and examples_of.labels == examples.labels
+            and transform_of.input_shape[-1] == examples.channels
+        ):
             return found, transform_of
     return None

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliSettingsSource
 
 from dlkeras.pipeline.config import COMPONENTS, PipelineConfig, describe, load_config
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.errors import InputError, PipelineError, RunInterrupted
 
 INTERRUPTED = 130
 
@@ -151,12 +151,22 @@ def _explain(message: str, parser: _Parser) -> str:
     if marker not in message:
         return message
     unknown = message.split(marker, 1)[1].split()[0].partition("=")[0]
-    known = parser.flags()
+    known = [flag for flag in parser.flags() if flag[2:] not in _groups()]
     near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
         flag for flag in known if unknown.strip("-") in flag
     ]
     hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help"
     return f"{unknown}: expected a flag of this pipeline; {hint}"
+
+
+def _groups() -> set[str]:
+    """The names of the components, which are no flags by themselves."""
+    return {name.replace("_", "-") for name in PipelineConfig.model_fields} - {
+        "name",
+        "seed",
+        "mlruns",
+        "tracking-uri",
+    }
 
 
 def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
@@ -182,12 +192,15 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except RunInterrupted:
         print(
             "\ninterrupted: the run is marked KILLED, its checkpoints are kept; "
             "the same command continues it",
             file=sys.stderr,
         )
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("\ninterrupted before a run began", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -179,7 +179,7 @@ class TrainerConfig(ComponentConfig):
     """factor on shift, rotation and zoom, where no tuner chooses one"""
     early_stopping_patience: int = Field(default=12, ge=1)
     """stop after this many epochs without a lower validation loss"""
-    keep_checkpoints: int = Field(default=2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
 
 
@@ -262,7 +262,8 @@ def load_config(path: Path) -> PipelineConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"--config: expected a readable JSON file; {path}: {error}"
+            f"--config: expected a readable JSON file; {path}: "
+            f"{getattr(error, 'strerror', None) or error}"
         ) from error
     try:
         return PipelineConfig.model_validate_json(text)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -89,26 +90,30 @@ def _known_conflicts() -> Iterator[Finding]:
             "variable, uninstall tf-keras",
             os.environ.get("TF_USE_LEGACY_KERAS", "0") in ("0", ""),
         )
-    major, minor = (int(part) for part in package_version("keras").split(".")[:2])
+    digits = re.findall(r"\d+", package_version("keras"))
+    safe = [int(part) for part in digits[:2]] >= [3, 14]
     yield Finding(
-        "keras",
+        "keras's model files",
         "free of CVE-2025-1550, -8747, -9905, -9906 and CVE-2026-1462"
-        if (major, minor) >= (3, 14)
-        else "loads model files that run code (CVE-2025-1550 and others): expected "
-        "3.14 or newer",
-        (major, minor) >= (3, 14),
+        if safe
+        else "may run code when loaded (CVE-2025-1550 and others): expected Keras 3.14 "
+        "or newer",
+        safe,
     )
 
 
 def _folder(mlruns: Path) -> Finding:
+    """Whether the folder, or where it would be made, can be written."""
     what = f"folder {mlruns}"
+    place = mlruns
+    while not place.exists():
+        place = place.absolute().parent
     try:
-        mlruns.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=mlruns):
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         return Finding(what, f"cannot be written: {error.strerror}", False)
-    free = shutil.disk_usage(mlruns).free / 2**30
+    free = shutil.disk_usage(place).free / 2**30
     return Finding(what, f"writable, {free:.1f} GiB free", free >= MIN_FREE_GIB)
 
 
@@ -116,6 +121,8 @@ def _mlflow(tracking_uri: str | None, mlruns: Path) -> Finding:
     from dlkeras.pipeline import tracking
 
     uri = tracking.resolve_tracking_uri(tracking_uri, mlruns)
+    if not tracking.exists(tracking_uri, mlruns):
+        return Finding("MLflow", f"{uri} will be made by the first run")
     try:
         tracking.connect(tracking_uri, mlruns)
     except PipelineError as error:
@@ -124,11 +131,11 @@ def _mlflow(tracking_uri: str | None, mlruns: Path) -> Finding:
 
 
 def _devices() -> Iterator[Finding]:
-    from dlkeras.pipeline.tensorflow_import import keras, tf
-
-    backend = keras.backend.backend()
-    where = "" if backend == "tensorflow" else "; the pipeline sets tensorflow itself"
-    yield Finding("Keras backend", backend + where)
+    try:
+        from dlkeras.pipeline.tensorflow_import import keras, tf
+    except ImportError as error:
+        yield Finding("import of TensorFlow and Keras", f"fails: {error}", False)
+        return
     yield Finding("floating point", keras.config.floatx())
     devices = tf.config.list_physical_devices()
     kinds = [device.device_type for device in devices]

@@ -12,6 +12,10 @@ class PipelineError(Exception):
     exit_code = 1
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a run that MLflow knows, and that the same command continues."""
+
+
 class InputError(PipelineError):
     """A flag, a configuration file or a data set is not what the pipeline can use."""
 

@@ -9,13 +9,15 @@ import contextlib
 import difflib
 import importlib
 import io
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.datasets.splitting import stratified_split
@@ -35,6 +37,7 @@ SPLIT_NAMES = {
 }
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 MAX_NAMED = 20
+SCRATCH = "source"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Source(Protocol):
 
     description: str
     labels: tuple[str, ...]
+    ignored: list[str]
 
     def examples(self) -> Iterator[SourceExample]:
         """Go through the examples, in the same order every time."""
@@ -89,6 +93,7 @@ class TFDSSource:
         self._image = self._feature(features, tfds.features.Image)
         self._label = self._feature(features, tfds.features.ClassLabel)
         self.labels = tuple(features[self._label].names)
+        self.ignored: list[str] = []
         self.description = f"TensorFlow data set {self._builder.info.full_name}"
 
     def _feature(self, features: Mapping[str, Any], kind: type) -> str:
@@ -132,16 +137,33 @@ class ImageFolderSource:
         flag = "--example-gen.image-folder"
         if not folder.is_dir():
             raise InputError(f"{flag}: expected a folder; received {folder}")
-        top = sorted(f.name for f in folder.iterdir() if f.is_dir())
+        top = sorted(
+            f.name for f in folder.iterdir() if f.is_dir() and f.name[0] != "."
+        )
         split_folders = {name: SPLIT_NAMES[name] for name in top if name in SPLIT_NAMES}
         if len(split_folders) != len(top) or "train" not in split_folders.values():
             split_folders = {"": "train"}
+        inside = [
+            (split, file)
+            for name, split in split_folders.items()
+            for file in sorted((folder / name).glob("[!.]*/[!.]*"))
+        ]
         self._files = [
             (split, file.parent.name, file)
-            for name, split in split_folders.items()
-            for file in sorted((folder / name).glob("*/*"))
+            for split, file in inside
             if file.suffix.lower() in IMAGE_SUFFIXES
         ]
+        read = {file for _, _, file in self._files}
+        names = (
+            file.relative_to(folder)
+            for file in folder.rglob("*")
+            if file.is_file() and file not in read
+        )
+        self.ignored = sorted(
+            name.as_posix()
+            for name in names
+            if not any(part.startswith(".") for part in name.parts)
+        )
         self._folder = folder
         names = sorted({label for _, label, _ in self._files})
         self.labels = tuple(names)
@@ -201,23 +223,27 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
                 encoded = buffer.getvalue()
             pixels = np.asarray(upright)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
+        message = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(str(message)) from error
     return encoded, pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def source_fingerprint(config: ExampleGenConfig) -> str:
     """A digest that changes when the files of the source do, without reading them."""
     if config.image_folder is not None:
-        folder, pattern = config.image_folder, "**/*"
+        folder = config.image_folder
+        files = [*folder.glob("*/*"), *folder.glob("*/*/*")]  # as the source reads them
     elif config.data_dir is not None:
-        folder, pattern = config.data_dir / config.dataset, "**/*.json"
+        folder = config.data_dir
+        name = re.split(r"[:/]", config.dataset)[0]
+        files = list((folder / name).glob("**/*"))
     else:
         return ""
-    files = sorted(file for file in folder.glob(pattern) if file.is_file())
     return canonical_digest(
         [
             (file.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns)
-            for file in files
+            for file in sorted(files)
+            if file.is_file()
             for stat in [file.stat()]
         ]
     )
@@ -243,12 +269,14 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     """
     if config.image_folder is not None:
         source: Source = ImageFolderSource(config.image_folder)
+    elif config.dataset in PACKAGED and config.data_dir is None:
+        source = TFDSSource(config, output.path / SCRATCH)  # a second, anew each time
     else:
         source = TFDSSource(config, config.data_dir or data_dir)
 
     ids, labels, splits, digests, unreadable = [], [], [], [], []
     channels = 1
-    for example in source.examples():
+    for example in _whole(source):
         try:
             _, pixels = decode(example.read())
         except (ValueError, OSError) as error:
@@ -268,16 +296,40 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
             + (f"; and {more} more" if more > 0 else "")
         )
     splits = _with_missing_splits(config, splits, labels, digests)
+    counts = {name: splits.count(name) for name in SPLITS}
+    if not all(counts.values()):
+        raise InputError(
+            "expected examples in every split; "
+            f"{source.description} gives {counts}: add images, or raise "
+            "--example-gen.validation-fraction or --example-gen.test-fraction"
+        )
     _write(source, output, dict(zip(ids, splits, strict=True)), channels)
+    shutil.rmtree(output.path / SCRATCH, ignore_errors=True)
 
     output.properties.update(
         source=source.description,
+        ignored=source.ignored,
         labels=list(source.labels),
         channels=channels,
-        splits={name: splits.count(name) for name in SPLITS},
+        splits=counts,
     )
     rows = sorted(zip(splits, ids, labels, digests, strict=True))
     output.digest = canonical_digest([list(source.labels), channels, rows])
+
+
+def _whole(source: Source) -> Iterator[SourceExample]:
+    """Go through a source, and say in one line that its files are damaged."""
+    try:
+        yield from source.examples()
+    except Exception as error:
+        # TensorFlow's errors can only be named once it is imported; others are ours.
+        if type(error).__module__.startswith("tensorflow."):
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"expected a data set that can be read whole; {source.description}: "
+                f"{reason}"
+            ) from error
+        raise
 
 
 def _with_missing_splits(
@@ -305,6 +357,9 @@ def _write(
     source: Source, output: Draft, split_of: dict[str, str], channels: int
 ) -> None:
     """Write the examples through TFDS, in the order of the source."""
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401  (quiet, and so first)
+
+    # isort: split
     from dlkeras.datasets.image_examples import ImageExamples
 
     def reader(split: str) -> Iterator[tuple[str, io.BytesIO, int]]:

@@ -94,6 +94,8 @@ class Execution:
             cached = found is not None
             if not cached:
                 self.progress.begin(component)
+                if component in self.force:
+                    self.store.discard_work(artifact_type, key)
                 with self.store.publish(
                     artifact_type,
                     key=key,
@@ -141,6 +143,13 @@ class Execution:
             }
         )
 
+    def artifact(self, artifact_type: type[T]) -> T | None:
+        """The artifact of a type that this run made or reused so far."""
+        for step in self.steps:
+            if isinstance(step.artifact, artifact_type):
+                return step.artifact
+        return None
+
     def stop_after(self, component: str) -> None:
         """End the run here where the user asked for it.
 
@@ -163,7 +172,7 @@ class Execution:
                     "type": step.artifact.record.type,
                     "key": step.artifact.record.key,
                     "digest": step.artifact.record.digest,
-                    "path": str(step.artifact.path),
+                    "path": step.artifact.path.relative_to(self.store.root).as_posix(),
                     "made_by_run": step.artifact.record.run_id,
                     "inputs": {
                         name: reference.model_dump()

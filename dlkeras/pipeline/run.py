@@ -40,6 +40,8 @@ from dlkeras.pipeline.tuner import tuner
 
 TRAINING_CODE = ("pipeline.input_pipeline", "pipeline.network", "architectures")
 FIGURE_CODE = ("visualization",)
+# What of the trainer's configuration a trial depends on.
+TRIED = {"architecture", "batch_size", "epochs", "learning_rate_schedule"}
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
 
@@ -89,7 +91,6 @@ def run(
             "the pipeline runs on Keras's TensorFlow backend; "
             f"received KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
         )
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # above what keras.json says
     store = Store(config.mlruns / "store")
 
     from dlkeras.pipeline import tracking
@@ -100,12 +101,14 @@ def run(
         execution = Execution(
             store, config.name, tracker.run_id, progress, force=force, until=until
         )
+        version = None
         try:
-            blessing, version = _components(config, execution, tracker)
+            version = _components(config, execution, tracker)
         except UntilReached:
-            blessing, version = None, None
+            progress.say(f"stopped after {until}")
         finally:
             _record_lineage(execution, tracker)
+        blessing = execution.artifact(Blessing)
         link = tracker.run_link
         compare_link = _compare_link(execution, tracker)
         tracker.set_note(run_note(config, execution.steps, version, compare_link))
@@ -122,8 +125,8 @@ def run(
 
 def _components(
     config: PipelineConfig, execution: Execution, tracker: Any
-) -> tuple[Blessing, int | None]:
-    """Run the components, one after the other."""
+) -> int | None:
+    """Run the components, one after the other; give the pushed model's version."""
     step, store, progress = execution.step, execution.store, execution.progress
 
     examples = step(
@@ -140,6 +143,9 @@ def _components(
         code=("pipeline.example_gen", "pipeline.example_digest", "datasets"),
         packages=("tensorflow-datasets", "scikit-learn", "pillow"),
     )
+    if ignored := examples.properties["ignored"]:
+        named = ", ".join(ignored[:5]) + (", ..." if len(ignored) > 5 else "")
+        progress.say(f"left out, not CLASS/IMAGE: {len(ignored)} files: {named}")
     execution.stop_after("ExampleGen")
 
     statistics = step(
@@ -192,12 +198,14 @@ def _components(
     )
     execution.stop_after("Transform")
 
+    floatx = os.environ.get("KERAS_FLOATX", "float32")
     hyperparameters = None
     if config.tuner.enabled:
         tuner_config = {
             "tuner": _dump(config.tuner),
-            "trainer": _dump(config.trainer),
+            "trainer": _dump(config.trainer, include=TRIED),
             "seed": config.seed,
+            "floatx": floatx,
         }
         tuner_inputs = {"examples": examples, "transform": transformation}
         tuner_code = ("pipeline.tuner", *TRAINING_CODE)
@@ -210,6 +218,7 @@ def _components(
             tuner_code,
             tuner_packages,
         )
+        tracker.search = tuner_key
         hyperparameters = step(
             "Tuner",
             Hyperparameters,
@@ -235,7 +244,12 @@ def _components(
         )
     execution.stop_after("Tuner")
 
-    trainer_config = {"trainer": _dump(config.trainer), "seed": config.seed}
+    unused = {"keep_checkpoints", *(hyperparameters.values if hyperparameters else ())}
+    trainer_config = {
+        "trainer": _dump(config.trainer, exclude=unused),
+        "seed": config.seed,
+        "floatx": floatx,
+    }
     trainer_inputs = {
         "examples": examples,
         "transform": transformation,
@@ -273,6 +287,7 @@ def _components(
         tracker.log_epoch(
             epoch, logs
         )  # a reused model's; those logged already are left
+    tracker.set_tags({"precision": model.properties["dtype_policy"]})
     tracker.log_figures(model, step=model.properties["epochs"])
     execution.stop_after("Trainer")
 
@@ -291,7 +306,7 @@ def _components(
 
     evaluation = evaluate(model, transformation)
     _log_evaluation(tracker, evaluation, model.properties["epochs"])
-    previous = last_blessed(store, config.name, examples, model)
+    previous = last_blessed(store, config.name, examples, model, progress.say)
     baseline = None
     if previous is not None:
         with execution.quietly():
@@ -314,7 +329,7 @@ def _components(
     execution.stop_after("Evaluator")
 
     if not blessing.blessed:
-        return blessing, None
+        return None
     pushed = step(
         "Pusher",
         PushedModel,
@@ -340,7 +355,7 @@ def _components(
         },
         code=("pipeline.pusher",),
     )
-    return blessing, tracker.register(pushed)
+    return tracker.register(pushed)
 
 
 def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
@@ -380,9 +395,6 @@ def _record_lineage(execution: Execution, tracker: Any) -> None:
 
 
 def _compare_link(execution: Execution, tracker: Any) -> str:
-    for done in execution.steps:
-        if done.component == "Tuner":
-            link = tracker.trials_link(done.artifact.record.run_id)
-            if link:
-                return link
-    return tracker.experiment_link
+    searched = execution.artifact(Hyperparameters)
+    link = tracker.trials_link(searched.record.key) if searched else None
+    return link or tracker.experiment_link

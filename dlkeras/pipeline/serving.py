@@ -1,5 +1,6 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def load_pushed_model(
 
     Args:
         model: path of a `.keras` file or of a folder with `model.keras`, or the name
-            of a registered model, `name` or `name@alias` (default alias: champion).
+            of a registered model: `name` (its champion), `name@alias` or
+            `name/version`, with or without `models:/` before it.
         tracking_uri: the MLflow server or database.
         mlruns: folder of the runs.
 
@@ -30,6 +32,7 @@ def load_pushed_model(
 
     Raises:
         InputError: there is no such file, and no such name in the registry.
+        CorruptArtifactError: a file is not the one in the manifest beside it.
     """
     path = Path(model)
     if path.is_dir():
@@ -77,9 +80,12 @@ def predict(
     try:
         model = keras.saving.load_model(model_path)
     except (ValueError, OSError, TypeError) as error:
+        whole = zipfile.is_zipfile(model_path)
+        reason = (
+            str(error).strip().splitlines()[0] if whole else "cut short, or another"
+        )
         raise InputError(
-            f"MODEL: expected a Keras model in {model_path}; "
-            f"{str(error).strip().splitlines()[0]}"
+            f"MODEL: expected a whole Keras model in {model_path}; {reason}"
         ) from error
     channels = model.input_shape[-1]
     answers = []
@@ -116,5 +122,6 @@ def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     if image.shape[-1] == channels:
         return image
     mode = "L" if channels == 1 else "RGB"
-    converted = np.asarray(Image.fromarray(image.squeeze()).convert(mode))
+    grey = image[..., 0] if image.shape[-1] == 1 else image
+    converted = np.asarray(Image.fromarray(grey).convert(mode))
     return converted[..., None] if channels == 1 else converted

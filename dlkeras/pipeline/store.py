@@ -93,6 +93,10 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 f"the disk is full: writing {where} below {folder} failed "
                 f"({error.strerror}); what was published before is unharmed"
             ) from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise StorageError(
+                f"expected a folder {folder}; {where} is a file"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StorageError(
                 f"expected a writable folder {folder}; {where}: {error.strerror}"
@@ -189,8 +193,8 @@ class Store:
             record = Record.model_validate_json(record_path.read_bytes())
         except (OSError, ValidationError) as error:
             raise CorruptArtifactError(
-                f"{record_path}: expected the record of a published artifact; "
-                f"received {type(error).__name__}"
+                f"{record_path}: expected the record of a published artifact; it "
+                f"cannot be read; rebuild it with --force {artifact_type.producer}"
             ) from error
         if record.key != key:
             raise CorruptArtifactError(

@@ -36,6 +36,10 @@ def _held_back_stderr() -> Iterator[None]:
 
 # 3: errors only, once TensorFlow's logger is up; what it says before is held back.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
+# `run` has refused another KERAS_BACKEND by now.
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 with _held_back_stderr():
     import tensorflow
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transform
 from dlkeras.pipeline.config import TrainerConfig
+from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.store import Draft, canonical_digest
 
 if TYPE_CHECKING:
@@ -45,14 +46,18 @@ def trainer(
             interrupted training has done.
         verbose: Keras's progress, "1" a bar, "2" a line an epoch.
         say: shows a line to the user.
+
+    Raises:
+        PipelineError: a loss is no longer finite. No checkpoint is written of it.
     """
+    from dlkeras.pipeline.tensorflow_import import keras  # isort: split
+
     from dlkeras.pipeline.input_pipeline import (
         evaluation_batches,
         steps_per_epoch,
         training_batches,
     )
     from dlkeras.pipeline.network import compiled_network, make_deterministic
-    from dlkeras.pipeline.tensorflow_import import keras
     from dlkeras.pipeline.train_state import TrainState
 
     values = hyperparameters.values if hyperparameters else {}
@@ -82,6 +87,12 @@ def trainer(
 
     def record(epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
+        if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            raise PipelineError(
+                f"expected finite losses; epoch {epoch + 1} has loss {logs['loss']}, "
+                f"val_loss {logs['val_loss']} at learning rate {learning_rate:g}; "
+                "lower it: --trainer.learning-rate, or --tuner.max-learning-rate"
+            )
         logs["learning_rate"] = float(model.optimizer.learning_rate)
         on_epoch_end(epoch, {name: float(value) for name, value in logs.items()})
 

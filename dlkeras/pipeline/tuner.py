@@ -1,6 +1,9 @@
 """Tuner: keras-tuner's search over learning rate and augmentation strength."""
 
 import contextlib
+import io
+import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +12,11 @@ from typing import Any, Protocol
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.errors import PipelineError
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.store import Draft, write_atomically
 
 OBJECTIVE = "val_loss"
+PROJECT = "search"
+ORACLE_COPY = "oracle.copy.json"
 
 
 class TrialObserver(Protocol):
@@ -147,20 +152,25 @@ def tuner(
                 super().on_trial_end(trial)
             finally:
                 ended = self.oracle.trials[trial.trial_id]
+                if oracle_file.exists():
+                    write_atomically(work / ORACLE_COPY, oracle_file.read_bytes())
                 observer.trial_ended(trial.trial_id, ended.status, ended.score)
 
     validation = evaluation_batches(
         examples, transform, "validation", trainer.batch_size
     ).cache()
-    search = ObservedSearch(
-        Search(),
-        objective=keras_tuner.Objective(OBJECTIVE, "min"),
-        max_trials=config.max_trials,
-        seed=seed + 1,  # 0 would be taken for no seed
-        directory=str(work),
-        project_name="search",
-        overwrite=False,
-    )
+    oracle_file = work / PROJECT / "oracle.json"
+    _recover(oracle_file, work / ORACLE_COPY, say)
+    with contextlib.redirect_stdout(io.StringIO()):  # it would say that it reloads
+        search = ObservedSearch(
+            Search(),
+            objective=keras_tuner.Objective(OBJECTIVE, "min"),
+            max_trials=config.max_trials,
+            seed=seed + 1,  # 0 would be taken for no seed
+            directory=str(work),
+            project_name=PROJECT,
+            overwrite=False,
+        )
     started = time.perf_counter()
     # keras-tuner raises after too many failures in a row; what failed is told below.
     with contextlib.suppress(RuntimeError):
@@ -168,8 +178,13 @@ def tuner(
     trials = [search.oracle.trials[name] for name in sorted(search.oracle.trials)]
     completed = [trial for trial in trials if trial.status == "COMPLETED"]
     if not completed:
+        shutil.rmtree(work / PROJECT)  # what failed may not fail again
         messages = [trial.message for trial in trials if trial.message]
-        last_line = messages[0].strip().splitlines()[-1] if messages else "no message"
+        last_line = (
+            messages[0].strip().splitlines()[-1]
+            if messages
+            else f"{OBJECTIVE} is not a finite number; lower --tuner.max-learning-rate"
+        )
         raise PipelineError(
             f"expected at least one completed trial; {len(trials)} of {len(trials)} "
             f"failed, the first with: {last_line}"
@@ -199,3 +214,23 @@ def tuner(
         f"best of {len(completed)} completed trials: {OBJECTIVE} {best.score:.4f} "
         f"({time.perf_counter() - started:.0f} s)"
     )
+
+
+def _recover(oracle_file: Path, copy: Path, say: Callable[[str], None]) -> None:
+    """Mend a search whose file a kill has torn: keras-tuner writes it in place."""
+    if not oracle_file.parent.exists() or _is_json(oracle_file):
+        return
+    if _is_json(copy):
+        say("the search was cut short while it was saved; its last copy is used")
+        write_atomically(oracle_file, copy.read_bytes())
+    else:
+        say("the search was cut short while it was saved; it starts afresh")
+        shutil.rmtree(oracle_file.parent)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -174,5 +174,5 @@ def test_all_unreadable_files_are_named_with_the_reason(tmp_path):
     assert "3 cannot" in message
     assert "cat/empty.png: the file is empty" in message
     assert "cat/cut.png: " in message
-    assert "dog/page.jpg: cannot identify image" in message
+    assert "dog/page.jpg: not an image" in message
     assert not (tmp_path / "store" / "Examples").exists()

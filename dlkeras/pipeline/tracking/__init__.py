@@ -5,11 +5,12 @@ and `artifacts/`.
 """
 
 from dlkeras.pipeline.tracking.connection import connect as connect
+from dlkeras.pipeline.tracking.connection import exists as exists
 from dlkeras.pipeline.tracking.connection import (
     resolve_tracking_uri as resolve_tracking_uri,
 )
 from dlkeras.pipeline.tracking.connection import ui_command as ui_command
-from dlkeras.pipeline.tracking.queries import champion_path as champion_path
 from dlkeras.pipeline.tracking.queries import list_runs as list_runs
+from dlkeras.pipeline.tracking.queries import pushed_folder as pushed_folder
 from dlkeras.pipeline.tracking.session import track as track
 from dlkeras.pipeline.tracking.tracker import Tracker as Tracker

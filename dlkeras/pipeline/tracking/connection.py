@@ -1,5 +1,6 @@
 """The connection to MLflow: a server, a database, or a file below the runs."""
 
+import http.client
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 PROBE_SECONDS = 5
@@ -31,6 +33,12 @@ def resolve_tracking_uri(tracking_uri: str | None, mlruns: Path) -> str:
     """The MLflow server or database to use: given, from the environment, or SQLite."""
     chosen = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     return chosen or f"sqlite:///{(mlruns / 'mlflow.db').resolve()}"
+
+
+def exists(tracking_uri: str | None, mlruns: Path) -> bool:
+    """Whether there is anything to connect to: a named server, or a database file."""
+    local = resolve_tracking_uri(None, mlruns).startswith("sqlite:///")
+    return bool(tracking_uri) or not local or (mlruns / "mlflow.db").is_file()
 
 
 def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
@@ -51,21 +59,25 @@ def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
         os.environ.pop("MLFLOW_TRACKING_URI", None)
     else:
         os.environ["MLFLOW_TRACKING_URI"] = given
-    client = MlflowClient()
     try:
-        if uri.startswith("sqlite:"):
-            # Two processes that migrate a new database at once break it.
-            with storage_errors(mlruns):
-                mlruns.mkdir(parents=True, exist_ok=True)
-                lock = filelock.FileLock(mlruns / "mlflow.db.lock")
-                with lock:
-                    client.search_experiments(max_results=1)
-        else:
-            client.search_experiments(max_results=1)
-    except MlflowException as error:
+        if not uri.startswith("sqlite:"):
+            return _reach()
+        # Two processes that migrate a new database at once break it.
+        with storage_errors(mlruns):
+            mlruns.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(mlruns / "mlflow.db.lock"):
+                return _reach()
+    # A database's driver may be missing, and a URI may be of no kind that is known.
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise TrackingError(
             f"expected an MLflow server or database at {uri}; {first_line(error)}"
         ) from error
+
+
+def _reach() -> MlflowClient:
+    """Make a client, which makes or migrates a database, and ask it something."""
+    client = MlflowClient()
+    client.search_experiments(max_results=1)
     return client
 
 
@@ -81,7 +93,7 @@ def _probe(uri: str) -> None:
             raise TrackingError(
                 f"expected an MLflow server at {uri}; it answered {error}"
             ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise TrackingError(
             f"expected an MLflow server at {uri}; it does not answer ({reason}). "

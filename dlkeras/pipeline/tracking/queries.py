@@ -38,13 +38,26 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
     ]
 
 
-def champion_path(
-    tracking_uri: str | None, mlruns: Path, name: str, alias: str
-) -> Path | None:
-    """The folder of a registered model's pushed files, or None where there is none."""
+def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | None:
+    """Find the files of a registered model.
+
+    Args:
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+        model: `name` (its champion), `name@alias` or `name/version`, with or without
+            `models:/` before it.
+
+    Returns:
+        The folder that its pusher wrote, or None where there is no such model.
+    """
     client = connect(tracking_uri, mlruns)
+    name, at, alias = model.removeprefix("models:/").partition("@")
+    name, slash, number = name.partition("/")
     try:
-        version = client.get_model_version_by_alias(name, alias)
+        if slash and not at:
+            version = client.get_model_version(name, number)
+        else:
+            version = client.get_model_version_by_alias(name, alias or "champion")
     except MlflowException:
         return None
     path = version.tags.get("dlkeras.path")

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.errors import StorageError, TrackingError
+from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError
 from dlkeras.pipeline.store import canonical_digest
 from dlkeras.pipeline.tracking.connection import connect, first_line
 from dlkeras.pipeline.tracking.environment import (
@@ -66,9 +66,9 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
         ) from error
     try:
         yield tracker
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         _end(client, tracker, "KILLED")
-        raise
+        raise RunInterrupted from interrupt
     except MlflowException as error:
         _end(client, tracker, "FAILED")
         full = "is full" in str(error)  # SQLite's words for it

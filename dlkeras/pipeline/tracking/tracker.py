@@ -27,6 +27,7 @@ class Tracker:
     Attributes:
         run_id: the run.
         resumed: whether the run is one that was interrupted before.
+        search: key of the search whose trials are observed.
     """
 
     def __init__(self, client: MlflowClient, config: PipelineConfig, run: Any):
@@ -42,6 +43,7 @@ class Tracker:
             history = client.get_metric_history(self.run_id, "train/loss")
             self._last_epoch = max(metric.step for metric in history)
         self._trials: dict[str, str] = {}
+        self.search = ""
 
     # What a run says of itself -------------------------------------------------------
 
@@ -138,6 +140,7 @@ class Tracker:
                 "mlflow.parentRunId": self.run_id,
                 "mlflow.source.name": "Tuner",
                 "mlflow.source.type": "LOCAL",
+                "dlkeras.search": self.search,
                 **process_tags(),
             },
         )
@@ -239,13 +242,19 @@ class Tracker:
             "?workflowType=machine_learning"
         )
 
-    def trials_link(self, run_id: str) -> str | None:
-        """The page that compares the completed trials of a run's tuner, if any."""
-        children = self._client.search_runs(
+    def trials_link(self, search: str) -> str | None:
+        """The page that compares a search's completed trials, whichever run made them.
+
+        Returns:
+            The link, or None where there are fewer than two to compare.
+        """
+        finished = self._client.search_runs(
             [self.experiment_id],
-            f"tags.mlflow.parentRunId = '{run_id}' and attributes.status = 'FINISHED'",
+            f"tags.`dlkeras.search` = '{search}' and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time ASC"],
         )
+        # A forced search makes its trials again: the last of each number counts.
+        children = {run.info.run_name: run for run in finished}.values()
         if len(children) < 2:
             return None
         runs = urllib.parse.quote(json.dumps([c.info.run_id for c in children]))
