@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.example_gen import decode
 from dlkeras.pipeline.pusher import read_labels
+from dlkeras.pipeline.store import file_digest
 
 TOP = 3
 
@@ -40,17 +41,38 @@ def load_pushed_model(
     if path.suffix != ".keras" and not path.exists():
         from dlkeras.pipeline import tracking
 
-        name, _, alias = model.removeprefix("models:/").partition("@")
-        folder = tracking.champion_path(tracking_uri, mlruns, name, alias or "champion")
+        folder = None
+        if tracking.exists(tracking_uri, mlruns):
+            folder = tracking.pushed_folder(tracking_uri, mlruns, model)
         if folder is None:
             raise InputError(
                 "MODEL: expected a .keras file, or the name of a registered model "
-                f"(name or name@alias); received {model!r}"
+                f"(name, name@alias or name/version); received {model!r}"
             )
         path = folder / PushedModel.MODEL
     if not path.is_file():
         raise InputError(f"MODEL: expected a file; {path} does not exist")
+    _check_manifest(path)
     return path, read_labels(path)
+
+
+def _check_manifest(path: Path) -> None:
+    """Compare a pushed model with the manifest beside it, if there is one.
+
+    A flipped bit inside a `.keras` file would load, and answer wrongly.
+    """
+    manifest = path.with_name(PushedModel.MANIFEST)
+    if not manifest.is_file():
+        return
+    for line in manifest.read_text(encoding="utf-8").splitlines():
+        published, name = line.split(maxsplit=1)
+        file = path.with_name(name)
+        received = file_digest(file) if file.is_file() else "no such file"
+        if received != published:
+            raise CorruptArtifactError(
+                f"{file}: expected SHA-256 {published[:16]}, received "
+                f"{received[:16]}; it is not the model that was pushed"
+            )
 
 
 def predict(
@@ -80,10 +102,9 @@ def predict(
     try:
         model = keras.saving.load_model(model_path)
     except (ValueError, OSError, TypeError) as error:
-        whole = zipfile.is_zipfile(model_path)
-        reason = (
-            str(error).strip().splitlines()[0] if whole else "cut short, or another"
-        )
+        reason = str(error).strip().splitlines()[0]
+        if not zipfile.is_zipfile(model_path):
+            reason = "it is cut short, or of another kind"
         raise InputError(
             f"MODEL: expected a whole Keras model in {model_path}; {reason}"
         ) from error
