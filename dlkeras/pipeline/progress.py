@@ -60,6 +60,13 @@ class Progress:
                 "cached" if step.cached else "run",
                 escape(str(step.artifact.path)),
             )
-        self.console.print()
-        self.console.print(table, width=TABLE_WIDTH, crop=False)
-        self.console.print()
+        wide = Console(
+            file=self.console.file,
+            width=TABLE_WIDTH,
+            force_terminal=self.console.is_terminal,
+            quiet=self.console.quiet,
+            highlight=False,
+        )
+        wide.print()
+        wide.print(table)
+        wide.print()

@@ -1,0 +1,46 @@
+"""What a run shows: whole paths in any width, nothing where nothing is wanted."""
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from dlkeras.pipeline.progress import Progress
+
+
+def step(path: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        component="ExampleValidator",
+        seconds=1.25,
+        cached=True,
+        artifact=SimpleNamespace(path=Path(path)),
+    )
+
+
+def test_a_table_shows_whole_names_and_paths_on_a_narrow_console():
+    path = "/a/folder with a [long] name/" + "x" * 120 + "/store/Examples/0123"
+    shown = io.StringIO()
+    Progress(Console(file=shown, width=40)).table([step(path)])
+    header, row = (line for line in shown.getvalue().splitlines() if line.strip())
+    assert header.split() == ["Component", "Time", "Artifact"]
+    assert row.split(maxsplit=4) == ["ExampleValidator", "1.2", "s", "cached", path]
+
+
+def test_a_quiet_console_shows_no_table():
+    shown = io.StringIO()
+    Progress(Console(file=shown, quiet=True)).table([step("path")])
+    assert shown.getvalue() == ""
+
+
+def test_names_in_brackets_are_no_markup():
+    shown = io.StringIO()
+    progress = Progress(Console(file=shown, width=200))
+    progress.say("[bold]x[/bold]")
+    progress.end("Trainer", True, 0.0, Path("[red]/y"))
+    assert shown.getvalue() == "[bold]x[/bold]\nTrainer reused [red]/y\n"
+
+
+def test_keras_shows_a_bar_on_a_terminal_and_lines_in_a_log():
+    assert Progress(Console(force_terminal=True)).keras_verbose == 1
+    assert Progress(Console(file=io.StringIO())).keras_verbose == 2
