@@ -143,16 +143,45 @@ def model_card(
         for label, m in metrics["classes"].items()
     )
     versions = ", ".join(f"{k} {v}" for k, v in model.record.versions.items())
+    # A paragraph is one line: MLflow's page breaks where the text does.
+    use = (
+        f"Input `image`: raw pixels, uint8, `(batch, height, width, "
+        f"{examples.channels})`, any height and width; resizing and rescaling are part "
+        f"of the model. Output: a probability for each of {len(examples.labels)} "
+        f"classes, in the order of `{LABELS_FILE}`."
+    )
+    limits = (
+        f"Meant for images like those it was trained on ({size} pixels). It gives a "
+        "class to any image, also to one that shows none of the classes."
+    )
+    data = (
+        f"Training pixels: mean {train['pixel_mean']:.1f}, standard deviation "
+        f"{train['pixel_std']:.1f} (0 to 255). Digest of the examples: "
+        f"`{examples.record.digest[:16]}`."
+    )
+    training = (
+        f"{properties['epochs']} epochs, the best is number "
+        f"{properties['best_epoch']}; Adam, initial learning rate "
+        f"{properties['learning_rate']:.3g}, augmentation strength "
+        f"{properties['augmentation_strength']:.3g}. {versions}."
+    )
+    result = (
+        f"Accuracy {metrics['accuracy']:.4f}, top-{metrics['top_k']} accuracy "
+        f"{metrics['top_k_accuracy']:.4f}, cross-entropy {metrics['loss']:.4f}, "
+        f"expected calibration error {metrics['ece']:.4f}. Blessed: {blessing.reason}."
+    )
+    origin = (
+        f"{properties['architecture']} with {properties['parameters']:,} parameters, "
+        f"trained by the pipeline `{model.record.pipeline}` on "
+        f"{examples.properties['source']}."
+    )
     return f"""# {name}
 
-{properties["architecture"]} with {properties["parameters"]:,} parameters, trained by
-the pipeline `{model.record.pipeline}` on {examples.properties["source"]}.
+{origin}
 
 ## Use
 
-Input `image`: raw pixels, uint8, `(batch, height, width, {examples.channels})`, any
-height and width; resizing and rescaling are part of the model. Output: a probability
-for each of {len(examples.labels)} classes, in the order of `{LABELS_FILE}`.
+{use}
 
 ```python
 import keras
@@ -161,29 +190,22 @@ model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
 probabilities = model(images)
 ```
 
-Meant for images like those it was trained on ({size} pixels). It gives a class to any
-image, also to one that shows none of the classes.
+{limits}
 
 ## Data
 
 | split | examples |
 |---|---|
 {counts}
-Training pixels: mean {train["pixel_mean"]:.1f}, standard deviation
-{train["pixel_std"]:.1f} (0 to 255). Digest of the examples:
-`{examples.record.digest[:16]}`.
+{data}
 
 ## Training
 
-{properties["epochs"]} epochs, the best is number {properties["best_epoch"]}; Adam,
-initial learning rate {properties["learning_rate"]:.3g}, augmentation strength
-{properties["augmentation_strength"]:.3g}. {versions}.
+{training}
 
 ## Evaluation on the test split
 
-Accuracy {metrics["accuracy"]:.4f}, top-{metrics["top_k"]} accuracy
-{metrics["top_k_accuracy"]:.4f}, cross-entropy {metrics["loss"]:.4f}, expected
-calibration error {metrics["ece"]:.4f}. Blessed: {blessing.reason}.
+{result}
 
 | class | precision | recall | F1 | examples |
 |---|---|---|---|---|

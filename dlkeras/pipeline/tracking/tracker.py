@@ -83,7 +83,7 @@ class Tracker:
         self.log_metrics(_epoch_metrics(logs), epoch + 1)
 
     def log_figures(self, artifact: Artifact, step: int = 0) -> None:
-        """Show an artifact's figures on the run's page, each with a step slider."""
+        """Show an artifact's figures: charts with a step slider, and PNG files."""
         from PIL import Image
 
         for name, path in artifact.figures.items():
@@ -91,6 +91,8 @@ class Tracker:
                 self._client.log_image(
                     self.run_id, image.convert("RGB"), key=name, step=step
                 )
+            # The chart's caption hides a small picture; the artifacts page shows it.
+            self._client.log_artifact(self.run_id, str(path), "figures")
 
     def log_json(self, name: str, value: Any) -> None:
         """Log a JSON file."""
