@@ -1,0 +1,15 @@
+"""Layers, each exact to its paper and the same on every Keras backend."""
+
+from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
+from dlkeras.layers.inception import InceptionModule as InceptionModule
+from dlkeras.layers.lenet import LENET5_C3_TABLE as LENET5_C3_TABLE
+from dlkeras.layers.lenet import PartiallyConnectedConv2D as PartiallyConnectedConv2D
+from dlkeras.layers.lenet import Subsampling2D as Subsampling2D
+from dlkeras.layers.lenet import scaled_tanh as scaled_tanh
+from dlkeras.layers.normalization import (
+    LocalResponseNormalization as LocalResponseNormalization,
+)
+from dlkeras.layers.rbf import RBFOutput as RBFOutput
+from dlkeras.layers.rbf import digit_bitmaps as digit_bitmaps
+from dlkeras.layers.residual import BottleneckBlock as BottleneckBlock
+from dlkeras.layers.residual import ResidualBlock as ResidualBlock

@@ -1,0 +1,152 @@
+"""Gradients through Keras alone, on any backend, and finite differences beside them."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from dlkeras.testing.findings import brief, expect
+from dlkeras.testing.subject import LayerSubject, to_array
+
+
+class GradientRecorder(keras.optimizers.Optimizer):
+    """An optimizer that keeps each gradient and leaves the weights as they are.
+
+    An ordinary training step then is a backend's own automatic differentiation,
+    without a line for any one backend.
+    """
+
+    def build(self, variables: list) -> None:
+        """Make a place for the gradient of each weight."""
+        if self.built:
+            return
+        super().build(variables)
+        self.recorded = [
+            self.add_variable_from_reference(variable, name="gradient")
+            for variable in variables
+        ]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Keep the gradient."""
+        del learning_rate
+        self.assign(self.recorded[self._get_variable_index(variable)], gradient)
+
+
+class _Probe(keras.Model):
+    """Adds trainable zeros to the inputs and reduces the outputs to one number."""
+
+    def __init__(self, subject: LayerSubject, layer: Any, inputs: Any, factors: list):
+        super().__init__(dtype=layer.dtype_policy)
+        self.subject, self.layer, self.factors = subject, layer, factors
+        self.offsets = [
+            self.add_weight(shape=array.shape, initializer="zeros", name=f"input_{i}")
+            if np.issubdtype(array.dtype, np.floating)
+            else None
+            for i, array in enumerate(keras.tree.flatten(inputs))
+        ]
+
+    def call(self, inputs: Any) -> Any:
+        shifted = [
+            x if offset is None else x + offset
+            for x, offset in zip(keras.tree.flatten(inputs), self.offsets, strict=True)
+        ]
+        shifted = keras.tree.pack_sequence_as(inputs, shifted)
+        outputs = self.subject.call(self.layer, shifted, training=False)
+        flat = [
+            output
+            for output in keras.tree.flatten(outputs)
+            if keras.backend.is_float_dtype(
+                keras.backend.standardize_dtype(output.dtype)
+            )
+        ]
+        total: Any = 0.0
+        for output, factor in zip(flat, self.factors, strict=True):
+            total = total + ops.sum(output * ops.cast(factor, output.dtype))
+        self.add_loss(total)
+        return total
+
+
+def check_gradients(subject: LayerSubject) -> bool | None:
+    """A gradient reaches every weight and equals the finite difference."""
+    # Keras keeps float64 on TensorFlow alone; elsewhere steps must be wider.
+    precision = keras.backend.result_type("float64", "float32")
+    step, tolerance = (1e-2, 4e-2) if precision == "float32" else (1e-5, 1e-4)
+    layer = subject.make(dtype=precision)
+    dtype = precision if "float" in subject.input_dtype else None
+    inputs = subject.arrays(dtype=dtype)
+    outputs = [a for a in subject.outputs(layer, inputs) if a.dtype.kind == "f"]
+    if not outputs:
+        return False
+    rng = np.random.default_rng(7)
+    # Away from structural zeros, such as a scale that starts at 0.
+    for weight in layer.trainable_weights:
+        noise = 0.1 * rng.normal(size=tuple(weight.shape))
+        weight.assign(to_array(weight) + noise.astype(precision))
+    factors = [rng.normal(size=output.shape) for output in outputs]
+    probe = _Probe(subject, layer, inputs, factors)
+    gradients = _gradients(probe, inputs)
+    trainable = {id(weight) for weight in layer.trainable_weights}
+    for variable, gradient in gradients:
+        if id(variable) not in trainable:
+            continue
+        expect(
+            np.any(gradient != 0), f"no gradient reaches the weight `{variable.path}`"
+        )
+        expect(
+            np.isfinite(gradient).all(),
+            f"the gradient of `{variable.path}` is not finite",
+        )
+    for variable, gradient in gradients:
+        direction = rng.normal(size=gradient.shape)
+        expected = _slope(probe, inputs, variable, direction, step, precision)
+        got = float((gradient.astype("float64") * direction).sum())
+        scale = float(np.sqrt((gradient.astype("float64") ** 2).sum())) + abs(expected)
+        name = "an input" if id(variable) not in trainable else f"`{variable.path}`"
+        expect(
+            abs(got - expected) <= tolerance * scale + 1e-3 * tolerance,
+            f"the gradient of {name} is {got:.6g} along a direction where the finite "
+            f"difference is {expected:.6g}",
+        )
+    return None
+
+
+def _gradients(probe: _Probe, inputs: Any) -> list[tuple[Any, np.ndarray]]:
+    recorder = GradientRecorder(learning_rate=1.0)
+    eager = keras.backend.backend() == "tensorflow"
+    options: dict[str, Any] = {"run_eagerly": eager, "jit_compile": False}
+    probe.compile(optimizer=recorder, loss=None, **options)
+    try:
+        probe.train_on_batch(inputs)
+    except Exception as error:
+        raise AssertionError(f"no gradient can be computed: {brief(error)}") from error
+    return [
+        (variable, to_array(gradient))
+        for variable, gradient in zip(
+            probe.trainable_variables, recorder.recorded, strict=True
+        )
+    ]
+
+
+def _slope(
+    probe: _Probe, inputs: Any, variable: Any, direction: Any, step: float, dtype: str
+) -> float:
+    """Return the central difference of the probe's loss along a direction."""
+    value = to_array(variable).astype("float64")
+    ends = []
+    for sign in (1, -1):
+        variable.assign((value + sign * step * direction).astype(dtype))
+        flat = [
+            x if offset is None else x + to_array(offset)
+            for x, offset in zip(keras.tree.flatten(inputs), probe.offsets, strict=True)
+        ]
+        shifted = keras.tree.pack_sequence_as(inputs, flat)
+        outputs = probe.subject.outputs(probe.layer, shifted)
+        floats = [a.astype("float64") for a in outputs if a.dtype.kind == "f"]
+        total = sum(
+            float((output * factor).sum())
+            for output, factor in zip(floats, probe.factors, strict=True)
+        )
+        ends.append(total + sum(float(to_array(loss)) for loss in probe.layer.losses))
+    variable.assign(value.astype(dtype))
+    return (ends[0] - ends[1]) / (2 * step)

@@ -1,0 +1,193 @@
+"""Checks that a layer can be made again: config, weights, files and clones."""
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.testing.findings import brief, expect
+from dlkeras.testing.subject import LayerSubject, copy_state, difference, to_array
+
+
+def plain(value: Any) -> Any:
+    """Return a config as JSON would give it back."""
+    return json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
+
+
+def changed_keys(before: dict, after: dict) -> str:
+    """Name the keys that differ between two configs, with both values."""
+    keys = [k for k in {**before, **after} if before.get(k) != after.get(k)]
+    return ", ".join(f"{k!r} was {before.get(k)!r}, is {after.get(k)!r}" for k in keys)
+
+
+def check_arguments(subject: LayerSubject) -> None:
+    """The constructor leaves its arguments as they were."""
+    given = copy.deepcopy(subject.init)
+    layer = subject.type(**given)
+    subject.call(layer, subject.arrays())
+    for name, value in subject.init.items():
+        same = np.array_equal(
+            np.asarray(given[name], dtype=object), np.asarray(value, dtype=object)
+        )
+        if not same and not isinstance(value, list | dict | set | np.ndarray):
+            continue  # objects without equality, such as initialisers
+        expect(
+            same,
+            f"the layer changes its argument `{name}` in place: {value!r} became "
+            f"{given[name]!r}",
+        )
+
+
+def check_config(subject: LayerSubject) -> None:
+    """`get_config` holds every argument and gives the same layer back."""
+    layer = subject.make()
+    config = layer.get_config()
+    missing = [name for name in subject.parameters if name not in config]
+    expect(
+        not missing,
+        "get_config() lacks the constructor's argument "
+        + ", ".join(f"`{name}`" for name in missing),
+    )
+    try:
+        before = plain(config)
+    except Exception as error:
+        raise AssertionError(
+            f"get_config() cannot be written as JSON: {brief(error)}"
+        ) from error
+    inputs = subject.arrays()
+    subject.call(layer, inputs)
+    after = plain(layer.get_config())
+    expect(
+        before == after,
+        f"get_config() changes when the layer is built: {changed_keys(before, after)}",
+    )
+    try:
+        again = keras.saving.deserialize_keras_object(
+            json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+        )
+    except Exception as error:
+        raise AssertionError(
+            "the layer cannot be made again from its serialised config (is it "
+            f"registered, does from_config fit?): {brief(error)}"
+        ) from error
+    restored = plain(again.get_config())
+    expect(
+        before == restored,
+        f"the config changes on the way: {changed_keys(before, restored)}",
+    )
+    if not again.built:
+        subject.call(again, inputs)
+    _compare_start(subject, layer, again)
+    _compare_work(subject, layer, again)
+
+
+def _compare_start(subject: LayerSubject, layer: Any, again: Any) -> None:
+    """Weights have the same shapes, and those not drawn at random the same values."""
+    shapes = [tuple(v.shape) for v in layer.variables]
+    shapes_again = [tuple(v.shape) for v in again.variables]
+    expect(
+        shapes == shapes_again,
+        f"a layer made from get_config() has weights of shapes {shapes_again} "
+        f"instead of {shapes}: an argument is not restored",
+    )
+    expect(
+        [v.trainable for v in layer.weights] == [v.trainable for v in again.weights],
+        "a layer made from get_config() trains other weights: an argument is not "
+        "restored",
+    )
+    sibling = subject.built()
+    for one, two, three in zip(
+        layer.weights, sibling.weights, again.weights, strict=True
+    ):
+        fixed = np.array_equal(to_array(one), to_array(two))
+        expect(
+            not fixed or difference([to_array(one)], [to_array(three)]) < 1e-6,
+            f"a layer made from get_config() starts `{one.path}` with other values: "
+            "an initialiser is not restored",
+        )
+
+
+def _compare_work(subject: LayerSubject, layer: Any, again: Any) -> None:
+    """With the same state both compute the same, in use and in training."""
+    inputs = subject.arrays(seed=1)
+    for training in (False, True):
+        copy_state(layer, again)
+        gap = difference(
+            subject.outputs(layer, inputs, training=training),
+            subject.outputs(again, inputs, training=training),
+        )
+        expect(
+            gap < 1e-5,
+            f"a layer made from get_config() computes other outputs with "
+            f"training={training} (relative difference {gap:.2g}): an argument is "
+            "not restored",
+        )
+        # Asked after each call: a loss belongs to the latest call.
+        losses = [float(to_array(loss)) for loss in layer.losses]
+        losses_again = [float(to_array(loss)) for loss in again.losses]
+        expect(
+            np.allclose(sum(losses), sum(losses_again), rtol=1e-4),
+            f"a layer made from get_config() has losses {losses_again} instead of "
+            f"{losses}: a regulariser is not restored",
+        )
+
+
+def check_weights(subject: LayerSubject) -> None:
+    """Weights come from `build`, belong to one layer and have a name each."""
+    layer = subject.make()
+    subject.build(layer)
+    made = [variable.path for variable in layer.variables]
+    subject.call(layer, subject.arrays())
+    late = [v.path for v in layer.variables if v.path not in made]
+    expect(
+        len(layer.variables) == len(made),
+        f"call() creates the weights {late}; create them in build()",
+    )
+    other = subject.built()
+    shared = {id(v) for v in layer.variables} & {id(v) for v in other.variables}
+    names = [v.path for v in layer.variables if id(v) in shared]
+    expect(not shared, f"two layers share the weights {names}")
+    repeated = sorted({name for name in made if made.count(name) > 1})
+    expect(not repeated, f"several weights have the name {repeated}")
+
+
+def check_save(subject: LayerSubject) -> None:
+    """A model of the layer comes back from a `.keras` file."""
+    layer = subject.built()
+    model = subject.model(layer)
+    inputs = subject.arrays()
+    expected = subject.predictions(model, inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        model.save(file)
+        try:
+            loaded: Any = keras.saving.load_model(file)
+        except Exception as error:
+            raise AssertionError(
+                f"a model of the layer cannot be loaded again: {brief(error)}"
+            ) from error
+    gap = difference(expected, subject.predictions(loaded, inputs))
+    expect(
+        gap < 1e-5,
+        f"a saved and loaded model computes other outputs (relative difference "
+        f"{gap:.2g}): a weight or an argument is not saved",
+    )
+
+
+def check_clone(subject: LayerSubject) -> None:
+    """`keras.models.clone_model` gives a model that works alike."""
+    model = subject.model(subject.built())
+    clone: Any = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    inputs = subject.arrays()
+    gap = difference(
+        subject.predictions(model, inputs), subject.predictions(clone, inputs)
+    )
+    expect(
+        gap < 1e-5,
+        f"clone_model computes other outputs (relative difference {gap:.2g})",
+    )

@@ -1,0 +1,210 @@
+"""Checks of shapes, sizes and dtypes: symbolic, eager, dynamic, empty and mixed."""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.testing.findings import brief, expect
+from dlkeras.testing.subject import LayerSubject, copy_state, difference, flat_arrays
+
+
+def flat_shapes(shapes: Any) -> list:
+    """Return shapes of any structure as a flat list of tuples."""
+    if isinstance(shapes, dict):
+        return [flat for shape in shapes.values() for flat in flat_shapes(shape)]
+    if all(size is None or isinstance(size, int | np.integer) for size in shapes):
+        return [tuple(shapes)]
+    return [flat for shape in shapes for flat in flat_shapes(shape)]
+
+
+def dtypes_of(tensors: Any) -> list:
+    """Return the dtypes of tensors of any structure."""
+    return [
+        keras.backend.standardize_dtype(tensor.dtype)
+        for tensor in keras.tree.flatten(tensors)
+    ]
+
+
+def check_shapes(subject: LayerSubject) -> None:
+    """Symbolic call, real call and `compute_output_shape` agree."""
+    layer = subject.built()
+    real = subject.call(layer, subject.arrays(), training=False)
+    shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(real)]
+    if isinstance(subject.input_shape, dict):
+        names = inspect.signature(layer.compute_output_shape).parameters
+        given = {f"{k}_shape": s for k, s in subject.input_shape.items()}
+        if not set(given) <= set(names):  # a layer may look at the first shape only
+            computed = layer.compute_output_shape(next(iter(given.values())))
+        else:
+            computed = layer.compute_output_shape(**given)
+    else:
+        computed = layer.compute_output_shape(subject.input_shape)
+    computed = flat_shapes(computed)
+    expect(
+        computed == shapes,
+        f"compute_output_shape() says {computed}, the call gives {shapes}",
+    )
+    symbolic = keras.tree.flatten(subject.call(layer, subject.symbols()))
+    said = [tuple(tensor.shape) for tensor in symbolic]
+    fits = len(said) == len(shapes) and all(
+        len(a) == len(b) and all(x is None or x == y for x, y in zip(a, b, strict=True))
+        for a, b in zip(said, shapes, strict=True)
+    )
+    expect(fits, f"the symbolic call says {said}, the real call gives {shapes}")
+    expect(
+        dtypes_of(symbolic) == dtypes_of(real),
+        f"the symbolic call says dtypes {dtypes_of(symbolic)}, the real call gives "
+        f"{dtypes_of(real)}",
+    )
+
+
+def check_batch(subject: LayerSubject) -> None:
+    """Any number of examples works, and each is treated on its own."""
+    layer = subject.built()
+    inputs = subject.arrays()
+    together = subject.outputs(layer, inputs)
+    first = _rows(inputs, slice(0, 1))
+    try:
+        alone = subject.predictions(subject.model(layer), first)
+    except Exception as error:
+        raise AssertionError(
+            f"the layer fails on a batch of another size: {brief(error)}"
+        ) from error
+    gap = difference([array[:1] for array in together], alone)
+    expect(
+        gap < 1e-4,
+        "an example gives another output alone than in its batch (relative "
+        f"difference {gap:.2g})",
+    )
+
+
+def _rows(inputs: Any, rows: slice) -> Any:
+    return keras.tree.map_structure(lambda array: array[rows], inputs)
+
+
+def check_empty_batch(subject: LayerSubject) -> None:
+    """No example in, no example out."""
+    layer = subject.built()
+    expected = [a.shape[1:] for a in subject.outputs(layer, subject.arrays())]
+    try:
+        empty = subject.outputs(layer, _rows(subject.arrays(), slice(0, 0)))
+    except Exception as error:
+        raise AssertionError(
+            f"the layer fails on an empty batch: {brief(error)}"
+        ) from error
+    shapes = [array.shape for array in empty]
+    expect(
+        shapes == [(0, *shape) for shape in expected],
+        f"an empty batch gives outputs of shapes {shapes}",
+    )
+
+
+def check_size(subject: LayerSubject, axes: tuple[int, ...]) -> bool | None:
+    """A model with unknown sizes computes what one with known sizes computes."""
+    if not axes:
+        return False
+    layer = subject.built()
+    try:
+        model = subject.model(layer, axes)
+    except Exception as error:
+        raise AssertionError(
+            f"the layer cannot be called with axes {axes} unknown: {brief(error)}"
+        ) from error
+    for growth in (0, 3):
+        shapes = subject.map_shapes(
+            lambda shape, growth=growth: tuple(
+                size + growth if axis in axes else size
+                for axis, size in enumerate(shape)
+            )
+        )
+        inputs = subject.arrays(shapes)
+        try:
+            static = subject.make()
+            subject.call(static, inputs, training=False)
+            copy_state(layer, static)
+            expected = subject.outputs(static, inputs)
+            got = subject.predictions(model, inputs)
+        except Exception as error:
+            raise AssertionError(
+                f"with axes {axes} unknown the layer fails on inputs of shapes "
+                f"{shapes}: {brief(error)}"
+            ) from error
+        gap = difference(expected, got)
+        expect(
+            gap < 1e-4,
+            f"with axes {axes} unknown the layer computes other outputs for inputs of "
+            f"shapes {shapes} (relative difference {gap:.2g})",
+        )
+    return None
+
+
+def check_mixed_precision(subject: LayerSubject) -> None:
+    """Under mixed_bfloat16 weights stay float32 and outputs are bfloat16, and close."""
+    reference = subject.built(dtype="float32")
+    layer = subject.make(dtype="mixed_bfloat16")
+    inputs = subject.arrays()
+    try:
+        subject.call(layer, inputs, training=False)
+    except Exception as error:
+        raise AssertionError(
+            f"the layer fails under mixed_bfloat16: {brief(error)}"
+        ) from error
+    narrow = [
+        variable.path
+        for variable in layer.weights
+        if "float" in variable.dtype and variable.dtype != "float32"
+    ]
+    expect(not narrow, f"under mixed_bfloat16 the weights {narrow} are not float32")
+    copy_state(reference, layer)
+    outputs = subject.call(layer, inputs, training=False)
+    plain = subject.call(reference, inputs, training=False)
+    leaking = [
+        mixed
+        for mixed, full in zip(dtypes_of(outputs), dtypes_of(plain), strict=True)
+        if full == "float32" and mixed != "bfloat16"
+    ]
+    expect(
+        not leaking,
+        f"under mixed_bfloat16 an output is {leaking}: the compute dtype leaks",
+    )
+    gap = difference(flat_arrays(plain), flat_arrays(outputs))
+    expect(
+        gap < 0.1,
+        f"under mixed_bfloat16 the outputs differ by {gap:.2g} of their largest value",
+    )
+
+
+def check_data_format(subject: LayerSubject) -> bool | None:
+    """channels_first and channels_last give the same, transposed."""
+    if "data_format" not in subject.parameters:
+        return False
+    if isinstance(subject.input_shape, list | dict):
+        return False
+    base = subject.init.get("data_format") or keras.config.image_data_format()
+    moves = {"channels_last": (-1, 1), "channels_first": (1, -1)}
+    other = next(name for name in moves if name != base)
+    inputs = subject.arrays()
+    layer = subject.built(data_format=base)
+    moved = subject.make(data_format=other)
+    there = np.moveaxis(inputs, *moves[base])
+    try:
+        subject.call(moved, there, training=False)
+        copy_state(layer, moved)
+        got = subject.outputs(moved, there)
+    except Exception as error:
+        raise AssertionError(
+            f"the layer fails with data_format={other!r}: {brief(error)}"
+        ) from error
+    expected = [
+        np.moveaxis(array, *moves[base]) if array.ndim == inputs.ndim else array
+        for array in subject.outputs(layer, inputs)
+    ]
+    gap = difference(expected, got)
+    expect(
+        gap < 1e-4,
+        f"data_format={other!r} does not give the transposed output of {base!r} "
+        f"(relative difference {gap:.2g})",
+    )
+    return None

@@ -1,0 +1,190 @@
+"""The layer under test: makes it anew, makes its inputs, and calls it."""
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class LayerSubject:
+    """A layer class with arguments and inputs that every check can make afresh.
+
+    Args:
+        layer: A layer class, or a layer whose config then stands for the arguments.
+        init: Arguments of the class.
+        input_shape: Shape with batch; a list of shapes for a layer that takes a list,
+            a dict of shapes by argument for one that takes several tensors.
+        input_dtype: Dtype of the inputs.
+        inputs: Function of (shape, random generator) that gives one input, or `None`
+            for normal numbers (small non-negative ones for an integer dtype).
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        init: dict[str, Any] | None,
+        input_shape: Any,
+        input_dtype: str = "float32",
+        inputs: Callable[..., Any] | None = None,
+    ) -> None:
+        if isinstance(layer, type):
+            self.type, self._config = layer, None
+            self.init = dict(init or {})
+        else:
+            if init is not None:
+                raise ValueError(
+                    "`init` goes with a layer class; a layer brings its own config. "
+                    f"Received: layer={layer!r}, init={init!r}"
+                )
+            self.type, self._config = type(layer), layer.get_config()
+            self.init = {}
+        if not issubclass(self.type, keras.layers.Layer):
+            raise ValueError(
+                f"`layer` must be a Keras layer or its class. Received: layer={layer!r}"
+            )
+        self.input_shape = input_shape
+        self.input_dtype = input_dtype
+        self._inputs = inputs
+
+    @property
+    def name(self) -> str:
+        """The class's name."""
+        return self.type.__name__
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The named parameters of the class's constructor."""
+        return {
+            name: parameter
+            for name, parameter in inspect.signature(self.type).parameters.items()
+            if parameter.kind
+            in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+
+    def make(self, **changes: Any) -> Any:
+        """Return a new layer; `changes` replace some of its arguments."""
+        if self._config is not None:
+            return self.type.from_config({**copy.deepcopy(self._config), **changes})
+        return self.type(**{**copy.deepcopy(self.init), **changes})
+
+    def map_shapes(self, function: Callable[[Any], Any], shapes: Any = None) -> Any:
+        """Apply a function to each input's shape and keep the structure."""
+        shapes = self.input_shape if shapes is None else shapes
+        if isinstance(shapes, dict):
+            return {name: function(tuple(shape)) for name, shape in shapes.items()}
+        if isinstance(shapes, list):
+            return [function(tuple(shape)) for shape in shapes]
+        return function(tuple(shapes))
+
+    def arrays(self, shapes: Any = None, seed: int = 0, dtype: Any = None) -> Any:
+        """Return inputs as NumPy arrays."""
+        rng = np.random.default_rng(seed)
+        dtype = dtype or self.input_dtype
+
+        def one(shape: tuple) -> np.ndarray:
+            if self._inputs is not None:
+                return np.asarray(self._inputs(shape, rng)).astype(dtype)
+            if "float" in dtype:
+                return rng.normal(size=shape).astype(dtype)
+            return rng.integers(0, 2, size=shape).astype(dtype)
+
+        return self.map_shapes(one, shapes)
+
+    def symbols(self, free_axes: tuple[int, ...] = (), dtype: Any = None) -> Any:
+        """Return symbolic inputs whose batch and `free_axes` are unknown."""
+
+        def one(shape: tuple) -> Any:
+            sizes = tuple(
+                None if axis in free_axes else size for axis, size in enumerate(shape)
+            )
+            return keras.Input(sizes[1:], dtype=dtype or self.input_dtype)
+
+        return self.map_shapes(one)
+
+    def call(self, layer: Any, inputs: Any, training: bool | None = None) -> Any:
+        """Call the layer with inputs of any structure."""
+        options = {}
+        if (
+            training is not None
+            and "training" in inspect.signature(layer.call).parameters
+        ):
+            options["training"] = training
+        if isinstance(inputs, dict):
+            first, *others = inputs
+            rest = {name: inputs[name] for name in others}
+            return layer(inputs[first], **rest, **options)
+        return layer(inputs, **options)
+
+    def build(self, layer: Any) -> None:
+        """Build the layer from the shapes alone."""
+        if not isinstance(self.input_shape, dict):
+            layer.build(self.input_shape)
+            return
+        given = {f"{name}_shape": shape for name, shape in self.input_shape.items()}
+        if set(given) <= set(inspect.signature(layer.build).parameters):
+            layer.build(**given)
+        else:  # a layer that looks at its first input only
+            layer.build(next(iter(given.values())))
+
+    def built(self, **changes: Any) -> Any:
+        """Return a new layer that has seen inputs, so that it has its weights."""
+        layer = self.make(**changes)
+        self.call(layer, self.arrays(), training=False)
+        return layer
+
+    def outputs(self, layer: Any, inputs: Any, training: bool = False) -> list:
+        """Return the layer's outputs as a flat list of NumPy arrays."""
+        return flat_arrays(self.call(layer, inputs, training=training))
+
+    def model(self, layer: Any, free_axes: tuple[int, ...] = ()) -> keras.Model:
+        """Return a Functional model of the layer alone."""
+        symbols = self.symbols(free_axes)
+        return keras.Model(symbols, self.call(layer, symbols))
+
+    def predictions(self, model: keras.Model, inputs: Any) -> list:
+        """Return a Functional model's outputs as a flat list of NumPy arrays."""
+        return flat_arrays(model(inputs, training=False))
+
+
+def flat_arrays(outputs: Any) -> list:
+    """Return tensors of any structure as a flat list of NumPy arrays."""
+    return [to_array(tensor) for tensor in keras.tree.flatten(outputs)]
+
+
+def to_array(tensor: Any) -> np.ndarray:
+    """Return a tensor as a NumPy array, bfloat16 as float32."""
+    if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def copy_state(source: Any, target: Any) -> None:
+    """Give `target` the variables of `source`: weights and states of random seeds."""
+    for value, variable in zip(source.variables, target.variables, strict=True):
+        variable.assign(ops.convert_to_numpy(value))
+
+
+def difference(first: list, second: list) -> float:
+    """Return the largest difference relative to the largest value, NaNs as equal.
+
+    Outputs of another number or shape differ by infinity.
+    """
+    if len(first) != len(second):
+        return np.inf
+    largest = 0.0
+    for a, b in zip(first, second, strict=True):
+        if a.shape != b.shape:
+            return np.inf
+        if a.size == 0:
+            continue
+        a, b = np.asarray(a, "complex128"), np.asarray(b, "complex128")
+        if (np.isnan(a) != np.isnan(b)).any():
+            return np.inf
+        gap = np.nan_to_num(np.abs(a - b)).max()
+        scale = max(1e-3, float(np.nan_to_num(np.abs(a)).max()))
+        largest = max(largest, float(gap) / scale)
+    return largest
