@@ -1,6 +1,7 @@
 """Architectures of the literature as Functional builders, and the registry of them."""
 
 from dlkeras.architectures.alexnet import alexnet as alexnet
+from dlkeras.architectures.features import feature_extractor as feature_extractor
 from dlkeras.architectures.googlenet import googlenet as googlenet
 from dlkeras.architectures.lenet import lenet5 as lenet5
 from dlkeras.architectures.map_loss import MaximumAPosteriori as MaximumAPosteriori
@@ -16,3 +17,6 @@ from dlkeras.architectures.resnet import resnet56 as resnet56
 from dlkeras.architectures.resnet import resnet101 as resnet101
 from dlkeras.architectures.resnet import resnet110 as resnet110
 from dlkeras.architectures.resnet import resnet152 as resnet152
+from dlkeras.architectures.summary import LayerSummary as LayerSummary
+from dlkeras.architectures.summary import SummaryTable as SummaryTable
+from dlkeras.architectures.summary import summary_table as summary_table

@@ -92,7 +92,7 @@ def test_the_papers_start_and_weight_decay():
     squares = sum(
         float((weight**2).sum()) for weight in model.get_weights() if weight.ndim > 1
     )
-    penalty = float(sum(model.losses))
+    penalty = float(keras.ops.convert_to_numpy(sum(model.losses)))
     assert penalty == pytest.approx(1e-4 / 2 * squares, rel=1e-4)
 
 
