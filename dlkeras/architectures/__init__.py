@@ -20,3 +20,5 @@ from dlkeras.architectures.resnet import resnet152 as resnet152
 from dlkeras.architectures.summary import LayerSummary as LayerSummary
 from dlkeras.architectures.summary import SummaryTable as SummaryTable
 from dlkeras.architectures.summary import summary_table as summary_table
+from dlkeras.architectures.weight_files import WeightFileError as WeightFileError
+from dlkeras.architectures.weights import load_weights_from as load_weights_from

@@ -13,6 +13,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer
 
@@ -52,6 +53,7 @@ def alexnet(
     classifier_activation: Any = "softmax",
     kernel_initializer: Any = None,
     weight_decay: float = 5e-4,
+    weights: Any = None,
     name: str = "alexnet",
 ) -> keras.Model:
     """Build AlexNet.
@@ -99,6 +101,7 @@ def alexnet(
             of deviation 0.01. Biases start at 1 in C3, C6, C7, F8 and F9 and at 0
             elsewhere, as in the paper.
         weight_decay: Of the kernels; the paper's is 0.0005.
+        weights: Source of weights, as for `load_weights_from`.
         name: Name of the model.
 
     Returns:
@@ -226,4 +229,4 @@ def alexnet(
             kernel_regularizer=penalty,
             name="Out",
         )(x)
-    return keras.Model(images, x, name=name)
+    return with_weights(keras.Model(images, x, name=name), weights)

@@ -14,6 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import (
     AuxiliaryClassifier,
     InceptionModule,
@@ -42,6 +43,7 @@ def googlenet(
     auxiliary: bool = False,
     auxiliary_loss_weight: float = 0.3,
     stem: str = "table",
+    stem_padding: str = "same",
     filters_5x5_reduce_5a: int = 32,
     kernel_size_5x5: int = 5,
     include_preprocessing: bool | str = False,
@@ -55,6 +57,7 @@ def googlenet(
     classifier_activation: Any = "softmax",
     kernel_initializer: Any = "glorot_uniform",
     weight_decay: float = 0.0,
+    weights: Any = None,
     name: str = "googlenet",
 ) -> keras.Model:
     """Build GoogLeNet: a stem, nine inception modules, and one dense layer.
@@ -90,6 +93,9 @@ def googlenet(
         auxiliary: Whether the auxiliary classifiers are there.
         auxiliary_loss_weight: Weight of their losses.
         stem: `"table"` or `"separable"`.
+        stem_padding: Of the first convolution: `"same"`, which for an even size pads
+            2 pixels before and 3 behind, or `"symmetric"`, as Caffe's and PyTorch's
+            models have it.
         filters_5x5_reduce_5a: The 5x5 reduction of inception 5a, 32 or 48.
         kernel_size_5x5: Size of the "5x5" kernels; torchvision's network has 3.
         include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255
@@ -105,6 +111,7 @@ def googlenet(
         classifier_activation: Activation of the outputs; None gives logits.
         kernel_initializer: Initialiser of the kernels; the paper does not give its.
         weight_decay: Of the kernels; the paper does not mention any.
+        weights: Source of weights, as for `load_weights_from`.
         name: Name of the model.
 
     Returns:
@@ -130,6 +137,11 @@ def googlenet(
         raise ValueError(
             f"stem must be 'table' or 'separable'. Received: stem={stem!r}"
         )
+    if stem_padding not in ("same", "symmetric"):
+        raise ValueError(
+            "stem_padding must be 'same' or 'symmetric'. "
+            f"Received: stem_padding={stem_padding!r}"
+        )
     smallest = 65 if auxiliary else 32
     why = "its strides divide by 32"
     if auxiliary:
@@ -154,9 +166,12 @@ def googlenet(
     def convolution(x: Any, filters: int, size: int, label: str, strides: int = 1):
         filters = scaled(filters, width_multiplier)
         plain = normalization is None
+        explicit = strides > 1 and stem_padding == "symmetric"
+        if explicit:
+            x = layers.ZeroPadding2D(size // 2, name=f"{label}_padding")(x)
         options: dict[str, Any] = {
             "strides": strides,
-            "padding": "same",
+            "padding": "valid" if explicit else "same",
             "activation": activation if plain else None,
             "use_bias": plain,
             "name": label,
@@ -248,6 +263,6 @@ def googlenet(
         kernel_regularizer=penalty,
     )
     if not auxiliary:
-        return keras.Model(images, outputs, name=name)
+        return with_weights(keras.Model(images, outputs, name=name), weights)
     outputs = MainOutput(auxiliary_loss_weight, name="main_output")([outputs, *sides])
-    return AuxiliaryTraining(images, outputs, name=name)
+    return with_weights(AuxiliaryTraining(images, outputs, name=name), weights)

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from dlkeras.architectures.ends import check_input, global_pooling, scaled
+from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import (
     LENET5_C3_TABLE,
     PartiallyConnectedConv2D,
@@ -32,6 +33,7 @@ def lenet5(
     dropout: float = 0.0,
     width_multiplier: float = 1.0,
     kernel_initializer: Any = None,
+    weights: Any = None,
 ) -> keras.Model:
     """Build LeNet-5.
 
@@ -69,6 +71,7 @@ def lenet5(
         kernel_initializer: `None` is Keras's own for the table and the paper's
             uniform distribution over +-2.4 / inputs for 1998; C3's maps have from 75
             to 150 inputs, their mean is taken.
+        weights: Source of weights, as for `load_weights_from`.
 
     Returns:
         A Functional model: `(batch, height, width, channels)` images to
@@ -172,7 +175,7 @@ def lenet5(
     )(x)
     if num_classes == 0:
         model = keras.Model(images, global_pooling(x, pooling), name=name)
-        return model
+        return with_weights(model, weights)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(
         maps[3],
@@ -192,4 +195,4 @@ def lenet5(
             kernel_initializer=initializer(maps[3]),
             name="Out",
         )(x)
-    return keras.Model(images, outputs, name=name)
+    return with_weights(keras.Model(images, outputs, name=name), weights)

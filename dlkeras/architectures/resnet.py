@@ -13,6 +13,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
 from dlkeras.layers.normalization import normalization_layer
 
@@ -50,6 +51,7 @@ Args:
     classifier_activation: Activation of the outputs; None gives logits.
     kernel_initializer: Of the convolutions; the paper's is He's.
     weight_decay: Of the kernels; the paper's is 0.0001.
+    weights: Source of weights, as for `load_weights_from`.
     name: Name of the model.
 
 Returns:
@@ -227,6 +229,7 @@ def _imagenet(
         classifier_activation: Any = "softmax",
         kernel_initializer: Any = "he_normal",
         weight_decay: float = 1e-4,
+        weights: Any = None,
         name: str = own_name,
     ) -> keras.Model:
         check_input(name, input_shape, lambda n: n >= 32, "its strides divide by 32")
@@ -273,7 +276,7 @@ def _imagenet(
             activation=classifier_activation,
             kernel_regularizer=parts.penalty,
         )
-        return keras.Model(images, x, name=name)
+        return with_weights(keras.Model(images, x, name=name), weights)
 
     kind = "basic blocks" if block is ResidualBlock else "bottlenecks"
     return _documented(
@@ -309,6 +312,7 @@ def _cifar(depth: int, parameters: str) -> Any:
         classifier_activation: Any = "softmax",
         kernel_initializer: Any = "he_normal",
         weight_decay: float = 1e-4,
+        weights: Any = None,
         name: str = own_name,
     ) -> keras.Model:
         check_input(name, input_shape, lambda n: n >= 4, "its strides divide by 4")
@@ -348,7 +352,7 @@ def _cifar(depth: int, parameters: str) -> Any:
             activation=classifier_activation,
             kernel_regularizer=parts.penalty,
         )
-        return keras.Model(images, x, name=name)
+        return with_weights(keras.Model(images, x, name=name), weights)
 
     return _documented(
         build,
