@@ -46,6 +46,7 @@ def googlenet(
     stem_padding: str = "same",
     filters_5x5_reduce_5a: int = 32,
     kernel_size_5x5: int = 5,
+    pool4_size: int = 3,
     include_preprocessing: bool | str = False,
     pooling: str | None = None,
     dropout: float = 0.4,
@@ -98,6 +99,7 @@ def googlenet(
             models have it.
         filters_5x5_reduce_5a: The 5x5 reduction of inception 5a, 32 or 48.
         kernel_size_5x5: Size of the "5x5" kernels; torchvision's network has 3.
+        pool4_size: Window of the pooling before 5a; torchvision's network has 2.
         include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255
             by ImageNet's channels, `"symmetric"` brings them to -1 to 1.
         pooling: `"avg"`, `"max"` or `None`, which is the average before a head.
@@ -207,8 +209,8 @@ def googlenet(
             x = layers.Activation(activation, name=f"{label}_activation")(x)
         return x
 
-    def pool(x: Any, label: str) -> Any:
-        return layers.MaxPooling2D(3, 2, padding="same", name=label)(x)
+    def pool(x: Any, label: str, size: int = 3) -> Any:
+        return layers.MaxPooling2D(size, 2, padding="same", name=label)(x)
 
     def local(x: Any, label: str) -> Any:
         if normalization is not None:
@@ -248,8 +250,10 @@ def googlenet(
     x = pool(x, "pool2")
     sides = []
     for label in INCEPTIONS:
-        if label in ("4a", "5a"):
-            x = pool(x, f"pool{int(label[0]) - 1}")
+        if label == "4a":
+            x = pool(x, "pool3")
+        if label == "5a":
+            x = pool(x, "pool4", pool4_size)
         x = inception(x, label)
         if auxiliary and label in ("4a", "4d"):
             sides.append(side(x, f"auxiliary_{label}"))

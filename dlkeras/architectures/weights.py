@@ -34,10 +34,11 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
     Known are the ResNets of `keras.applications` (its v2 with
     `version="v2", layout="keras"`), and the state dicts of PyTorch's ResNets
     (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
-    (`normalization="batch", kernel_size_5x5=3, stem_padding="symmetric"`; the images
-    of its ImageNet weights want `include_preprocessing="symmetric"`) and of its
-    AlexNet (`version="2014"`); and any model that this package built with the same
-    arguments.
+    (`normalization="batch", kernel_size_5x5=3, stem_padding="symmetric",
+    pool4_size=2`; the images of its ImageNet weights want
+    `include_preprocessing="symmetric"`) and of its AlexNet (`version="2014"`); and any
+    model that this package built with the same arguments. torchvision's auxiliary
+    classifiers load, but pool adaptively: their outputs differ.
 
     Kernels are turned from (out, in, height, width) to (height, width, in, out),
     dense layers behind a flattening are permuted, biases of convolutions that have
@@ -266,6 +267,11 @@ def _array(value: Any) -> np.ndarray:
 
 def _warn_of_doubts(model: Any, kind: str) -> None:
     _warn_of_padding(model)
+    if kind == "googlenet" and max(model.get_layer("pool4").pool_size) != 2:
+        _warn(
+            f"'pool4' of model {model.name!r} pools 3x3 pixels; PyTorch's pools "
+            "2x2: pass pool4_size=2"
+        )
     blocks = [x for x in model.layers if x.name.startswith("stage")]
     if kind == "resnet" and len(blocks[0].convolutions) == 3:
         strided = next((b for b in blocks if b.strides > 1), None)

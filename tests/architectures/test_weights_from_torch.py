@@ -115,7 +115,11 @@ def test_controls_a_wrong_network_gives_other_outputs(resnet18_source, resnet50_
 
 def test_googlenet_with_batch_normalisation_is_the_same_network():
     source = calibrated(GoogLeNet(INCEPTIONS), IMAGES)
-    options = {"normalization": "batch", "stem_padding": "symmetric"}
+    options = {
+        "normalization": "batch",
+        "stem_padding": "symmetric",
+        "pool4_size": 2,
+    }
     model = build(googlenet, kernel_size_5x5=3, **options)
     load_weights_from(model, source.state_dict())
     expected = outputs(source, IMAGES)
@@ -125,14 +129,20 @@ def test_googlenet_with_batch_normalisation_is_the_same_network():
             googlenet,
             kernel_size_5x5=3,
             normalization="batch",
+            pool4_size=2,
             weights=source.state_dict(),
         )
     assert gap(wrong, expected) > 0.1
+    with pytest.warns(UserWarning, match="pass pool4_size=2"):
+        load_weights_from(
+            build(googlenet, kernel_size_5x5=3, **options | {"pool4_size": 3}),
+            source.state_dict(),
+        )
     with pytest.raises(ValueError, match=r"'inception_3a/5x5'.*kernel_size_5x5=3"):
         load_weights_from(build(googlenet, **options), source.state_dict())
     with pytest.raises(ValueError, match=r"'conv1'.*has a bias.*normalization='batch'"):
         load_weights_from(
-            build(googlenet, stem_padding="symmetric"), source.state_dict()
+            build(googlenet, **options | {"normalization": None}), source.state_dict()
         )
 
 

@@ -90,7 +90,7 @@ class Inception(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Batch normalisation, pooling with ceil_mode, no auxiliary classifiers."""
+    """As torchvision's, without auxiliary classifiers: the last pooling is 2x2."""
 
     def __init__(self, table, classes=10):
         super().__init__()
@@ -111,7 +111,7 @@ class GoogLeNet(nn.Module):
         x = pool(self.conv3(self.conv2(pool(self.conv1(x)))))
         for name in self.names:
             if name in ("4a", "5a"):
-                x = pool(x)
+                x = pool(x, 3 if name == "4a" else 2)
             x = getattr(self, f"inception{name}")(x)
         return self.fc(x.mean(dim=(2, 3)))
 
