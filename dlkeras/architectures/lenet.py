@@ -1,41 +1,85 @@
-"""LeNet-5, as Table 13-1 of the course has it."""
+"""LeNet-5: as Table 13-1 of the course has it, and as the paper of 1998 built it."""
+
+from typing import Any
 
 import keras
 from keras import layers
+
+from dlkeras.architectures.ends import check_input, global_pooling, scaled
+from dlkeras.architectures.weights import with_weights
+from dlkeras.layers import (
+    LENET5_C3_TABLE,
+    PartiallyConnectedConv2D,
+    RBFOutput,
+    Subsampling2D,
+    scaled_tanh,
+)
+
+VERSIONS = ("table", "1998")
+OUTPUTS = (None, "dense", "rbf")
 
 
 def lenet5(
     input_shape: tuple[int, int, int] = (32, 32, 1),
     num_classes: int = 10,
-    activation: str = "tanh",
+    activation: Any = None,
     classifier_activation: str | None = "softmax",
     name: str = "lenet5",
+    *,
+    version: str = "table",
+    output: str | None = None,
+    include_preprocessing: bool = False,
+    pooling: str | None = None,
+    dropout: float = 0.0,
+    width_multiplier: float = 1.0,
+    kernel_initializer: Any = None,
+    weights: Any = None,
 ) -> keras.Model:
-    """Build LeNet-5 with average pooling and a fully connected C3.
+    """Build LeNet-5.
 
-    The layers carry the paper's names. Two convolutions of 5x5 with tanh (C1: 6 maps,
-    C3: 16), each followed by 2x2 average pooling with tanh (S2, S4); C5 is a 5x5
-    convolution whose 120 maps are 1x1 at the input of the paper; F6 has 84 units.
+    The layers carry the paper's names. Two convolutions of 5x5 (C1: 6 maps, C3: 16),
+    each followed by 2x2 pooling (S2, S4); C5 is a 5x5 convolution whose 120 maps are
+    1x1 at the input of the paper; F6 has 84 units.
 
-    The table gives the output layer as RBF units; it is built as a dense softmax here.
-    The paper's S2 and S4 have a trainable coefficient and bias for each map, and its C3
-    sees only some of S2's maps; the table has neither, and so has this network. It has
-    61,706 parameters and 416,520 multiply-adds at the default input.
+    The sources differ, and both readings can be built:
+
+    - `version="table"`: Table 13-1 of the course. S2 and S4 average, the activation is
+      tanh, C3 reads all maps of S2. The table gives the output layer as RBF units; it
+      is a dense softmax here, and RBF units with `output="rbf"`. 61,706 parameters
+      and 416,520 multiply-adds with the softmax.
+    - `version="1998"`: the paper. S2 and S4 add their four pixels, multiply the sum by
+      a trainable coefficient and add a trainable bias; each map of C3 reads 3, 4 or
+      6 maps of S2; the activation is `1.7159 tanh(2x/3)`; the outputs are distances
+      to fixed bitmaps, trained with `MaximumAPosteriori`. 60,000 trainable
+      parameters, 325,680 multiply-adds, 340,908 connections as the paper counts them.
 
     Args:
-        input_shape: height, width and channels of the images, at least 32 by 32.
-        num_classes: number of outputs.
-        activation: activation of C1 to F6.
-        classifier_activation: activation of the output; None gives logits.
-        name: name of the model.
+        input_shape: Height, width and channels of the images, at least 32 by 32.
+        num_classes: Number of outputs; 0 for the maps of C5 without a head.
+        activation: Activation of C1 to F6; `None` is the version's own.
+        classifier_activation: Activation of a dense output; None gives logits.
+        name: Name of the model.
+        version: `"table"` or `"1998"`.
+        output: `"dense"` or `"rbf"`; `None` is dense for the table and RBF for 1998.
+            RBF units are the bitmaps of the digits for 10 classes, else random ones.
+        include_preprocessing: Bring pixels of 0 to 255 to the paper's -0.1 (ground)
+            to 1.175 (ink).
+        pooling: Without a head: `"avg"` or `"max"` pools C5's maps, `None` does not.
+        dropout: Share of F6's units dropped while training; the paper has none.
+        width_multiplier: Factor of the numbers of maps and units. `"1998"` and RBF
+            digits come in the paper's width only.
+        kernel_initializer: `None` is Keras's own for the table and the paper's
+            uniform distribution over +-2.4 / inputs for 1998; C3's maps have from 75
+            to 150 inputs, their mean is taken.
+        weights: Source of weights, as for `load_weights_from`.
 
     Returns:
         A Functional model: `(batch, height, width, channels)` images to
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: the input is smaller than 32 by 32, so that C5 has no pixel left,
-            or `num_classes` is less than 1.
+        ValueError: The input is smaller than 32 by 32, so that C5 has no pixel left,
+            or an argument has a value that the network does not know.
 
     Example:
     >>> model = lenet5()
@@ -43,31 +87,112 @@ def lenet5(
     61706
     >>> model.get_layer("C3").output.shape
     (None, 10, 10, 16)
+    >>> paper = lenet5(version="1998")
+    >>> sum(weight.size for weight in paper.get_weights()) - 10 * 84  # fixed bitmaps
+    60000
 
     Reference:
         Table 13-1 of the course; LeCun, Bottou, Bengio and Haffner, "Gradient-based
         learning applied to document recognition", Proc. IEEE 86 (11), 1998,
         section II.B.
     """
-    height, width, _ = input_shape
-    if height < 32 or width < 32:
+    check_input(
+        "lenet5", input_shape, lambda size: size >= 32, "C5 has no pixel left otherwise"
+    )
+    if num_classes < 0:
         raise ValueError(
-            "lenet5 needs images of at least 32x32 pixels: C5 has no pixel left "
-            f"otherwise. Received: input_shape={input_shape}"
+            "num_classes must be at least 1, or 0 for C5's maps without a head. "
+            f"Received: num_classes={num_classes}"
         )
-    if num_classes < 1:
+    for argument, value, known in (
+        ("version", version, VERSIONS),
+        ("output", output, OUTPUTS),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"{argument} must be one of {known}. Received: {argument}={value!r}"
+            )
+    original = version == "1998"
+    output = output or ("rbf" if original else "dense")
+    if width_multiplier != 1 and (original or output == "rbf"):
         raise ValueError(
-            f"num_classes must be at least 1. Received: num_classes={num_classes}"
+            "width_multiplier must be 1 for version='1998' and for RBF outputs, whose "
+            "connection table and bitmaps have the paper's sizes. "
+            f"Received: width_multiplier={width_multiplier}"
         )
+    if activation is None:
+        activation = scaled_tanh if original else "tanh"
+
+    def initializer(inputs: float) -> Any:
+        if kernel_initializer is not None:
+            return keras.initializers.get(kernel_initializer)
+        if original:
+            return keras.initializers.RandomUniform(-2.4 / inputs, 2.4 / inputs)
+        return "glorot_uniform"
+
+    def subsample(x: Any, name: str) -> Any:
+        if original:
+            return Subsampling2D(activation=activation, name=name)(x)
+        x = layers.AveragePooling2D(2, name=name)(x)
+        return layers.Activation(activation, name=f"{name}_activation")(x)
+
+    maps = [scaled(n, width_multiplier) for n in (6, 16, 120, 84)]
     images = layers.Input(input_shape, name="In")
-    x = layers.Conv2D(6, 5, activation=activation, name="C1")(images)
-    x = layers.AveragePooling2D(2, name="S2")(x)
-    x = layers.Activation(activation, name="S2_activation")(x)
-    x = layers.Conv2D(16, 5, activation=activation, name="C3")(x)
-    x = layers.AveragePooling2D(2, name="S4")(x)
-    x = layers.Activation(activation, name="S4_activation")(x)
-    x = layers.Conv2D(120, 5, activation=activation, name="C5")(x)
+    x = images
+    if include_preprocessing:
+        x = layers.Rescaling(1.275 / 255, -0.1, name="preprocessing")(x)
+    x = layers.Conv2D(
+        maps[0],
+        5,
+        activation=activation,
+        kernel_initializer=initializer(25 * input_shape[-1]),
+        name="C1",
+    )(x)
+    x = subsample(x, "S2")
+    if original:
+        x = PartiallyConnectedConv2D(
+            LENET5_C3_TABLE,
+            5,
+            activation=activation,
+            kernel_initializer=initializer(25 * LENET5_C3_TABLE.sum() / 16),
+            name="C3",
+        )(x)
+    else:
+        x = layers.Conv2D(
+            maps[1],
+            5,
+            activation=activation,
+            kernel_initializer=initializer(25 * maps[0]),
+            name="C3",
+        )(x)
+    x = subsample(x, "S4")
+    x = layers.Conv2D(
+        maps[2],
+        5,
+        activation=activation,
+        kernel_initializer=initializer(25 * maps[1]),
+        name="C5",
+    )(x)
+    if num_classes == 0:
+        model = keras.Model(images, global_pooling(x, pooling), name=name)
+        return with_weights(model, weights)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(84, activation=activation, name="F6")(x)
-    outputs = layers.Dense(num_classes, activation=classifier_activation, name="Out")(x)
-    return keras.Model(images, outputs, name=name)
+    x = layers.Dense(
+        maps[3],
+        activation=activation,
+        kernel_initializer=initializer(maps[2]),
+        name="F6",
+    )(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    if output == "rbf":
+        bitmaps = "digits" if num_classes == 10 else "random"
+        outputs = RBFOutput(num_classes, bitmaps=bitmaps, name="Out")(x)
+    else:
+        outputs = layers.Dense(
+            num_classes,
+            activation=classifier_activation,
+            kernel_initializer=initializer(maps[3]),
+            name="Out",
+        )(x)
+    return with_weights(keras.Model(images, outputs, name=name), weights)

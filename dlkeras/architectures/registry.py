@@ -7,10 +7,25 @@ from typing import Any
 
 import keras
 
+from dlkeras.architectures import resnet
+from dlkeras.architectures.alexnet import alexnet
+from dlkeras.architectures.googlenet import googlenet
 from dlkeras.architectures.lenet import lenet5
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "alexnet": alexnet,
+    "googlenet": googlenet,
     "lenet5": lenet5,
+    "resnet18": resnet.resnet18,
+    "resnet20": resnet.resnet20,
+    "resnet32": resnet.resnet32,
+    "resnet34": resnet.resnet34,
+    "resnet44": resnet.resnet44,
+    "resnet50": resnet.resnet50,
+    "resnet56": resnet.resnet56,
+    "resnet101": resnet.resnet101,
+    "resnet110": resnet.resnet110,
+    "resnet152": resnet.resnet152,
 }
 
 
@@ -41,7 +56,7 @@ def create(name: str, **kwargs: Any) -> keras.Model:
     (None, 4)
     """
     if name not in _BUILDERS:
-        near = difflib.get_close_matches(name, _BUILDERS, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, _BUILDERS, n=3, cutoff=0.6)
         raise ValueError(
             f"name must be one of {names()}"
             + (f"; did you mean {' or '.join(near)}?" if near else "")

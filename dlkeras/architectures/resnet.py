@@ -1,0 +1,407 @@
+"""ResNet: 18 to 152 layers for ImageNet and 20 to 110 for CIFAR; v1, v1.5 and v2."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from dlkeras.architectures.ends import (
+    check_input,
+    drawn_apart,
+    pooled_head,
+    preprocess,
+    scaled,
+    weight_penalty,
+)
+from dlkeras.architectures.weights import with_weights
+from dlkeras.layers import BottleneckBlock, ResidualBlock
+from dlkeras.layers.normalization import normalization_layer
+
+Size = tuple[int | None, int | None, int]
+
+LAYOUTS = ("paper", "keras")
+
+_DOC = """Build ResNet-{depth}.
+
+{intro}
+
+The layers of stage s are `stage{{s}}_block1`, `stage{{s}}_block2`, ...
+
+Args:
+    input_shape: Height, width and channels of the images, at least {smallest} by
+        {smallest}; height and width may be None.
+    num_classes: Number of outputs; 0 for features without a head.
+{version}
+    shortcut: `"A"` (subsampled, padded with channels of zeros), `"B"` (projection
+        where the shape changes) or `"C"` (projection everywhere).
+    include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255 by
+        ImageNet's channels, `"symmetric"` brings them to -1 to 1.
+    pooling: `"avg"`, `"max"` or `None`, which is the average before a head.
+    dropout: Share of the pooled features dropped while training; the paper has none.
+    stochastic_depth: Probability of dropping the last block's branch while training;
+        it grows linearly from the first block (Huang et al. 2016).
+    width_multiplier: Factor of the numbers of filters.
+    activation: Activation of all layers.
+    normalization: `"batch"`, `"group"`, `"layer"` or `None`, with which the
+        convolutions have biases.
+    normalization_epsilon: Added to the variance.
+    zero_gamma: Start each block as its shortcut (Goyal et al. 2017); not for v2.
+    padding: Of the layers with a stride: `"symmetric"`, as the paper's own models and
+        PyTorch's have it, or Keras's `"same"`.
+    classifier_activation: Activation of the outputs; None gives logits.
+    kernel_initializer: Of the convolutions; the paper's is He's.
+    weight_decay: Of the kernels; the paper's is 0.0001.
+    weights: Source of weights, as for `load_weights_from`.
+    name: Name of the model.
+
+Returns:
+    A Functional model: `(batch, height, width, channels)` images to
+    `(batch, num_classes)`.
+
+Raises:
+    ValueError: The input is too small for the strides, or an argument has a value that
+        the network does not know.
+
+Example:
+    >>> from dlkeras.architectures import resnet{depth}
+    >>> model = resnet{depth}(({smallest}, {smallest}, 3), 10, width_multiplier=0.125)
+    >>> model.output.shape
+    (None, 10)
+
+Reference:
+    {reference}
+"""
+
+_IMAGENET = """Four stages of {kind} behind a 7x7 convolution and a 3x3 max pooling,
+both of stride 2: He's table 1, whose conv2_x to conv5_x are `stage1` to `stage4` here.
+{parameters}
+
+The sources place the stride of a stage differently, and `version` says which is
+built: "v1" is the paper, with the stride in the first 1x1 convolution of a bottleneck,
+which is what gives the paper's multiply-adds; "v1.5" has it in the 3x3 convolution, as
+PyTorch's models; "v2" is the pre-activation network of the second paper, with the
+stride of "v1.5"."""
+
+_IMAGENET_VERSION = """    version: `"v1"`, `"v1.5"` or `"v2"`.
+    layout: `"paper"`, or `"keras"` for v2 as `keras.applications` has it: the stride in
+        a stage's last block, none in the last stage, and a bias in the first
+        convolution."""
+
+_CIFAR = """Three stages of {n} basic blocks with 16, 32 and 64 filters behind a 3x3
+convolution: section 4.2 of the paper, with its shortcuts without parameters (A).
+{parameters}"""
+
+_CIFAR_VERSION = """    version: `"v1"` or `"v2"`."""
+
+_REFERENCE = """He, Zhang, Ren and Sun (2016), "Deep residual learning for image
+    recognition", {where}; He et al. (2016), "Identity mappings in deep residual
+    networks"."""
+
+
+class _Parts:
+    """The settings that every layer of one ResNet shares."""
+
+    def __init__(
+        self,
+        version: str,
+        activation: Any,
+        normalization: str | None,
+        epsilon: float,
+        padding: str,
+        kernel_initializer: Any,
+        weight_decay: float,
+    ) -> None:
+        self.version = version
+        self.activation = activation
+        self.normalization = normalization
+        self.epsilon = epsilon
+        self.padding = padding
+        self.initializer = drawn_apart(kernel_initializer)
+        self.penalty = weight_penalty(weight_decay)
+
+    def padded(self, x: Any, pixels: int, label: str) -> tuple[Any, str]:
+        """Pad for a layer with a stride; return how the layer itself pads."""
+        if self.padding == "same":
+            return x, "same"
+        return layers.ZeroPadding2D(pixels, name=label)(x), "valid"
+
+    def convolution(
+        self, x: Any, filters: int, size: int, strides: int, use_bias: bool = False
+    ) -> Any:
+        """Add the stem's convolution."""
+        padding = "same"
+        if strides > 1:
+            x, padding = self.padded(x, size // 2, "stem_padding")
+        return layers.Conv2D(
+            filters,
+            size,
+            strides,
+            padding=padding,
+            use_bias=use_bias or self.normalization is None,
+            kernel_initializer=self.initializer(),
+            kernel_regularizer=self.penalty,
+            name="stem_convolution",
+        )(x)
+
+    def activated(self, x: Any, label: str) -> Any:
+        """Add normalisation and activation."""
+        channels = -1 if keras.config.image_data_format() == "channels_last" else 1
+        normalization = normalization_layer(
+            self.normalization,
+            x.shape[channels],
+            data_format=keras.config.image_data_format(),
+            epsilon=self.epsilon,
+            momentum=0.9,
+            name=f"{label}_normalization",
+        )
+        if normalization is not None:
+            x = normalization(x)
+        return layers.Activation(self.activation, name=f"{label}_activation")(x)
+
+    def stages(
+        self,
+        x: Any,
+        block: type[ResidualBlock] | type[BottleneckBlock],
+        stages: list[tuple[int, int, int]],
+        shortcut: str,
+        stochastic_depth: float,
+        zero_gamma: bool,
+        stride_in_last: bool = False,
+    ) -> Any:
+        """Add all blocks; `stages` has the filters, the blocks and the stride."""
+        total = sum(count for _, count, _ in stages)
+        index = 0
+        for stage, (filters, count, strides) in enumerate(stages, start=1):
+            for number in range(1, count + 1):
+                index += 1
+                strided = number == (count if stride_in_last else 1)
+                # A stride in the last block subsamples its input, which is the
+                # shortcut A of equal channels.
+                kind = "A" if stride_in_last and number > 1 else shortcut
+                x = block(
+                    filters,
+                    strides if strided else 1,
+                    version=self.version,
+                    shortcut=kind,
+                    activation=self.activation,
+                    normalization=self.normalization,
+                    zero_gamma=zero_gamma,
+                    stochastic_depth=stochastic_depth * index / total,
+                    padding=self.padding,
+                    kernel_initializer=self.initializer(),
+                    kernel_regularizer=self.penalty,
+                    normalization_epsilon=self.epsilon,
+                    name=f"stage{stage}_block{number}",
+                )(x)
+        return x
+
+
+def _check(argument: str, value: Any, known: tuple) -> None:
+    if value not in known:
+        raise ValueError(
+            f"{argument} must be one of {known}. Received: {argument}={value!r}"
+        )
+
+
+def _imagenet(
+    depth: int, block: Any, counts: tuple[int, int, int, int], parameters: str
+) -> Any:
+    """Return the builder of an ImageNet network."""
+    own_name = f"resnet{depth}"
+
+    def build(
+        input_shape: Size = (224, 224, 3),
+        num_classes: int = 1000,
+        *,
+        version: str = "v1",
+        layout: str = "paper",
+        shortcut: str = "B",
+        include_preprocessing: bool | str = False,
+        pooling: str | None = None,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        width_multiplier: float = 1.0,
+        activation: Any = "relu",
+        normalization: str | None = "batch",
+        normalization_epsilon: float = 1e-5,
+        zero_gamma: bool = False,
+        padding: str = "symmetric",
+        classifier_activation: Any = "softmax",
+        kernel_initializer: Any = "he_normal",
+        weight_decay: float = 1e-4,
+        weights: Any = None,
+        name: str = own_name,
+    ) -> keras.Model:
+        check_input(name, input_shape, lambda n: n >= 32, "its strides divide by 32")
+        _check("version", version, ("v1", "v1.5", "v2"))
+        _check("layout", layout, LAYOUTS)
+        _check("shortcut", shortcut, ("A", "B", "C"))
+        _check("padding", padding, ("symmetric", "same"))
+        theirs = layout == "keras"
+        if theirs and (version != "v2" or shortcut != "B"):
+            raise ValueError(
+                "layout='keras' is a layout of version='v2' with shortcut='B'; "
+                "keras.applications' v1 is the paper's. "
+                f"Received: version={version!r}, shortcut={shortcut!r}"
+            )
+        parts = _Parts(
+            version,
+            activation,
+            normalization,
+            normalization_epsilon,
+            padding,
+            kernel_initializer,
+            weight_decay,
+        )
+        widths = [scaled(n, width_multiplier) for n in (64, 128, 256, 512)]
+        strides = (2, 2, 2, 1) if theirs else (1, 2, 2, 2)
+        images = layers.Input(input_shape, name="images")
+        x = preprocess(images, include_preprocessing, input_shape[-1])
+        x = parts.convolution(x, widths[0], 7, 2, use_bias=theirs)
+        if version != "v2":
+            x = parts.activated(x, "stem")
+        x, pool_padding = parts.padded(x, 1, "stem_pool_padding")
+        x = layers.MaxPooling2D(3, 2, padding=pool_padding, name="stem_pool")(x)
+        stages = list(zip(widths, counts, strides, strict=True))
+        x = parts.stages(
+            x, block, stages, shortcut, stochastic_depth, zero_gamma, theirs
+        )
+        if version == "v2":
+            x = parts.activated(x, "head")
+        x = pooled_head(
+            x,
+            num_classes,
+            pooling=pooling,
+            dropout=dropout,
+            activation=classifier_activation,
+            kernel_regularizer=parts.penalty,
+        )
+        return with_weights(keras.Model(images, x, name=name), weights)
+
+    kind = "basic blocks" if block is ResidualBlock else "bottlenecks"
+    return _documented(
+        build,
+        depth,
+        intro=_IMAGENET.format(kind=kind, parameters=parameters),
+        version=_IMAGENET_VERSION,
+        smallest=32,
+        reference=_REFERENCE.format(where="table 1"),
+    )
+
+
+def _cifar(depth: int, parameters: str) -> Any:
+    """Return the builder of a CIFAR network."""
+    own_name, blocks = f"resnet{depth}", (depth - 2) // 6
+
+    def build(
+        input_shape: Size = (32, 32, 3),
+        num_classes: int = 10,
+        *,
+        version: str = "v1",
+        shortcut: str = "A",
+        include_preprocessing: bool | str = False,
+        pooling: str | None = None,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        width_multiplier: float = 1.0,
+        activation: Any = "relu",
+        normalization: str | None = "batch",
+        normalization_epsilon: float = 1e-5,
+        zero_gamma: bool = False,
+        padding: str = "symmetric",
+        classifier_activation: Any = "softmax",
+        kernel_initializer: Any = "he_normal",
+        weight_decay: float = 1e-4,
+        weights: Any = None,
+        name: str = own_name,
+    ) -> keras.Model:
+        check_input(name, input_shape, lambda n: n >= 4, "its strides divide by 4")
+        _check("version", version, ("v1", "v2"))
+        _check("shortcut", shortcut, ("A", "B", "C"))
+        _check("padding", padding, ("symmetric", "same"))
+        parts = _Parts(
+            version,
+            activation,
+            normalization,
+            normalization_epsilon,
+            padding,
+            kernel_initializer,
+            weight_decay,
+        )
+        widths = [scaled(n, width_multiplier) for n in (16, 32, 64)]
+        images = layers.Input(input_shape, name="images")
+        x = preprocess(images, include_preprocessing, input_shape[-1])
+        x = parts.convolution(x, widths[0], 3, 1)
+        if version != "v2":
+            x = parts.activated(x, "stem")
+        stages = [
+            (widths[0], blocks, 1),
+            (widths[1], blocks, 2),
+            (widths[2], blocks, 2),
+        ]
+        x = parts.stages(
+            x, ResidualBlock, stages, shortcut, stochastic_depth, zero_gamma
+        )
+        if version == "v2":
+            x = parts.activated(x, "head")
+        x = pooled_head(
+            x,
+            num_classes,
+            pooling=pooling,
+            dropout=dropout,
+            activation=classifier_activation,
+            kernel_regularizer=parts.penalty,
+        )
+        return with_weights(keras.Model(images, x, name=name), weights)
+
+    return _documented(
+        build,
+        depth,
+        intro=_CIFAR.format(n=blocks, parameters=parameters),
+        version=_CIFAR_VERSION,
+        smallest=4,
+        reference=_REFERENCE.format(where="section 4.2 and table 6"),
+    )
+
+
+def _documented(build: Any, depth: int, **parts: Any) -> Any:
+    build.__name__ = build.__qualname__ = f"resnet{depth}"
+    build.__doc__ = _DOC.format(depth=depth, **parts)
+    return build
+
+
+resnet18 = _imagenet(
+    18,
+    ResidualBlock,
+    (2, 2, 2, 2),
+    "11,689,512 parameters, 1,814,073,344 multiply-adds.",
+)
+resnet34 = _imagenet(
+    34,
+    ResidualBlock,
+    (3, 4, 6, 3),
+    "21,797,672 parameters, 3,663,761,408 multiply-adds.",
+)
+resnet50 = _imagenet(
+    50,
+    BottleneckBlock,
+    (3, 4, 6, 3),
+    "25,557,032 parameters and 3,857,973,248 multiply-adds; 4,089,184,256 as v1.5.",
+)
+resnet101 = _imagenet(
+    101,
+    BottleneckBlock,
+    (3, 4, 23, 3),
+    "44,549,160 parameters and 7,570,194,432 multiply-adds; 7,801,405,440 as v1.5.",
+)
+resnet152 = _imagenet(
+    152,
+    BottleneckBlock,
+    (3, 8, 36, 3),
+    "60,192,808 parameters and 11,282,415,616 multiply-adds; 11,513,626,624 as v1.5.",
+)
+resnet20 = _cifar(20, "269,722 parameters and 40,551,040 multiply-adds.")
+resnet32 = _cifar(32, "464,154 parameters.")
+resnet44 = _cifar(44, "658,586 parameters.")
+resnet56 = _cifar(56, "853,018 parameters.")
+resnet110 = _cifar(110, "1,727,962 parameters and 252,887,680 multiply-adds.")
