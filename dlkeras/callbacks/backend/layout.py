@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 # Small arrays of one shape are stacked, so that a deep network needs a few kernels
-# instead of one for each variable. Large ones are left alone: a copy would cost more.
-LARGEST_STACKED = 65_536
+# instead of one for each bias. Large ones are left alone: a copy would cost more.
+LARGEST_STACKED = 2_048
 
 # The rows of a step's measurements, and the two numbers that follow them.
 ROWS = ("gradient_norm", "weight_norm", "update_norm", "zeros", "non_finite")

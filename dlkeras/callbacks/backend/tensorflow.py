@@ -36,29 +36,59 @@ def _dense(gradient: Any, value: Any) -> Any:
     return tf.convert_to_tensor(gradient)
 
 
-def _stacked(tensors: list[Any], layout: Layout) -> list[Any]:
+def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:
+    """One tensor for each group: `(variables, entries)`, or a single variable."""
     return [
-        tf.stack([tensors[i] for i in group])
+        tf.reshape(tf.stack([tensors[i] for i in group]), [len(group), -1])
         if len(group) > 1
-        else tf.expand_dims(tensors[group[0]], 0)
+        else tensors[group[0]]
         for group in layout.groups
     ]
 
 
-def _rows(stack: Any) -> Any:
-    return tf.reshape(stack, [stack.shape[0], -1])
+def _square_sums(groups: list[Any], layout: Layout) -> Any:
+    """Sums of squares in float64, where a float32 below 1e-22 does not become 0."""
+    sums = []
+    for tensor, group in zip(groups, layout.groups, strict=True):
+        tensor = tf.cast(tensor, tf.float64)
+        if len(group) > 1:
+            sums.append(tf.reduce_sum(tf.square(tensor), 1))
+        else:  # one fused kernel
+            sums.append(tf.reshape(2 * tf.nn.l2_loss(tensor), [1]))
+    return tf.concat(sums, 0)
 
 
-def _norms(rows: Any) -> Any:
-    """Norms in float64: the square of a float32 below 1e-22 is 0 in float32."""
-    rows = tf.cast(rows, tf.float64)
-    if rows.shape[0] == 1:  # one fused kernel instead of a reduction of one row
-        return tf.reshape(tf.sqrt(2 * tf.nn.l2_loss(rows)), [1])
-    return tf.sqrt(tf.reduce_sum(tf.square(rows), 1))
+def _zeros(groups: list[Any], layout: Layout) -> Any:
+    """How many entries of each variable are exactly 0."""
+    sums = []
+    for tensor, group in zip(groups, layout.groups, strict=True):
+        # The square of the sign is 1 unless the entry is 0; a NaN is not 0.
+        ones = tf.sign(tf.cast(tensor, tf.float32))
+        if len(group) > 1:
+            sums.append(tensor.shape[1] - tf.reduce_sum(tf.abs(ones), 1))
+        else:
+            size = tensor.shape.num_elements()
+            sums.append(tf.reshape(size - 2 * tf.nn.l2_loss(ones), [1]))
+    zeros = tf.concat(sums, 0)
+    return tf.cast(
+        tf.cond(
+            tf.reduce_all(tf.math.is_finite(zeros)),
+            lambda: zeros,
+            lambda: tf.cast(
+                _counts([tf.equal(g, 0) for g in groups], layout), tf.float32
+            ),
+        ),
+        tf.float64,
+    )
 
 
-def _count(condition: Any) -> Any:
-    return tf.cast(tf.reduce_sum(tf.cast(condition, tf.float32), 1), tf.float64)
+def _counts(conditions: list[Any], layout: Layout) -> Any:
+    """How often each variable's entries meet a condition."""
+    counts = []
+    for condition, group in zip(conditions, layout.groups, strict=True):
+        rows = tf.reshape(condition, [len(group), -1])
+        counts.append(tf.math.count_nonzero(rows, 1, dtype=tf.int64))
+    return tf.cast(tf.concat(counts, 0), tf.float64)
 
 
 def measuring(
@@ -93,8 +123,8 @@ def measuring(
         return (
             variables,
             layout,
-            _stacked(dense, layout),
-            _stacked(values, layout),
+            _grouped(dense, layout),
+            _grouped(values, layout),
             divisor,
             updates,
             scale,
@@ -102,16 +132,25 @@ def measuring(
 
     def finish(prepared: tuple) -> None:
         variables, layout, gradients, before, divisor, updates, scale = prepared
-        after = _stacked([tf.convert_to_tensor(_value(v)) for v in variables], layout)
-        gradients = [_rows(g) for g in gradients]
-        parts = (
-            [_norms(g) / divisor for g in gradients]
-            + [_norms(_rows(w)) for w in before]
-            + [_norms(_rows(new - old)) for new, old in zip(after, before, strict=True)]
-            + [_count(tf.equal(g, 0)) for g in gradients]
-            + [_count(~tf.math.is_finite(g)) for g in gradients]
+        after = _grouped([tf.convert_to_tensor(_value(v)) for v in variables], layout)
+        moved = [new - old for new, old in zip(after, before, strict=True)]
+        squares = _square_sums(gradients, layout)
+        vector = tf.concat(
+            [
+                tf.sqrt(squares) / divisor,
+                tf.sqrt(_square_sums(before, layout)),
+                tf.sqrt(_square_sums(moved, layout)),
+                _zeros(gradients, layout),
+                # Looked for only where there are some.
+                tf.cond(
+                    tf.reduce_all(tf.math.is_finite(squares)),
+                    lambda: tf.zeros_like(squares),
+                    lambda: _counts([~tf.math.is_finite(g) for g in gradients], layout),
+                ),
+                [updates, scale],
+            ],
+            0,
         )
-        vector = tf.concat([*parts, [updates, scale]], 0)
         keep(variables, layout.order, vector)
 
     def measured(grads: Any, trainable_variables: Any = None) -> Any:

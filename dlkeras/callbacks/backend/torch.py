@@ -7,7 +7,6 @@ import keras
 import torch
 
 from dlkeras.callbacks.backend import optimizer_state as state
-from dlkeras.callbacks.backend.layout import Layout
 
 APPLY = "apply"
 no_gradients = torch.no_grad
@@ -30,23 +29,12 @@ def _value(variable: Any) -> Any:
     return value.detach()
 
 
-def _stacked(tensors: list[Any], layout: Layout) -> list[Any]:
-    """Copies: the optimizer changes the weights in place."""
-    return [
-        torch.stack([tensors[i] for i in group])
-        if len(group) > 1
-        else tensors[group[0]].clone().unsqueeze(0)
-        for group in layout.groups
-    ]
+def _norms(tensors: list[Any], order: float = 2) -> Any:
+    """Norms in float64, where the square of a small float32 does not become 0.
 
-
-def _norms(stack: Any) -> Any:
-    """Norms in float64: the square of a float32 below 1e-22 is 0 in float32."""
-    return torch.linalg.vector_norm(stack.flatten(1), dim=1, dtype=torch.float64)
-
-
-def _count(condition: Any) -> Any:
-    return condition.flatten(1).sum(1, dtype=torch.float64)
+    The norm of order 0 counts the entries that are not 0.
+    """
+    return torch.stack(torch._foreach_norm(tensors, order, torch.float64))
 
 
 def measuring(
@@ -64,7 +52,6 @@ def measuring(
             torch.zeros_like(v) if g is None else g.to_dense() if g.is_sparse else g
             for g, v in zip(grads, values, strict=True)
         ]
-        layout = Layout([v.shape for v in values], [str(v.dtype) for v in values])
         scale = state.loss_scale(optimizer, _value)
         scale = torch.as_tensor(scale, dtype=torch.float64, device=device).clone()
         waiting = state.accumulators(optimizer, variables)
@@ -79,21 +66,19 @@ def measuring(
             updates = (done + 1) % steps == 0
         updates = torch.as_tensor(updates, dtype=torch.float64, device=device)
         divisor = scale if waiting is None else torch.ones_like(scale)
-        # The optimizer may change gradients in place, so they are measured first.
-        gradients = [torch.stack([dense[i] for i in group]) for group in layout.groups]
-        before = _stacked(values, layout)
-        parts = [_norms(g) / divisor for g in gradients]
-        parts += [_norms(w) for w in before]
-        counts = [_count(g == 0) for g in gradients]
-        counts += [_count(~torch.isfinite(g)) for g in gradients]
-        return variables, layout, before, parts, counts, torch.stack([updates, scale])
+        # The optimizer may change gradients and weights in place: measured first.
+        rows = [_norms(dense) / divisor, _norms(values)]
+        sizes = torch.tensor([v.numel() for v in values], device=device)
+        # A number times 0 is 0 unless it is infinite or NaN.
+        counts = [sizes - _norms(dense, 0), _norms(torch._foreach_mul(dense, 0), 0)]
+        before = torch._foreach_mul(values, 1)
+        return variables, before, rows, counts, torch.stack([updates, scale])
 
     def finish(prepared: tuple) -> None:
-        variables, layout, before, parts, counts, tail = prepared
-        after = _stacked([_value(v) for v in variables], layout)
-        torch._foreach_sub_(after, before)
-        moved = [_norms(update) for update in after]
-        keep(variables, layout.order, torch.cat([*parts, *moved, *counts, tail]))
+        variables, before, rows, counts, tail = prepared
+        moved = torch._foreach_sub([_value(v) for v in variables], before)
+        vector = torch.cat([*rows, _norms(moved), *counts, tail])
+        keep(variables, list(range(len(variables))), vector)
 
     def measured(grads: Any, trainable_variables: Any = None) -> Any:
         grads = list(grads)
