@@ -2,7 +2,7 @@
 
 import difflib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import Attachment
 from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.backend.layout import ROWS
+from dlkeras.callbacks.diagnosis import Finding, Reporter, diagnose
 from dlkeras.callbacks.history import GradientHistory
 from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
 from dlkeras.callbacks.schedule import Schedule
@@ -43,6 +44,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
         add_to_logs: adds `gradient_norm/LAYER` (the epoch's median) to the logs of
             each epoch, where `History`, and `TensorBoard` or `CSVLogger` later in the
             list of callbacks, find it.
+        on_finding: what to do with a new finding of `diagnose`, at the end of an
+            epoch: `"warn"` prints it, `"stop"` prints it and ends the training at an
+            error, a function is called with it, None leaves it in `findings`.
 
     Raises:
         ValueError: if an argument is out of its range, or (when training begins) if
@@ -52,7 +56,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     >>> import keras, numpy as np
     >>> from dlkeras.callbacks import GradientNormMonitor
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="d")])
-    >>> model.compile("sgd", "mse")
+    >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
     >>> monitor = GradientNormMonitor(frequency=1)
     >>> x, y = np.ones((64, 4), "float32"), np.ones((64, 1), "float32")
     >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
@@ -71,6 +75,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         frequency: int | str = "auto",
         layers: Sequence[str] | None = None,
         add_to_logs: bool = False,
+        on_finding: str | Callable[[Finding], Any] | None = "warn",
     ) -> None:
         super().__init__()
         whole = isinstance(frequency, int) and not isinstance(frequency, bool)
@@ -87,6 +92,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.layers = None if layers is None else list(layers)
         self.add_to_logs = add_to_logs
+        self._report = Reporter(on_finding)
         self.reason: str | None = None  # why nothing is measured
         self._history = GradientHistory()
         self._attachment: Attachment | None = None
@@ -144,20 +150,27 @@ class GradientNormMonitor(keras.callbacks.Callback):
         if self._attachment is None:
             return
         digests = self._frozen_digests(self._model)
-        moved = [
-            name for name, value in digests.items() if self._digests.get(name) != value
-        ]
+        before = self._digests  # a model that builds itself late has none yet
+        moved = [n for n, value in digests.items() if before.get(n, value) != value]
         self._history.frozen_moved += [(epoch, name) for name in moved]
         self._digests = digests
         self._history.epoch_logs.append(dict(logs or {}))
+        self._assembled = False
         if self.add_to_logs and logs is not None:
             logs.update(self.epoch_metrics(epoch))
+        if self._report(diagnose(self.history)):
+            self._model.stop_training = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Give the model its own train function back."""
         if self._attachment is not None:
             self._attachment.detach()
         self._fetch(len(self._waiting))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the measurements mean, each finding once."""
+        return self._report.findings
 
     @property
     def history(self) -> GradientHistory:
@@ -223,6 +236,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
 
     def _column(self, variable: Any) -> int:
         """The column of a variable in the history; a new one if it is new."""
+        if id(variable) not in self._owners:  # a model that builds itself when called
+            self._owners = owners(self._model)
+            self._history.layers = layer_infos(self._model)
         key = self._owners.get(id(variable))
         if key is None:  # the optimizer trains a variable that no layer holds
             key = ("", getattr(variable, "path", variable.name))

@@ -355,6 +355,17 @@ def test_model_and_optimizer_are_as_before_once_training_ends():
     assert len(model.optimizer.variables) == 2 + 2 * 6
 
 
+def test_a_subclassed_model_that_was_never_called_is_measured_from_its_first_step():
+    model, (x, y) = Subclassed(), data()
+    model.first.trainable = False
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=3)
+    monitor = GradientNormMonitor(frequency=1)
+    trained(model, x, y, monitor, optimizer=optimizer, run_eagerly=True)
+    assert monitor.history.steps.tolist() == [3, 6]
+    assert monitor.history.layer_names == ["block_0", "block_1", "head"]
+    assert monitor.history.frozen_moved == []
+
+
 class Interrupt(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if batch == 1:

@@ -19,6 +19,11 @@ def logs_of(outputs: Any) -> Any:
     return outputs[0]
 
 
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
+
+
 def wait(outputs: Any) -> None:
     """Return when the step is done."""
     jax.block_until_ready(outputs)

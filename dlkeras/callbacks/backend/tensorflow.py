@@ -19,6 +19,11 @@ def logs_of(outputs: Any) -> Any:
     return outputs
 
 
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
+
+
 def wait(outputs: Any) -> None:
     """Return when the step is done."""
     for value in tf.nest.flatten(outputs):
@@ -100,6 +105,9 @@ def measuring(
         if variables is None:
             variables = optimizer._trainable_variables
         variables = list(variables)
+        if not optimizer.built:  # `apply` would do so: its variables are needed now
+            with keras.name_scope(optimizer.name):
+                optimizer.build(variables)
         values = [tf.convert_to_tensor(_value(v)) for v in variables]
         dense = [_dense(g, v) for g, v in zip(grads, values, strict=True)]
         replicas = tf.distribute.get_replica_context()

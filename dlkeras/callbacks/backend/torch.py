@@ -17,6 +17,11 @@ def logs_of(outputs: Any) -> Any:
     return outputs
 
 
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, torch.Tensor) and not tensor.is_meta
+
+
 def wait(outputs: Any) -> None:
     """Return when the step is done."""
     del outputs
