@@ -1,0 +1,164 @@
+"""What GradientNormMonitor costs a training step, beside what people use instead.
+
+Run with `KERAS_BACKEND=tensorflow|jax|torch python benchmarks/monitor.py`. In one
+process the ways to train take turns, a few steps each, many rounds; the number is the
+median over rounds of a way's time in a round over the plain time in the same round.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+
+import keras
+import numpy as np
+from keras import layers
+
+from dlkeras.callbacks import GradientNormMonitor
+
+BACKEND = keras.backend.backend()
+
+
+def mlp():
+    hidden = [layers.Dense(100, "relu", "he_normal") for _ in range(20)]
+    return keras.Sequential([keras.Input((100,)), *hidden, layers.Dense(10)])
+
+
+def lenet5():
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(6, 5, activation="tanh"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(16, 5, activation="tanh"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(120, 5, activation="tanh"),
+            layers.Flatten(),
+            layers.Dense(84, "tanh"),
+            layers.Dense(10),
+        ]
+    )
+
+
+def resnet20():
+    inputs = keras.Input((32, 32, 3))
+
+    def convolution(x, filters, stride=1):
+        x = layers.Conv2D(filters, 3, stride, "same", use_bias=False)(x)
+        return layers.BatchNormalization()(x)
+
+    x = layers.ReLU()(convolution(inputs, 16))
+    for filters in (16, 32, 64):
+        for block in range(3):
+            stride = 2 if filters > 16 and block == 0 else 1
+            y = layers.ReLU()(convolution(x, filters, stride))
+            y = convolution(y, filters)
+            if stride == 2:
+                x = layers.MaxPooling2D(1, 2)(x)
+                x = layers.Concatenate()([x, x * 0.0])
+            x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.GlobalAveragePooling2D(2)(x)
+    return keras.Model(inputs, layers.Dense(10)(x))
+
+
+class SecondTape(keras.callbacks.Callback):
+    """The usual way in forums: compute the gradients again in a compiled function."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y)
+
+    def set_model(self, model):
+        super().set_model(model)
+        import tensorflow as tf
+
+        @tf.function
+        def norms():
+            with tf.GradientTape() as tape:
+                loss = model.loss(self.y, model(self.x, training=True))
+            return [tf.norm(g) for g in tape.gradient(loss, model.trainable_weights)]
+
+        self.norms = norms
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.norms()
+
+
+def ways(x, y, batch, only_monitor):
+    """Each way's callbacks, made anew for every fit."""
+    found = {"plain": list}
+    monitors = {f: GradientNormMonitor(f) for f in (1, "auto")}
+    for frequency, monitor in monitors.items():
+        found[f"monitor, {frequency}"] = lambda monitor=monitor: [monitor]
+    if BACKEND == "tensorflow" and not only_monitor:
+        tape = SecondTape(x[:batch], y[:batch])
+        found["second tape"] = lambda: [tape]
+        folder = tempfile.mkdtemp()
+        found["TensorBoard histograms"] = lambda: [
+            keras.callbacks.TensorBoard(folder, histogram_freq=1)
+        ]
+    return found, monitors
+
+
+def measure(name, make, shape, batch, steps, rounds, only_monitor):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch * steps, *shape)).astype("float32")
+    y = rng.integers(0, 10, batch * steps)
+    model = make()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), loss)
+    found, monitors = ways(x, y, batch, only_monitor)
+    seconds = {way: [] for way in found}
+
+    def fit(way):
+        model.fit(x, y, batch_size=batch, verbose=0, callbacks=found[way]())
+
+    for way in found:
+        fit(way)  # compiles; "auto" settles
+    for _ in range(rounds):
+        for way in found:
+            start = time.perf_counter()
+            fit(way)
+            seconds[way].append(time.perf_counter() - start)
+    plain = seconds["plain"]
+    ratios = {
+        way: round(
+            statistics.median(t / p for t, p in zip(times, plain, strict=True)), 3
+        )
+        for way, times in seconds.items()
+        if way != "plain"
+    }
+    return {
+        "backend": BACKEND,
+        "network": name,
+        "plain_ms_a_step": round(1e3 * min(plain) / steps, 3),
+        "auto_every": monitors["auto"].history.sampled_every,
+        **ratios,
+    }
+
+
+NETWORKS = {
+    "mlp": (mlp, (100,), 128, 100),
+    "lenet5": (lenet5, (32, 32, 1), 64, 40),
+    "resnet20": (resnet20, (32, 32, 3), 32, 6),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only-monitor", action="store_true")
+    arguments = parser.parse_args()
+    for name in arguments.networks:
+        make, shape, batch, steps = NETWORKS[name]
+        found = measure(
+            name, make, shape, batch, steps, arguments.rounds, arguments.only_monitor
+        )
+        print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""What watches a training run: gradients, activations, and what they mean."""
+
+from dlkeras.callbacks.activation import ActivationHistory as ActivationHistory
+from dlkeras.callbacks.activation import ActivationMonitor as ActivationMonitor
+from dlkeras.callbacks.diagnosis import Finding as Finding
+from dlkeras.callbacks.diagnosis import diagnose as diagnose
+from dlkeras.callbacks.gradient_norm import GradientNormMonitor as GradientNormMonitor
+from dlkeras.callbacks.history import GradientHistory as GradientHistory

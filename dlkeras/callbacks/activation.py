@@ -1,0 +1,297 @@
+"""ActivationMonitor: dead units, saturation and the spread of every layer's output."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.callbacks import backend
+from dlkeras.callbacks.attachment import replaced
+from dlkeras.callbacks.diagnosis import Finding, Reporter, diagnose
+from dlkeras.callbacks.layer_tree import LayerInfo, describe, walk
+
+# Functions that are 0 on a half-line: a unit on it has no gradient.
+RELU_LIKE = ("relu", "relu6")
+# Where an output counts as saturated: the derivative is below 3 % of 1 for sigmoid
+# (0.029) and below 6 % for tanh.
+TANH_BOUND = 0.97
+SIGMOID_BOUNDS = (0.03, 0.97)
+
+_QUANTITIES = ("mean", "std", "dead_share", "saturated_share", "non_finite_share")
+
+
+@dataclass
+class ActivationHistory:
+    """Measurements of the outputs on the probe batch; NaN where one has no meaning.
+
+    Attributes:
+        layers: what is known of each layer that was seen, in the order of the calls.
+        epochs: `(probes,)`, epochs done at each probe; 0 is before training.
+        mean: `(probes, layers)`.
+        std: `(probes, layers)`, over samples, positions and units together.
+        dead_share: `(probes, layers)`, of ReLU-like layers: share of units (last axis,
+            or feature maps) that are 0 for the whole probe.
+        saturated_share: `(probes, layers)`, of outputs beyond 0.97 in size (tanh),
+            outside 0.03 to 0.97 (sigmoid), or of samples with a class above 0.97
+            (softmax).
+        non_finite_share: `(probes, layers)`.
+        outputs: names of the layers that make the model's outputs.
+    """
+
+    layers: dict[str, LayerInfo] = field(default_factory=dict)
+    epochs: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    mean: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    std: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    dead_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    saturated_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    non_finite_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    outputs: list[str] = field(default_factory=list)
+
+    @property
+    def layer_names(self) -> list[str]:
+        """The layers that were seen, in the order of the calls."""
+        return list(self.layers)
+
+
+class ActivationMonitor(keras.callbacks.Callback):
+    """Looks at every layer's output on a probe batch, before and during training.
+
+    The probe runs the model once with `training=True`, eagerly, and puts back whatever
+    the run has changed (moving averages, seeds), so that training goes on bit for bit
+    as without the monitor. Functional, Sequential and subclassed models, nested and
+    shared layers are seen. Activations that a subclassed model or layer computes by
+    itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so.
+
+    Args:
+        probe: a batch of inputs as the model takes them, or a data set whose first
+            batch is taken; some hundred samples do.
+        frequency: probe after every so many epochs.
+        on_finding: what to do with a new finding: `"warn"` prints it, `"stop"` prints
+            it and ends the training at an error, a function is called with it, None
+            leaves it in `findings`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+    >>> import keras, numpy as np
+    >>> from dlkeras.callbacks import ActivationMonitor
+    >>> model = keras.Sequential([
+    ...     keras.Input((2,)),
+    ...     keras.layers.Dense(4, "relu", bias_initializer=keras.initializers.Constant(
+    ...         [1, 1, 1, -9]), kernel_initializer="zeros", name="hidden"),
+    ...     keras.layers.Dense(1, name="out")])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((8, 2), "float32")
+    >>> monitor = ActivationMonitor(x, on_finding=None)
+    >>> _ = model.fit(x, x[:, :1], callbacks=[monitor], verbose=0)
+    >>> float(monitor.history.dead_share[0, 0])
+    0.25
+
+    Reference:
+        - Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+          neural networks", AISTATS 2010: saturation, and variance over depth.
+    """
+
+    def __init__(
+        self,
+        probe: Any,
+        frequency: int = 1,
+        on_finding: str | Callable[[Finding], Any] | None = "warn",
+    ) -> None:
+        super().__init__()
+        if isinstance(frequency, bool) or not isinstance(frequency, int):
+            frequency_is_good = False
+        else:
+            frequency_is_good = frequency >= 1
+        if not frequency_is_good:
+            raise ValueError(
+                "`frequency` must be a whole number of epochs, 1 or more. "
+                f"Received: frequency={frequency!r}"
+            )
+        self.probe = first_batch(probe)
+        self.frequency = frequency
+        self.reason: str | None = None  # why nothing is measured
+        self.blind: list[str] = []
+        self._report = Reporter(on_finding)
+        self._layers: dict[str, LayerInfo] = {}
+        self._outputs: list[str] = []
+        self._probes: list[tuple[int, dict[str, dict[str, float]]]] = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Probe the initial weights."""
+        if not self._probes:
+            self._look(0)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Probe, and report what is new."""
+        if (epoch + 1) % self.frequency == 0:
+            self._look(epoch + 1)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the measurements mean, each finding once."""
+        return self._report.findings
+
+    @property
+    def history(self) -> ActivationHistory:
+        """All that was measured so far, as arrays."""
+        arrays = {
+            quantity: np.array(
+                [
+                    [seen.get(name, {}).get(quantity, np.nan) for name in self._layers]
+                    for _, seen in self._probes
+                ]
+            ).reshape(len(self._probes), len(self._layers))
+            for quantity in _QUANTITIES
+        }
+        epochs = np.array([epoch for epoch, _ in self._probes], int)
+        return ActivationHistory(
+            layers=dict(self._layers), epochs=epochs, outputs=self._outputs, **arrays
+        )
+
+    def _look(self, epoch: int) -> None:
+        if self.reason is not None:
+            return
+        model = self.model
+        try:
+            seen = self._outputs_of_layers(model)
+        except Exception as error:  # a probe must never stop a training
+            self.reason = f"the probe failed: {error!r}"
+            print(f"ActivationMonitor measures nothing: {self.reason}")
+            return
+        self._probes.append((epoch, seen))
+        if self._report(diagnose(self.history)):
+            model.stop_training = True
+
+    def _outputs_of_layers(self, model: Any) -> dict[str, dict[str, float]]:
+        """Run the probe, listening to the `call` of every layer."""
+        tensors: dict[str, list[Any]] = {}
+        has_training = model._call_has_training_arg
+        if not model.built:  # inference makes the variables and changes none
+            model(self.probe, **({"training": False} if has_training else {}))
+        kept = [
+            (variable, np.array(keras.ops.convert_to_numpy(variable)))
+            for variable in model.non_trainable_variables
+        ]
+        training = {"training": True} if has_training else {}
+        self.blind = [
+            f"what {name!r} computes in its own `call`, outside of layers"
+            for name, part in [(model.name, model), *walk(model)]
+            if isinstance(part, keras.Model) and not hasattr(part, "operations")
+        ]
+        with ExitStack() as stack, backend.no_gradients():
+            for name, part in listened(model):
+                self._layers.setdefault(name, facts(part, name))
+                keep = tensors.setdefault(name, []).append
+                stack.enter_context(replaced(part, "call", heard(part.call, keep)))
+            try:
+                outputs = model(self.probe, **training)
+            finally:
+                for variable, value in kept:
+                    variable.assign(value)
+        made = {id(tensor) for tensor in keras.tree.flatten(outputs)}
+        self._outputs = [
+            name
+            for name, found in tensors.items()
+            if any(id(tensor) in made for tensor in found)
+        ]
+        order = {name: i for i, name in enumerate(tensors) if tensors[name]}
+        self._layers = {n: f for n, f in self._layers.items() if n in order}
+        return {
+            name: measured(found, self._layers[name], units_axis(part))
+            for (name, part), found in zip(
+                listened(model), tensors.values(), strict=True
+            )
+            if found
+        }
+
+
+def first_batch(probe: Any) -> Any:
+    """The inputs of the first batch of a data set; a batch is returned as it is."""
+    if isinstance(probe, (np.ndarray, dict, list, tuple)) or hasattr(probe, "shape"):
+        if hasattr(probe, "__len__") and len(probe) == 0:
+            raise ValueError("`probe` must have at least one sample. Received: none")
+        return probe
+    if not hasattr(probe, "__iter__"):
+        raise ValueError(
+            "`probe` must be a batch of inputs or a data set of batches. "
+            f"Received: probe={probe!r}"
+        )
+    batch = next(iter(probe))
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
+def listened(model: Any) -> Iterator[tuple[str, Any]]:
+    """The layers and symbolic operations whose outputs are looked at, by their path."""
+    models = [("", model)]
+    for name, layer in walk(model):
+        if isinstance(layer, keras.Model):
+            models.append((f"{name}/", layer))
+        elif isinstance(layer, keras.Layer) and not isinstance(
+            layer, keras.layers.InputLayer
+        ):
+            yield name, layer
+    for path, part in models:
+        for operation in getattr(part, "operations", []):
+            if not isinstance(operation, keras.Layer):
+                yield f"{path}{operation.name}", operation
+
+
+def facts(part: Any, name: str) -> LayerInfo:
+    """What is known of a layer, or of an operation such as `keras.ops.relu`."""
+    if isinstance(part, keras.Layer):
+        info = describe(part, name)
+        slope = getattr(part, "negative_slope", 0)
+        if info.activation == "relu" and slope:  # leaky: never dead
+            return LayerInfo(name, info.kind, "leaky_relu", "", info.frozen)
+        return info
+    kind = type(part).__name__
+    return LayerInfo(name, kind, kind.lower(), "", frozen=False)
+
+
+def heard(call: Callable, keep: Callable[[Any], None]) -> Callable:
+    """`call` that also hands on its first output."""
+
+    def listening(*args: Any, **kwargs: Any) -> Any:
+        outputs = call(*args, **kwargs)
+        tensors = keras.tree.flatten(outputs)
+        if tensors and backend.has_value(tensors[0]):
+            keep(tensors[0])
+        return outputs
+
+    return listening
+
+
+def units_axis(part: Any) -> int:
+    """The axis of the units or feature maps."""
+    return 1 if getattr(part, "data_format", None) == "channels_first" else -1
+
+
+def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]:
+    """The measurements of one layer's outputs; a shared layer has one a call."""
+    units = []
+    for tensor in tensors:
+        array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+        array = np.moveaxis(np.atleast_2d(array), axis, -1)
+        units.append(array.reshape(-1, array.shape[-1]))
+    values = np.concatenate([array.ravel() for array in units]).astype(np.float64)
+    finite = np.isfinite(values)
+    found = {"non_finite_share": 1 - finite.mean()}
+    with np.errstate(all="ignore"):
+        found["mean"], found["std"] = values.mean(), values.std()
+    if info.activation in RELU_LIKE:
+        dead = np.all([(array == 0).all(0) for array in units], 0)
+        found["dead_share"] = dead.mean()
+    elif info.activation == "tanh":
+        found["saturated_share"] = np.mean(np.abs(values) > TANH_BOUND)
+    elif info.activation == "sigmoid":
+        low, high = SIGMOID_BOUNDS
+        found["saturated_share"] = np.mean((values < low) | (values > high))
+    elif info.activation == "softmax":
+        sure = np.concatenate([array.max(1) for array in units]) > SIGMOID_BOUNDS[1]
+        found["saturated_share"] = sure.mean()
+    return {name: float(value) for name, value in found.items()}

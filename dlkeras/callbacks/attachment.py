@@ -1,0 +1,173 @@
+"""The hold of a monitor on a model's train function: measured steps beside plain ones.
+
+A measured step runs the model's own `train_step` while the optimizer's `apply` is
+listened to, so that it sees the gradients of the step itself. The measurements leave
+the compiled step in its logs, from which they are taken before a callback sees them.
+Steps that are not measured run the program that Keras made, untouched.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dlkeras.callbacks import backend
+from dlkeras.callbacks.backend import optimizer_state
+from dlkeras.callbacks.schedule import Schedule
+
+KEY = "dlkeras_measurements"
+_MARK = "_dlkeras_attachment"
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an object an attribute of its own for a while, past its `__setattr__`."""
+    attributes = owner.__dict__
+    had, before = name in attributes, attributes.get(name)
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        if had:
+            attributes[name] = before
+        else:
+            attributes.pop(name, None)
+
+
+class Attachment:
+    """A train function that measures when it is due.
+
+    Args:
+        model: a compiled model whose train function has been made.
+        schedule: says which calls of the train function are to be measured.
+        deliver: gets `(vector, logs)` of every measured call, still on the device.
+        give_up: is told why nothing can be measured; training goes on without.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        schedule: Schedule,
+        deliver: Callable[[Any, dict], None],
+        give_up: Callable[[str], None],
+    ) -> None:
+        self.model, self.optimizer = model, None
+        self.schedule, self.deliver, self.give_up = schedule, deliver, give_up
+        self.variables: list[Any] = []
+        self.order: list[int] = []
+        self._found = threading.local()  # each replica of a strategy has its thread
+        self._failure: BaseException | None = None
+        self._measured: Any = None
+        self._plain: Any = None
+        self._step: Any = None
+        self._history: Any = None
+
+    def attach(self) -> None:
+        """Put the measuring train function in place."""
+        release(self.model)
+        self.optimizer = self.model.optimizer
+        if self._measured is None or self._plain is not self.model.train_function:
+            self._plain = self.model.train_function
+            self._step = self._measured_step(self.model.train_step)
+            with replaced(self.model, "train_step", self._step):
+                self.model.make_train_function(force=True)
+            self._measured = self.model.train_function
+        self._history = getattr(self.model, "history", None)
+        function = self._train_function()
+        setattr(function, _MARK, self)
+        self.model.train_function = function
+
+    def detach(self) -> None:
+        """Give the model the train function back that Keras made."""
+        if getattr(self.model.train_function, _MARK, None) is self:
+            self.model.train_function = self._plain
+
+    def _measured_step(self, train_step: Callable) -> Callable:
+        def step(*args: Any) -> Any:
+            self._found.vector = None
+            outputs = train_step(*args)
+            vector, logs = self._found.vector, backend.logs_of(outputs)
+            if vector is not None and isinstance(logs, dict):
+                outputs = with_logs(outputs, {**logs, KEY: vector})
+            elif vector is not None:
+                self._failure = TypeError(
+                    f"`train_step` must return a dict of logs. Received: {logs!r}"
+                )
+            return outputs
+
+        return step
+
+    def _keep(self, variables: Any, order: Any = None, vector: Any = None) -> None:
+        if isinstance(variables, BaseException):
+            self._failure = variables
+            return
+        self._found.vector = vector
+        self.variables, self.order = variables, order
+
+    def _train_function(self) -> Callable:
+        def train_function(*args: Any) -> Any:
+            model = self.model
+            if getattr(model, "history", None) is not self._history:
+                self.detach()  # another `fit`, which does not know of this monitor
+                return self._plain(*args)
+            try:
+                measured = self.schedule.due()
+                call = self._measure if measured else self._plain
+                if not self.schedule.timing:
+                    return call(*args)
+                start = time.perf_counter()
+                outputs = call(*args)
+                backend.wait(outputs)
+                self.schedule.timed(measured, time.perf_counter() - start)
+                return outputs
+            except BaseException as error:
+                if not ends_the_data(error):
+                    self.detach()
+                raise
+
+        return train_function
+
+    def _measure(self, *args: Any) -> Any:
+        apply = getattr(self.optimizer, backend.APPLY)
+        listening = backend.measuring(apply, self.optimizer, self._keep)
+        with (
+            replaced(self.optimizer, backend.APPLY, listening),
+            replaced(self.model, "train_step", self._step),
+        ):
+            outputs = self._measured(*args)
+        logs = backend.logs_of(outputs)
+        vector = logs.pop(KEY, None) if isinstance(logs, dict) else None
+        if vector is not None:
+            self.deliver(vector, logs)
+        else:
+            self.detach()
+            self.give_up(
+                f"the measuring failed: {self._failure!r}"
+                if self._failure
+                else "`train_step` updated the weights without "
+                f"`model.optimizer.{backend.APPLY}`, so no gradient passed by"
+            )
+        return outputs
+
+    @property
+    def loss_scaled(self) -> bool:
+        """Whether the optimizer skips a step whose gradients are not finite."""
+        return optimizer_state.inner(self.optimizer) is not self.optimizer
+
+
+def with_logs(outputs: Any, logs: dict) -> Any:
+    """What a train step returned, with other logs."""
+    return (logs, *outputs[1:]) if isinstance(outputs, tuple) else logs
+
+
+def ends_the_data(error: BaseException) -> bool:
+    """Whether an error is how a data set says that it has ended."""
+    return isinstance(error, StopIteration) or "OutOfRange" in type(error).__name__
+
+
+def release(model: Any) -> None:
+    """Undo what an interrupted run left on the model."""
+    left = getattr(model.train_function, _MARK, None)
+    if left is not None:
+        left.detach()

@@ -1,0 +1,110 @@
+"""The measurements of a train step in JAX."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dlkeras.callbacks.backend import optimizer_state as state
+from dlkeras.callbacks.backend.layout import Layout
+
+APPLY = "stateless_apply"
+no_gradients = contextlib.nullcontext
+
+
+def logs_of(outputs: Any) -> Any:
+    """The logs in what the train function returned."""
+    return outputs[0]
+
+
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
+
+
+def wait(outputs: Any) -> None:
+    """Return when the step is done."""
+    jax.block_until_ready(outputs)
+
+
+def _stacked(arrays: list[Any], layout: Layout) -> list[Any]:
+    return [jnp.stack([arrays[i] for i in group]) for group in layout.groups]
+
+
+def _total(stack: Any) -> Any:
+    """The sum of each row, in two stages: a long float32 sum loses digits."""
+    if stack.ndim > 2:
+        stack = jnp.sum(stack, -1)
+    return jnp.sum(stack.reshape(stack.shape[0], -1), 1)
+
+
+def _norms(stack: Any) -> Any:
+    """Norms of arrays scaled by their largest entry: squares leave float32's range."""
+    stack = stack.astype(jnp.promote_types(stack.dtype, jnp.float32))
+    largest = jnp.max(jnp.abs(stack.reshape(stack.shape[0], -1)), 1)
+    # Not a number where an entry is: then the norm is not finite either.
+    divisor = jnp.where(largest > 0, largest, 1)
+    divisor = jnp.where(jnp.isfinite(largest), divisor, 1)
+    scaled = stack / divisor.reshape(-1, *[1] * (stack.ndim - 1))
+    return divisor * jnp.sqrt(_total(jnp.square(scaled)))
+
+
+def _count(condition: Any) -> Any:
+    return _total(condition.astype(jnp.float32))
+
+
+def measuring(
+    apply: Callable, optimizer: Any, keep: Callable[..., None]
+) -> Callable[..., Any]:
+    """`stateless_apply` that also measures gradients, weights and updates."""
+
+    def measure(optimizer_variables: Any, grads: Any, old: Any, new: Any) -> None:
+        values = {
+            id(variable): value
+            for variable, value in zip(
+                optimizer.variables, optimizer_variables, strict=True
+            )
+        }
+
+        def value_of(variable: Any) -> Any:
+            return values[id(variable)]
+
+        variables = list(optimizer._trainable_variables)
+        layout = Layout([v.shape for v in old], [str(v.dtype) for v in old])
+        # Outside of the conditions in which the optimizer itself unscales.
+        scale = jnp.asarray(state.loss_scale(optimizer, value_of), jnp.float32)
+        grads = [
+            jnp.zeros_like(v) if g is None else g
+            for g, v in zip(grads, old, strict=True)
+        ]
+        waiting = state.accumulators(optimizer, variables)
+        updates, divisor = jnp.ones((), jnp.float32), scale
+        if waiting is not None:
+            steps = state.accumulation_steps(optimizer)
+            grads = [
+                (g / scale.astype(g.dtype) + value_of(a).astype(g.dtype)) / steps
+                for g, a in zip(grads, waiting, strict=True)
+            ]
+            done = value_of(state.inner(optimizer)._iterations)
+            updates = ((done + 1) % steps == 0).astype(jnp.float32)
+            divisor = jnp.ones((), jnp.float32)
+        gradients, before = _stacked(grads, layout), _stacked(old, layout)
+        moved = [n - o for n, o in zip(_stacked(new, layout), before, strict=True)]
+        parts = [_norms(g) / divisor for g in gradients]
+        parts += [_norms(w) for w in before] + [_norms(update) for update in moved]
+        parts += [_count(g == 0) for g in gradients]
+        parts += [_count(~jnp.isfinite(g)) for g in gradients]
+        vector = jnp.concatenate([*parts, jnp.stack([updates, scale])])
+        keep(variables, layout.order, vector)
+
+    def measured(optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        result = apply(optimizer_variables, grads, trainable_variables)
+        try:
+            measure(optimizer_variables, grads, trainable_variables, result[0])
+        except Exception as error:  # measuring must never stop a training
+            keep(error)
+        return result
+
+    return measured

@@ -1,0 +1,33 @@
+"""Which variables are measured together: those of one shape, as one array."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+# Small arrays of one shape are stacked, so that a deep network needs a few kernels
+# instead of one for each bias. Large ones are left alone: a copy would cost more.
+LARGEST_STACKED = 2_048
+
+# The rows of a step's measurements, and the two numbers that follow them.
+ROWS = ("gradient_norm", "weight_norm", "update_norm", "zeros", "non_finite")
+
+
+class Layout:
+    """The groups in which variables are measured.
+
+    Args:
+        shapes: the shape of each variable.
+        dtypes: the data type of each variable.
+    """
+
+    def __init__(self, shapes: Sequence[Any], dtypes: Sequence[str]) -> None:
+        by_kind: dict[tuple, list[int]] = {}
+        for index, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True)):
+            shape = tuple(shape)
+            single = math.prod(shape) > LARGEST_STACKED
+            by_kind.setdefault((shape, dtype, index if single else -1), []).append(
+                index
+            )
+        self.groups: list[list[int]] = list(by_kind.values())
+        # The order in which the measurements come out.
+        self.order: list[int] = [index for group in self.groups for index in group]

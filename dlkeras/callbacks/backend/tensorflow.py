@@ -1,0 +1,183 @@
+"""The measurements of a train step in TensorFlow."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dlkeras.callbacks.backend import optimizer_state as state
+from dlkeras.callbacks.backend.layout import Layout
+
+APPLY = "apply"
+no_gradients = contextlib.nullcontext
+
+
+def logs_of(outputs: Any) -> Any:
+    """The logs in what the train function returned."""
+    return outputs
+
+
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
+
+
+def wait(outputs: Any) -> None:
+    """Return when the step is done."""
+    for value in tf.nest.flatten(outputs):
+        if hasattr(value, "numpy"):
+            value.numpy()
+
+
+def _value(variable: Any) -> Any:
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _dense(gradient: Any, value: Any) -> Any:
+    if gradient is None:
+        return tf.zeros_like(value)
+    return tf.convert_to_tensor(gradient)
+
+
+def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:
+    """One tensor for each group: `(variables, entries)`, or a single variable."""
+    return [
+        tf.reshape(tf.stack([tensors[i] for i in group]), [len(group), -1])
+        if len(group) > 1
+        else tensors[group[0]]
+        for group in layout.groups
+    ]
+
+
+def _square_sums(groups: list[Any], layout: Layout) -> Any:
+    """Sums of squares in float64, where a float32 below 1e-22 does not become 0."""
+    sums = []
+    for tensor, group in zip(groups, layout.groups, strict=True):
+        tensor = tf.cast(tensor, tf.float64)
+        if len(group) > 1:
+            sums.append(tf.reduce_sum(tf.square(tensor), 1))
+        else:  # one fused kernel
+            sums.append(tf.reshape(2 * tf.nn.l2_loss(tensor), [1]))
+    return tf.concat(sums, 0)
+
+
+def _zeros(groups: list[Any], layout: Layout) -> Any:
+    """How many entries of each variable are exactly 0."""
+    sums = []
+    for tensor, group in zip(groups, layout.groups, strict=True):
+        # The square of the sign is 1 unless the entry is 0; a NaN is not 0.
+        ones = tf.sign(tf.cast(tensor, tf.float32))
+        if len(group) > 1:
+            sums.append(tensor.shape[1] - tf.reduce_sum(tf.abs(ones), 1))
+        else:
+            size = tensor.shape.num_elements()
+            sums.append(tf.reshape(size - 2 * tf.nn.l2_loss(ones), [1]))
+    zeros = tf.concat(sums, 0)
+    return tf.cast(
+        tf.cond(
+            tf.reduce_all(tf.math.is_finite(zeros)),
+            lambda: zeros,
+            lambda: tf.cast(
+                _counts([tf.equal(g, 0) for g in groups], layout), tf.float32
+            ),
+        ),
+        tf.float64,
+    )
+
+
+def _counts(conditions: list[Any], layout: Layout) -> Any:
+    """How often each variable's entries meet a condition."""
+    counts = []
+    for condition, group in zip(conditions, layout.groups, strict=True):
+        rows = tf.reshape(condition, [len(group), -1])
+        counts.append(tf.math.count_nonzero(rows, 1, dtype=tf.int64))
+    return tf.cast(tf.concat(counts, 0), tf.float64)
+
+
+def measuring(
+    apply: Callable, optimizer: Any, keep: Callable[..., None]
+) -> Callable[..., Any]:
+    """`apply` that also measures gradients, weights and updates."""
+
+    def prepare(grads: Any, variables: Any) -> tuple:
+        if variables is None:
+            variables = optimizer._trainable_variables
+        variables = list(variables)
+        if not optimizer.built:  # `apply` would do so: its variables are needed now
+            with keras.name_scope(optimizer.name):
+                optimizer.build(variables)
+        values = [tf.convert_to_tensor(_value(v)) for v in variables]
+        dense = [_dense(g, v) for g, v in zip(grads, values, strict=True)]
+        replicas = tf.distribute.get_replica_context()
+        if replicas is not None and replicas.num_replicas_in_sync > 1:
+            dense = replicas.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+        layout = Layout([v.shape for v in values], [v.dtype.name for v in values])
+        scale = tf.cast(
+            tf.convert_to_tensor(state.loss_scale(optimizer, _value)), tf.float64
+        )
+        waiting = state.accumulators(optimizer, variables)
+        updates = tf.constant(1.0, tf.float64)
+        if waiting is not None:
+            steps = state.accumulation_steps(optimizer)
+            dense = [
+                (g / tf.cast(scale, g.dtype) + tf.cast(_value(a), g.dtype)) / steps
+                for g, a in zip(dense, waiting, strict=True)
+            ]
+            done = tf.convert_to_tensor(_value(state.inner(optimizer)._iterations))
+            updates = tf.cast(tf.equal((done + 1) % steps, 0), tf.float64)
+        divisor = scale if waiting is None else tf.constant(1.0, tf.float64)
+        return (
+            variables,
+            layout,
+            _grouped(dense, layout),
+            _grouped(values, layout),
+            divisor,
+            updates,
+            scale,
+        )
+
+    def finish(prepared: tuple) -> None:
+        variables, layout, gradients, before, divisor, updates, scale = prepared
+        after = _grouped([tf.convert_to_tensor(_value(v)) for v in variables], layout)
+        moved = [new - old for new, old in zip(after, before, strict=True)]
+        squares = _square_sums(gradients, layout)
+        vector = tf.concat(
+            [
+                tf.sqrt(squares) / divisor,
+                tf.sqrt(_square_sums(before, layout)),
+                tf.sqrt(_square_sums(moved, layout)),
+                _zeros(gradients, layout),
+                # Looked for only where there are some.
+                tf.cond(
+                    tf.reduce_all(tf.math.is_finite(squares)),
+                    lambda: tf.zeros_like(squares),
+                    lambda: _counts([~tf.math.is_finite(g) for g in gradients], layout),
+                ),
+                [updates, scale],
+            ],
+            0,
+        )
+        keep(variables, layout.order, vector)
+
+    def measured(grads: Any, trainable_variables: Any = None) -> Any:
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        prepared, failure = None, None
+        try:
+            prepared = prepare(grads, trainable_variables)
+        except Exception as error:  # measuring must never stop a training
+            failure = error
+        result = apply(grads, trainable_variables)
+        if prepared is not None:
+            try:
+                finish(prepared)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            keep(failure)
+        return result
+
+    return measured

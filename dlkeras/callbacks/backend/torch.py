@@ -1,0 +1,109 @@
+"""The measurements of a train step in PyTorch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+
+from dlkeras.callbacks.backend import optimizer_state as state
+
+APPLY = "apply"
+no_gradients = torch.no_grad
+
+
+def logs_of(outputs: Any) -> Any:
+    """The logs in what the train function returned."""
+    return outputs
+
+
+def has_value(tensor: Any) -> bool:
+    """Whether it is a tensor with numbers, not one of a graph that is being made."""
+    return isinstance(tensor, torch.Tensor) and not tensor.is_meta
+
+
+def wait(outputs: Any) -> None:
+    """Return when the step is done."""
+    del outputs
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _value(variable: Any) -> Any:
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    return value.detach()
+
+
+def _norms(tensors: list[Any], order: float = 2) -> Any:
+    """Norms in float64, where the square of a small float32 does not become 0.
+
+    The norm of order 0 counts the entries that are not 0.
+    """
+    return torch.stack(torch._foreach_norm(tensors, order, torch.float64))
+
+
+def measuring(
+    apply: Callable, optimizer: Any, keep: Callable[..., None]
+) -> Callable[..., Any]:
+    """`apply` that also measures gradients, weights and updates."""
+
+    def prepare(grads: Any, variables: Any) -> tuple:
+        if variables is None:
+            variables = optimizer._trainable_variables
+        variables = list(variables)
+        values = [_value(v) for v in variables]
+        device = values[0].device
+        dense = [
+            torch.zeros_like(v) if g is None else g.to_dense() if g.is_sparse else g
+            for g, v in zip(grads, values, strict=True)
+        ]
+        scale = state.loss_scale(optimizer, _value)
+        scale = torch.as_tensor(scale, dtype=torch.float64, device=device).clone()
+        waiting = state.accumulators(optimizer, variables)
+        updates = 1.0
+        if waiting is not None:
+            steps = state.accumulation_steps(optimizer)
+            dense = [
+                (g / scale.to(g.dtype) + _value(a).to(g.dtype)) / steps
+                for g, a in zip(dense, waiting, strict=True)
+            ]
+            done = _value(state.inner(optimizer)._iterations)
+            updates = (done + 1) % steps == 0
+        updates = torch.as_tensor(updates, dtype=torch.float64, device=device)
+        divisor = scale if waiting is None else torch.ones_like(scale)
+        # The optimizer may change gradients and weights in place: measured first.
+        rows = [_norms(dense) / divisor, _norms(values)]
+        sizes = torch.tensor([v.numel() for v in values], device=device)
+        # A number times 0 is 0 unless it is infinite or NaN.
+        counts = [sizes - _norms(dense, 0), _norms(torch._foreach_mul(dense, 0), 0)]
+        before = torch._foreach_mul(values, 1)
+        return variables, before, rows, counts, torch.stack([updates, scale])
+
+    def finish(prepared: tuple) -> None:
+        variables, before, rows, counts, tail = prepared
+        moved = torch._foreach_sub([_value(v) for v in variables], before)
+        vector = torch.cat([*rows, _norms(moved), *counts, tail])
+        keep(variables, list(range(len(variables))), vector)
+
+    def measured(grads: Any, trainable_variables: Any = None) -> Any:
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        prepared, failure = None, None
+        with torch.no_grad():
+            try:
+                prepared = prepare(grads, trainable_variables)
+            except Exception as error:  # measuring must never stop a training
+                failure = error
+        result = apply(grads, trainable_variables)
+        if prepared is not None:
+            with torch.no_grad():
+                try:
+                    finish(prepared)
+                except Exception as error:
+                    failure = error
+        if failure is not None:
+            keep(failure)
+        return result
+
+    return measured

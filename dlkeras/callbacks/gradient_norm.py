@@ -1,0 +1,286 @@
+"""GradientNormMonitor: the norms of a training's own gradients, layer by layer."""
+
+import difflib
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.callbacks import backend
+from dlkeras.callbacks.attachment import Attachment
+from dlkeras.callbacks.backend import optimizer_state
+from dlkeras.callbacks.backend.layout import ROWS
+from dlkeras.callbacks.diagnosis import Finding, Reporter, diagnose
+from dlkeras.callbacks.history import GradientHistory
+from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
+from dlkeras.callbacks.schedule import Schedule
+
+# Measurements wait on the device; beyond this many the older half is fetched, whose
+# steps are long done, so that nothing waits for a running step.
+_WAITING = 256
+
+
+class GradientNormMonitor(keras.callbacks.Callback):
+    """Measures gradients, weights and updates of every layer while `fit` trains.
+
+    It takes the gradients of the training step itself, as the optimizer receives
+    them: no second forward or backward pass, and the compiled step stays compiled.
+    Norms are those before clipping, without loss scale; under gradient accumulation
+    the mean gradient of an update is measured, in the step that updates. The weights
+    are bit for bit those of a training without the monitor.
+
+    With `steps_per_execution=N` the last step of each execution can be measured. A
+    `train_step` that updates weights by another way than `model.optimizer` cannot: the
+    monitor says so once, and training goes on.
+
+    Args:
+        frequency: measure every so many steps, or `"auto"`: the first steps are
+            timed, measured and plain ones in turn, and then so many are left out that
+            measuring takes about 1 % of the time.
+        layers: names of the layers to report, as `model.layers` has them (a nested
+            layer by its path, `encoder/dense`); None takes all.
+        add_to_logs: adds `gradient_norm/LAYER` (the epoch's median) to the logs of
+            each epoch, where `History`, and `TensorBoard` or `CSVLogger` later in the
+            list of callbacks, find it.
+        on_finding: what to do with a new finding of `diagnose`, at the end of an
+            epoch: `"warn"` prints it, `"stop"` prints it and ends the training at an
+            error, a function is called with it, None leaves it in `findings`.
+
+    Raises:
+        ValueError: if an argument is out of its range, or (when training begins) if
+            the model has no layer of such a name.
+
+    Example:
+    >>> import keras, numpy as np
+    >>> from dlkeras.callbacks import GradientNormMonitor
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="d")])
+    >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
+    >>> monitor = GradientNormMonitor(frequency=1)
+    >>> x, y = np.ones((64, 4), "float32"), np.ones((64, 1), "float32")
+    >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
+    >>> monitor.history.variable_names, monitor.history.steps.tolist()
+    (['d/kernel', 'd/bias'], [1, 2])
+    >>> bool((monitor.history.global_norm > 0).all())
+    True
+
+    Reference:
+        - Schneider, Dangel and Hennig, "Cockpit: a practical debugging tool for the
+          training of deep neural networks", NeurIPS 2021: what is worth measuring.
+    """
+
+    def __init__(
+        self,
+        frequency: int | str = "auto",
+        layers: Sequence[str] | None = None,
+        add_to_logs: bool = False,
+        on_finding: str | Callable[[Finding], Any] | None = "warn",
+    ) -> None:
+        super().__init__()
+        whole = isinstance(frequency, int) and not isinstance(frequency, bool)
+        if frequency != "auto" and not (whole and int(frequency) >= 1):
+            raise ValueError(
+                '`frequency` must be a whole number of steps, 1 or more, or "auto". '
+                f"Received: frequency={frequency!r}"
+            )
+        if isinstance(layers, str) or (layers is not None and not len(layers)):
+            raise ValueError(
+                "`layers` must be a list of layer names, or None for all. "
+                f"Received: layers={layers!r}"
+            )
+        self.frequency = frequency
+        self.layers = None if layers is None else list(layers)
+        self.add_to_logs = add_to_logs
+        self._report = Reporter(on_finding)
+        self.reason: str | None = None  # why nothing is measured
+        self._history = GradientHistory()
+        self._attachment: Attachment | None = None
+        self._schedule = Schedule(frequency)
+        self._owners: dict[int, tuple[str, str]] = {}
+        self._columns: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._waiting: list[tuple] = []
+        self._records: list[tuple] = []
+        self._assembled = False
+        self._epoch = 0
+        self._digests: dict[str, int] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Take hold of the model's train function."""
+        model = self._model
+        self.reason = None
+        optimizer = getattr(model, "optimizer", None)
+        if not hasattr(optimizer, backend.APPLY):
+            self._give_up(
+                f"the model's optimizer must have the method `{backend.APPLY}`. "
+                f"Received: optimizer={optimizer!r}"
+            )
+            return
+        self._history.layers = layer_infos(model)
+        self._owners = owners(model)
+        self._check_names(model)
+        if self._attachment is None or self._attachment.model is not model:
+            self._attachment = Attachment(
+                model, self._schedule, self._deliver, self._give_up
+            )
+        try:
+            self._attachment.attach()
+        except (AttributeError, NotImplementedError, TypeError) as error:
+            self._give_up(f"the model's train function cannot be measured: {error}")
+            return
+        self._history.dynamic_loss_scale = self._attachment.loss_scaled
+        iterations = optimizer_state.inner(optimizer)._iterations
+        self._schedule.begin(
+            int(keras.ops.convert_to_numpy(iterations)),
+            per_call=model.steps_per_execution,
+            planned=(self.params or {}).get("steps"),
+            accumulation=optimizer_state.accumulation_steps(optimizer),
+            skips=self._attachment.loss_scaled,
+        )
+        self._digests = self._frozen_digests(model)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Note the epoch."""
+        self._epoch = epoch
+        self._schedule.epoch()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Fetch what was measured, and look at the frozen layers."""
+        self._fetch(len(self._waiting))
+        if self._attachment is None:
+            return
+        digests = self._frozen_digests(self._model)
+        before = self._digests  # a model that builds itself late has none yet
+        moved = [n for n, value in digests.items() if before.get(n, value) != value]
+        self._history.frozen_moved += [(epoch, name) for name in moved]
+        self._digests = digests
+        self._history.epoch_logs.append(dict(logs or {}))
+        self._assembled = False
+        if self.add_to_logs and logs is not None:
+            logs.update(self.epoch_metrics(epoch))
+        if self._report(diagnose(self.history)):
+            self._model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Give the model its own train function back."""
+        if self._attachment is not None:
+            self._attachment.detach()
+        self._fetch(len(self._waiting))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the measurements mean, each finding once."""
+        return self._report.findings
+
+    @property
+    def history(self) -> GradientHistory:
+        """All that was measured so far, as arrays."""
+        self._fetch(len(self._waiting))
+        if not self._assembled:
+            self._assemble()
+            self._assembled = True
+        return self._history
+
+    def epoch_metrics(self, epoch: int) -> dict[str, float]:
+        """`gradient_norm/LAYER`: the median norm of each layer in an epoch."""
+        history = self.history
+        mine = history.epochs == epoch
+        if not mine.any():
+            return {}
+        medians = np.median(history.per_layer("gradient_norm")[mine], 0)
+        names = [f"gradient_norm/{name}" for name in history.layer_names]
+        return dict(zip(names, medians.tolist(), strict=True))
+
+    def _check_names(self, model: Any) -> None:
+        if self.layers is None:
+            return
+        known = [path for path, _ in walk(model)]
+        for name in self.layers:
+            if name not in known:
+                near = difflib.get_close_matches(name, known)
+                hint = f"Did you mean {near[0]!r}? " if near else ""
+                raise ValueError(
+                    f"`layers` must name layers of the model {model.name!r}, which "
+                    f"has {known}. {hint}Received: {name!r}"
+                )
+
+    def _give_up(self, reason: str) -> None:
+        self.reason = reason
+        print(f"GradientNormMonitor measures nothing: {reason}")
+
+    def _deliver(self, vector: Any, logs: dict) -> None:
+        """Keep the measurements of a step on the device, without waiting for it."""
+        self._waiting.append(
+            (self._schedule.step, self._epoch, vector, logs.get("loss"))
+        )
+        if len(self._waiting) >= _WAITING:
+            self._fetch(_WAITING // 2)
+
+    def _fetch(self, count: int) -> None:
+        """Bring the oldest measurements from the device."""
+        if not count or self._attachment is None:
+            return
+        attachment, to_numpy = self._attachment, keras.ops.convert_to_numpy
+        columns = [self._column(variable) for variable in attachment.variables]
+        for step, epoch, vector, loss in self._waiting[:count]:
+            numbers = np.asarray(to_numpy(vector), np.float64)
+            updates, scale = numbers[-2:]
+            if not updates:
+                continue
+            values = np.empty((len(ROWS), len(columns)))
+            values[:, attachment.order] = numbers[:-2].reshape(len(ROWS), -1)
+            loss = np.nan if loss is None else float(np.mean(to_numpy(loss)))
+            self._records.append((step, epoch, loss, scale, columns, values))
+            self._assembled = False
+        del self._waiting[:count]
+
+    def _column(self, variable: Any) -> int:
+        """The column of a variable in the history; a new one if it is new."""
+        if id(variable) not in self._owners:  # a model that builds itself when called
+            self._owners = owners(self._model)
+            self._history.layers = layer_infos(self._model)
+        key = self._owners.get(id(variable))
+        if key is None:  # the optimizer trains a variable that no layer holds
+            key = ("", getattr(variable, "path", variable.name))
+        if key not in self._columns:
+            shape = tuple(variable.shape)
+            self._columns[key] = len(self._columns), int(np.prod(shape)), len(shape)
+        return self._columns[key][0]
+
+    def _assemble(self) -> None:
+        """Records to arrays: the columns in order of depth, those asked for."""
+        history = self._history
+        depth = {name: index for index, name in enumerate(history.layers)}
+        keys = [
+            key
+            for key in sorted(self._columns, key=lambda k: depth.get(k[0], len(depth)))
+            if self.layers is None
+            or any(key[0] == n or key[0].startswith(f"{n}/") for n in self.layers)
+        ]
+        table = np.full((len(self._records), len(ROWS), len(self._columns)), np.nan)
+        for row, (*_, columns, values) in enumerate(self._records):
+            table[row][:, columns] = values
+        picked = [self._columns[key] for key in keys]
+        history.variables = keys
+        history.values = table[:, :, [column for column, _, _ in picked]]
+        history.sizes = np.array([size for _, size, _ in picked], float)
+        history.ranks = np.array([rank for _, _, rank in picked], int)
+        facts = list(zip(*(record[:4] for record in self._records), strict=True))
+        facts = facts or [(), (), (), ()]
+        history.steps, history.epochs = (np.array(f, int) for f in facts[:2])
+        history.loss, history.loss_scale = (np.array(f, float) for f in facts[2:])
+        history.sampled_every = self._schedule.every
+
+    def _frozen_digests(self, model: Any) -> dict[str, int]:
+        """A checksum of the weights of every layer that training leaves alone."""
+        digests: dict[str, int] = {}
+        for path, layer in walk(model):
+            if layer.trainable or not layer.variables:
+                continue
+            digests[path] = 0
+            for variable in layer.variables:
+                if isinstance(variable, keras.random.SeedGenerator):
+                    continue
+                value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+                digests[path] = zlib.crc32(value.tobytes(), digests[path])
+        return digests

@@ -1,0 +1,221 @@
+"""diagnose: sick networks get the name of their sickness, healthy ones none."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sick_networks import CASES, LEAKY, clusters, errors, findings_of
+
+from dlkeras.callbacks import (
+    ActivationHistory,
+    ActivationMonitor,
+    Finding,
+    GradientHistory,
+    GradientNormMonitor,
+    diagnose,
+)
+from dlkeras.callbacks.diagnosis import summary
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_sick_network_gets_its_name_and_a_healthy_one_no_error(name):
+    names = errors(findings_of(CASES[name], seed=0))
+    expected = CASES[name][2]
+    assert expected <= names if expected else not names
+
+
+def test_units_die_at_a_rate_at_which_leaky_ones_do_not():
+    names = errors(findings_of(LEAKY, seed=0))
+    assert "dead_relu" not in names
+    assert "learning_rate_too_large" in names
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_over_20_seeds_95_percent_of_the_sick_are_named_and_2_of_the_healthy_accused():
+    seeds = range(20)
+    right, sick, accused, healthy = 0, 0, 0, 0
+    for case in [*CASES.values(), LEAKY]:
+        for seed in seeds:
+            names = errors(findings_of(case, seed))
+            if case[2]:
+                sick, right = sick + 1, right + (case[2] <= names)
+            else:
+                healthy, accused = healthy + 1, accused + bool(names)
+    assert (sick, healthy) == (160, 60)
+    assert right >= 0.95 * sick
+    assert accused <= 0.02 * healthy
+
+
+def gradients(norms, sizes=None, ranks=None, logs=(), **values):
+    """A history with the given gradient norms, `(samples, variables)`."""
+    norms = np.asarray(norms, float)
+    samples, count = norms.shape
+    table = np.zeros((samples, 5, count))
+    table[:, 0], table[:, 1], table[:, 2] = norms, 1.0, 1e-3
+    for row, name in enumerate(("norm", "weight", "update", "zeros", "non_finite")):
+        if name in values:
+            table[:, row] = values.pop(name)
+    return GradientHistory(
+        variables=[(f"layer_{i}", "kernel") for i in range(count)],
+        sizes=np.ones(count) if sizes is None else np.asarray(sizes, float),
+        ranks=np.full(count, 2) if ranks is None else np.asarray(ranks),
+        steps=np.arange(1, samples + 1),
+        epochs=np.zeros(samples, int),
+        loss=np.full(samples, np.nan),
+        loss_scale=np.ones(samples),
+        values=table,
+        epoch_logs=list(logs),
+        **values,
+    )
+
+
+def found(history):
+    return {(f.name, f.layer, f.since) for f in diagnose(history)}
+
+
+def test_a_ratio_of_1e_3_over_depth_is_the_bound_of_vanishing():
+    for ratio, expected in ((0.9e-3, True), (1.1e-3, False)):
+        # the output layer, the last, is left out
+        history = gradients([[ratio, ratio, 1.0, 1.0, 1e9]] * 3)
+        names = {f.name for f in diagnose(history)}
+        assert ("vanishing_gradient" in names) == expected
+
+
+def test_rms_and_not_the_norm_is_compared():
+    # 1e-2 over 100 weights is an RMS of 1e-3, like 1e-3 over 1
+    history = gradients([[1e-2, 1e-3, 1.0]] * 3, sizes=[100, 1, 1])
+    assert not diagnose(history)
+
+
+def test_a_gradient_that_explodes_in_the_first_step_only_is_found():
+    later = [[1e-9, 1e-9, 1e-9, 1.0]] * 5
+    history = gradients([[1e4, 1.0, 1.0, 1.0], *later])
+    assert ("exploding_gradient", "layer_0", "step 1") in found(history)
+
+
+def test_a_norm_that_grows_a_thousandfold_names_the_layer_and_the_step():
+    norms = np.ones((12, 3))
+    norms[9, 1] = 1e4
+    assert found(gradients(norms)) == {("exploding_gradient", "layer_1", "step 10")}
+
+
+def test_the_first_layer_and_step_that_are_not_finite_are_named():
+    bad = np.zeros((5, 3))
+    bad[3, 1:], bad[4] = 1, 1
+    history = gradients(np.ones((5, 3)), non_finite=bad)
+    assert found(history) == {("non_finite", "layer_1", "step 4")}
+    history.dynamic_loss_scale = True  # skips such steps as a matter of course
+    assert not diagnose(history)
+
+
+def test_update_ratios_have_a_floor_and_a_ceiling():
+    small = gradients(np.ones((4, 3)), update=0.9e-5)
+    assert found(small) == {("update_ratio_small", "", "step 1")}
+    large = diagnose(gradients(np.ones((4, 3)), update=[1e-3, 0.02, 1e-3]))
+    assert [(f.name, f.severity, f.layer, f.value) for f in large] == [
+        ("update_ratio_large", "warning", "layer_1", 0.02)
+    ]
+    assert not diagnose(gradients(np.ones((4, 3)), update=1.1e-5))
+
+
+def test_a_kernel_whose_gradient_is_always_zero_has_none():
+    history = gradients([[1.0, 0.0, 1.0]] * 3, zeros=[0, 1, 0])
+    assert found(history) == {("no_gradient", "layer_1", "step 1")}
+
+
+def logs(loss, val_loss=None):
+    rows = [{"loss": value} for value in loss]
+    for row, value in zip(rows, val_loss or [], strict=False):
+        row["val_loss"] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "name"),
+    [
+        ([1.0, 0.9, 0.8, 0.7], None, None),
+        ([1.0, 1.0, 1.0, 0.995], None, "loss_not_decreasing"),
+        ([1.0, 0.8, 2.1], None, "learning_rate_too_large"),
+        ([1.0, 0.9, float("nan")], None, "non_finite"),
+        ([1, 0.8, 0.6, 0.4, 0.2], [1, 0.9, 1.0, 1.1, 1.2], "overfitting"),
+        ([1, 0.8, 0.6, 0.4, 0.2], [1, 0.9, 0.95, 0.9, 0.95], None),
+    ],
+)
+def test_loss_curves_have_names(loss, val_loss, name):
+    history = gradients(np.ones((3, 3)), logs=logs(loss, val_loss))
+    assert {f.name for f in diagnose(history)} == ({name} if name else set())
+
+
+def test_frozen_layers_that_move_are_named_with_their_epoch():
+    history = gradients(np.ones((3, 3)), frozen_moved=[(1, "base"), (2, "base")])
+    assert found(history) == {("frozen_layer_moves", "base", "epoch 2")}
+
+
+def test_the_first_layer_that_makes_nan_is_found_by_the_probe():
+    model = keras.Sequential(
+        [
+            keras.Input((32,)),
+            layers.Dense(8, name="fine"),
+            layers.Dense(8, "relu", name="broken"),
+            layers.Dense(10, name="out"),
+        ]
+    )
+    kernel, bias = model.get_layer("broken").get_weights()
+    kernel[0, 0] = np.nan
+    model.get_layer("broken").set_weights([kernel, bias])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = clusters(0)
+    monitor = ActivationMonitor(x[:64], on_finding=None)
+    model.fit(x, y, verbose=0, callbacks=[monitor])
+    finding = monitor.findings[0]
+    # ReLU turns NaN into 0 on TensorFlow's CPU: then only training spreads it
+    if monitor.history.non_finite_share[0].any():
+        assert (finding.name, finding.layer) == ("non_finite", "broken")
+        assert finding.since == "the initial weights"
+    else:
+        assert keras.backend.backend() == "tensorflow"
+
+
+def stopping_run(**options):
+    model, (x, y) = CASES["sigmoid with Glorot"][0](), clusters(0)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    monitor = GradientNormMonitor(frequency=1, **options)
+    logs = model.fit(x, y, batch_size=64, epochs=3, verbose=0, callbacks=[monitor])
+    return monitor, len(logs.history["loss"])
+
+
+def test_a_finding_is_printed_once_with_its_remedy(capsys):
+    monitor, epochs = stopping_run()
+    printed = capsys.readouterr().out
+    assert epochs == 3
+    assert printed.count("vanishing gradient") == 1
+    assert "Remedy: use a nonsaturating activation (ReLU" in printed
+    assert monitor.findings[0].since == "step 1"
+
+
+def test_the_same_finding_in_many_layers_is_one_line():
+    rows = diagnose(gradients(np.ones((4, 3)), update=0.02))
+    assert len(rows) == 3
+    (line,) = summary(rows)
+    assert line.endswith("The same in 2 more layers.")
+
+
+def test_an_error_stops_the_training_when_asked():
+    _, epochs = stopping_run(on_finding="stop")
+    assert epochs == 1
+
+
+def test_a_function_gets_every_finding():
+    told = []
+    monitor, _ = stopping_run(on_finding=told.append)
+    assert told == monitor.findings
+    assert all(isinstance(finding, Finding) for finding in told)
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match=r'"stop", a function or None.*Received: on_f'):
+        GradientNormMonitor(on_finding="shout")
+    with pytest.raises(TypeError, match="Received: 3"):
+        diagnose(3)
+    assert diagnose(GradientHistory(), ActivationHistory()) == []
