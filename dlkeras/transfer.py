@@ -169,8 +169,7 @@ def layerwise_learning_rates(
         raise ValueError(
             f"decay must be above 0 and at most 1. Received: decay={decay!r}"
         )
-    known = stages(model)
-    if not known:
+    if not stages(model):
         raise ValueError(
             f"The model must have stages. Received: model {model.name!r}, in which "
             "no image layer has weights"
@@ -181,11 +180,7 @@ def layerwise_learning_rates(
             f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)}. "
             f"Received: optimizer={optimizer!r}"
         )
-    factors: dict[str, float] = {}
-    for distance, stage in enumerate(reversed(known), start=1):
-        for layer in _leading_to(model, stage, "stage"):
-            for weight in layer.weights:
-                factors[weight.path] = decay**distance
+    factors = {path: decay**distance for path, distance in _distances(model).items()}
     config = optimizer.get_config()
     return _KINDS[kind].from_config({**config, "learning_rate_factors": factors})
 
@@ -194,6 +189,15 @@ def _leading_to(model: Any, name: str, argument: str) -> list[Any]:
     """Return the layers on the way from the images to a place, and the last one."""
     output = find_layer(model, name, argument).output
     return keras.Model(model.input, output).layers
+
+
+def _distances(model: Any) -> dict[str, int]:
+    """Return how many stages from the head each weight of a stage lies."""
+    distances = {}
+    for distance, stage in enumerate(reversed(stages(model)), start=1):
+        for layer in _leading_to(model, stage, "stage"):
+            distances.update((weight.path, distance) for weight in layer.weights)
+    return distances
 
 
 def _until(model: Any, until: Any) -> list[Any]:
@@ -249,6 +253,77 @@ def _features(model: Any) -> Any:
     )
 
 
+class GradualUnfreezing(keras.callbacks.Callback):
+    """Thaw one more stage every few epochs, from the head towards the images.
+
+    In the first `every` epochs the head alone learns, then the last stage, too, and so
+    on. The optimizer must come from `layerwise_learning_rates`: a stage that has yet
+    to thaw has a learning rate of 0, so that nothing has to be compiled again and the
+    optimizer keeps what it has gathered. The batch normalisations must be frozen, as
+    `unfreeze` leaves them: a learning rate does not hold their statistics.
+
+    Args:
+        every: Epochs from one stage to the next.
+
+    Raises:
+        ValueError: If `every` is less than 1; at the start of the training if the
+            optimizer has no rates for stages or a batch normalisation is not frozen.
+
+    Example:
+        >>> from dlkeras.transfer import GradualUnfreezing
+        >>> GradualUnfreezing(every=2).every
+        2
+
+    Reference:
+        Howard and Ruder (2018), "Universal language model fine-tuning for text
+        classification", section 3.3.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be at least 1. Received: every={every!r}")
+        self.every = every
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Check the optimizer and note which weights thaw when."""
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, _Layerwise):
+            raise ValueError(
+                "GradualUnfreezing needs an optimizer of layerwise_learning_rates. "
+                f"Received: optimizer={optimizer!r}"
+            )
+        live = [
+            layer.name
+            for layer in self.model.layers
+            for part in _normalizations(layer)
+            if part.trainable
+        ]
+        if live:
+            raise ValueError(
+                "GradualUnfreezing needs frozen batch normalisations: call "
+                "unfreeze(model) before compile. Received: a model whose "
+                f"{live[0]!r} is not frozen"
+            )
+        self._distance = _distances(self.model)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rates of this epoch."""
+        optimizer: Any = self.model.optimizer
+        variables = self.model.trainable_variables
+        if not optimizer.built:
+            optimizer.build(variables)
+        thawed = epoch // self.every
+        optimizer.factors.assign(
+            [
+                optimizer.learning_rate_factors.get(v.path, 1.0)
+                if self._distance.get(v.path, 0) <= thawed
+                else 0.0
+                for v in variables
+            ]
+        )
+
+
 class _Layerwise:
     """What each kind of optimizer gets: a factor of the learning rate by variable."""
 
@@ -258,14 +333,24 @@ class _Layerwise:
         super().__init__(*args, **kwargs)
         self.learning_rate_factors = dict(learning_rate_factors)
 
-    def _factor(self: Any, variable: Any) -> float:
-        # TensorFlow hands over its own variable, which has no path.
-        known = self._trainable_variables[self._get_variable_index(variable)]
-        return self.learning_rate_factors.get(known.path, 1.0)
+    def build(self: Any, variables: Any) -> None:
+        """Make the factors a variable, so that they can change between two steps."""
+        if self.built:
+            return
+        super().build(variables)  # pyright: ignore
+        paths = [variable.path for variable in variables]
+        self.factors = self.add_variable(
+            (len(paths),), dtype="float32", name="learning_rate_factors"
+        )
+        self.factors.assign([self.learning_rate_factors.get(p, 1.0) for p in paths])
+
+    def _factor(self: Any, variable: Any) -> Any:
+        factor = self.factors[self._get_variable_index(variable)]
+        return keras.ops.cast(factor, variable.dtype)
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> Any:
         """Update a variable with its own learning rate."""
-        rate = learning_rate * self._factor(variable)
+        rate = keras.ops.cast(learning_rate, variable.dtype) * self._factor(variable)
         return super().update_step(gradient, variable, rate)  # pyright: ignore
 
     def _apply_weight_decay(self: Any, variables: Any) -> None:

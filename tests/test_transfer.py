@@ -6,6 +6,7 @@ import pytest
 
 from dlkeras.architectures import alexnet, googlenet, lenet5, resnet18, resnet20
 from dlkeras.transfer import (
+    GradualUnfreezing,
     freeze,
     layerwise_learning_rates,
     replace_head,
@@ -170,7 +171,7 @@ def test_each_stage_moves_as_under_its_own_learning_rate(kind, scheduled):
 
 
 def test_training_goes_on_after_saving_as_if_without(tmp_path):
-    model = small()
+    model = lenet5((32, 32, 3), num_classes=4)
     adam = keras.optimizers.AdamW(1e-3, weight_decay=0.01)
     loss = "sparse_categorical_crossentropy"
     model.compile(layerwise_learning_rates(model, adam, 0.3), loss)
@@ -181,11 +182,52 @@ def test_training_goes_on_after_saving_as_if_without(tmp_path):
     assert (
         loaded.optimizer.learning_rate_factors == model.optimizer.learning_rate_factors
     )
-    assert loaded.optimizer.learning_rate_factors["stem_convolution/kernel"] == 0.3**4
+    assert loaded.optimizer.learning_rate_factors["C1/kernel"] == 0.3**3
     for network in (model, loaded):
         network.fit(IMAGES, CLASSES, batch_size=8, epochs=2, verbose=0)
     for one, two in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert np.allclose(one, two, atol=1e-5)
+
+
+def test_a_stage_thaws_every_second_epoch():
+    model = lenet5((32, 32, 3), num_classes=4)
+    rng = np.random.default_rng(0)
+    sgd = layerwise_learning_rates(model, keras.optimizers.SGD(0.1, momentum=0.9))
+    model.compile(sgd, "sparse_categorical_crossentropy")
+    moved = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.before = self.model.get_weights()
+
+        def on_epoch_end(self, epoch, logs=None):
+            after = self.model.get_weights()
+            changes = [
+                not np.array_equal(one, two)
+                for one, two in zip(self.before, after, strict=True)
+            ]
+            layers = [x.name for x in self.model.layers if x.weights]
+            moved.append([n for n, c in zip(layers, changes[::2], strict=True) if c])
+
+    images = rng.normal(size=(8, 32, 32, 3)).astype("float32")
+    model.fit(
+        images, CLASSES, epochs=7, verbose=0, callbacks=[GradualUnfreezing(2), Watch()]
+    )
+    everything = ["C1", "C3", "C5", "F6", "Out"]
+    assert moved == [everything[n:] for n in (3, 3, 2, 2, 1, 1, 0)]
+
+
+def test_gradual_unfreezing_refuses_what_it_cannot_hold():
+    model = small()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="optimizer of layerwise_learning_rates"):
+        model.fit(IMAGES, CLASSES, verbose=0, callbacks=[GradualUnfreezing()])
+    sgd = layerwise_learning_rates(model, keras.optimizers.SGD())
+    model.compile(sgd, "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="'stem_normalization' is not frozen"):
+        model.fit(IMAGES, CLASSES, verbose=0, callbacks=[GradualUnfreezing()])
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        GradualUnfreezing(0)
 
 
 def test_bad_arguments_of_layerwise_learning_rates_are_refused():

@@ -153,7 +153,6 @@ def alexnet(
         kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
     fresh = drawn_apart(kernel_initializer)
     penalty = weight_penalty(weight_decay)
-    axis = keras.config.image_data_format()
 
     def convolution(x: Any, index: int, size: int, label: str, **options: Any) -> Any:
         filters = scaled(own.filters[index], width_multiplier, groups)
@@ -172,7 +171,7 @@ def alexnet(
             x = normalization_layer(
                 normalization,
                 filters,
-                data_format=axis,
+                data_format="channels_last",
                 epsilon=1e-5,
                 momentum=0.9,
                 name=f"{label}_normalization",

@@ -42,8 +42,14 @@ def check_input(
         why: What is missing in a smaller image.
 
     Raises:
-        ValueError: There are not three sizes, or height or width is too small.
+        ValueError: There are not three sizes, height or width is too small, or Keras
+            is set to channels first.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{network} takes images with the channels last. Received: "
+            f"keras.config.image_data_format()={keras.config.image_data_format()!r}"
+        )
     if len(input_shape) != 3 or input_shape[-1] is None:
         raise ValueError(
             f"{network} needs an input_shape of height, width and a number of "
@@ -100,15 +106,8 @@ def preprocess(images: Any, kind: bool | str, channels: int) -> Any:
     if channels != 3:
         mean = [sum(mean) / 3] * channels
         deviation = [sum(deviation) / 3] * channels
-    if keras.config.image_data_format() == "channels_first":
-        return layers.Normalization(
-            axis=1,
-            mean=[255 * m for m in mean],
-            variance=[(255 * d) ** 2 for d in deviation],
-            name="preprocessing",
-        )(images)
-    scale = [1 / (255 * d) for d in deviation]
-    offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    scale: Any = [1 / (255 * d) for d in deviation]
+    offset: Any = [-m / d for m, d in zip(mean, deviation, strict=True)]
     return layers.Rescaling(scale, offset, name="preprocessing")(images)
 
 

@@ -201,7 +201,7 @@ def googlenet(
             x = normalization_layer(
                 normalization,
                 filters,
-                data_format=keras.config.image_data_format(),
+                data_format="channels_last",
                 epsilon=normalization_epsilon,
                 momentum=0.9,
                 name=f"{label}_normalization",

@@ -54,9 +54,9 @@ class MaximumAPosteriori(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each example, from integer classes and distances."""
         classes = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        chosen = ops.one_hot(classes, ops.shape(y_pred)[-1], dtype=y_pred.dtype)
+        chosen = ops.one_hot(classes, y_pred.shape[-1], dtype=y_pred.dtype)
         own: Any = ops.sum(chosen * y_pred, axis=-1)
-        rubbish = ops.full_like(y_pred[:, :1], -self.j)
+        rubbish = ops.expand_dims(ops.full_like(own, -self.j), -1)
         rivals = ops.concatenate([rubbish, -y_pred], axis=-1)
         return own + ops.logsumexp(rivals, axis=-1)
 

@@ -1,10 +1,12 @@
 """ResNet: 18 to 152 layers for ImageNet and 20 to 110 for CIFAR; v1, v1.5 and v2."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
+from dlkeras.architectures import resnet_docstrings as docstrings
 from dlkeras.architectures.ends import (
     check_input,
     drawn_apart,
@@ -20,82 +22,6 @@ from dlkeras.layers.normalization import normalization_layer
 Size = tuple[int | None, int | None, int]
 
 LAYOUTS = ("paper", "keras")
-
-_DOC = """Build ResNet-{depth}.
-
-{intro}
-
-The layers of stage s are `stage{{s}}_block1`, `stage{{s}}_block2`, ...
-
-Args:
-    input_shape: Height, width and channels of the images, at least {smallest} by
-        {smallest}; height and width may be None.
-    num_classes: Number of outputs; 0 for features without a head.
-{version}
-    shortcut: `"A"` (subsampled, padded with channels of zeros), `"B"` (projection
-        where the shape changes) or `"C"` (projection everywhere).
-    include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255 by
-        ImageNet's channels, `"symmetric"` brings them to -1 to 1.
-    pooling: `"avg"`, `"max"` or `None`, which is the average before a head.
-    dropout: Share of the pooled features dropped while training; the paper has none.
-    stochastic_depth: Probability of dropping the last block's branch while training;
-        it grows linearly from the first block (Huang et al. 2016).
-    width_multiplier: Factor of the numbers of filters.
-    activation: Activation of all layers.
-    normalization: `"batch"`, `"group"`, `"layer"` or `None`, with which the
-        convolutions have biases.
-    normalization_epsilon: Added to the variance.
-    zero_gamma: Start each block as its shortcut (Goyal et al. 2017); not for v2.
-    padding: Of the layers with a stride: `"symmetric"`, as the paper's own models and
-        PyTorch's have it, or Keras's `"same"`.
-    classifier_activation: Activation of the outputs; None gives logits.
-    kernel_initializer: Of the convolutions; the paper's is He's.
-    weight_decay: Of the kernels; the paper's is 0.0001.
-    weights: Source of weights, as for `load_weights_from`.
-    name: Name of the model.
-
-Returns:
-    A Functional model: `(batch, height, width, channels)` images to
-    `(batch, num_classes)`.
-
-Raises:
-    ValueError: The input is too small for the strides, or an argument has a value that
-        the network does not know.
-
-Example:
-    >>> from dlkeras.architectures import resnet{depth}
-    >>> model = resnet{depth}(({smallest}, {smallest}, 3), 10, width_multiplier=0.125)
-    >>> model.output.shape
-    (None, 10)
-
-Reference:
-    {reference}
-"""
-
-_IMAGENET = """Four stages of {kind} behind a 7x7 convolution and a 3x3 max pooling,
-both of stride 2: He's table 1, whose conv2_x to conv5_x are `stage1` to `stage4` here.
-{parameters}
-
-The sources place the stride of a stage differently, and `version` says which is
-built: "v1" is the paper, with the stride in the first 1x1 convolution of a bottleneck,
-which is what gives the paper's multiply-adds; "v1.5" has it in the 3x3 convolution, as
-PyTorch's models; "v2" is the pre-activation network of the second paper, with the
-stride of "v1.5"."""
-
-_IMAGENET_VERSION = """    version: `"v1"`, `"v1.5"` or `"v2"`.
-    layout: `"paper"`, or `"keras"` for v2 as `keras.applications` has it: the stride in
-        a stage's last block, none in the last stage, and a bias in the first
-        convolution."""
-
-_CIFAR = """Three stages of {n} basic blocks with 16, 32 and 64 filters behind a 3x3
-convolution: section 4.2 of the paper, with its shortcuts without parameters (A).
-{parameters}"""
-
-_CIFAR_VERSION = """    version: `"v1"` or `"v2"`."""
-
-_REFERENCE = """He, Zhang, Ren and Sun (2016), "Deep residual learning for image
-    recognition", {where}; He et al. (2016), "Identity mappings in deep residual
-    networks"."""
 
 
 class _Parts:
@@ -145,11 +71,10 @@ class _Parts:
 
     def activated(self, x: Any, label: str) -> Any:
         """Add normalisation and activation."""
-        channels = -1 if keras.config.image_data_format() == "channels_last" else 1
         normalization = normalization_layer(
             self.normalization,
-            x.shape[channels],
-            data_format=keras.config.image_data_format(),
+            x.shape[-1],
+            data_format="channels_last",
             epsilon=self.epsilon,
             momentum=0.9,
             name=f"{label}_normalization",
@@ -162,7 +87,7 @@ class _Parts:
         self,
         x: Any,
         block: type[ResidualBlock] | type[BottleneckBlock],
-        stages: list[tuple[int, int, int]],
+        stages: Sequence[tuple[int, int, int]],
         shortcut: str,
         stochastic_depth: float,
         zero_gamma: bool,
@@ -282,10 +207,10 @@ def _imagenet(
     return _documented(
         build,
         depth,
-        intro=_IMAGENET.format(kind=kind, parameters=parameters),
-        version=_IMAGENET_VERSION,
+        intro=docstrings.IMAGENET.format(kind=kind, parameters=parameters),
+        version=docstrings.IMAGENET_VERSION,
         smallest=32,
-        reference=_REFERENCE.format(where="table 1"),
+        reference=docstrings.REFERENCE.format(where="table 1"),
     )
 
 
@@ -357,16 +282,16 @@ def _cifar(depth: int, parameters: str) -> Any:
     return _documented(
         build,
         depth,
-        intro=_CIFAR.format(n=blocks, parameters=parameters),
-        version=_CIFAR_VERSION,
+        intro=docstrings.CIFAR.format(n=blocks, parameters=parameters),
+        version=docstrings.CIFAR_VERSION,
         smallest=4,
-        reference=_REFERENCE.format(where="section 4.2 and table 6"),
+        reference=docstrings.REFERENCE.format(where="section 4.2 and table 6"),
     )
 
 
 def _documented(build: Any, depth: int, **parts: Any) -> Any:
     build.__name__ = build.__qualname__ = f"resnet{depth}"
-    build.__doc__ = _DOC.format(depth=depth, **parts)
+    build.__doc__ = docstrings.DOC.format(depth=depth, **parts)
     return build
 
 

@@ -128,7 +128,7 @@ def _from_own(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarray
                 f"{source.name!r} have different kinds of weights."
             )
         for variable, weight in zip(layer.weights, other.weights, strict=True):
-            array = in_width_of(variable, path, keras.ops.convert_to_numpy(weight))
+            array = in_width_of(variable, path, _array(weight))
             check_shapes(model, path, variable, array, path)
             values.append((variable, array))
     check_nothing_left(model, [path for path in theirs if path not in HEADS])
@@ -225,7 +225,7 @@ def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
         else:
             keys = ("kernel", "bias")
         found = {
-            key.removeprefix("moving_"): keras.ops.convert_to_numpy(getattr(other, key))
+            key.removeprefix("moving_"): _array(getattr(other, key))
             for key in keys
             if getattr(other, key, None) is not None
         }
@@ -247,7 +247,7 @@ def _from_flattened_channels_first(model: Any, layer: Any, kernel: Any) -> np.nd
         if getattr(side, "hidden", None) is layer:
             height, width = side.pool.compute_output_shape(side.input.shape)[1:3]
             shape = (height, width, side.filters)
-    if shape is None or keras.config.image_data_format() == "channels_first":
+    if shape is None:
         return kernel.T
     height, width, channels = shape
     if kernel.shape[1] != height * width * channels:
@@ -257,6 +257,9 @@ def _from_flattened_channels_first(model: Any, layer: Any, kernel: Any) -> np.nd
 
 
 def _array(value: Any) -> np.ndarray:
+    """Return a Keras variable, a PyTorch tensor or an array as a numpy array."""
+    if isinstance(value, keras.Variable):
+        return np.asarray(keras.ops.convert_to_numpy(value))
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":

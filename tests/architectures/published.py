@@ -13,9 +13,9 @@ from dlkeras.architectures.costs import multiply_adds
 TABLES = json.loads((Path(__file__).parent / "tables.json").read_text())
 
 
-@functools.cache
+@functools.lru_cache(maxsize=6)  # the largest have 240 MB of weights
 def built(name, **options):
-    """Build an architecture once for all tests of a file."""
+    """Build an architecture once for the tests that follow each other."""
     # Only shapes are looked at: zeros are quicker than random numbers.
     if name != "lenet5":
         options.setdefault("kernel_initializer", "zeros")

@@ -21,7 +21,7 @@ CASES = {
         {"input_shape": (None, None, 3), "version": "v2", **SLIM},
         (2, 32, 32, 3),
     ),
-    "resnet20": (resnet20, {"stochastic_depth": 0.2, **SLIM}, (2, 32, 32, 3)),
+    "resnet20": (resnet20, {"stochastic_depth": 0.01, **SLIM}, (2, 32, 32, 3)),
 }
 
 

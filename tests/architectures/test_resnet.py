@@ -145,6 +145,15 @@ def test_preprocessing_gives_imagenet_channels_mean_0_and_deviation_1():
     assert keras.ops.convert_to_numpy(ends).tolist() == pytest.approx([-1, 1])
 
 
+def test_channels_first_is_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"channels last.*'channels_first'"):
+            resnet20((3, 32, 32))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="resnet18 needs images of at least 32x32"):
         resnet18((31, 31, 3))

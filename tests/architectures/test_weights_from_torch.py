@@ -128,20 +128,17 @@ def test_googlenet_with_batch_normalisation_is_the_same_network():
     load_weights_from(model, source.state_dict())
     expected = outputs(source, IMAGES)
     assert gap(model, expected) < TOLERANCE
-    with pytest.warns(UserWarning, match="pass stem_padding='symmetric'"):
+    with pytest.warns(UserWarning) as warned:
         wrong = build(
             googlenet,
             kernel_size_5x5=3,
             normalization="batch",
-            pool4_size=2,
             weights=source.state_dict(),
         )
+    hints = " ".join(str(warning.message) for warning in warned)
+    assert "pass stem_padding='symmetric'" in hints
+    assert "pass pool4_size=2" in hints
     assert gap(wrong, expected) > 0.1
-    with pytest.warns(UserWarning, match="pass pool4_size=2"):
-        load_weights_from(
-            build(googlenet, kernel_size_5x5=3, **options | {"pool4_size": 3}),
-            source.state_dict(),
-        )
     with pytest.raises(ValueError, match=r"'inception_3a/5x5'.*kernel_size_5x5=3"):
         load_weights_from(build(googlenet, **options), source.state_dict())
     with pytest.raises(ValueError, match=r"'conv1'.*has a bias.*normalization='batch'"):
