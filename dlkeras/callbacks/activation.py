@@ -183,7 +183,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             for name, part in [(model.name, model), *walk(model)]
             if isinstance(part, keras.Model) and not hasattr(part, "operations")
         ]
-        with ExitStack() as stack, backend.no_gradients():
+        with ExitStack() as stack, backend.aside():
             for name, part in listened(model):
                 self._layers.setdefault(name, facts(part, name))
                 keep = tensors.setdefault(name, []).append

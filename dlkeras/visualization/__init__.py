@@ -2,6 +2,12 @@
 
 from dlkeras.visualization.calibration import reliability_diagram as reliability_diagram
 from dlkeras.visualization.confusion import confusion_matrix as confusion_matrix
+from dlkeras.visualization.gradients import (
+    activation_statistics as activation_statistics,
+)
+from dlkeras.visualization.gradients import gradient_flow as gradient_flow
+from dlkeras.visualization.gradients import gradient_map as gradient_map
+from dlkeras.visualization.gradients import update_ratios as update_ratios
 from dlkeras.visualization.images import feature_maps as feature_maps
 from dlkeras.visualization.images import filters as filters
 from dlkeras.visualization.images import image_grid as image_grid

@@ -9,7 +9,8 @@ Each backend's file offers the same names:
 - `has_value(tensor)`: whether it is a tensor with numbers.
 - `logs_of(outputs)`: the logs in what a train function returned.
 - `wait(outputs)`: returns when the step that made `outputs` is done.
-- `no_gradients()`: a context in which nothing is recorded for a backward pass.
+- `aside()`: a context in which a forward pass leaves no trace: nothing is recorded for
+  a backward pass, and the backend's own random state is put back.
 
 The vector is 5 rows of one number a variable (`layout.ROWS`, in the order `order`),
 then whether the optimizer updates in this step, then the loss scale.
@@ -19,24 +20,24 @@ import keras
 
 if keras.backend.backend() == "jax":
     from dlkeras.callbacks.backend.jax import APPLY as APPLY
+    from dlkeras.callbacks.backend.jax import aside as aside
     from dlkeras.callbacks.backend.jax import has_value as has_value
     from dlkeras.callbacks.backend.jax import logs_of as logs_of
     from dlkeras.callbacks.backend.jax import measuring as measuring
-    from dlkeras.callbacks.backend.jax import no_gradients as no_gradients
     from dlkeras.callbacks.backend.jax import wait as wait
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import APPLY as APPLY
+    from dlkeras.callbacks.backend.tensorflow import aside as aside
     from dlkeras.callbacks.backend.tensorflow import has_value as has_value
     from dlkeras.callbacks.backend.tensorflow import logs_of as logs_of
     from dlkeras.callbacks.backend.tensorflow import measuring as measuring
-    from dlkeras.callbacks.backend.tensorflow import no_gradients as no_gradients
     from dlkeras.callbacks.backend.tensorflow import wait as wait
 elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import APPLY as APPLY
+    from dlkeras.callbacks.backend.torch import aside as aside
     from dlkeras.callbacks.backend.torch import has_value as has_value
     from dlkeras.callbacks.backend.torch import logs_of as logs_of
     from dlkeras.callbacks.backend.torch import measuring as measuring
-    from dlkeras.callbacks.backend.torch import no_gradients as no_gradients
     from dlkeras.callbacks.backend.torch import wait as wait
 else:
     raise ImportError(

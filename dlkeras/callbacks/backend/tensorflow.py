@@ -11,7 +11,7 @@ from dlkeras.callbacks.backend import optimizer_state as state
 from dlkeras.callbacks.backend.layout import Layout
 
 APPLY = "apply"
-no_gradients = contextlib.nullcontext
+aside = contextlib.nullcontext
 
 
 def logs_of(outputs: Any) -> Any:

@@ -1,6 +1,7 @@
 """The measurements of a train step in PyTorch."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -9,7 +10,13 @@ import torch
 from dlkeras.callbacks.backend import optimizer_state as state
 
 APPLY = "apply"
-no_gradients = torch.no_grad
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Record nothing, and put PyTorch's own random state (dropout) back."""
+    with torch.no_grad(), torch.random.fork_rng():
+        yield
 
 
 def logs_of(outputs: Any) -> Any:

@@ -1,0 +1,260 @@
+"""Figures of what the monitors measured: gradients, updates, activations by layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+
+# Layers that can be told apart on one axis; more are drawn, and every n-th is named.
+_MOST_NAMES = 40
+
+
+def _table(name: str, values: Any, layers: Sequence[str]) -> np.ndarray:
+    """`(samples, layers)`, or an error that says what is wrong with it."""
+    table = np.asarray(values, float)
+    if table.ndim != 2 or not len(table) or table.shape[1] != len(layers):
+        raise ValueError(
+            f"`{name}` must be of shape (samples, {len(layers)}), at least one sample "
+            f"and one column for each layer. Received: {table.shape}"
+        )
+    return table
+
+
+def _positive(table: np.ndarray) -> np.ndarray:
+    """What a logarithmic axis can show; the rest is left out."""
+    return np.where(np.isfinite(table) & (table > 0), table, np.nan)
+
+
+def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minimum, median and maximum of each column, NaN where it has no value."""
+    empty = np.isnan(table).all(0)
+    filled = np.where(empty, 1.0, table)
+    rows = (np.nanmin(filled, 0), np.nanmedian(filled, 0), np.nanmax(filled, 0))
+    low, middle, high = (np.where(empty, np.nan, row) for row in rows)
+    return low, middle, high
+
+
+def _name_layers(axis: Any, layers: Sequence[str], horizontal: bool = True) -> None:
+    every = -(-len(layers) // _MOST_NAMES)
+    ticks = np.arange(0, len(layers), every)
+    names = [layers[i] for i in ticks]
+    if horizontal:
+        axis.set_xticks(ticks, names, rotation=90, fontsize=8)
+        axis.set_xlabel("layer, from input to output")
+        axis.set_xlim(-0.5, len(layers) - 0.5)
+    else:
+        axis.set_yticks(ticks, names, fontsize=8)
+        axis.set_ylabel("layer, from input to output")
+
+
+def _width(layers: Sequence[str]) -> float:
+    return min(max(4.5, 0.3 * len(layers) + 2), 14)
+
+
+def gradient_flow(
+    gradient_norm: Any, layers: Sequence[str], title: str = "Gradient flow"
+) -> Figure:
+    """Draw each layer's gradient norm over depth: median, and minimum to maximum.
+
+    Args:
+        gradient_norm: `(samples, layers)`; samples are steps.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+
+    Returns:
+        The figure, of logarithmic scale. A layer whose gradient is always 0 is marked
+        at the bottom with a cross, one with NaN or infinity at the top.
+
+    Raises:
+        ValueError: the table is empty, or not of one column for each layer.
+
+    Example:
+    >>> gradient_flow([[1.0, 0.1], [2.0, 0.2]], ["first", "last"]).axes[0].get_yscale()
+    'log'
+
+    Reference:
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010, figure 7.
+    """
+    table = _table("gradient_norm", gradient_norm, layers)
+    low, middle, high = _bands(_positive(table))
+    figure, axis = new_figure(_width(layers), 4.2, title)
+    x = np.arange(len(layers))
+    axis.fill_between(x, low, high, color=BLUE, alpha=0.2, label="minimum to maximum")
+    axis.plot(x, middle, color=BLUE, marker="o", markersize=3, label="median")
+    axis.set_yscale("log")
+    frame = axis.get_xaxis_transform()
+    none = np.flatnonzero((table == 0).all(0))
+    broken = np.flatnonzero((~np.isfinite(table)).any(0))
+    for places, height, colour, label in (
+        (none, 0.03, GREY, "always 0"),
+        (broken, 0.97, ORANGE, "NaN or infinity"),
+    ):
+        if len(places):
+            axis.plot(
+                places,
+                np.full(len(places), height),
+                "x",
+                color=colour,
+                transform=frame,
+                label=label,
+            )
+    _name_layers(axis, layers)
+    axis.set_ylabel("gradient norm")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def gradient_map(
+    gradient_norm: Any,
+    layers: Sequence[str],
+    steps: Sequence[int],
+    title: str = "Gradient norm over depth and time",
+) -> Figure:
+    """Draw the gradient norm of every layer (rows) at every sampled step (columns).
+
+    Args:
+        gradient_norm: `(samples, layers)`.
+        layers: names of the layers from input to output.
+        steps: `(samples,)`, the number of each step.
+        title: text above the figure.
+
+    Returns:
+        The figure, of logarithmic colours; white where the norm is 0 or not finite.
+
+    Raises:
+        ValueError: the table is empty, or does not fit the layers or the steps.
+
+    Example:
+    >>> figure = gradient_map([[1.0, 0.1], [2.0, 0.2]], ["first", "last"], [1, 2])
+    >>> figure.axes[0].get_xlabel()
+    'step'
+    """
+    table = _table("gradient_norm", gradient_norm, layers)
+    if len(steps) != len(table):
+        raise ValueError(
+            f"`steps` must have one number for each of {len(table)} samples. "
+            f"Received: {len(steps)}"
+        )
+    shown = _positive(table)
+    low, high = 1.0, 10.0
+    if not np.isnan(shown).all():
+        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
+    height = min(max(3.0, 0.22 * len(layers) + 1.5), 12)
+    figure, axis = new_figure(7.0, height, title)
+    drawn = axis.imshow(
+        shown.T,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="viridis",
+        norm=LogNorm(low, max(high, low * 1.01)),
+    )
+    ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
+    axis.set_xticks(ticks, [str(steps[i]) for i in ticks])
+    axis.set_xlabel("step")
+    _name_layers(axis, layers, horizontal=False)
+    figure.colorbar(drawn, ax=axis, label="gradient norm")
+    return figure
+
+
+def update_ratios(
+    update_ratio: Any, layers: Sequence[str], title: str = "Size of the updates"
+) -> Figure:
+    """Draw update norm over weight norm of each layer, beside the rule of 1e-3.
+
+    Args:
+        update_ratio: `(samples, layers)`; NaN where the weights were 0.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+
+    Returns:
+        The figure: median, and minimum to maximum, on a logarithmic scale.
+
+    Raises:
+        ValueError: the table is empty, or not of one column for each layer.
+
+    Example:
+    >>> len(update_ratios([[1e-3, 2e-3]], ["first", "last"]).axes)
+    1
+
+    Reference:
+        Karpathy, CS231n, "Neural networks 3": the ratio of updates to weights should
+        be somewhere around 1e-3.
+    """
+    table = _positive(_table("update_ratio", update_ratio, layers))
+    low, middle, high = _bands(table)
+    figure, axis = new_figure(_width(layers), 4.2, title)
+    x = np.arange(len(layers))
+    axis.axhspan(1e-5, 1e-2, color=GREEN, alpha=0.08, label="1e-5 to 1e-2")
+    axis.axhline(1e-3, color=GREEN, linestyle="--", linewidth=1, label="rule: 1e-3")
+    axis.fill_between(x, low, high, color=BLUE, alpha=0.2, label="minimum to maximum")
+    axis.plot(x, middle, color=BLUE, marker="o", markersize=3, label="median")
+    axis.set_yscale("log")
+    _name_layers(axis, layers)
+    axis.set_ylabel("update norm / weight norm")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def activation_statistics(
+    mean: Any,
+    std: Any,
+    dead_share: Any,
+    saturated_share: Any,
+    layers: Sequence[str],
+    title: str = "Activations of the probe batch",
+) -> Figure:
+    """Draw the outputs of each layer, and its share of dead and saturated units.
+
+    Args:
+        mean: `(layers,)`.
+        std: `(layers,)`.
+        dead_share: `(layers,)`, NaN for layers that cannot die.
+        saturated_share: `(layers,)`, NaN for layers that cannot saturate.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+
+    Returns:
+        The figure: above, mean and standard deviation; below, the shares.
+
+    Raises:
+        ValueError: an array is not of one value for each layer.
+
+    Example:
+    >>> layers, nan = ["a", "b"], float("nan")
+    >>> len(activation_statistics([0, 0], [1, 1], [0.1, nan], [nan, 0], layers).axes)
+    2
+    """
+    rows = {"mean": mean, "std": std, "dead_share": dead_share}
+    rows["saturated_share"] = saturated_share
+    arrays = {n: _table(n, [row], layers)[0] for n, row in rows.items()}
+    figure, (upper, lower) = new_figure(
+        _width(layers), 5.2, title, nrows=2, sharex=True, height_ratios=[3, 2]
+    )
+    x = np.arange(len(layers))
+    low, high = arrays["mean"] - arrays["std"], arrays["mean"] + arrays["std"]
+    finite = np.isfinite(low) & np.isfinite(high)
+    upper.vlines(x[finite], low[finite], high[finite], color=BLUE, alpha=0.5, lw=3)
+    upper.plot(x[finite], arrays["mean"][finite], "o", color=BLUE, markersize=4)
+    upper.set_ylabel("mean and std")
+    upper.grid(alpha=0.3)
+    for name, colour, shift in (
+        ("dead_share", GREY, -0.2),
+        ("saturated_share", ORANGE, 0.2),
+    ):
+        values = arrays[name]
+        seen = np.isfinite(values)
+        label = name.replace("_share", "")
+        lower.bar(x[seen] + shift, values[seen], 0.4, color=colour, label=label)
+    lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    lower.set_ylim(0, 1.02)
+    lower.set_ylabel("share of units")
+    lower.legend(frameon=False, fontsize=8)
+    _name_layers(lower, layers)
+    return figure
