@@ -276,7 +276,7 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
     units = []
     for tensor in tensors:
         array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-        array = np.moveaxis(np.atleast_2d(array), axis, -1)
+        array = np.moveaxis(np.atleast_2d(np.asarray(array)), axis, -1)
         units.append(array.reshape(-1, array.shape[-1]))
     values = np.concatenate([array.ravel() for array in units]).astype(np.float64)
     finite = np.isfinite(values)

@@ -131,7 +131,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._history.dynamic_loss_scale = self._attachment.loss_scaled
         iterations = optimizer_state.inner(optimizer)._iterations
         self._schedule.begin(
-            int(keras.ops.convert_to_numpy(iterations)),
+            int(np.asarray(keras.ops.convert_to_numpy(iterations))),
             per_call=model.steps_per_execution,
             planned=(self.params or {}).get("steps"),
             accumulation=optimizer_state.accumulation_steps(optimizer),
@@ -229,7 +229,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 continue
             values = np.empty((len(ROWS), len(columns)))
             values[:, attachment.order] = numbers[:-2].reshape(len(ROWS), -1)
-            loss = np.nan if loss is None else float(np.mean(to_numpy(loss)))
+            loss = (
+                np.nan if loss is None else float(np.mean(np.asarray(to_numpy(loss))))
+            )
             self._records.append((step, epoch, loss, scale, columns, values))
             self._assembled = False
         del self._waiting[:count]
