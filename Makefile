@@ -2,7 +2,7 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-jax test-torch lint ui notebooks bench clean lock format
+.PHONY: help run test test-long test-slow coverage test-jax test-torch lint ui notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -22,8 +22,8 @@ test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
-COMPONENTS = tests/architectures tests/layers tests/optimization tests/testing \
-  dlkeras/architectures dlkeras/layers dlkeras/optimization dlkeras/testing
+COMPONENTS = tests/layers tests/optimization tests/testing dlkeras/layers \
+  dlkeras/optimization dlkeras/testing
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
@@ -36,6 +36,7 @@ test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
 
 bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)
+	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
 
 notebooks: .venv/test.stamp  ## run every notebook's source as a script
 	@for notebook in notebooks/*.py notebooks/solutions/*.py; do \

@@ -11,11 +11,13 @@ __version__ = "0.1.0"
 _SUBPACKAGES = frozenset(
     {
         "architectures",
+        "callbacks",
         "datasets",
         "layers",
         "optimization",
         "pipeline",
         "testing",
+        "transfer",
         "visualization",
     }
 )
