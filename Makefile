@@ -18,8 +18,18 @@ help:  ## list the targets
 run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 	@$(BIN)/python pipelines/lenet5_digits.py $(ARGS)
 
+# Large networks and many trainings: minutes of their own.
+LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_transfer.py \
+  dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
+
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(LONG:%=--ignore=%) $(ARGS)
+
+test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
+	@$(BIN)/python -m pytest -m "not slow" $(LONG) $(ARGS)
+
+test-slow: .venv/torch.stamp  ## tell sick from healthy trainings over 20 seeds
+	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
 COMPONENTS = tests/layers tests/optimization tests/testing dlkeras/layers \
