@@ -87,7 +87,7 @@ def find_layer(model: Any, name: str, argument: str) -> Any:
         return model.get_layer(known[name])
     if name in names:
         return model.get_layer(name)
-    near = difflib.get_close_matches(str(name), names, n=3)
+    near = difflib.get_close_matches(str(name), [*known, *names], n=3)
     raise ValueError(
         f"{argument} must name a stage ({', '.join(known) or 'there are none'}) or a "
         f"layer of model {model.name!r}"

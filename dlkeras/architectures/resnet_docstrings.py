@@ -7,8 +7,8 @@ DOC = """Build ResNet-{depth}.
 The layers of stage s are `stage{{s}}_block1`, `stage{{s}}_block2`, ...
 
 Args:
-    input_shape: Height, width and channels of the images, at least {smallest} by
-        {smallest}; height and width may be None.
+    input_shape: Height, width and channels of the images, at least
+        {smallest} by {smallest}; height and width may be None.
     num_classes: Number of outputs; 0 for features without a head.
 {version}
     shortcut: `"A"` (subsampled, padded with channels of zeros), `"B"` (projection
@@ -73,5 +73,5 @@ convolution: section 4.2 of the paper, with its shortcuts without parameters (A)
 CIFAR_VERSION = """    version: `"v1"` or `"v2"`."""
 
 REFERENCE = """He, Zhang, Ren and Sun (2016), "Deep residual learning for image
-    recognition", {where}; He et al. (2016), "Identity mappings in deep residual
-    networks"."""
+    recognition", {where}; He et al. (2016),
+    "Identity mappings in deep residual networks"."""
