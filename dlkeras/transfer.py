@@ -287,7 +287,8 @@ class GradualUnfreezing(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Check the optimizer and note which weights thaw when."""
-        optimizer = self.model.optimizer
+        model: Any = self.model
+        optimizer = model.optimizer
         if not isinstance(optimizer, _Layerwise):
             raise ValueError(
                 "GradualUnfreezing needs an optimizer of layerwise_learning_rates. "
@@ -295,7 +296,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
             )
         live = [
             layer.name
-            for layer in self.model.layers
+            for layer in model.layers
             for part in _normalizations(layer)
             if part.trainable
         ]
@@ -305,12 +306,12 @@ class GradualUnfreezing(keras.callbacks.Callback):
                 "unfreeze(model) before compile. Received: a model whose "
                 f"{live[0]!r} is not frozen"
             )
-        self._distance = _distances(self.model)
+        self._distance = _distances(model)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the learning rates of this epoch."""
-        optimizer: Any = self.model.optimizer
-        variables = self.model.trainable_variables
+        model: Any = self.model
+        optimizer, variables = model.optimizer, model.trainable_variables
         if not optimizer.built:
             optimizer.build(variables)
         thawed = epoch // self.every

@@ -13,7 +13,7 @@ from dlkeras.architectures.costs import multiply_adds
 TABLES = json.loads((Path(__file__).parent / "tables.json").read_text())
 
 
-@functools.lru_cache(maxsize=6)  # the largest have 240 MB of weights
+@functools.lru_cache(maxsize=2)  # the largest have 240 MB of weights
 def built(name, **options):
     """Build an architecture once for the tests that follow each other."""
     # Only shapes are looked at: zeros are quicker than random numbers.
