@@ -41,7 +41,7 @@ def _value(variable: Any) -> Any:
     return value.detach()
 
 
-def _norms(tensors: list[Any], order: float = 2) -> Any:
+def _norms(tensors: Any, order: float = 2) -> Any:
     """Norms in float64, where the square of a small float32 does not become 0.
 
     The norm of order 0 counts the entries that are not 0.

@@ -1,0 +1,111 @@
+"""What a rule has found: the finding, its remedy, and how people are told of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+REMEDIES = {
+    "vanishing_gradient": "use a nonsaturating activation (ReLU, leaky ReLU) with He "
+    "initialization, or tanh with Xavier; batch normalization; a skip connection",
+    "exploding_gradient": "Xavier initialization for tanh and sigmoid, He for ReLU; "
+    "gradient clipping (`global_clipnorm`); batch normalization; a smaller learning "
+    "rate",
+    "non_finite": "a smaller learning rate; gradient clipping (`global_clipnorm`); He "
+    "initialization for ReLU; look for a logarithm or division of 0 in this layer",
+    "dead_relu": "a smaller learning rate; leaky ReLU, whose units can wake up; He "
+    "initialization",
+    "saturation": "Xavier initialization for tanh and sigmoid; a nonsaturating "
+    "activation (ReLU with He initialization); batch normalization; scaled inputs",
+    "update_ratio_small": "a larger learning rate",
+    "update_ratio_large": "a smaller learning rate, or gradient clipping",
+    "poor_initialization": "Xavier initialization for tanh and sigmoid, He for ReLU; "
+    "batch normalization",
+    "learning_rate_too_large": "a smaller learning rate: steepest descent diverges "
+    "beyond 2 / lambda_max",
+    "loss_not_decreasing": "another learning rate; check that inputs and labels belong "
+    "together",
+    "overfitting": "early stopping; dropout or weight decay; data augmentation",
+    "frozen_layer_moves": "call `compile` after setting `trainable`; call a frozen "
+    "batch normalization with `training=False`",
+    "no_gradient": "connect the layer to the loss; look for `stop_gradient`, an "
+    "argmax or a rounding after it, or units that are all dead",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a training.
+
+    Attributes:
+        name: which rule found it, e.g. `vanishing_gradient`.
+        severity: `"error"`, or `"warning"` where healthy networks can show it too.
+        layer: the layer it was found in, "" for the whole network.
+        value: what was measured.
+        bound: the value beyond which the rule speaks.
+        since: when it began, e.g. `step 12`, `epoch 3`.
+        remedy: what the lecture advises.
+    """
+
+    name: str
+    severity: str
+    layer: str
+    value: float
+    bound: float
+    since: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f" in {self.layer!r}" if self.layer else ""
+        return (
+            f"{self.severity}: {self.name.replace('_', ' ')}{where} since {self.since} "
+            f"({self.value:.3g}, bound {self.bound:.3g}). Remedy: {self.remedy}."
+        )
+
+
+def found(
+    name: str, layer: str, value: float, bound: float, since: str, warn: bool = False
+) -> Finding:
+    """A finding with its remedy."""
+    severity = "warning" if warn else "error"
+    return Finding(name, severity, layer, float(value), bound, since, REMEDIES[name])
+
+
+def summary(findings: list[Finding]) -> list[str]:
+    """A line for each kind of finding: its first layer, and how many more there are."""
+    lines: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        lines.setdefault((finding.severity, finding.name), []).append(finding)
+    return [
+        str(same[0]) + (f" The same in {len(same) - 1} more layers." * (len(same) > 1))
+        for same in lines.values()
+    ]
+
+
+class Reporter:
+    """Tells new findings once.
+
+    Args:
+        on_finding: `"warn"`, `"stop"`, a function of a finding, or None.
+    """
+
+    def __init__(self, on_finding: str | Callable[[Finding], Any] | None) -> None:
+        if on_finding not in ("warn", "stop", None) and not callable(on_finding):
+            raise ValueError(
+                '`on_finding` must be "warn", "stop", a function or None. '
+                f"Received: on_finding={on_finding!r}"
+            )
+        self.on_finding = on_finding
+        self.findings: list[Finding] = []
+
+    def __call__(self, findings: list[Finding]) -> bool:
+        """Report what is new; True if training should stop."""
+        known = {(f.name, f.layer, f.severity) for f in self.findings}
+        new = [f for f in findings if (f.name, f.layer, f.severity) not in known]
+        self.findings += new
+        if callable(self.on_finding):
+            for finding in new:
+                self.on_finding(finding)
+        elif self.on_finding:
+            print(*summary(new), sep="\n", end="\n" if new else "")
+        errors = any(finding.severity == "error" for finding in new)
+        return errors and self.on_finding == "stop"
