@@ -10,7 +10,8 @@ import numpy as np
 
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import replaced
-from dlkeras.callbacks.diagnosis import Finding, Reporter, diagnose
+from dlkeras.callbacks.diagnosis import diagnose
+from dlkeras.callbacks.finding import Finding, Reporter
 from dlkeras.callbacks.layer_tree import LayerInfo, describe, walk
 
 # Functions that are 0 on a half-line: a unit on it has no gradient.
@@ -156,7 +157,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _look(self, epoch: int) -> None:
         if self.reason is not None:
             return
-        model = self.model
+        model: Any = self.model
         try:
             seen = self._outputs_of_layers(model)
         except Exception as error:  # a probe must never stop a training
@@ -275,8 +276,8 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
     """The measurements of one layer's outputs; a shared layer has one a call."""
     units = []
     for tensor in tensors:
-        array = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-        array = np.moveaxis(np.atleast_2d(np.asarray(array)), axis, -1)
+        array: Any = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
+        array = np.moveaxis(np.atleast_2d(array), axis, -1)
         units.append(array.reshape(-1, array.shape[-1]))
     values = np.concatenate([array.ravel() for array in units]).astype(np.float64)
     finite = np.isfinite(values)

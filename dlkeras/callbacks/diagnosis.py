@@ -1,31 +1,24 @@
 """diagnose: from measurements to findings, each with its layer, its bound, a remedy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkeras.callbacks.finding import (
-    DEAD_SHARE,
-    EXPLODING_RATIO,
-    LARGE_UPDATE,
-    LOSS_FALL,
-    LOSS_GROWTH,
-    OVERFITTING_GROWTH,
-    PATIENCE,
-    SATURATED_SHARE,
-    SMALL_UPDATE,
-    STD_RATIO,
-    VANISHING_RATIO,
-    VANISHING_RMS,
-    WINDOW,
-    Finding,
-    found,
-)
+from dlkeras.callbacks.finding import Finding, found
 from dlkeras.callbacks.history import GradientHistory
 
 if TYPE_CHECKING:
     from dlkeras.callbacks.activation import ActivationHistory
+
+# The first so many samples are judged: later a training that has converged may have
+# gradients as small as it likes.
+WINDOW = 24
+VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
+DEAD_SHARE = SATURATED_SHARE = 0.5
+SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-2
+STD_RATIO = 10.0
+LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
 
 
 def diagnose(*measurements: Any) -> list[Finding]:
@@ -79,9 +72,9 @@ def diagnose(*measurements: Any) -> list[Finding]:
     """
     findings: list[Finding] = []
     for source in measurements:
-        history = getattr(source, "history", source)
+        history: Any = getattr(source, "history", source)
         if isinstance(history, GradientHistory):
-            rules: tuple[Callable, ...] = GRADIENT_RULES
+            rules: Sequence[Callable] = GRADIENT_RULES
         elif hasattr(history, "dead_share"):
             rules = ACTIVATION_RULES
         else:
@@ -90,7 +83,7 @@ def diagnose(*measurements: Any) -> list[Finding]:
                 f"`history`. Received: {source!r}"
             )
         for rule in rules:
-            findings += rule(history)  # pyright: ignore[reportArgumentType]
+            findings += rule(history)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
@@ -315,7 +308,7 @@ def poor_initialization(history: "ActivationHistory") -> Iterator[Finding]:
         )
 
 
-GRADIENT_RULES = (
+GRADIENT_RULES: tuple[Callable, ...] = (
     gradient_over_depth,
     gradient_over_time,
     non_finite_gradient,
@@ -324,45 +317,9 @@ GRADIENT_RULES = (
     frozen_layer_moves,
     loss_over_epochs,
 )
-ACTIVATION_RULES = (dead_relu, saturation, non_finite_output, poor_initialization)
-
-
-def summary(findings: list[Finding]) -> list[str]:
-    """A line for each kind of finding: its first layer, and how many more there are."""
-    lines: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        lines.setdefault((finding.severity, finding.name), []).append(finding)
-    return [
-        str(same[0]) + (f" The same in {len(same) - 1} more layers." * (len(same) > 1))
-        for same in lines.values()
-    ]
-
-
-class Reporter:
-    """Tells new findings once.
-
-    Args:
-        on_finding: `"warn"`, `"stop"`, a function of a finding, or None.
-    """
-
-    def __init__(self, on_finding: str | Callable[[Finding], Any] | None) -> None:
-        if on_finding not in ("warn", "stop", None) and not callable(on_finding):
-            raise ValueError(
-                '`on_finding` must be "warn", "stop", a function or None. '
-                f"Received: on_finding={on_finding!r}"
-            )
-        self.on_finding = on_finding
-        self.findings: list[Finding] = []
-
-    def __call__(self, findings: list[Finding]) -> bool:
-        """Report what is new; True if training should stop."""
-        known = {(f.name, f.layer, f.severity) for f in self.findings}
-        new = [f for f in findings if (f.name, f.layer, f.severity) not in known]
-        self.findings += new
-        if callable(self.on_finding):
-            for finding in new:
-                self.on_finding(finding)
-        elif self.on_finding:
-            print(*summary(new), sep="\n", end="\n" if new else "")
-        errors = any(finding.severity == "error" for finding in new)
-        return errors and self.on_finding == "stop"
+ACTIVATION_RULES: tuple[Callable, ...] = (
+    dead_relu,
+    saturation,
+    non_finite_output,
+    poor_initialization,
+)

@@ -1,15 +1,8 @@
-"""What a rule finds: the finding, its thresholds, and the remedies of the lecture."""
+"""What a rule has found: the finding, its remedy, and how people are told of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-# The first so many samples are judged: later a training that has converged may have
-# gradients as small as it likes.
-WINDOW = 24
-VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
-DEAD_SHARE = SATURATED_SHARE = 0.5
-SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-2
-STD_RATIO = 10.0
-LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
+from typing import Any
 
 REMEDIES = {
     "vanishing_gradient": "use a nonsaturating activation (ReLU, leaky ReLU) with He "
@@ -75,3 +68,44 @@ def found(
     """A finding with its remedy."""
     severity = "warning" if warn else "error"
     return Finding(name, severity, layer, float(value), bound, since, REMEDIES[name])
+
+
+def summary(findings: list[Finding]) -> list[str]:
+    """A line for each kind of finding: its first layer, and how many more there are."""
+    lines: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        lines.setdefault((finding.severity, finding.name), []).append(finding)
+    return [
+        str(same[0]) + (f" The same in {len(same) - 1} more layers." * (len(same) > 1))
+        for same in lines.values()
+    ]
+
+
+class Reporter:
+    """Tells new findings once.
+
+    Args:
+        on_finding: `"warn"`, `"stop"`, a function of a finding, or None.
+    """
+
+    def __init__(self, on_finding: str | Callable[[Finding], Any] | None) -> None:
+        if on_finding not in ("warn", "stop", None) and not callable(on_finding):
+            raise ValueError(
+                '`on_finding` must be "warn", "stop", a function or None. '
+                f"Received: on_finding={on_finding!r}"
+            )
+        self.on_finding = on_finding
+        self.findings: list[Finding] = []
+
+    def __call__(self, findings: list[Finding]) -> bool:
+        """Report what is new; True if training should stop."""
+        known = {(f.name, f.layer, f.severity) for f in self.findings}
+        new = [f for f in findings if (f.name, f.layer, f.severity) not in known]
+        self.findings += new
+        if callable(self.on_finding):
+            for finding in new:
+                self.on_finding(finding)
+        elif self.on_finding:
+            print(*summary(new), sep="\n", end="\n" if new else "")
+        errors = any(finding.severity == "error" for finding in new)
+        return errors and self.on_finding == "stop"

@@ -12,7 +12,8 @@ from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import Attachment
 from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.backend.layout import ROWS
-from dlkeras.callbacks.diagnosis import Finding, Reporter, diagnose
+from dlkeras.callbacks.diagnosis import diagnose
+from dlkeras.callbacks.finding import Finding, Reporter
 from dlkeras.callbacks.history import GradientHistory
 from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
 from dlkeras.callbacks.schedule import Schedule
@@ -107,7 +108,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Take hold of the model's train function."""
-        model = self._model
+        model: Any = self._model
         self.reason = None
         optimizer = getattr(model, "optimizer", None)
         if not hasattr(optimizer, backend.APPLY):
@@ -129,9 +130,10 @@ class GradientNormMonitor(keras.callbacks.Callback):
             self._give_up(f"the model's train function cannot be measured: {error}")
             return
         self._history.dynamic_loss_scale = self._attachment.loss_scaled
-        iterations = optimizer_state.inner(optimizer)._iterations
+        to_numpy: Any = keras.ops.convert_to_numpy
+        iterations = to_numpy(optimizer_state.inner(optimizer)._iterations)
         self._schedule.begin(
-            int(np.asarray(keras.ops.convert_to_numpy(iterations))),
+            int(iterations),
             per_call=model.steps_per_execution,
             planned=(self.params or {}).get("steps"),
             accumulation=optimizer_state.accumulation_steps(optimizer),
@@ -159,7 +161,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         if self.add_to_logs and logs is not None:
             logs.update(self.epoch_metrics(epoch))
         if self._report(diagnose(self.history)):
-            self._model.stop_training = True
+            model: Any = self._model
+            model.stop_training = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Give the model its own train function back."""
@@ -220,7 +223,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         """Bring the oldest measurements from the device."""
         if not count or self._attachment is None:
             return
-        attachment, to_numpy = self._attachment, keras.ops.convert_to_numpy
+        attachment = self._attachment
+        to_numpy: Any = keras.ops.convert_to_numpy
         columns = [self._column(variable) for variable in attachment.variables]
         for step, epoch, vector, loss in self._waiting[:count]:
             numbers = np.asarray(to_numpy(vector), np.float64)
@@ -229,9 +233,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 continue
             values = np.empty((len(ROWS), len(columns)))
             values[:, attachment.order] = numbers[:-2].reshape(len(ROWS), -1)
-            loss = (
-                np.nan if loss is None else float(np.mean(np.asarray(to_numpy(loss))))
-            )
+            loss = np.nan if loss is None else float(np.mean(to_numpy(loss)))
             self._records.append((step, epoch, loss, scale, columns, values))
             self._assembled = False
         del self._waiting[:count]

@@ -40,8 +40,8 @@ def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _name_layers(axis: Any, layers: Sequence[str], horizontal: bool = True) -> None:
     every = -(-len(layers) // _MOST_NAMES)
-    ticks = np.arange(0, len(layers), every)
-    names = [layers[int(i)] for i in ticks]
+    ticks = list(range(0, len(layers), every))
+    names = [layers[i] for i in ticks]
     if horizontal:
         axis.set_xticks(ticks, names, rotation=90, fontsize=8)
         axis.set_xlabel("layer, from input to output")

@@ -14,7 +14,7 @@ from dlkeras.callbacks import (
     GradientNormMonitor,
     diagnose,
 )
-from dlkeras.callbacks.diagnosis import summary
+from dlkeras.callbacks.finding import summary
 
 
 @pytest.mark.parametrize("name", CASES)

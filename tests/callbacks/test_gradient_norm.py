@@ -498,6 +498,22 @@ def test_epoch_logs_get_the_median_norm_of_each_layer_when_asked():
     assert logs["gradient_norm/out"][0] == pytest.approx(median)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorBoard's writer needs it")
+def test_tensorboard_gets_the_norms_through_its_own_callback(tmp_path):
+    reading = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    tensorflow = pytest.importorskip("tensorflow")
+    model, (x, y) = mlp(), data()
+    monitor = GradientNormMonitor(frequency=1, add_to_logs=True)
+    trained(model, x, y, monitor, keras.callbacks.TensorBoard(tmp_path))
+    events = reading.EventAccumulator(str(tmp_path / "train"), {"tensors": 0})
+    written = events.Reload().Tensors("epoch_gradient_norm/out")
+    median = np.median(monitor.history.layer("out")["gradient_norm"][:3])
+    assert [event.step for event in written] == [0, 1]
+    assert tensorflow.make_ndarray(written[0].tensor_proto) == pytest.approx(median)
+
+
 def test_validation_data_and_a_generator_of_unknown_length_are_fine():
     model, (x, y) = mlp(), data()
 

@@ -40,15 +40,29 @@ def _total(stack: Any) -> Any:
     return jnp.sum(stack.reshape(stack.shape[0], -1), 1)
 
 
-def _norms(stack: Any) -> Any:
+def _as_float(stack: Any) -> Any:
+    return stack.astype(jnp.promote_types(stack.dtype, jnp.float32))
+
+
+def _scaled_norms(stack: Any) -> Any:
     """Norms of arrays scaled by their largest entry: squares leave float32's range."""
-    stack = stack.astype(jnp.promote_types(stack.dtype, jnp.float32))
+    stack = _as_float(stack)
     largest = jnp.max(jnp.abs(stack.reshape(stack.shape[0], -1)), 1)
-    # Not a number where an entry is: then the norm is not finite either.
-    divisor = jnp.where(largest > 0, largest, 1)
-    divisor = jnp.where(jnp.isfinite(largest), divisor, 1)
+    usable = (largest > 0) & jnp.isfinite(largest)  # else the norm is 0 or not finite
+    divisor = jnp.where(usable, largest, 1)
     scaled = stack / divisor.reshape(-1, *[1] * (stack.ndim - 1))
     return divisor * jnp.sqrt(_total(jnp.square(scaled)))
+
+
+def _norms(stacks: list[Any]) -> Any:
+    """The norms of all variables; the careful way only where one of them needs it."""
+    plain = [jnp.sqrt(_total(jnp.square(_as_float(stack)))) for stack in stacks]
+    norms = jnp.concatenate(plain)
+    return jax.lax.cond(
+        jnp.all((norms > 1e-15) & (norms < 1e15)),
+        lambda: norms,
+        lambda: jnp.concatenate([_scaled_norms(stack) for stack in stacks]),
+    )
 
 
 def _count(condition: Any) -> Any:
@@ -92,11 +106,15 @@ def measuring(
             divisor = jnp.ones((), jnp.float32)
         gradients, before = _stacked(grads, layout), _stacked(old, layout)
         moved = [n - o for n, o in zip(_stacked(new, layout), before, strict=True)]
-        parts = [_norms(g) / divisor for g in gradients]
-        parts += [_norms(w) for w in before] + [_norms(update) for update in moved]
-        parts += [_count(g == 0) for g in gradients]
-        parts += [_count(~jnp.isfinite(g)) for g in gradients]
-        vector = jnp.concatenate([*parts, jnp.stack([updates, scale])])
+        norms = _norms(gradients)
+        zeros = jnp.concatenate([_count(g == 0) for g in gradients])
+        non_finite = jax.lax.cond(  # looked for only where there are some
+            jnp.all(jnp.isfinite(norms)),
+            lambda: jnp.zeros_like(zeros),
+            lambda: jnp.concatenate([_count(~jnp.isfinite(g)) for g in gradients]),
+        )
+        rows = [norms / divisor, _norms(before), _norms(moved), zeros, non_finite]
+        vector = jnp.concatenate([*rows, jnp.stack([updates, scale])])
         keep(variables, layout.order, vector)
 
     def measured(optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:

@@ -126,7 +126,8 @@ def measuring(
                 for g, a in zip(dense, waiting, strict=True)
             ]
             done = tf.convert_to_tensor(_value(state.inner(optimizer)._iterations))
-            updates = tf.cast(tf.equal(tf.math.mod(done + 1, steps), 0), tf.float64)
+            rest = tf.math.floormod(done + 1, steps)
+            updates = tf.cast(tf.equal(rest, 0), tf.float64)
         divisor = scale if waiting is None else tf.constant(1.0, tf.float64)
         return (
             variables,
