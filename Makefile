@@ -52,7 +52,7 @@ notebooks: .venv/test.stamp  ## run every notebook's source as a script
 	@for notebook in notebooks/*.py notebooks/solutions/*.py; do \
 	  echo "$$notebook"; MPLBACKEND=agg $(BIN)/python "$$notebook" || exit 1; done
 
-lint: .venv/test.stamp  ## ruff, pyright and the direction of the imports
+lint: .venv/jax.stamp .venv/torch.stamp  ## ruff, pyright and the direction of the imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports

@@ -16,6 +16,7 @@ _SUBPACKAGES = frozenset(
         "layers",
         "optimization",
         "pipeline",
+        "stages",
         "testing",
         "transfer",
         "visualization",

@@ -1,8 +1,9 @@
 """ActivationMonitor: dead units, saturation and the spread of every layer's output."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import keras
@@ -39,6 +40,7 @@ class ActivationHistory:
             outside 0.03 to 0.97 (sigmoid), or of samples with a class above 0.97
             (softmax).
         non_finite_share: `(probes, layers)`.
+        loss: `(probes,)`, the mean training loss of the epoch before the probe.
         outputs: names of the layers that make the model's outputs.
     """
 
@@ -49,6 +51,7 @@ class ActivationHistory:
     dead_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     saturated_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     non_finite_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    loss: np.ndarray = field(default_factory=lambda: np.zeros(0))
     outputs: list[str] = field(default_factory=list)
 
     @property
@@ -120,7 +123,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._report = Reporter(on_finding)
         self._layers: dict[str, LayerInfo] = {}
         self._outputs: list[str] = []
-        self._probes: list[tuple[int, dict[str, dict[str, float]]]] = []
+        self._probes: list[tuple[int, dict[str, dict[str, float]], float]] = []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Probe the initial weights."""
@@ -130,7 +133,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Probe, and report what is new."""
         if (epoch + 1) % self.frequency == 0:
-            self._look(epoch + 1)
+            self._look(epoch + 1, (logs or {}).get("loss", np.nan))
 
     @property
     def findings(self) -> list[Finding]:
@@ -144,17 +147,42 @@ class ActivationMonitor(keras.callbacks.Callback):
             quantity: np.array(
                 [
                     [seen.get(name, {}).get(quantity, np.nan) for name in self._layers]
-                    for _, seen in self._probes
+                    for _, seen, _ in self._probes
                 ]
             ).reshape(len(self._probes), len(self._layers))
             for quantity in _QUANTITIES
         }
-        epochs = np.array([epoch for epoch, _ in self._probes], int)
         return ActivationHistory(
-            layers=dict(self._layers), epochs=epochs, outputs=self._outputs, **arrays
+            layers=dict(self._layers),
+            epochs=np.array([epoch for epoch, *_ in self._probes], int),
+            loss=np.array([loss for *_, loss in self._probes], float),
+            outputs=self._outputs,
+            **arrays,
         )
 
-    def _look(self, epoch: int) -> None:
+    def get_state(self) -> dict[str, np.ndarray]:
+        """All that was measured, as arrays that `np.savez` takes."""
+        about = {
+            "layers": [asdict(info) for info in self._layers.values()],
+            "outputs": self._outputs,
+            "probes": self._probes,
+            "findings": self._report.state(),
+        }
+        return {"about": np.array(json.dumps(about, default=float))}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what another monitor had measured.
+
+        Args:
+            state: what its `get_state` returned.
+        """
+        about = json.loads(str(state["about"]))
+        self._layers = {info["name"]: LayerInfo(**info) for info in about["layers"]}
+        self._outputs = about["outputs"]
+        self._probes = [tuple(probe) for probe in about["probes"]]
+        self._report.restore(about["findings"])
+
+    def _look(self, epoch: int, loss: float = np.nan) -> None:
         if self.reason is not None:
             return
         model: Any = self.model
@@ -164,7 +192,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             self.reason = f"the probe failed: {error!r}"
             print(f"ActivationMonitor measures nothing: {self.reason}")
             return
-        self._probes.append((epoch, seen))
+        self._probes.append((epoch, seen, float(loss)))
         if self._report(diagnose(self.history)):
             model.stop_training = True
 

@@ -18,6 +18,7 @@ VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
 DEAD_SHARE = SATURATED_SHARE = 0.5
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-2
 STD_RATIO = 10.0
+SATURATED_LOSS = 0.9
 LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
 
 
@@ -35,7 +36,8 @@ def diagnose(*measurements: Any) -> list[Finding]:
     - `dead_relu`: more than half of a layer's units are 0 for the whole probe; a
       warning as long as only the initial weights have been seen [3].
     - `saturation`: more than half of a hidden layer's outputs beyond 0.97 in size
-      (tanh) or outside 0.03 to 0.97 (sigmoid) [1].
+      (tanh) or outside 0.03 to 0.97 (sigmoid); a warning where it comes with training
+      and the loss falls, as a network that has learned is sure of itself [1].
     - `update_ratio_small`: update over weight below 1e-5 in every kernel, where 1e-3 is
       usual; `update_ratio_large`: above 1e-2 in one (warning) [4].
     - `poor_initialization`: the standard deviations of the initial outputs differ by
@@ -262,14 +264,21 @@ def dead_relu(history: "ActivationHistory") -> Iterator[Finding]:
 
 
 def saturation(history: "ActivationHistory") -> Iterator[Finding]:
-    """Layers whose outputs lie mostly where the activation is flat."""
+    """Layers whose outputs lie mostly where the activation is flat.
+
+    A network that has learned is sure of itself: saturation that comes with training is
+    an error only while the loss does not fall.
+    """
+    losses = history.loss[np.isfinite(history.loss)]
+    stuck = len(losses) > 1 and losses[-1] > SATURATED_LOSS * losses[0] > 0
     for column, layer in enumerate(history.layer_names):
         high = np.flatnonzero(history.saturated_share[:, column] > SATURATED_SHARE)
         softmax = history.layers[layer].activation == "softmax"
         if len(high) and layer not in history.outputs and not softmax:
             value = history.saturated_share[high[0], column]
             since = _when(history, high[0])
-            yield found("saturation", layer, value, SATURATED_SHARE, since)
+            warn = history.epochs[high[0]] > 0 and not stuck
+            yield found("saturation", layer, value, SATURATED_SHARE, since, warn=warn)
 
 
 def non_finite_output(history: "ActivationHistory") -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What a rule has found: the finding, its remedy, and how people are told of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 REMEDIES = {
@@ -109,3 +109,11 @@ class Reporter:
             print(*summary(new), sep="\n", end="\n" if new else "")
         errors = any(finding.severity == "error" for finding in new)
         return errors and self.on_finding == "stop"
+
+    def state(self) -> list[dict[str, Any]]:
+        """What has been told, as JSON."""
+        return [asdict(finding) for finding in self.findings]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Know what an earlier reporter has told."""
+        self.findings = [Finding(**finding) for finding in state]

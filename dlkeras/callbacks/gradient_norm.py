@@ -1,8 +1,9 @@
 """GradientNormMonitor: the norms of a training's own gradients, layer by layer."""
 
 import difflib
+import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -193,6 +194,57 @@ class GradientNormMonitor(keras.callbacks.Callback):
         medians = np.median(history.per_layer("gradient_norm")[mine], 0)
         names = [f"gradient_norm/{name}" for name in history.layer_names]
         return dict(zip(names, medians.tolist(), strict=True))
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """All that was measured, as arrays that `np.savez` takes.
+
+        Returns:
+            What `set_state` of a new monitor needs to go on as if training had not
+            stopped: kept beside a checkpoint, the measurements of a resumed training
+            are those of an uninterrupted one.
+        """
+        self._fetch(len(self._waiting))
+        facts = [record[:4] for record in self._records]
+        facts = np.array(facts, float).reshape(len(facts), 4)
+        tables = np.full((len(facts), len(ROWS), len(self._columns)), np.nan)
+        for table, (*_, columns, values) in zip(tables, self._records, strict=True):
+            table[:, columns] = values
+        about = {
+            "columns": [[*key, *column] for key, column in self._columns.items()],
+            "every": None if self._schedule.timing else self._schedule.every,
+            "frozen_moved": self._history.frozen_moved,
+            "epoch_logs": self._history.epoch_logs,
+            "findings": self._report.state(),
+        }
+        return {
+            "about": np.array(json.dumps(about, default=float)),
+            "facts": facts,
+            "values": tables,
+        }
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what another monitor had measured.
+
+        Args:
+            state: what its `get_state` returned.
+        """
+        about = json.loads(str(state["about"]))
+        self._columns = {
+            (layer, name): tuple(column) for layer, name, *column in about["columns"]
+        }
+        columns = list(range(len(self._columns)))
+        self._records = [
+            (int(step), int(epoch), loss, scale, columns, values)
+            for (step, epoch, loss, scale), values in zip(
+                np.asarray(state["facts"]).tolist(), state["values"], strict=True
+            )
+        ]
+        self._history.frozen_moved = [(e, name) for e, name in about["frozen_moved"]]
+        self._history.epoch_logs = about["epoch_logs"]
+        self._report.restore(about["findings"])
+        if about["every"] is not None and self._records:
+            self._schedule.resume(about["every"], self._records[-1][0])
+        self._assembled = False
 
     def _check_names(self, model: Any) -> None:
         if self.layers is None:

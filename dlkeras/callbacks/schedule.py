@@ -27,6 +27,7 @@ class Schedule:
         self.timing = frequency == "auto"
         self.every = 1 if isinstance(frequency, str) else int(frequency)
         self.step = self._next = self._call = 0
+        self._last: int | None = None
         self._seconds: dict[bool, list[float]] = {True: [], False: []}
         self._turn = True
         self.begin(0)
@@ -50,8 +51,19 @@ class Schedule:
             skips: whether the optimizer skips steps, so that updates shift.
         """
         self.step, self._next, self._call = step, step + 1, 0
+        if self._last is not None:
+            self._next, self._last = max(self._next, self._last + self.every), None
         self.per_call, self.planned = per_call, planned
         self.accumulation, self.skips = accumulation, skips
+
+    def resume(self, every: int, last: int) -> None:
+        """Go on with the rhythm of an earlier training when the next one begins.
+
+        Args:
+            every: steps between two measurements, as they had been settled.
+            last: the last step that was measured.
+        """
+        self.timing, self.every, self._last = False, every, last
 
     def epoch(self) -> None:
         """An epoch begins: its last call may have fewer steps than the others."""

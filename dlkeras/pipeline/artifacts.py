@@ -93,6 +93,17 @@ class Artifact:
         """The artifact's figures, PNG files by name."""
         return {f.stem: f for f in sorted((self.path / "figures").glob("*.png"))}
 
+    @property
+    def figures_by_epoch(self) -> dict[int, dict[str, Path]]:
+        """Figures of earlier epochs (from 1), PNG files by name."""
+        folders = sorted((self.path / "figures").glob("epoch-*"))
+        return {
+            int(folder.name.removeprefix("epoch-")): {
+                f.stem: f for f in sorted(folder.glob("*.png"))
+            }
+            for folder in folders
+        }
+
 
 class Examples(Artifact):
     """Labelled images in three splits, as a data set that TFDS reads."""
@@ -248,7 +259,7 @@ class Hyperparameters(Artifact):
 
 
 class Model(Artifact):
-    """A trained network (network.keras) and its history (history.json)."""
+    """A trained network (network.keras), its history (history.json), its findings."""
 
     producer: ClassVar[str] = "Trainer"
 

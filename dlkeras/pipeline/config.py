@@ -181,6 +181,14 @@ class TrainerConfig(ComponentConfig):
     """stop after this many epochs without a lower validation loss"""
     keep_checkpoints: int = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
+    monitor: bool = True
+    """measure gradients and activations, and say what is wrong with a training"""
+    gradient_frequency: int = Field(default=10, ge=1)
+    """training steps between two measurements of the gradients"""
+    activation_frequency: int = Field(default=1, ge=1)
+    """epochs between two measurements of the activations"""
+    on_finding: Literal["warn", "stop"] = "warn"
+    """what a finding of severity error does: it is told, or it ends the run"""
 
 
 class EvaluatorConfig(ComponentConfig):

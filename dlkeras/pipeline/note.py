@@ -32,10 +32,11 @@ def run_note(
         )
         classes = len(examples.properties["labels"])
         source = examples.properties["source"]
-        lines.append(f"- **Data**: {source}; {classes} classes; {counts}")
-    if anomalies := artifacts.get("Anomalies"):
-        count = anomalies.properties["anomalies"]
-        lines.append(f"- **Validation**: {count or 'no'} anomalies")
+        anomalies = artifacts.get("Anomalies")
+        found = anomalies.properties["anomalies"] or "no" if anomalies else "unknown"
+        lines.append(
+            f"- **Data**: {source}; {classes} classes; {counts}; {found} anomalies"
+        )
     if transform := artifacts.get("Transform"):
         height, width, channels = transform.properties["input_shape"]
         t = config.transform
@@ -62,6 +63,9 @@ def run_note(
             f"{p['epochs']} epochs; the best is {p['best_epoch']}: validation loss "
             f"{p['val_loss']:.4f}, accuracy {p['val_accuracy']:.4f}"
         )
+        if "findings" in p:
+            found = "; ".join(p["findings"]) or "nothing wrong was seen"
+            lines.append(f"- **Monitors**: {found}")
     if evaluation := artifacts.get("Evaluation"):
         p = evaluation.properties
         lines.append(

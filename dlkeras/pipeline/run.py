@@ -258,6 +258,8 @@ def _components(
     trainer_code = (
         "pipeline.trainer",
         "pipeline.train_state",
+        "pipeline.monitoring",
+        "callbacks",
         *TRAINING_CODE,
         *FIGURE_CODE,
     )
@@ -276,6 +278,7 @@ def _components(
             seed=config.seed,
             work=store.work(Model, trainer_key),
             on_epoch_end=tracker.log_epoch,
+            on_figures=tracker.log_images,
             verbose=progress.keras_verbose,
             say=progress.say,
         ),

@@ -19,6 +19,7 @@ from dlkeras.pipeline.tensorflow_import import keras
 
 _MAGIC = b"dlkeras train state 1\n"
 _DIGEST_LENGTH = 64
+_MEASURED = "measured_"
 
 
 class TrainState(keras.callbacks.Callback):
@@ -31,6 +32,9 @@ class TrainState(keras.callbacks.Callback):
         folder: where the checkpoints are, `epoch-0001.ckpt` and so on.
         keep: how many of the latest are kept.
         early_stopping: the `EarlyStopping` whose state belongs to the training's.
+        monitoring: what measures the training; `get_state` and `set_state` give and
+            take its measurements, a dictionary of arrays, and `epoch_metrics(epoch)`
+            is what the history gets of them.
 
     Attributes:
         epoch: number of epochs that are done.
@@ -42,11 +46,13 @@ class TrainState(keras.callbacks.Callback):
         folder: Path,
         keep: int = 2,
         early_stopping: Any = None,
+        monitoring: Any = None,
     ):
         super().__init__()
         self.folder = folder
         self.keep = max(keep, 2)
         self.early_stopping = early_stopping
+        self.monitoring = monitoring
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self._state: dict[str, Any] = {}
@@ -69,6 +75,14 @@ class TrainState(keras.callbacks.Callback):
                 variable.assign(self._arrays[f"variable_{index}"])
             self.epoch = self._state["epoch"]
             self.history = self._state["history"]
+            if self.monitoring:
+                self.monitoring.set_state(
+                    {
+                        name.removeprefix(_MEASURED): array
+                        for name, array in self._arrays.items()
+                        if name.startswith(_MEASURED)
+                    }
+                )
             return True
         return False
 
@@ -96,7 +110,9 @@ class TrainState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the checkpoint of this epoch, and remove those no longer kept."""
         self.epoch = epoch + 1
-        self.history.append({name: float(v) for name, v in (logs or {}).items()})
+        measured = self.monitoring.epoch_metrics(epoch) if self.monitoring else {}
+        metrics = {**(logs or {}), **measured}
+        self.history.append({name: float(value) for name, value in metrics.items()})
         state: dict[str, Any] = {
             "epoch": self.epoch,
             "history": self.history,
@@ -116,6 +132,9 @@ class TrainState(keras.callbacks.Callback):
             }
             for index, weights in enumerate(stopping.best_weights or []):
                 arrays[f"best_{index}"] = np.asarray(weights)
+        if self.monitoring:
+            for name, array in self.monitoring.get_state().items():
+                arrays[_MEASURED + name] = array
         path = self.folder / f"epoch-{self.epoch:04d}.ckpt"
         write_atomically(path, _encode(state, arrays))
         for old in sorted(self.folder.glob("epoch-*.ckpt"))[: -self.keep]:

@@ -10,11 +10,15 @@ import numpy as np
 from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transform
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.monitoring import FigureObserver
 from dlkeras.pipeline.store import Draft, canonical_digest
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+# Images of the validation split that the activations are measured on.
+PROBE_SIZE = 256
 
 
 def trainer(
@@ -27,6 +31,7 @@ def trainer(
     seed: int,
     work: Path,
     on_epoch_end: Callable[[int, dict[str, float]], None],
+    on_figures: FigureObserver,
     verbose: str,
     say: Callable[[str], None],
 ) -> None:
@@ -35,8 +40,8 @@ def trainer(
     Args:
         config: network, epochs, batch size, schedule.
         output: gets `network.keras` (without preprocessing and optimizer) and
-            `history.json`, and figures of the learning curves, an augmented batch, the
-            first layer's filters and its feature maps.
+            `history.json`, figures of the learning curves, an augmented batch, the
+            first layer's filters and its feature maps, and what the monitors measured.
         examples: the data set.
         transform: preprocessing and augmentation.
         hyperparameters: what the tuner found; None takes the configuration's values.
@@ -44,6 +49,7 @@ def trainer(
         work: the folder of the checkpoints; training resumes from the last one.
         on_epoch_end: is told the metrics of every epoch, also of those that an earlier,
             interrupted training has done.
+        on_figures: is told the monitors' figures of an epoch while training goes on.
         verbose: Keras's progress, "1" a bar, "2" a line an epoch.
         say: shows a line to the user.
 
@@ -57,6 +63,7 @@ def trainer(
         steps_per_epoch,
         training_batches,
     )
+    from dlkeras.pipeline.monitoring import Monitoring
     from dlkeras.pipeline.network import compiled_network, make_deterministic
     from dlkeras.pipeline.train_state import TrainState
 
@@ -79,7 +86,16 @@ def trainer(
         patience=config.early_stopping_patience,
         restore_best_weights=True,
     )
-    state = TrainState(work, config.keep_checkpoints, stopping)
+    validation = evaluation_batches(
+        examples, transform, "validation", config.batch_size
+    ).cache()
+    monitoring = None
+    if config.monitor:
+        probe = validation.unbatch().batch(PROBE_SIZE).take(1)
+        monitoring = Monitoring(
+            config, probe, folder=work, say=say, on_figures=on_figures
+        )
+    state = TrainState(work, config.keep_checkpoints, stopping, monitoring)
     if state.load(model):
         say(f"resuming after epoch {state.epoch} of {config.epochs}")
     for epoch, logs in enumerate(state.history):
@@ -88,13 +104,17 @@ def trainer(
     def record(epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
         if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            found = monitoring.findings if monitoring else []
             raise PipelineError(
                 f"expected finite losses; epoch {epoch + 1} has loss {logs['loss']}, "
                 f"val_loss {logs['val_loss']} at learning rate {learning_rate:g}; "
                 "lower it: --trainer.learning-rate, or --tuner.max-learning-rate"
+                + "".join(f"; {line}" for line in found[:1])
             )
         logs["learning_rate"] = float(model.optimizer.learning_rate)
-        on_epoch_end(epoch, {name: float(value) for name, value in logs.items()})
+        measured = monitoring.epoch_metrics(epoch) if monitoring else {}
+        metrics = {**logs, **measured}
+        on_epoch_end(epoch, {name: float(value) for name, value in metrics.items()})
 
     batches = training_batches(
         examples,
@@ -113,10 +133,9 @@ def trainer(
             steps_per_epoch=steps,
             initial_epoch=state.epoch,
             epochs=config.epochs,
-            validation_data=evaluation_batches(
-                examples, transform, "validation", config.batch_size
-            ).cache(),
+            validation_data=validation,
             callbacks=[
+                *(monitoring.callbacks if monitoring else ()),
                 keras.callbacks.LambdaCallback(on_epoch_end=record),
                 stopping,
                 state,
@@ -143,6 +162,8 @@ def trainer(
     output.digest = canonical_digest(
         [network.to_json(), [weight.hexdigest() for weight in weights]]
     )
+    if monitoring is not None:
+        monitoring.finish(output, state.epoch)
     _save_figures(output, network, state.history, examples, transform, batches)
 
 

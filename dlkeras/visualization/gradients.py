@@ -250,11 +250,14 @@ def activation_statistics(
     ):
         values = arrays[name]
         seen = np.isfinite(values)
+        if not seen.any():
+            continue
         label = name.replace("_share", "")
         lower.bar(x[seen] + shift, values[seen], 0.4, color=colour, label=label)
     lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     lower.set_ylim(0, 1.02)
     lower.set_ylabel("share of units")
-    lower.legend(frameon=False, fontsize=8)
+    if lower.patches:
+        lower.legend(frameon=False, fontsize=8)
     _name_layers(lower, layers)
     return figure

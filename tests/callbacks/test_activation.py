@@ -179,3 +179,21 @@ def test_bad_arguments_are_refused():
         ActivationMonitor(X[:0])
     with pytest.raises(ValueError, match=r"a data set of batches\. Received: probe=3"):
         ActivationMonitor(3)
+
+
+def test_a_monitor_goes_on_from_the_state_of_another(tmp_path):
+    model = functional()
+    before = run(model, X, epochs=2)
+    np.savez(tmp_path / "state.npz", **before.get_state())
+    after = ActivationMonitor(X, on_finding=None)
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
+        after.set_state(state)
+    assert after.findings == before.findings
+    model.fit(X, X[:, :1], initial_epoch=2, epochs=3, verbose=0, callbacks=[after])
+    history = after.history
+    assert history.epochs.tolist() == [0, 1, 2, 3]
+    assert history.layers == before.history.layers
+    for name in ("mean", "std", "dead_share", "saturated_share"):
+        ours, theirs = getattr(history, name), getattr(before.history, name)
+        np.testing.assert_array_equal(ours[:3], theirs)
+    assert np.isnan(history.loss[0]) and np.isfinite(history.loss[1:]).all()

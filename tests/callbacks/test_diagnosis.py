@@ -15,6 +15,7 @@ from dlkeras.callbacks import (
     diagnose,
 )
 from dlkeras.callbacks.finding import summary
+from dlkeras.callbacks.layer_tree import LayerInfo
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -150,6 +151,29 @@ def test_loss_curves_have_names(loss, val_loss, name):
 def test_frozen_layers_that_move_are_named_with_their_epoch():
     history = gradients(np.ones((3, 3)), frozen_moved=[(1, "base"), (2, "base")])
     assert found(history) == {("frozen_layer_moves", "base", "epoch 2")}
+
+
+@pytest.mark.parametrize(
+    ("shares", "loss", "severity"),
+    [
+        ([0.6, 0.6, 0.6], [np.nan, 1.0, 0.3], "error"),  # from the initial weights on
+        ([0.1, 0.4, 0.6], [np.nan, 1.0, 0.3], "warning"),  # as the network learns
+        ([0.1, 0.6, 0.6], [np.nan, 1.0, 0.95], "error"),  # and it does not learn
+    ],
+)
+def test_saturation_that_comes_with_learning_is_no_error(shares, loss, severity):
+    history = ActivationHistory(
+        layers={"tanh": LayerInfo("tanh", "Dense", "tanh", "", False)},
+        epochs=np.arange(3),
+        mean=np.zeros((3, 1)),
+        std=np.ones((3, 1)),
+        dead_share=np.full((3, 1), np.nan),
+        saturated_share=np.array(shares)[:, None],
+        non_finite_share=np.zeros((3, 1)),
+        loss=np.array(loss),
+    )
+    (finding,) = diagnose(history)
+    assert (finding.name, finding.severity) == ("saturation", severity)
 
 
 def test_the_first_layer_that_makes_nan_is_found_by_the_probe():

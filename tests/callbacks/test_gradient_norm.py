@@ -582,3 +582,39 @@ def test_large_variables_are_measured_within_1e_6():
     )
     model.fit(x, y, verbose=0, callbacks=[monitor])
     np.testing.assert_allclose(monitor.history.gradient_norm[0], expected, rtol=1e-6)
+
+
+def test_a_monitor_goes_on_from_the_state_of_another(tmp_path):
+    def fit(monitor, first, last, weights=None):
+        keras.utils.set_random_seed(3)
+        model, (x, y) = mlp(), data()
+        model.compile(keras.optimizers.SGD(0.05), crossentropy())
+        if weights:
+            model.optimizer.build(model.trainable_variables)
+            for variable, value in zip(all_variables(model), weights, strict=True):
+                variable.assign(value)
+        model.fit(
+            x, y, batch_size=4, shuffle=False, initial_epoch=first, epochs=last,
+            verbose=0, callbacks=[monitor],
+        )  # fmt: skip
+        return [np.array(keras.ops.convert_to_numpy(v)) for v in all_variables(model)]
+
+    def all_variables(model):
+        return [*model.variables, *model.optimizer.variables]
+
+    whole, before, after = (
+        GradientNormMonitor(frequency=4, on_finding=None) for _ in range(3)
+    )
+    fit(whole, 0, 4)
+    weights = fit(before, 0, 2)
+    np.savez(tmp_path / "state.npz", **before.get_state())
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as state:
+        after.set_state(state)
+    fit(after, 2, 4, weights)
+    assert after.history.steps.tolist() == [1, 5, 9, 13, 17, 21]
+    for name in ("steps", "epochs", "loss", "values", "sizes", "loss_scale"):
+        ours, theirs = getattr(after.history, name), getattr(whole.history, name)
+        np.testing.assert_array_equal(ours, theirs)
+    assert after.history.variables == whole.history.variables
+    assert after.history.epoch_logs == whole.history.epoch_logs
+    assert after.findings == whole.findings

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -168,11 +169,39 @@ def test_mlflow_has_the_figures_with_a_step(client, run):
     assert wanted <= shown
 
 
+def test_mlflow_has_the_gradient_norm_of_every_layer_and_epoch(client, run, store):
+    model = only(store, Model)
+    epochs = model.properties["epochs"]
+    for layer in ("C1", "C3", "C5", "F6", "Out"):
+        name = f"gradient_norm/{layer}"
+        points = client.get_metric_history(run.info.run_id, name)
+        assert [point.step for point in points] == list(range(1, epochs + 1))
+        assert [p.value for p in points] == [e[name] for e in model.history]
+    measured = np.load(model.path / "gradients.npz")
+    assert measured["steps"].tolist() == list(range(1, 37 * epochs + 1, 10))
+    first = measured["epochs"] == 0
+    medians = np.median(measured["gradient_norm"][first], 0)
+    layers = measured["layers"].tolist()
+    assert medians[layers.index("C3")] == model.history[0]["gradient_norm/C3"]
+
+
+def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):
+    epochs = only(store, Model).properties["epochs"]
+    files = client.list_artifacts(run.info.run_id, "images")
+    parts = [re.split("[%+]", Path(file.path).name) for file in files]
+    drawn = sorted({2**i for i in range(12) if 2**i < epochs} | {epochs})
+    for name in ("gradient_flow", "gradient_map", "update_ratios", "activations"):
+        pngs = [p for p in parts if p[0] == name and p[-1].endswith(".png")]
+        assert sorted(int(part[2]) for part in pngs) == drawn
+
+
 def test_mlflow_has_a_note_that_tells_the_run(run):
     note = run.data.tags["mlflow.note.content"]
     assert len(note.splitlines()) == 10
-    for word in ("Data", "Transform", "Tuner", "Training", "Test", "Blessed", "Pushed"):
+    for word in ("Data", "Transform", "Tuner", "Training", "Monitors", "Test",
+                 "Blessed", "Pushed"):  # fmt: skip
         assert f"**{word}**" in note
+    assert "no anomalies" in note
 
 
 def test_mlflow_has_the_trials_as_finished_child_runs(client, run):

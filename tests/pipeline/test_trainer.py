@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,12 +80,29 @@ def test_a_killed_training_resumes_to_bit_identical_weights(
         assert np.array_equal(ours, theirs)
     assert model.history == uninterrupted.history
     assert model.record.digest == uninterrupted.record.digest
+    # So are the measurements, and the figures of the epochs before the kill.
+    assert model.read_json("findings.json") == uninterrupted.read_json("findings.json")
+    ours, theirs = (np.load(m.path / "gradients.npz") for m in (model, uninterrupted))
+    assert ours["steps"].tolist() == list(range(1, 37 * 6 + 1, 10))
+    for name in theirs.files:
+        assert np.array_equal(ours[name], theirs[name])
+    files = model.record.files
+    assert {f for f in files if "epoch-" in f} == {
+        f"figures/epoch-{epoch:04d}/{name}.png"
+        for epoch in (1, 2, 4)
+        for name in ("gradient_flow", "gradient_map", "update_ratios", "activations")
+    }
     # The same MLflow run goes on, each epoch in it once.
     (run_after,) = client.search_runs([experiment])
     assert run_after.info.run_id == run_before.info.run_id
     assert run_after.info.status == "FINISHED"
-    points = client.get_metric_history(run_after.info.run_id, "validation/loss")
-    assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+    for metric in ("validation/loss", "gradient_norm/C1"):
+        points = client.get_metric_history(run_after.info.run_id, metric)
+        assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+    images = client.list_artifacts(run_after.info.run_id, "images")
+    flows = [re.split("[%+]", image.path) for image in images]
+    flows = [f for f in flows if "gradient_flow" in f[0] and f[-1].endswith(".png")]
+    assert sorted(int(flow[2]) for flow in flows) == [1, 2, 4, 6]
 
 
 @pytest.fixture
@@ -173,3 +191,29 @@ def test_an_unknown_architecture_is_named_before_any_trial(tiny_config, silent):
     )
     with pytest.raises(InputError, match=r"--trainer\.architecture.*lenet5"):
         run(config, progress=silent)
+
+
+def test_monitors_leave_the_weights_bit_identical(uninterrupted, tmp_path, silent):
+    config = PipelineConfig(
+        name="lenet5_digits",
+        mlruns=tmp_path,
+        tuner=TunerConfig(enabled=False),
+        trainer=TrainerConfig(epochs=6, monitor=False),
+    )
+    model = run(config, until="Trainer", progress=silent).artifacts["Model"]
+    assert "gradient_norm/C1" not in model.history[0]
+    assert not (model.path / "gradients.npz").exists()
+    assert model.record.digest == uninterrupted.record.digest
+
+
+def test_a_finding_ends_the_run_when_asked(tmp_path, silent):
+    from dlkeras.pipeline.errors import PipelineError
+
+    config = PipelineConfig(
+        mlruns=tmp_path,
+        tuner=TunerConfig(enabled=False),
+        trainer=TrainerConfig(epochs=8, learning_rate=3.0, on_finding="stop"),
+    )
+    expected = r"--trainer\.on-finding stop: expected a healthy training; error: \w+"
+    with pytest.raises(PipelineError, match=expected):
+        run(config, until="Trainer", progress=silent)

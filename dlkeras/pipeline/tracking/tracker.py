@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import re
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ class Tracker:
         self.run_name: str = run.info.run_name
         self.experiment_id: str = run.info.experiment_id
         self.resumed = "train/loss" in run.data.metrics
+        self._images: set[tuple[str, int]] | None = None
         self._last_epoch = 0
         if self.resumed:
             history = client.get_metric_history(self.run_id, "train/loss")
@@ -84,15 +87,34 @@ class Tracker:
 
     def log_figures(self, artifact: Artifact, step: int = 0) -> None:
         """Show an artifact's figures: charts with a step slider, and PNG files."""
+        for epoch, figures in artifact.figures_by_epoch.items():
+            self.log_images(figures, epoch)
+        self.log_images(artifact.figures, step)
+        for path in artifact.figures.values():
+            # The chart's caption hides a small picture; the artifacts page shows it.
+            self._client.log_artifact(self.run_id, str(path), "figures")
+
+    def log_images(self, figures: Mapping[str, Path], step: int) -> None:
+        """Show PNG files at a step of a chart; what it shows already is left."""
         from PIL import Image
 
-        for name, path in artifact.figures.items():
+        if self._images is None:
+            self._images = self._logged_images()
+        for name, path in figures.items():
+            if (name, step) in self._images:
+                continue
             with Image.open(path) as image:
                 self._client.log_image(
                     self.run_id, image.convert("RGB"), key=name, step=step
                 )
-            # The chart's caption hides a small picture; the artifacts page shows it.
-            self._client.log_artifact(self.run_id, str(path), "figures")
+            self._images.add((name, step))
+
+    def _logged_images(self) -> set[tuple[str, int]]:
+        """Name and step of the pictures that a run has from before its interruption."""
+        files = self._client.list_artifacts(self.run_id, "images")
+        # MLflow names them KEY+step+STEP+timestamp+TIME+UUID.png, or with % for +.
+        parts = [re.split("[%+]", Path(file.path).name) for file in files]
+        return {(part[0], int(part[2])) for part in parts if len(part) > 2}
 
     def log_json(self, name: str, value: Any) -> None:
         """Log a JSON file."""
@@ -278,13 +300,18 @@ class Tracker:
 def _epoch_metrics(logs: Mapping[str, float]) -> dict[str, float]:
     """Name Keras's metrics so that MLflow groups them: train/loss, validation/loss.
 
-    >>> _epoch_metrics({"loss": 1.0, "val_loss": 2.0})
-    {'train/loss': 1.0, 'validation/loss': 2.0}
+    What has a section in its name keeps it.
+
+    >>> _epoch_metrics({"loss": 1.0, "val_loss": 2.0, "gradient_norm/c1": 0.5})
+    {'train/loss': 1.0, 'validation/loss': 2.0, 'gradient_norm/c1': 0.5}
     """
-    return {
-        f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}": value
-        for name, value in logs.items()
-    }
+
+    def section(name: str) -> str:
+        if "/" in name:
+            return name
+        return f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}"
+
+    return {section(name): value for name, value in logs.items()}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
