@@ -270,14 +270,14 @@ def saturation(history: "ActivationHistory") -> Iterator[Finding]:
     an error only while the loss does not fall.
     """
     losses = history.loss[np.isfinite(history.loss)]
-    stuck = len(losses) > 1 and losses[-1] > SATURATED_LOSS * losses[0] > 0
+    stuck = bool(len(losses) > 1 and losses[-1] > SATURATED_LOSS * losses[0] > 0)
     for column, layer in enumerate(history.layer_names):
         high = np.flatnonzero(history.saturated_share[:, column] > SATURATED_SHARE)
         softmax = history.layers[layer].activation == "softmax"
         if len(high) and layer not in history.outputs and not softmax:
             value = history.saturated_share[high[0], column]
             since = _when(history, high[0])
-            warn = history.epochs[high[0]] > 0 and not stuck
+            warn = bool(history.epochs[high[0]] > 0) and not stuck
             yield found("saturation", layer, value, SATURATED_SHARE, since, warn=warn)
 
 

@@ -58,7 +58,7 @@ class Monitoring:
         self._activations = ActivationMonitor(
             probe, config.activation_frequency, on_finding=self._untold.append
         )
-        self.callbacks: list[keras.callbacks.Callback] = [
+        self.callbacks: list[Any] = [
             self._gradients,
             self._activations,
             keras.callbacks.LambdaCallback(
