@@ -52,6 +52,10 @@ class AffineProjectionRule:
             "step": ops.cast(step_size, problem.dtype),
             **{f"desired_{n}": desired[n : n + time] for n in range(order)},
         }
+        usable = arrays.get("usable")
+        if usable is not None:
+            usable = ops.cast(usable, problem.dtype)
+            rows |= {f"usable_{n}": usable[n : n + time] for n in range(order)}
 
         def step(state, window, row):
             weights = state["weights"]
@@ -60,7 +64,11 @@ class AffineProjectionRule:
             )
             outputs = ops.sum(conjugate(weights) * frames, axis=1)  # (order, filters)
             wanted = ops.stack([row[f"desired_{n}"] for n in range(order)])
-            error = ops.transpose(conjugate(wanted - outputs))[..., None]
+            missed = wanted - outputs
+            if usable is not None:  # a regressor that is not known pushes nowhere
+                used = ops.stack([row[f"usable_{n}"] for n in range(order)])
+                frames, missed = frames * used[:, None], missed * used
+            error = ops.transpose(conjugate(missed))[..., None]
             block = ops.transpose(frames, (2, 0, 1))  # (filters, order, size)
             gram = conjugate(block) @ ops.transpose(block, (0, 2, 1)) + unit
             push = _solve(gram, error, order)

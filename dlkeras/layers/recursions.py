@@ -41,10 +41,14 @@ class Problem:
         return self.taps * self.inputs
 
     @property
+    def delay(self) -> int:
+        """Samples in a regressor beside the newest."""
+        return 0 if self.input_type == "regressors" else self.taps - 1
+
+    @property
     def memory(self) -> int:
-        """Earlier samples that the first regressor needs."""
-        delay = 0 if self.input_type == "regressors" else self.taps - 1
-        return delay + self.rule.order - 1
+        """Earlier samples that the first regressors need."""
+        return self.delay + self.rule.order - 1
 
 
 def columns(weights, problem):
@@ -138,12 +142,14 @@ def _adapt(arrays, problem, materialise):
         unknown, active, known, wanted = None, None, rows, history
     else:
         # A sample that is not finite freezes its own filter while it is in the delay
-        # line.
-        unknown = _unknown(rows, problem, time, filters)
-        missing = ops.logical_not(_isfinite(history))
-        missing = windowed(ops.logical_or, missing, rule.order)
-        active = ops.logical_not(ops.logical_or(unknown, missing))
-        active = ops.logical_and(_allowed(arrays["adapt"], desired, filters), active)
+        # line; a desired response that is not, while it is the newest.
+        earlier = rule.order - 1
+        unknown = _unknown(rows, problem, time + earlier, filters)
+        usable = ops.logical_not(ops.logical_or(unknown, _isnotfinite(history)))
+        unknown = unknown[earlier:]
+        active = _allowed(arrays["adapt"], desired, filters)
+        active = ops.logical_and(active, usable[earlier:])
+        arrays = {**arrays, "usable": usable}  # (time + earlier, filters)
         known, wanted = _finite(rows), _finite(history)
     state, outputs = rule.run(
         state, known, wanted, active, arrays, problem, materialise
@@ -215,6 +221,10 @@ def _isfinite(array):
     return ops.isfinite(array)
 
 
+def _isnotfinite(array):
+    return ops.logical_not(_isfinite(array))
+
+
 def _finite(array):
     return ops.where(_isfinite(array), array, ops.zeros_like(array))
 
@@ -225,17 +235,17 @@ def _unfolded(array, shape):
     return ops.moveaxis(ops.reshape(array, lead), 0, 1)
 
 
-def _unknown(rows, problem, time, filters):
-    """Where the regressor holds a sample that is not finite: `(time, filters)`."""
-    bad = ops.logical_not(_isfinite(rows))
+def _unknown(rows, problem, count, filters):
+    """Where a regressor holds a sample that is not finite: `(count, filters)`."""
+    bad = _isnotfinite(rows)
 
     def look():
-        shape = (time + problem.memory, problem.stride, filters)
+        shape = (count + problem.delay, problem.stride, filters)
         each = ops.any(ops.reshape(bad, shape), axis=1)
-        return windowed(ops.logical_or, each, problem.memory + 1)
+        return windowed(ops.logical_or, each, problem.delay + 1)
 
     return ops.cond(
-        ops.any(bad), look, lambda: ops.zeros((time, filters), dtype="bool")
+        ops.any(bad), look, lambda: ops.zeros((count, filters), dtype="bool")
     )
 
 

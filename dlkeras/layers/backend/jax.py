@@ -95,7 +95,7 @@ def on_host(tensor) -> Any:
         return tensor
     if isinstance(tensor, jax.core.Tracer) or not tensor.is_fully_addressable:
         return None
-    on_cpu = len(devices := tensor.devices()) == 1 and "cpu" == devices.pop().platform
+    on_cpu = len(devices := tensor.devices()) == 1 and devices.pop().platform == "cpu"
     return np.asarray(tensor) if on_cpu else None
 
 
