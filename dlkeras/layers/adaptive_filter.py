@@ -1,5 +1,6 @@
 """AdaptiveFilter, what the adaptive filters of this package have in common."""
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -7,11 +8,12 @@ import keras
 import numpy as np
 
 from dlkeras.layers import divergence, recursions
-from dlkeras.layers.backend import fused, on_flag, value_of
+from dlkeras.layers.backend import fused, on_flag, on_host, value_of
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
 
+_SAMPLES = ("signal", "desired", "state_delay", "state_desired")
 INPUT_TYPES = ("signal", "multi_input", "regressors")
 
 
@@ -77,6 +79,7 @@ class AdaptiveFilter(keras.layers.Layer):
         self.return_weights = bool(return_weights)
         self.on_divergence = on_divergence
         self.inner_dtype = _inner_dtype(self.variable_dtype, self.complex_valued)
+        self._accepted = set()
 
     # What a rule has to bring.
 
@@ -134,6 +137,12 @@ class AdaptiveFilter(keras.layers.Layer):
                     autocast=False,
                 )
         self._checked = False
+        self._filters_for = {
+            clean: fused(
+                recursions.adapt, dataclasses.replace(self._problem, clean=clean)
+            )
+            for clean in (False, True)
+        }
 
     def _state_specs(self):
         problem, filters = self._problem, self._filters
@@ -175,6 +184,10 @@ class AdaptiveFilter(keras.layers.Layer):
         """Call the layer; `training=False`, said here, stands for `adapt=False`."""
         if training is False and len(args) < 3:
             kwargs.setdefault("adapt", False)
+        # Keras's own way into a layer takes longer than a short signal does. Arrays
+        # like those that went through it once need none of its checks again.
+        if len(args) == 2 and not kwargs and self._kind(*args) in self._accepted:
+            return self._run(*args)
         return super().__call__(*args, **kwargs)
 
     def call(self, inputs, desired=None, adapt=True):
@@ -185,20 +198,33 @@ class AdaptiveFilter(keras.layers.Layer):
             if value is not None:
                 self._checked = True
                 self.check_parameters(value)
-        # Everything else is one compiled call: each eager operation would cost more
-        # than a short signal does.
-        arrays = {
-            "signal": signal,
-            "desired": desired,
-            "adapt": np.asarray(adapt) if isinstance(adapt, bool) else adapt,
-            **self._parameter_arrays(),
-        }
+        outputs = self._run(signal, desired, adapt)
+        if on_host(signal) is not None and self.activity_regularizer is None:
+            dtype = keras.backend.standardize_dtype
+            shapes = tuple(signal.shape), tuple(desired.shape)
+            self._accepted.add((*shapes, dtype(signal.dtype), dtype(desired.dtype)))
+        return outputs
+
+    @staticmethod
+    def _kind(signal, desired):
+        if type(signal) is not np.ndarray or type(desired) is not np.ndarray:
+            return None
+        return signal.shape, desired.shape, signal.dtype.name, desired.dtype.name
+
+    def _run(self, signal, desired, adapt=True):
+        # One compiled call: each eager operation would cost more than a short signal.
+        arrays = {"signal": signal, "desired": desired, **self._parameter_arrays()}
         if self.stateful:
             for name, variable in self._state.items():
                 arrays[f"state_{name}"] = variable.value
         else:
             arrays["initial_weights"] = self.initial_weights.value
-        result = fused(recursions.adapt, arrays, self._problem)
+        clean = adapt is True and all(
+            _is_finite(array) for name, array in arrays.items() if name in _SAMPLES
+        )
+        if not clean:
+            arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
+        result = self._filters_for[clean](arrays)
         self._report(result, signal)
         for name, value in result.get("state", {}).items():
             self._state[name].assign(value)
@@ -379,3 +405,14 @@ def _inner_dtype(dtype, complex_valued):
     if complex_valued:
         return {"float32": "complex64", "float64": "complex128"}[wide]
     return wide
+
+
+def _is_finite(array):
+    """Whether all of an array is known to be finite, at the price of one reading."""
+    values = on_host(array)
+    if values is None:
+        return False
+    if values.dtype.kind in "fc":  # one product, which a NaN or an infinity outlives
+        values = values.ravel()
+        return bool(np.isfinite(np.vdot(values, values)))
+    return bool(np.isfinite(values).all())

@@ -24,6 +24,11 @@ class AffineProjectionRule:
         del bounds
         return "step_size below 2, the bound of the normalised filters"
 
+    def is_plain(self, problem):
+        """No: a step has products of matrices."""
+        del problem
+        return False
+
     def state_specs(self, problem, filters):
         """Shape and data type of what is carried."""
         return {"weights": ((problem.size, filters), problem.dtype)}
@@ -37,13 +42,20 @@ class AffineProjectionRule:
         """The recursion over a whole call; gives the last state and the outputs."""
         conjugate = ops.conj if "complex" in problem.dtype else _same
         stride, size, order = problem.stride, problem.size, self.order
-        time = ops.shape(active)[0]
+        time = ops.shape(desired)[0] - (order - 1)
         unit = ops.cast(self.epsilon * ops.eye(order), problem.dtype)
-        step_size = ops.where(active, arrays["step_size"], 0.0)
+        step_size = arrays["step_size"]
+        if active is not None:
+            step_size = ops.where(active, step_size, 0.0)
+        step_size = ops.broadcast_to(step_size, (time, ops.shape(desired)[1]))
         rows = {
             "step": ops.cast(step_size, problem.dtype),
             **{f"desired_{n}": desired[n : n + time] for n in range(order)},
         }
+        usable = arrays.get("usable")
+        if usable is not None:
+            usable = ops.cast(usable, problem.dtype)
+            rows |= {f"usable_{n}": usable[n : n + time] for n in range(order)}
 
         def step(state, window, row):
             weights = state["weights"]
@@ -52,7 +64,11 @@ class AffineProjectionRule:
             )
             outputs = ops.sum(conjugate(weights) * frames, axis=1)  # (order, filters)
             wanted = ops.stack([row[f"desired_{n}"] for n in range(order)])
-            error = ops.transpose(conjugate(wanted - outputs))[..., None]
+            missed = wanted - outputs
+            if usable is not None:  # a regressor that is not known pushes nowhere
+                used = ops.stack([row[f"usable_{n}"] for n in range(order)])
+                frames, missed = frames * used[:, None], missed * used
+            error = ops.transpose(conjugate(missed))[..., None]
             block = ops.transpose(frames, (2, 0, 1))  # (filters, order, size)
             gram = conjugate(block) @ ops.transpose(block, (0, 2, 1)) + unit
             push = _solve(gram, error, order)

@@ -23,7 +23,8 @@ class LMSFilter(AdaptiveFilter):
 
     A sample that is not finite freezes its own filter for as long as it is in the
     delay line; the outputs of that time are NaN. A filter that runs away is reported
-    with the step-size bound that it broke.
+    with the step-size bound that it broke; but a whole model under TensorFlow's
+    `jit_compile=True` or `torch.compile` has no way to the host, and reports nothing.
 
     Args:
         taps: Length of the filter, at least 1.

@@ -1,12 +1,13 @@
 """LMSRule, the recursion of the LMS family: plain, in blocks and for many filters."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import keras
 
 from dlkeras.layers import divergence
-from dlkeras.layers.backend import BLOCK, elements_at_once, scan
+from dlkeras.layers.backend import BLOCK, elements_at_once, one_kernel, scan
 from dlkeras.layers.recursions import Problem, windowed
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -66,29 +67,43 @@ class LMSRule:
             )
         return state
 
+    def is_plain(self, problem):
+        """Whether a step is one product and one sum, and only the output is asked."""
+        extras = self.leakage or self.momentum or problem.trajectory
+        return not extras and self.algorithm != "variable_step"
+
     def run(self, state, signal, desired, active, arrays, problem, materialise):
-        """The recursion over a whole call; gives the last state and the outputs."""
-        step_size = ops.where(active, arrays["step_size"], 0.0)
+        """The recursion over a whole call; gives the last state and the outputs.
+
+        Where `active` is None, every sample of every filter is.
+        """
+        gain = arrays["step_size"]
+        if active is not None:
+            gain = ops.where(active, gain, 0.0)
         if self.algorithm == "nlms":
-            step_size = step_size / (self.epsilon + self._power(signal, problem))
-        rows = {"desired": desired, "step": ops.cast(step_size, problem.dtype)}
-        plain = not (self.leakage or self.momentum or problem.trajectory)
-        if BLOCK > 1 and plain and self.algorithm in ("lms", "nlms", "sign_data"):
-            return self._run_blocks(state, signal, rows, problem)
-        size, filters = problem.size, ops.shape(signal)[1]
-        share = elements_at_once()
-        plain = plain and self.algorithm != "variable_step" and not materialise
-        known = isinstance(filters, int) and filters > 1
-        if share and plain and known and filters * size > share:
-            return self._run_shares(state, signal, rows, problem, share)
+            gain = gain / (self.epsilon + self._power(signal, problem))
+        gain = ops.cast(gain, problem.dtype)
+        rows = {"desired": desired}
+        shared = {"step": gain}  # what is the same for all samples
+        if len(gain.shape) == 2:
+            rows, shared = {**rows, **shared}, {}
+        plain = self.is_plain(problem)
+        if BLOCK > 1 and plain and self.algorithm not in _SIGN_ERROR:
+            return self._run_blocks(state, signal, {**rows, **shared}, problem)
+        filters, share = ops.shape(signal)[1], elements_at_once()
+        known = isinstance(filters, int) and filters > 0
+        if share and plain and known and not materialise:
+            return self._run_shares(state, signal, rows, shared, problem, share)
         if self.leakage or self.momentum or self.algorithm == "variable_step":
+            if active is None:
+                active = ops.ones(ops.shape(desired), dtype="bool")
             rows["active"] = active
         if self.leakage:
             keep = 1.0 - arrays["step_size"] * self.leakage
             rows["keep"] = ops.cast(ops.where(active, keep, 1.0), problem.dtype)
 
         def step(state, frame, row):
-            return self.step(state, frame, row, problem)
+            return self.step(state, frame, {**shared, **row}, problem)
 
         return scan(
             step, state, signal, problem.stride, problem.size, rows, materialise
@@ -133,6 +148,7 @@ class LMSRule:
         triangular system. Steps of size 0 fill up the last block.
         """
         time, filters = rows["desired"].shape
+        rows["step"] = ops.broadcast_to(rows["step"], (time, filters))
         blocks = -(-time // BLOCK)
         fill = blocks * BLOCK - time
         rows = {
@@ -173,54 +189,71 @@ class LMSRule:
         output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
         return state, {"output": output}
 
-    def _run_shares(self, state, signal, rows, problem, share):
+    def _run_shares(self, state, signal, rows, shared, problem, share):
         """The same recursion on 64 filters at a time, `share` weights an operation.
 
         XLA spreads larger operations over threads, which costs more than it gains here,
-        and 64 filters' weights stay in the nearest cache.
+        and 64 filters' signals and weights stay in the near caches.
         """
         stride, size = problem.stride, problem.size
         filters = signal.shape[1]
         width = min(filters, 64)
         groups = -(-filters // width)
-        cuts = list(range(0, size, max(share // width, 1)))
-        parts = [slice(cut, cut + max(share // width, 1)) for cut in cuts]
+        parts = _parts(size, width, share)
         conjugate = ops.conj if "complex" in problem.dtype else _same
+        sign_error = self.algorithm in _SIGN_ERROR
+        along = ops.sign if self.algorithm in _SIGN_DATA else _same
 
-        def grouped(array):  # (rows, filters) to (groups, rows, width)
-            array = ops.pad(array, ((0, 0), (0, groups * width - filters)))
-            return ops.moveaxis(ops.reshape(array, (-1, groups, width)), 1, 0)
+        def one(arrays, shared):
+            def step(state, frame, row):
+                row = {**shared, **row}
+                frames = [frame[part] for part in parts]
+                pairs = list(zip(state, frames, strict=True))
+                output = sum(_inner(conjugate(w), x) for w, x in pairs)
+                error = row["desired"] - output
+                push = ops.sign(error) if sign_error else conjugate(error)
+                push = row["step"] * push
+                return tuple(w + push * along(x) for w, x in pairs), {"output": output}
 
-        def together(array):
-            array = ops.moveaxis(array, 0, 1)
-            return ops.reshape(array, (-1, groups * width))[:, :filters]
-
-        def step(state, frame, row):
-            frames = [frame[part] for part in parts]
-            pairs = list(zip(state, frames, strict=True))
-            output = sum(ops.sum(conjugate(w) * x, axis=0) for w, x in pairs)
-            error = row["desired"] - output
-            sign_error = self.algorithm in _SIGN_ERROR
-            push = row["step"] * (ops.sign(error) if sign_error else conjugate(error))
-            along = ops.sign if self.algorithm in _SIGN_DATA else _same
-            return tuple(w + push * along(x) for w, x in pairs), {"output": output}
-
-        def one(group):
-            weights = tuple(group["weights"][part] for part in parts)
-            rows = {"desired": group["desired"], "step": group["step"]}
+            rows = {
+                name: arrays[name] for name in ("desired", "step") if name in arrays
+            }
+            weights = tuple(arrays["weights"][part] for part in parts)
             weights, outputs = scan(
-                step, weights, group["signal"], stride, size, rows, False
+                step, weights, arrays["signal"], stride, size, rows, False
             )
             return ops.concatenate(weights), outputs["output"]
 
+        def grouped(array):  # (rows, filters) to (rows, groups, width)
+            array = ops.pad(array, ((0, 0), (0, groups * width - filters)))
+            return ops.reshape(array, (-1, groups, width))
+
+        def all_groups(arrays, shared):
+            def body(n, carry):
+                group = {
+                    name: ops.slice(array, (0, n, 0), (ops.shape(array)[0], 1, width))
+                    for name, array in arrays.items()
+                }
+                got = one({k: ops.squeeze(v, axis=1) for k, v in group.items()}, shared)
+                return tuple(
+                    ops.slice_update(array, (0, n, 0), part[:, None])
+                    for array, part in zip(carry, got, strict=True)
+                )
+
+            carry = arrays["weights"], ops.zeros_like(arrays["desired"])
+            return ops.fori_loop(0, groups, body, carry)
+
         arrays = {"signal": signal, "weights": state["weights"], **rows}
-        arrays = {name: grouped(array) for name, array in arrays.items()}
         if groups == 1:
-            only = {name: array[0] for name, array in arrays.items()}
-            weights, output = (array[None] for array in one(only))
+            weights, output = one_kernel(one, arrays, shared)
         else:
-            weights, output = ops.map(one, arrays)
-        return {"weights": together(weights)}, {"output": together(output)}
+            arrays = {name: grouped(array) for name, array in arrays.items()}
+            results = one_kernel(all_groups, arrays, shared)
+            weights, output = (
+                ops.reshape(array, (-1, groups * width))[:, :filters]
+                for array in results
+            )
+        return {"weights": weights}, {"output": output}
 
     def _power(self, signal, problem) -> Any:
         """Power in the delay line before each step, real: `(time, filters)`."""
@@ -233,6 +266,19 @@ class LMSRule:
 
 _SIGN_ERROR = ("sign_error", "sign_sign")
 _SIGN_DATA = ("sign_data", "sign_sign")
+
+
+def _parts(size, filters, share):
+    """Slices of the taps with at most `share` weights of all filters in each.
+
+    One filter alone has as many sixteens as there are in a slice of its own.
+    """
+    length = max(share // filters, 1)
+    ends = list(range(length, size, length))
+    sixteens = size // 16 * 16
+    if filters == 1 and 0 < sixteens < size:
+        ends = sorted({*(end for end in ends if end < sixteens), sixteens})
+    return [slice(a, b) for a, b in itertools.pairwise([0, *ends, size])]
 
 
 def _inner(weights, frame):

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from dlkeras.layers.backend import one_kernel
+
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
 
@@ -26,6 +28,7 @@ class Problem:
     output_dtype: str
     stateful: bool
     trajectory: bool
+    clean: bool = False  # every sample is finite, and every filter adapts
 
     @property
     def stride(self) -> int:
@@ -38,10 +41,14 @@ class Problem:
         return self.taps * self.inputs
 
     @property
+    def delay(self) -> int:
+        """Samples in a regressor beside the newest."""
+        return 0 if self.input_type == "regressors" else self.taps - 1
+
+    @property
     def memory(self) -> int:
-        """Earlier samples that the first regressor needs."""
-        delay = 0 if self.input_type == "regressors" else self.taps - 1
-        return delay + self.rule.order - 1
+        """Earlier samples that the first regressors need."""
+        return self.delay + self.rule.order - 1
 
 
 def columns(weights, problem):
@@ -93,13 +100,18 @@ def adapt(arrays, problem, materialise):
     `arrays` holds `signal`, `desired`, `adapt`, the rule's own parameters, and either
     the `initial_weights` or the `state_...` of the call before.
     """
+    samples = ops.size(arrays["signal"])
+    short = isinstance(samples, int) and samples <= 8192
+    if short and problem.clean and not materialise and problem.rule.is_plain(problem):
+        return one_kernel(lambda arrays: _adapt(arrays, problem, False), arrays)
+    return _adapt(arrays, problem, materialise)
+
+
+def _adapt(arrays, problem, materialise):
     rule, dtype = problem.rule, problem.dtype
     arrays = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     signal = ops.cast(arrays["signal"], dtype)
     desired = ops.cast(arrays["desired"], dtype)
-    allowed = ops.cast(arrays["adapt"], "bool")
-    if len(allowed.shape) == 2 and len(desired.shape) == 3:
-        allowed = allowed[..., None]
     batch, time = ops.shape(signal)[0], ops.shape(signal)[1]
     if isinstance(time, int) and time == 0:
         return _nothing(arrays, problem)
@@ -110,8 +122,6 @@ def adapt(arrays, problem, materialise):
         rows = ops.moveaxis(rows, -1, 1)  # (time, batch, channels)
     rows = ops.reshape(rows, (time * problem.stride, filters))
     raw = ops.reshape(ops.moveaxis(desired, 0, 1), (time, filters))
-    allowed = ops.broadcast_to(allowed, ops.shape(desired))
-    allowed = ops.reshape(ops.moveaxis(allowed, 0, 1), (time, filters))
 
     if problem.stateful:
         state = {
@@ -128,17 +138,25 @@ def adapt(arrays, problem, materialise):
         rows = _preceded(rows, problem.memory * problem.stride)
         history = _preceded(raw, rule.order - 1)
 
-    # A sample that is not finite freezes its own filter while it is in the delay line.
-    unknown = _unknown(rows, problem, time, filters)
-    missing = windowed(ops.logical_or, ops.logical_not(_isfinite(history)), rule.order)
-    active = ops.logical_and(allowed, ops.logical_not(ops.logical_or(unknown, missing)))
-    clean = _finite(rows)
+    if problem.clean:
+        unknown, active, known, wanted = None, None, rows, history
+    else:
+        # A sample that is not finite freezes its own filter while it is in the delay
+        # line; a desired response that is not, while it is the newest.
+        earlier = rule.order - 1
+        unknown = _unknown(rows, problem, time + earlier, filters)
+        usable = ops.logical_not(ops.logical_or(unknown, _isnotfinite(history)))
+        unknown = unknown[earlier:]
+        active = _allowed(arrays["adapt"], desired, filters)
+        active = ops.logical_and(active, usable[earlier:])
+        arrays = {**arrays, "usable": usable}  # (time + earlier, filters)
+        known, wanted = _finite(rows), _finite(history)
     state, outputs = rule.run(
-        state, clean, _finite(history), active, arrays, problem, materialise
+        state, known, wanted, active, arrays, problem, materialise
     )
     output = outputs["output"]  # (time, filters)
-    nowhere = ops.cast(float("nan"), dtype)
-    output = ops.where(unknown, nowhere, output)
+    if unknown is not None:
+        output = ops.where(unknown, ops.cast(float("nan"), dtype), output)
     error = raw - output
 
     diverged = _diverged(error, raw, unknown, state["weights"])
@@ -157,8 +175,18 @@ def adapt(arrays, problem, materialise):
     return result
 
 
+def _allowed(adapt, desired, filters):
+    """Where the caller lets the weights follow the error: `(time, filters)`."""
+    allowed = ops.cast(adapt, "bool")
+    if len(allowed.shape) == 2 and len(desired.shape) == 3:
+        allowed = allowed[..., None]
+    allowed = ops.moveaxis(ops.broadcast_to(allowed, ops.shape(desired)), 0, 1)
+    return ops.reshape(allowed, (ops.shape(allowed)[0], filters))
+
+
 def _nothing(arrays, problem):
     """What a call without samples gives: one frozen step, of which nothing is kept."""
+    problem = dataclasses.replace(problem, clean=False)
     one = {
         **arrays,
         "adapt": ops.zeros((), dtype="bool"),
@@ -193,6 +221,10 @@ def _isfinite(array):
     return ops.isfinite(array)
 
 
+def _isnotfinite(array):
+    return ops.logical_not(_isfinite(array))
+
+
 def _finite(array):
     return ops.where(_isfinite(array), array, ops.zeros_like(array))
 
@@ -203,17 +235,17 @@ def _unfolded(array, shape):
     return ops.moveaxis(ops.reshape(array, lead), 0, 1)
 
 
-def _unknown(rows, problem, time, filters):
-    """Where the regressor holds a sample that is not finite: `(time, filters)`."""
-    bad = ops.logical_not(_isfinite(rows))
+def _unknown(rows, problem, count, filters):
+    """Where a regressor holds a sample that is not finite: `(count, filters)`."""
+    bad = _isnotfinite(rows)
 
     def look():
-        shape = (time + problem.memory, problem.stride, filters)
+        shape = (count + problem.delay, problem.stride, filters)
         each = ops.any(ops.reshape(bad, shape), axis=1)
-        return windowed(ops.logical_or, each, problem.memory + 1)
+        return windowed(ops.logical_or, each, problem.delay + 1)
 
     return ops.cond(
-        ops.any(bad), look, lambda: ops.zeros((time, filters), dtype="bool")
+        ops.any(bad), look, lambda: ops.zeros((count, filters), dtype="bool")
     )
 
 
@@ -223,14 +255,28 @@ def _diverged(error, desired, unknown, weights):
     Grown means: in the last eighth of the call the error has 100 times the power of
     the desired response, and 100 times its own power in the first eighth.
     """
-    missing = ops.logical_not(_isfinite(desired))
-    excused = ops.logical_or(unknown, missing)
-    power = ops.where(excused, 0.0, ops.real(error * ops.conj(error)))
-    wanted = ops.where(missing, 0.0, ops.real(desired * ops.conj(desired)))
     time = ops.shape(error)[0]
     part = time // 8
-    first, last = ops.sum(power[:part], axis=0), ops.sum(power[time - part :], axis=0)
-    grown = last > 100.0 * ops.maximum(first, ops.sum(wanted[time - part :], axis=0))
-    lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
     broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
+    if unknown is None:  # an error that is not finite breaks its filter's weights
+        first, last, wanted = (
+            ops.sum(_squared(array), axis=0)
+            for array in (error[:part], error[time - part :], desired[time - part :])
+        )
+        lost = ops.logical_not(_isfinite(last))
+    else:
+        missing = ops.logical_not(_isfinite(desired))
+        excused = ops.logical_or(unknown, missing)
+        power = ops.where(excused, 0.0, _squared(error))
+        wanted = ops.where(missing, 0.0, _squared(desired))
+        first, last, wanted = (
+            ops.sum(array, axis=0)
+            for array in (power[:part], power[time - part :], wanted[time - part :])
+        )
+        lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
+    grown = last > 100.0 * ops.maximum(first, wanted)
     return ops.logical_or(ops.logical_or(grown, lost), broken)
+
+
+def _squared(array):
+    return ops.real(array * ops.conj(array))

@@ -26,6 +26,11 @@ class RLSRule:
         del bounds
         return "a forgetting factor nearer to 1 or more regularization"
 
+    def is_plain(self, problem):
+        """No: a step has products of matrices."""
+        del problem
+        return False
+
     def state_specs(self, problem, filters):
         """Shape and data type of what is carried, in the order of `initial_state`."""
         return {
@@ -72,6 +77,8 @@ class RLSRule:
                 "inverse": ops.where(going[:, None, None], updated, inverse),
             }, out
 
+        if active is None:
+            active = ops.ones(ops.shape(desired), dtype="bool")
         rows = {"desired": desired, "active": active}
         return scan(
             step, state, signal, problem.stride, problem.size, rows, materialise

@@ -1,5 +1,6 @@
 """RLSFilter and AffineProjectionFilter against padasip and their own papers."""
 
+import itertools
 import json
 
 import keras
@@ -143,19 +144,42 @@ def test_chunks_give_what_one_call_gives(kind, input_type):
     assert not layer.filter_weights.any()
 
 
-@pytest.mark.parametrize("kind", [RLSFilter, AffineProjectionFilter])
-def test_a_sample_that_is_not_finite_freezes_only_its_own_filter(kind):
+def test_a_sample_that_is_not_finite_freezes_only_its_own_filter():
     rng = np.random.default_rng(26)
     signal = rng.normal(size=(2, 40)).astype("float32")
     desired = rng.normal(size=(2, 40)).astype("float32")
-    clean = arrays(kind(3)(signal, desired))[0]
-    signal[0, 10], desired[0, 30] = np.inf, np.nan
-    layer = kind(3, stateful=True)
-    output = arrays(layer(signal, desired))[0]
-    np.testing.assert_array_equal(output[1], clean[1])
-    assert np.isnan(output[0, 10:13]).all()
-    assert np.isfinite(output[0, 14:]).all()
-    assert np.isfinite(layer.filter_weights).all()
+    for make in (RLSFilter, lambda n, **k: AffineProjectionFilter(n, order=3, **k)):
+        clean = arrays(make(3)(signal, desired))[0]
+        broken, wanted = signal.copy(), desired.copy()
+        broken[0, 10], wanted[0, 30] = np.inf, np.nan
+        output, _, weights = arrays(make(3, return_weights=True)(broken, wanted))
+        np.testing.assert_allclose(output[1], clean[1], atol=1e-6)
+        # as long as it is among the 3 samples of the delay line, and no longer
+        assert np.flatnonzero(np.isnan(output[0])).tolist() == [10, 11, 12]
+        frozen = np.flatnonzero((np.diff(weights[0], axis=0) == 0).all(axis=1))
+        assert frozen.tolist() == [10, 11, 12, 30]
+        # and cut into chunks just so
+        layer = make(3, stateful=True)
+        parts = [
+            arrays(layer(broken[:, a:b], wanted[:, a:b]))[0]
+            for a, b in itertools.pairwise([0, 9, 11, 12, 31, 32, 40])
+        ]
+        np.testing.assert_allclose(
+            np.concatenate(parts, axis=1), output, atol=1e-5, equal_nan=True
+        )
+
+
+def test_affine_projection_leaves_out_what_it_does_not_know():
+    rng = np.random.default_rng(28)
+    signal, desired = rng.normal(size=(2, 1, 30)).astype("float32")
+    desired[0, 12] = np.nan
+    layer = AffineProjectionFilter(3, 0.5, order=2, epsilon=0.1, return_weights=True)
+    weights = arrays(layer(signal, desired))[2][0]
+    x = frames(signal[0], 3)
+    # sample 13 has one regressor left: the normalised filter's step
+    error = desired[0, 13] - weights[13] @ x[13]
+    alone = weights[13] + 0.5 * error * x[13] / (0.1 + x[13] @ x[13])
+    np.testing.assert_allclose(weights[14], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ Each backend's file offers the same names:
 - `scan(step, state, signal, stride, taps, rows, materialise)`: the recursion over
   time. `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that
   moves on by `stride` rows a step, and one row of each array in `rows`.
-- `fused(function, arrays, options)`: `function(arrays, options, materialise)` as one
+- `one_kernel(function, *arrays)`: `function(*arrays)` without the cost of dispatching
+  each of its operations, where the backend can do that.
+- `fused(function, options)(arrays)`: `function(arrays, options, materialise)` as one
   compiled, differentiable call.
 - `value_of(tensor)`: its value as a NumPy array, None inside a graph.
+- `on_host(tensor)`: its value as a NumPy array where that costs no copy, else None.
 - `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
   `flag` is true, now or when the compiled graph runs; a TensorFlow graph raises an
   error of `words()` instead.
@@ -24,6 +27,8 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
     from dlkeras.layers.backend.jax import on_flag as on_flag
+    from dlkeras.layers.backend.jax import on_host as on_host
+    from dlkeras.layers.backend.jax import one_kernel as one_kernel
     from dlkeras.layers.backend.jax import scan as scan
     from dlkeras.layers.backend.jax import value_of as value_of
 elif keras.backend.backend() == "tensorflow":
@@ -31,6 +36,8 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
+    from dlkeras.layers.backend.tensorflow import on_host as on_host
+    from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
     from dlkeras.layers.backend.tensorflow import scan as scan
     from dlkeras.layers.backend.tensorflow import value_of as value_of
 elif keras.backend.backend() == "torch":
@@ -38,6 +45,8 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
     from dlkeras.layers.backend.torch import on_flag as on_flag
+    from dlkeras.layers.backend.torch import on_host as on_host
+    from dlkeras.layers.backend.torch import one_kernel as one_kernel
     from dlkeras.layers.backend.torch import scan as scan
     from dlkeras.layers.backend.torch import value_of as value_of
 else:

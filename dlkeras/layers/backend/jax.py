@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental.xla_metadata import set_xla_metadata
 
 BLOCK = 1
 
@@ -31,6 +32,33 @@ def scan(step, state, signal, stride, taps, rows, materialise):
     return lax.scan(body, state, (jnp.asarray(starts), rows))
 
 
+def one_kernel(function, *arrays):
+    """`function(*arrays)`, on a CPU as one kernel: no dispatch for each operation.
+
+    XLA's CPU runtime calls every operation of a large loop by itself, which takes
+    longer than the arithmetic of a sample. A call marked as small becomes one function,
+    as XLA does by itself with loops that touch less than a kilobyte. Without products
+    of matrices and without sums over more than `elements_at_once()`, which it hands to
+    libraries and refuses inside such a call.
+    """
+    empty = any(array.size == 0 for array in jax.tree.leaves(arrays))
+    if empty or jax.default_backend() != "cpu":  # XLA aborts on empty arrays there
+        return function(*arrays)
+
+    @jax.custom_batching.custom_vmap
+    def run(*arrays):
+        marks = {"inlineable": "false", "xla_cpu_small_call": "true"}
+        return set_xla_metadata(jax.jit(function)(*arrays), **marks)
+
+    @run.def_vmap
+    def _batched(size, is_batched, *arrays):
+        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
+        outputs = jax.vmap(function, in_axes=tuple(axes), axis_size=size)(*arrays)
+        return outputs, jax.tree.map(lambda _: True, outputs)
+
+    return run(*arrays)
+
+
 # The gradient of a moving slice is as long as the signal at every step. So the
 # backward pass runs the recursion again on frames laid out side by side.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 2))
@@ -48,12 +76,27 @@ def _backward(function, options, arrays, cotangents):
 
 
 _differentiable.defvjp(_forward, _backward)
-fused = functools.partial(jax.jit, static_argnums=(0, 2))(_differentiable)
+
+
+@functools.cache
+def fused(function, options):
+    """`function(arrays, options, materialise)` as one differentiable XLA call."""
+    return jax.jit(lambda arrays: _differentiable(function, arrays, options))
 
 
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None while it is traced and has none."""
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
+
+
+def on_host(tensor) -> Any:
+    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    if isinstance(tensor, jax.core.Tracer) or not tensor.is_fully_addressable:
+        return None
+    on_cpu = len(devices := tensor.devices()) == 1 and devices.pop().platform == "cpu"
+    return np.asarray(tensor) if on_cpu else None
 
 
 def on_flag(flag, arrays, action, words):

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 BLOCK = 1
@@ -55,6 +56,11 @@ def scan(step, state, signal, stride, taps, rows, materialise):
     return state, tf.nest.map_structure(lambda array: array.stack(), outputs)
 
 
+def one_kernel(function, *arrays):
+    """`function(*arrays)`: XLA makes of it what it can."""
+    return function(*arrays)
+
+
 def _unstacked(array):
     shape = array.shape[1:]
     return tf.TensorArray(
@@ -65,7 +71,6 @@ def _unstacked(array):
 # On CPU Keras leaves XLA off for TensorFlow, so the recursion brings its own compiled
 # function. A gradient cannot cross its boundary: the backward pass recomputes inside
 # a second one.
-@functools.cache
 def _compiled(function, options):
     @tf.function(jit_compile=True)
     def forward(arrays):
@@ -91,30 +96,45 @@ def _is_smooth(array):
     return array.dtype.is_floating or array.dtype.is_complex
 
 
-def fused(function, arrays, options):
+@functools.cache
+def fused(function, options):
     """`function(arrays, options, materialise)` as one differentiable XLA call."""
     forward, backward = _compiled(function, options)
-    structure = []
 
-    @tf.custom_gradient
-    def run(*tensors):
-        named = dict(zip(arrays, tensors, strict=True))
-        # stop_gradient keeps an outer tape from recording what happens inside
-        structure.append(forward({k: tf.stop_gradient(v) for k, v in named.items()}))
+    def call(arrays):
+        structure = []
 
-        def pull_back(*cotangents):
-            gradients = backward(named, cotangents)
-            return [gradients.get(name) for name in named]
+        @tf.custom_gradient
+        def run(*tensors):
+            named = dict(zip(arrays, tensors, strict=True))
+            # stop_gradient keeps an outer tape from recording what happens inside
+            still = {name: tf.stop_gradient(array) for name, array in named.items()}
+            structure.append(forward(still))
 
-        return tf.nest.flatten(structure[0]), pull_back
+            def pull_back(*cotangents):
+                gradients = backward(named, cotangents)
+                return [gradients.get(name) for name in named]
 
-    flat = run(*(tf.convert_to_tensor(array) for array in arrays.values()))
-    return tf.nest.pack_sequence_as(structure[0], flat)
+            return tf.nest.flatten(structure[0]), pull_back
+
+        flat = run(*(tf.convert_to_tensor(array) for array in arrays.values()))
+        return tf.nest.pack_sequence_as(structure[0], flat)
+
+    return call
 
 
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None inside a graph, where it has none."""
     return tensor.numpy() if hasattr(tensor, "numpy") else None
+
+
+def on_host(tensor) -> Any:
+    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    if not hasattr(tensor, "numpy") or "CPU" not in tensor.device:
+        return None
+    return tensor.numpy()
 
 
 def on_flag(flag, arrays, action, words):

@@ -1,7 +1,9 @@
 """The adaptive filters' recursion over time, spoken in eager PyTorch."""
 
+import functools
 from typing import Any
 
+import numpy as np
 import torch
 
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
@@ -25,8 +27,17 @@ def scan(step, state, signal, stride, taps, rows, materialise):
     return state, {k: torch.stack([out[k] for out in outputs]) for k in outputs[0]}
 
 
-def fused(function, arrays, options):
+def one_kernel(function, *arrays):
+    """`function(*arrays)`: eager operations stay what they are."""
+    return function(*arrays)
+
+
+def fused(function, options):
     """`function(arrays, options, materialise)`; autograd follows eager operations."""
+    return functools.partial(_eager, function, options)
+
+
+def _eager(function, options, arrays):
     return function(arrays, options, False)
 
 
@@ -35,6 +46,16 @@ def value_of(tensor) -> Any:
     if tensor.device.type == "meta" or torch.compiler.is_compiling():
         return None
     return tensor.detach().cpu().numpy()
+
+
+def on_host(tensor) -> Any:
+    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    tensor = tensor.detach()
+    return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
 def on_flag(flag, arrays, action, words):
