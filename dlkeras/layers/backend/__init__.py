@@ -15,6 +15,9 @@ Each backend's file offers the same names:
 - `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
   `flag` is true, now or when the compiled graph runs; a TensorFlow graph raises an
   error of `words()` instead.
+- `fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon)`: outputs,
+  mean and variance of a batch of images, normalised by its own statistics or by those
+  given, in one kernel; None where the backend has no kernel for it.
 """
 
 import keras
@@ -23,6 +26,9 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
+    from dlkeras.layers.backend.jax import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import scan as scan
     from dlkeras.layers.backend.jax import value_of as value_of
@@ -30,6 +36,9 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
+    from dlkeras.layers.backend.tensorflow import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import scan as scan
     from dlkeras.layers.backend.tensorflow import value_of as value_of
@@ -37,6 +46,9 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
+    from dlkeras.layers.backend.torch import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import scan as scan
     from dlkeras.layers.backend.torch import value_of as value_of
