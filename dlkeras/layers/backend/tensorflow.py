@@ -133,6 +133,10 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon):
     """Batch normalisation of images by `FusedBatchNormV3`; None where it has none."""
     if x.shape.rank != 4 or axis not in (-1, 3) or x.dtype not in _HALF_OR_SINGLE:
         return None
+    # At inference the gain is that a graph folds the kernel into the convolution before
+    # it. Without a graph Keras's operations are as fast, and agree to the last bit.
+    if statistics is not None and tf.executing_eagerly():
+        return None
     channels = x.shape[-1]
     mean, variance = statistics or ((), ())
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
