@@ -5,6 +5,10 @@ from dlkeras.architectures.features import feature_extractor as feature_extracto
 from dlkeras.architectures.googlenet import googlenet as googlenet
 from dlkeras.architectures.lenet import lenet5 as lenet5
 from dlkeras.architectures.map_loss import MaximumAPosteriori as MaximumAPosteriori
+from dlkeras.architectures.pretrained_weights import pretrained_card as pretrained_card
+from dlkeras.architectures.pretrained_weights import (
+    pretrained_names as pretrained_names,
+)
 from dlkeras.architectures.registry import create as create
 from dlkeras.architectures.registry import names as names
 from dlkeras.architectures.resnet import resnet18 as resnet18

@@ -228,4 +228,4 @@ def alexnet(
             kernel_regularizer=penalty,
             name="Out",
         )(x)
-    return with_weights(keras.Model(images, x, name=name), weights)
+    return with_weights(keras.Model(images, x, name=name), weights, alexnet)

@@ -267,6 +267,8 @@ def googlenet(
         kernel_regularizer=penalty,
     )
     if not auxiliary:
-        return with_weights(keras.Model(images, outputs, name=name), weights)
+        return with_weights(keras.Model(images, outputs, name=name), weights, googlenet)
     outputs = MainOutput(auxiliary_loss_weight, name="main_output")([outputs, *sides])
-    return with_weights(AuxiliaryTraining(images, outputs, name=name), weights)
+    return with_weights(
+        AuxiliaryTraining(images, outputs, name=name), weights, googlenet
+    )

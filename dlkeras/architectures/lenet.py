@@ -175,7 +175,7 @@ def lenet5(
     )(x)
     if num_classes == 0:
         model = keras.Model(images, global_pooling(x, pooling), name=name)
-        return with_weights(model, weights)
+        return with_weights(model, weights, lenet5)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(
         maps[3],
@@ -195,4 +195,4 @@ def lenet5(
             kernel_initializer=initializer(maps[3]),
             name="Out",
         )(x)
-    return with_weights(keras.Model(images, outputs, name=name), weights)
+    return with_weights(keras.Model(images, outputs, name=name), weights, lenet5)

@@ -201,7 +201,7 @@ def _imagenet(
             activation=classifier_activation,
             kernel_regularizer=parts.penalty,
         )
-        return with_weights(keras.Model(images, x, name=name), weights)
+        return with_weights(keras.Model(images, x, name=name), weights, build)
 
     kind = "basic blocks" if block is ResidualBlock else "bottlenecks"
     return _documented(
@@ -277,7 +277,7 @@ def _cifar(depth: int, parameters: str) -> Any:
             activation=classifier_activation,
             kernel_regularizer=parts.penalty,
         )
-        return with_weights(keras.Model(images, x, name=name), weights)
+        return with_weights(keras.Model(images, x, name=name), weights, build)
 
     return _documented(
         build,

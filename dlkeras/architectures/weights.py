@@ -1,13 +1,14 @@
 """Weights from elsewhere: keras.applications, PyTorch's networks, weight files."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from dlkeras.architectures.pretrained_weights import pretrained
 from dlkeras.architectures.weight_files import read_weight_file
 from dlkeras.architectures.weight_matching import (
     HEADS,
@@ -90,8 +91,17 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
         variable.assign(value)
 
 
-def with_weights(model: Any, weights: Any) -> Any:
-    """Return the model, with the weights of a source if one is given."""
+def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
+    """Return the model, with the weights of a source if one is given.
+
+    Args:
+        model: What a builder made.
+        weights: A source as for `load_weights_from`, a name of weights that come with
+            the package, or `None`.
+        build: The builder.
+    """
+    if isinstance(weights, str) and not Path(weights).suffix:
+        weights = pretrained(build, weights)
     if weights is not None:
         load_weights_from(model, weights)
     return model

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlkeras.layers.batch_normalization import BatchNormalization
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
@@ -168,7 +169,7 @@ def normalization_layer(
     name: str | None = None,
     dtype: Any = None,
 ) -> keras.layers.Layer | None:
-    """Return Keras's normalisation of an image's channels by its name.
+    """Return the normalisation of an image's channels by its name.
 
     Args:
         kind: `"batch"` (Ioffe and Szegedy 2015); `"group"` (Wu and He 2018) with 32
@@ -195,6 +196,6 @@ def normalization_layer(
         "dtype": dtype,
     }
     if kind == "batch":
-        return keras.layers.BatchNormalization(momentum=momentum, **common)
+        return BatchNormalization(momentum=momentum, **common)
     groups = math.gcd(32, channels) if kind == "group" else 1
     return keras.layers.GroupNormalization(groups=groups, **common)

@@ -18,6 +18,9 @@ Each backend's file offers the same names:
 - `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
   `flag` is true, now or when the compiled graph runs; a TensorFlow graph raises an
   error of `words()` instead.
+- `fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon)`: outputs,
+  mean and variance of a batch of images, normalised by its own statistics or by those
+  given, in one kernel; None where the backend has no kernel for it.
 """
 
 import keras
@@ -26,6 +29,9 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
+    from dlkeras.layers.backend.jax import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import on_host as on_host
     from dlkeras.layers.backend.jax import one_kernel as one_kernel
@@ -35,6 +41,9 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
+    from dlkeras.layers.backend.tensorflow import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import on_host as on_host
     from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
@@ -44,6 +53,9 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
+    from dlkeras.layers.backend.torch import (
+        fused_batch_normalization as fused_batch_normalization,
+    )
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import on_host as on_host
     from dlkeras.layers.backend.torch import one_kernel as one_kernel

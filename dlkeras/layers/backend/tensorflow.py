@@ -144,3 +144,32 @@ def on_flag(flag, arrays, action, words):
         tf.debugging.Assert(tf.logical_not(flag), words())
     elif flag:
         action(*(array.numpy() for array in arrays))
+
+
+_HALF_OR_SINGLE = (tf.float32, tf.bfloat16, tf.float16)
+
+
+def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon):
+    """Batch normalisation of images by `FusedBatchNormV3`; None where it has none."""
+    if x.shape.rank != 4 or axis not in (-1, 3) or x.dtype not in _HALF_OR_SINGLE:
+        return None
+    # At inference the gain is that a graph folds the kernel into the convolution before
+    # it. Without a graph Keras's operations are as fast, and agree to the last bit.
+    if statistics is not None and tf.executing_eagerly():
+        return None
+    channels = x.shape[-1]
+    mean, variance = statistics or ((), ())
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=tf.ones(channels) if gamma is None else tf.convert_to_tensor(gamma),
+        offset=tf.zeros(channels) if beta is None else tf.convert_to_tensor(beta),
+        mean=tf.convert_to_tensor(mean, tf.float32),
+        variance=tf.convert_to_tensor(variance, tf.float32),
+        epsilon=epsilon,
+        is_training=statistics is None,
+    )
+    if statistics is None:
+        # The kernel's variance is a sample's, n / (n - 1) times the batch's own.
+        n = tf.cast(tf.size(x, tf.int64) // channels, tf.float32)
+        variance *= tf.maximum(n - 1, 1) / n
+    return y, mean, variance

@@ -1,0 +1,112 @@
+"""The weights that come with the package: which there are, and how they are read."""
+
+import difflib
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from dlkeras.architectures.weight_files import WeightFileError
+
+_FOLDER = resources.files("dlkeras.architectures") / "pretrained"
+
+
+def pretrained_names(architecture: str) -> list[str]:
+    """List the names of an architecture's weights that the package has.
+
+    Args:
+        architecture: Name of the architecture.
+
+    Returns:
+        What the builder's argument `weights` takes.
+
+    Example:
+        >>> from dlkeras.architectures import pretrained_names
+        >>> pretrained_names("lenet5")
+        ['digits', 'mnist']
+    """
+    return sorted(name for owner, name in _known() if owner == architecture)
+
+
+def pretrained_card(architecture: str, name: str) -> dict[str, Any]:
+    """Return what is known of weights that the package has.
+
+    Args:
+        architecture: Name of the architecture.
+        name: Name of its weights.
+
+    Returns:
+        `arguments` of the builder, `labels` of the classes, `pixels` (the `scale` and
+        `offset` that bring 0 to 255 to the network's input, and its size), `metrics` on
+        the test images, `training`, `examples`, `versions` and `sha256`.
+
+    Raises:
+        ValueError: There are no such weights; the message lists those that there are.
+
+    Example:
+        >>> from dlkeras.architectures import pretrained_card
+        >>> card = pretrained_card("lenet5", "mnist")
+        >>> card["arguments"]
+        {'input_shape': [32, 32, 1], 'num_classes': 10}
+    """
+    if (architecture, name) not in _known():
+        known = pretrained_names(architecture)
+        near = difflib.get_close_matches(name, known, n=3)
+        raise ValueError(
+            "weights must be a Keras model, a state dict, the path of a weight file or "
+            f"a name of weights that come with the package; for {architecture!r} "
+            + (
+                f"these are {', '.join(map(repr, known))}"
+                if known
+                else "there are none"
+            )
+            + (f"; did you mean {' or '.join(map(repr, near))}?" if near else ".")
+            + f" Received: weights={name!r}"
+        )
+    return json.loads((_FOLDER / f"{architecture}_{name}.json").read_text("utf-8"))
+
+
+def pretrained(build: Callable[..., keras.Model], name: str) -> keras.Model:
+    """Return an architecture with weights that the package has.
+
+    Args:
+        build: The architecture's builder, whose `__name__` is the architecture's.
+        name: Name of the weights.
+
+    Returns:
+        The network as it was trained.
+
+    Raises:
+        ValueError: There are no such weights.
+        WeightFileError: The file is not the one that was shipped.
+    """
+    architecture = getattr(build, "__name__", "")
+    card = pretrained_card(architecture, name)
+    file = _FOLDER / f"{architecture}_{name}.weights.h5"
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+        raise WeightFileError(
+            f"{str(file)!r} must have the SHA-256 {card['sha256'][:16]}... of its "
+            f"card; received {hashlib.sha256(data).hexdigest()[:16]}.... Install the "
+            "package again."
+        )
+    arguments = dict(card["arguments"])
+    model = build(**{**arguments, "input_shape": tuple(arguments["input_shape"])})
+    with tempfile.TemporaryDirectory() as folder:  # the package may be within a zip
+        copy = Path(folder) / "network.weights.h5"
+        copy.write_bytes(data)
+        model.load_weights(copy)
+    return model
+
+
+@cache
+def _known() -> frozenset[tuple[str, str]]:
+    names = (file.name for file in _FOLDER.iterdir())
+    pairs = (n.removesuffix(".json").split("_", 1) for n in names if ".json" in n)
+    return frozenset((owner, name) for owner, name in pairs)

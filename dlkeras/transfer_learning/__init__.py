@@ -1,0 +1,1 @@
+"""The parts of `dlkeras.transfer`: what is frozen, how fast it learns, what is kept."""
