@@ -11,6 +11,8 @@ from dlkeras.callbacks.backend import optimizer_state as state
 from dlkeras.callbacks.backend.layout import Layout
 
 APPLY = "apply"
+# A float32 sum of more entries than this may be off by 1e-6.
+LARGEST_SUM = 65_536
 aside = contextlib.nullcontext
 
 
@@ -51,16 +53,34 @@ def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:
     ]
 
 
-def _square_sums(groups: list[Any], layout: Layout) -> Any:
-    """Sums of squares in float64, where a float32 below 1e-22 does not become 0."""
+def _norms(groups: list[Any], layout: Layout) -> Any:
+    """The norms of all variables; in float64 only where one of them needs it."""
+    sums = _square_sums(groups, layout, tf.float32)
+    safe = tf.logical_and(tf.greater(sums, 1e-30), tf.less(sums, 1e30))
+    return tf.sqrt(
+        tf.cond(
+            tf.reduce_all(safe),
+            lambda: sums,
+            lambda: _square_sums(groups, layout, tf.float64),
+        )
+    )
+
+
+def _square_sums(groups: list[Any], layout: Layout, dtype: Any) -> Any:
+    """Sums of squares; those of a float32 below 1e-22 are 0 unless in float64.
+
+    Large variables are always summed in float64, as every addition rounds.
+    """
     sums = []
     for tensor, group in zip(groups, layout.groups, strict=True):
-        tensor = tf.cast(tensor, tf.float64)
+        large = tensor.shape.num_elements() > LARGEST_SUM
+        exact = large or tensor.dtype == tf.float64
+        tensor = tf.cast(tensor, tf.float64 if exact else dtype)
         if len(group) > 1:
             sums.append(tf.reduce_sum(tf.square(tensor), 1))
         else:  # one fused kernel
             sums.append(tf.reshape(2 * tf.nn.l2_loss(tensor), [1]))
-    return tf.concat(sums, 0)
+    return tf.concat([tf.cast(part, tf.float64) for part in sums], 0)
 
 
 def _zeros(groups: list[Any], layout: Layout) -> Any:
@@ -143,17 +163,17 @@ def measuring(
         variables, layout, gradients, before, divisor, updates, scale = prepared
         after = _grouped([tf.convert_to_tensor(_value(v)) for v in variables], layout)
         moved = [new - old for new, old in zip(after, before, strict=True)]
-        squares = _square_sums(gradients, layout)
+        norms = _norms(gradients, layout)
         vector = tf.concat(
             [
-                tf.sqrt(squares) / divisor,
-                tf.sqrt(_square_sums(before, layout)),
-                tf.sqrt(_square_sums(moved, layout)),
+                norms / divisor,
+                _norms(before, layout),
+                _norms(moved, layout),
                 _zeros(gradients, layout),
                 # Looked for only where there are some.
                 tf.cond(
-                    tf.reduce_all(tf.math.is_finite(squares)),
-                    lambda: tf.zeros_like(squares),
+                    tf.reduce_all(tf.math.is_finite(norms)),
+                    lambda: tf.zeros_like(norms),
                     lambda: _counts([~tf.math.is_finite(g) for g in gradients], layout),
                 ),
                 [updates, scale],
