@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.transfer_source import TransferConfig
 
 COMPONENTS = (
     "ExampleGen",
@@ -181,6 +182,7 @@ class TrainerConfig(ComponentConfig):
     """stop after this many epochs without a lower validation loss"""
     keep_checkpoints: int = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
+    transfer: TransferConfig = TransferConfig()
 
 
 class EvaluatorConfig(ComponentConfig):

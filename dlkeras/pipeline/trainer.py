@@ -11,6 +11,7 @@ from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transfo
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.store import Draft, canonical_digest
+from dlkeras.pipeline.transfer_source import transfer_table
 
 if TYPE_CHECKING:
     import keras
@@ -73,6 +74,8 @@ def trainer(
         learning_rate=learning_rate,
         steps=steps * config.epochs,
     )
+    if config.transfer.source:
+        say(transfer_table(model, config.transfer))
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss",
         mode="min",
@@ -129,7 +132,7 @@ def trainer(
     output.write_json("history.json", state.history)
     best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])
     output.properties.update(
-        architecture=config.architecture,
+        architecture=model.name if config.transfer.source else config.architecture,
         parameters=network.count_params(),
         learning_rate=learning_rate,
         augmentation_strength=strength,
