@@ -198,3 +198,11 @@ def test_a_network_of_inception_modules_is_cut_as_well():
     frozen, rest = split_frozen(model)
     assert [x.name for x in rest.layers if x.weights] == ["classifier"]
     assert frozen.output_shape == (None, 64)
+
+
+def test_a_model_that_was_built_of_lists_gets_a_new_head():
+    model = network()
+    model = replace_head(keras.Model(model.inputs, model.outputs), num_classes=3)
+    assert model.output_shape == (None, 3)
+    freeze(model, "stage4")
+    assert split_frozen(model)[1].output_shape == (None, 3)

@@ -14,7 +14,7 @@ from dlkeras.architectures.ends import (
     weight_penalty,
 )
 from dlkeras.architectures.weights import with_weights
-from dlkeras.layers import LocalResponseNormalization
+from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer
 
 NORMALIZATIONS = ("version", "local", "batch", "group", "layer", None)
@@ -157,7 +157,8 @@ def alexnet(
     def convolution(x: Any, index: int, size: int, label: str, **options: Any) -> Any:
         filters = scaled(own.filters[index], width_multiplier, groups)
         generic = normalization not in (None, "local")
-        x = layers.Conv2D(
+        kind = GroupedConv2D if options.get("groups", 1) > 1 else layers.Conv2D
+        x = kind(
             filters,
             size,
             activation=None if generic else activation,

@@ -13,6 +13,7 @@ from dlkeras.pipeline.config import PusherConfig as PusherConfig
 from dlkeras.pipeline.config import SchemaGenConfig as SchemaGenConfig
 from dlkeras.pipeline.config import StatisticsGenConfig as StatisticsGenConfig
 from dlkeras.pipeline.config import TrainerConfig as TrainerConfig
+from dlkeras.pipeline.config import TransferConfig as TransferConfig
 from dlkeras.pipeline.config import TransformConfig as TransformConfig
 from dlkeras.pipeline.config import TunerConfig as TunerConfig
 from dlkeras.pipeline.errors import PipelineError as PipelineError

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.transfer_source import TransferConfig
 
 COMPONENTS = (
     "ExampleGen",
@@ -189,6 +190,7 @@ class TrainerConfig(ComponentConfig):
     """epochs between two measurements of the activations"""
     on_finding: Literal["warn", "stop"] = "warn"
     """what a finding of severity error does: it is told, or it ends the run"""
+    transfer: TransferConfig = TransferConfig()
 
 
 class EvaluatorConfig(ComponentConfig):

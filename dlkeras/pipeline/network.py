@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.transfer_source import transferred_network
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +22,7 @@ def compiled_network(
     """Build and compile the configured architecture.
 
     Args:
-        config: architecture and learning rate schedule.
+        config: architecture or source of the transfer, and learning rate schedule.
         input_shape: height, width and channels of the preprocessed images.
         num_classes: number of classes.
         learning_rate: initial learning rate of Adam.
@@ -36,17 +37,27 @@ def compiled_network(
     """
     from dlkeras.pipeline.tensorflow_import import keras
 
-    try:
-        model = create(
-            config.architecture, input_shape=input_shape, num_classes=num_classes
-        )
-    except ValueError as error:
-        raise InputError(f"--trainer.architecture: {error}") from error
+    transfer = config.transfer
+    if transfer.source:
+        model = transferred_network(transfer, input_shape, num_classes)
+    else:
+        try:
+            model = create(
+                config.architecture, input_shape=input_shape, num_classes=num_classes
+            )
+        except ValueError as error:
+            raise InputError(f"--trainer.architecture: {error}") from error
     schedule = learning_rate
     if config.learning_rate_schedule == "cosine":
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    optimizer = keras.optimizers.Adam(schedule)
+    if transfer.source and transfer.learning_rate_decay < 1:
+        from dlkeras.transfer import layerwise_learning_rates
+
+        decay = transfer.learning_rate_decay
+        optimizer = layerwise_learning_rates(model, optimizer, decay)
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule),
+        optimizer=optimizer,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,13 +36,27 @@ from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
 from dlkeras.pipeline.trainer import trainer
+from dlkeras.pipeline.transfer_source import check_pixels, located
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
 
-TRAINING_CODE = ("pipeline.input_pipeline", "pipeline.network", "architectures")
+TRAINING_CODE = (
+    "pipeline.input_pipeline",
+    "pipeline.network",
+    "pipeline.transfer_source",
+    "architectures",
+    "layers",
+    "transfer_learning",
+)
 FIGURE_CODE = ("visualization",)
 # What of the trainer's configuration a trial depends on.
-TRIED = {"architecture", "batch_size", "epochs", "learning_rate_schedule"}
+TRIED = {
+    "architecture",
+    "batch_size",
+    "epochs",
+    "learning_rate_schedule",
+    "transfer",
+}
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
 
@@ -199,6 +214,10 @@ def _components(
     execution.stop_after("Transform")
 
     floatx = os.environ.get("KERAS_FLOATX", "float32")
+    # The file that a name in the registry stands for now; the key has its content.
+    transfer, source = located(config.trainer.transfer, _registered(config))
+    check_pixels(source, config.transform.scale, config.transform.offset)
+    training = config.trainer.model_copy(update={"transfer": transfer})
     hyperparameters = None
     if config.tuner.enabled:
         tuner_config = {
@@ -206,6 +225,7 @@ def _components(
             "trainer": _dump(config.trainer, include=TRIED),
             "seed": config.seed,
             "floatx": floatx,
+            "source": source,
         }
         tuner_inputs = {"examples": examples, "transform": transformation}
         tuner_code = ("pipeline.tuner", *TRAINING_CODE)
@@ -227,7 +247,7 @@ def _components(
                 output,
                 examples,
                 transformation,
-                trainer=config.trainer,
+                trainer=training,
                 seed=config.seed,
                 work=store.work(Hyperparameters, tuner_key),
                 observer=tracker,
@@ -249,6 +269,7 @@ def _components(
         "trainer": _dump(config.trainer, exclude=unused),
         "seed": config.seed,
         "floatx": floatx,
+        "source": source,
     }
     trainer_inputs = {
         "examples": examples,
@@ -270,7 +291,7 @@ def _components(
         "Trainer",
         Model,
         lambda output: trainer(
-            config.trainer,
+            training,
             output,
             examples,
             transformation,
@@ -359,6 +380,17 @@ def _components(
         code=("pipeline.pusher",),
     )
     return tracker.register(pushed)
+
+
+def _registered(config: PipelineConfig) -> Callable[[str], Path | None]:
+    """Return the function that finds the folder of a model in the registry."""
+
+    def folder(name: str) -> Path | None:
+        from dlkeras.pipeline import tracking
+
+        return tracking.pushed_folder(config.tracking_uri, config.mlruns, name)
+
+    return folder
 
 
 def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.monitoring import FigureObserver
 from dlkeras.pipeline.store import Draft, canonical_digest
+from dlkeras.pipeline.transfer_source import transfer_table
 
 if TYPE_CHECKING:
     import keras
@@ -80,6 +81,8 @@ def trainer(
         learning_rate=learning_rate,
         steps=steps * config.epochs,
     )
+    if config.transfer.source:
+        say(transfer_table(model, config.transfer))
     stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss",
         mode="min",
@@ -148,7 +151,7 @@ def trainer(
     output.write_json("history.json", state.history)
     best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])
     output.properties.update(
-        architecture=config.architecture,
+        architecture=model.name if config.transfer.source else config.architecture,
         parameters=network.count_params(),
         learning_rate=learning_rate,
         augmentation_strength=strength,

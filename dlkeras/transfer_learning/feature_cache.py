@@ -53,17 +53,18 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
             "place: call freeze first. Received: model "
             f"{model.name!r} with no frozen layer at its beginning"
         )
-    if id(model.output) in still:
+    if all(id(tensor) in still for tensor in model.outputs):
         raise ValueError(
             "split_frozen needs a network of which something can train. Received: "
             f"model {model.name!r}, all of which is frozen"
         )
+    output = model.outputs[0] if len(model.outputs) == 1 else model.outputs
     for layer in reversed(ends):
         try:
-            rest = keras.Model(layer.output, model.output, name=f"{model.name}_rest")
+            rest = keras.Model(layer.output, output, name=f"{model.name}_rest")
         except ValueError:  # a path leads around this layer
             continue
-        frozen = keras.Model(model.input, layer.output, name=f"{model.name}_frozen")
+        frozen = keras.Model(model.inputs[0], layer.output, name=f"{model.name}_frozen")
         return frozen, rest
     raise ValueError(
         f"The frozen part of model {model.name!r} does not end in a single tensor; "

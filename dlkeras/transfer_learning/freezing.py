@@ -127,7 +127,7 @@ def replace_head(
     if dropout:
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
     outputs = keras.layers.Dense(num_classes, activation=activation, name=name)(x)
-    return keras.Model(model.input, outputs, name=model.name)
+    return keras.Model(_only(model.input), outputs, name=model.name)
 
 
 def leading_to(model: Any, name: str, argument: str) -> list[Any]:
@@ -164,9 +164,14 @@ def normalizations(layer: Any) -> list[Any]:
     ]
 
 
+def _only(tensors: Any) -> Any:
+    """Return the tensor of a list of one: a model may have been built of lists."""
+    return tensors[0] if isinstance(tensors, list) and len(tensors) == 1 else tensors
+
+
 def _features(model: Any) -> Any:
     """Return what the model's classifier reads."""
-    output = model.output
+    output = _only(model.output)
     producers = [x for x in model.layers if x.output is output]
     while producers:
         layer = producers[0]

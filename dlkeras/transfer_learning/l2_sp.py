@@ -33,8 +33,8 @@ class L2SP(keras.regularizers.Regularizer):
 
     def __call__(self, x: Any) -> Any:
         """Return the penalty of the weights `x`."""
-        start = ops.cast(self.start, x.dtype)
-        return 0.5 * self.strength * ops.sum(ops.square(x - start))
+        distance: Any = ops.sum(ops.square(x - ops.cast(self.start, x.dtype)))
+        return 0.5 * self.strength * distance
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this penalty again."""

@@ -19,7 +19,9 @@ from dlkeras.visualization.gradients import update_ratios as update_ratios
 from dlkeras.visualization.images import feature_maps as feature_maps
 from dlkeras.visualization.images import filters as filters
 from dlkeras.visualization.images import image_grid as image_grid
+from dlkeras.visualization.network import network_table as network_table
 from dlkeras.visualization.training import learning_curves as learning_curves
+from dlkeras.visualization.transfer import accuracy_by_examples as accuracy_by_examples
 
 if TYPE_CHECKING:
     from dlkeras.visualization.activations import (

@@ -113,6 +113,6 @@ def on_flag(flag, arrays, action, words):
         arrived(flag, *arrays)
 
 
-def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon):
+def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
     """None: Keras's own operations are used."""
     del x, axis, gamma, beta, statistics, epsilon

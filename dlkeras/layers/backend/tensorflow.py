@@ -149,7 +149,7 @@ def on_flag(flag, arrays, action, words):
 _HALF_OR_SINGLE = (tf.float32, tf.bfloat16, tf.float16)
 
 
-def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon):
+def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
     """Batch normalisation of images by `FusedBatchNormV3`; None where it has none."""
     if x.shape.rank != 4 or axis not in (-1, 3) or x.dtype not in _HALF_OR_SINGLE:
         return None

@@ -1,0 +1,66 @@
+"""Convolution in groups that TensorFlow runs, and exports, without XLA."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from dlkeras.layers.inputs import channel_axis, require_float
+
+
+@keras.saving.register_keras_serializable(package="dlkeras")
+class GroupedConv2D(keras.layers.Conv2D):
+    """Keras's `Conv2D` with `groups`: each group of filters sees its own channels.
+
+    The arguments, the weights and the numbers are those of `keras.layers.Conv2D`. On
+    TensorFlow that layer compiles a convolution in groups by XLA, which is slow on a
+    CPU and cannot be exported to ONNX; this one makes one convolution for each group
+    and stacks their outputs.
+
+    Args:
+        filters: Number of filters, a multiple of `groups`.
+        kernel_size: Height and width of the kernels.
+        groups: Number of groups; the input's channels are a multiple of it.
+        **kwargs: The other arguments of `keras.layers.Conv2D`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)` for
+        `data_format="channels_first"`.
+
+    Output shape:
+        That of `keras.layers.Conv2D`.
+
+    Example:
+        >>> from dlkeras.layers import GroupedConv2D
+        >>> layer = GroupedConv2D(4, 3, groups=2, data_format="channels_last")
+        >>> layer.build((None, 8, 8, 6))
+        >>> tuple(layer.kernel.shape)  # a filter sees 3 of the 6 channels
+        (3, 3, 3, 4)
+
+    Reference:
+        Krizhevsky, Sutskever and Hinton (2012), "ImageNet classification with deep
+        convolutional neural networks", section 3.2.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: Any, groups: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(filters, kernel_size, groups=groups, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve the channels of each group with the group's own filters."""
+        require_float(self, inputs)
+        return super().call(inputs)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Return the convolution, group by group on TensorFlow."""
+        if self.groups == 1 or keras.backend.backend() != "tensorflow":
+            return super().convolution_op(inputs, kernel)
+        axis = channel_axis(self.data_format)
+        parts = zip(
+            ops.split(inputs, self.groups, axis=axis),
+            ops.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        convolve = super().convolution_op
+        return ops.concatenate([convolve(x, own) for x, own in parts], axis=axis)

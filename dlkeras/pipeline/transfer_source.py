@@ -1,0 +1,286 @@
+"""Transfer in the pipeline: where the first weights come from, and what is frozen.
+
+Nothing here imports the configuration of the other components, which imports this.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store import file_digest
+
+if TYPE_CHECKING:
+    import keras
+
+APPLICATIONS = "keras.applications:"
+FLAG = "--trainer.transfer.source"
+
+
+class TransferConfig(BaseModel):
+    """Which network the training starts from, and what of it learns."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+    source: str | None = None
+    """start from lenet5:mnist (an architecture and its weights, by name or file),
+    a .keras file, models:/name@alias, or keras.applications:MobileNetV2"""
+    freeze_until: str | None = None
+    """freeze up to this stage or layer, share (0.5) or number (12) of layers"""
+    train_batch_normalization: bool = False
+    """let the statistics and scales of batch normalisations learn, too"""
+    learning_rate_decay: float = Field(default=0.5, gt=0, le=1)
+    """factor of the learning rate from one stage to the one before"""
+    distance_penalty: float = Field(default=0.0, ge=0)
+    """L2-SP: strength of the pull towards the source's weights"""
+
+
+def located(
+    config: TransferConfig, pushed_folder: Callable[[str], Path | None]
+) -> tuple[TransferConfig, dict[str, Any] | None]:
+    """Find the source's file, and say what identifies its content.
+
+    Args:
+        config: what the user asked for.
+        pushed_folder: finds the folder of a registered model, None where there is none.
+
+    Returns:
+        The configuration with the path of a file in place of a name in the registry,
+        and for the key of what is trained: the kind of the source, the SHA-256 of its
+        file, and the scale and offset of its pixels where they are known.
+
+    Raises:
+        InputError: there is no such source.
+    """
+    source = config.source
+    if source is None:
+        return config, None
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401  # isort: split
+    from dlkeras.architectures import names, pretrained_card, pretrained_names
+
+    if source.startswith(APPLICATIONS):
+        return config, {"kind": "keras.applications"}
+    if source.startswith("models:/") or source.endswith(".keras"):
+        path = Path(source)
+        if source.startswith("models:/"):
+            folder = pushed_folder(source)
+            if folder is None:
+                raise InputError(
+                    f"{FLAG}: expected a registered model, models:/name@alias or "
+                    f"models:/name/version; received {source}"
+                )
+            path = folder / "model.keras"
+        if not path.is_file():
+            raise InputError(f"{FLAG}: expected a file; {path} does not exist")
+        config = config.model_copy(update={"source": str(path)})
+        return config, {
+            "kind": "keras",
+            "sha256": file_digest(path),
+            "pixels": _pixels(path),
+        }
+    architecture, colon, weights = source.partition(":")
+    if not colon or architecture not in names():
+        shipped = [f"{n}:{w}" for n in names() for w in pretrained_names(n)]
+        raise InputError(
+            f"{FLAG}: expected ARCHITECTURE:WEIGHTS (such as {', '.join(shipped)}), a "
+            f".keras file, models:/name@alias or {APPLICATIONS}NAME; received {source}"
+        )
+    if not Path(weights).suffix:
+        try:
+            card = pretrained_card(architecture, weights)
+        except ValueError as error:
+            raise InputError(f"{FLAG}: {error}") from error
+        pixels = {key: card["pixels"][key] for key in ("scale", "offset")}
+        return config, {"kind": "own", "sha256": card["sha256"], "pixels": pixels}
+    if not Path(weights).is_file():
+        raise InputError(f"{FLAG}: expected a file; {weights} does not exist")
+    return config, {"kind": "file", "sha256": file_digest(Path(weights))}
+
+
+def check_pixels(known: dict[str, Any] | None, scale: float, offset: float) -> None:
+    """Refuse a preprocessing that gives the network other numbers than it knows.
+
+    Raises:
+        InputError: the scale or the offset is another than the source's.
+    """
+    pixels = (known or {}).get("pixels")
+    if pixels is None:
+        return
+    for name, value in (("scale", scale), ("offset", offset)):
+        if abs(pixels[name] - value) > 1e-6 * max(1.0, abs(value)):
+            raise InputError(
+                f"--transform.{name}: expected {pixels[name]:.9g}, with which the "
+                f"source of the transfer was trained; received {value:.9g}"
+            )
+
+
+def transferred_network(
+    config: TransferConfig, input_shape: tuple[int, int, int], num_classes: int
+) -> "keras.Model":
+    """Return the source's network with a new head, frozen as configured.
+
+    Args:
+        config: with the path of a file as `located` gives it.
+        input_shape: height, width and channels of the preprocessed images.
+        num_classes: number of outputs.
+
+    Raises:
+        InputError: the source cannot be read, takes other images, or has no place of
+            the name.
+    """
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401  # isort: split
+    from dlkeras.transfer import freeze, penalize_distance, replace_head, unfreeze
+
+    try:
+        model = _source_network(str(config.source), input_shape)
+    except (ValueError, OSError, TypeError) as error:
+        raise InputError(f"{FLAG}: {str(error).strip()}") from error
+    received = tuple(model.input_shape[1:])
+    fits = (
+        have in (None, want) for have, want in zip(received, input_shape, strict=True)
+    )
+    if not all(fits):
+        raise InputError(
+            f"{FLAG}: expected a network of images of {input_shape}; {config.source} "
+            f"takes {received}: set --transform.height and --transform.width"
+        )
+    try:
+        model = replace_head(model, num_classes)
+        unfreeze(model, batch_normalization=config.train_batch_normalization)
+        if config.freeze_until is not None:
+            freeze(model, _place(config.freeze_until))
+        if config.distance_penalty:
+            penalize_distance(model, config.distance_penalty, config.distance_penalty)
+    except ValueError as error:
+        raise InputError(f"--trainer.transfer.freeze-until: {error}") from error
+    return model
+
+
+def transfer_table(model: "keras.Model", config: TransferConfig) -> str:
+    """Say stage by stage what is frozen, and how fast the rest learns.
+
+    Args:
+        model: a compiled network.
+        config: what the transfer was asked to do.
+
+    Returns:
+        A table in text.
+    """
+    from dlkeras.stages import stages
+
+    ends = {name: stage for stage, name in stages(model).items()}
+    groups: list[tuple[str, list[Any]]] = []
+    held: list[Any] = []
+    for layer in model.layers:
+        held.append(layer)
+        if layer.name in ends:
+            groups.append((ends[layer.name], held))
+            held = []
+    groups.append(("head", held))
+    rates = getattr(model.optimizer, "learning_rate_factors", {})
+    rows = [("", "parameters", "trainable", "learning rate")]
+    for name, layers in groups:
+        weights = [w for layer in layers for w in layer.weights]
+        trained = [w for layer in layers for w in layer.trainable_weights]
+        factors = {rates.get(w.path, 1.0) for w in trained}
+        rows.append(
+            (
+                name,
+                f"{_numbers(weights):,}",
+                f"{_numbers(trained):,}" if trained else "frozen",
+                f"x {max(factors):.3g}" if factors else "-",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join([f"transfer from {config.source}", *lines])
+
+
+def _numbers(weights: list[Any]) -> int:
+    return sum(int(weight.value.shape.num_elements()) for weight in weights)
+
+
+def _source_network(source: str, input_shape: tuple[int, int, int]) -> "keras.Model":
+    from dlkeras.pipeline.tensorflow_import import keras  # isort: split
+
+    from dlkeras.architectures import create, pretrained_card
+
+    if source.startswith(APPLICATIONS):
+        name, _, weights = source.removeprefix(APPLICATIONS).partition(":")
+        build = getattr(keras.applications, name, None)
+        if build is None or not name[:1].isupper():
+            raise ValueError(
+                f"expected a network of keras.applications; there is no {name!r}"
+            )
+        return build(
+            include_top=False,
+            weights=None if weights == "none" else "imagenet",
+            input_shape=input_shape,
+        )
+    if source.endswith(".keras") and ":" not in source:
+        model = keras.saving.load_model(source, compile=False)
+        # A pushed model is its preprocessing and its network, one behind the other.
+        inner = [x for x in model.layers if isinstance(x, keras.Model)]
+        return inner[-1] if inner else model
+    architecture, _, weights = source.partition(":")
+    if Path(weights).suffix:
+        return create(
+            architecture, input_shape=input_shape, num_classes=0, weights=weights
+        )
+    classes = pretrained_card(architecture, weights)["arguments"]["num_classes"]
+    return create(
+        architecture, input_shape=input_shape, num_classes=classes, weights=weights
+    )
+
+
+def _place(text: str) -> str | float | int:
+    """Read the name of a place, a share (with a point) or a number of layers."""
+    if re.fullmatch(r"\d+", text):
+        return int(text)
+    if re.fullmatch(r"\d*\.\d+|\d+\.", text):
+        return float(text)
+    return text
+
+
+def _pixels(path: Path) -> dict[str, float] | None:
+    """Read the rescaling of a pushed model out of its file, without loading it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise InputError(
+            f"{FLAG}: expected a whole Keras model in {path}; it is cut short, or of "
+            "another kind"
+        ) from error
+
+    def layers(node: Any) -> Any:
+        if isinstance(node, dict):
+            if node.get("class_name") == "Rescaling":
+                yield node["config"]
+            for value in node.values():
+                yield from layers(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from layers(value)
+
+    found = next(layers(config), None)
+    if found is None or isinstance(found["scale"], list):
+        return None
+    return {"scale": float(found["scale"]), "offset": float(found["offset"])}

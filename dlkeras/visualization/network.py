@@ -1,0 +1,86 @@
+"""A network at a glance: what each layer gives, holds, costs and sees."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+
+
+def network_table(rows: Sequence[Any], title: str | None = None) -> Figure:
+    """Draw the rows of `summary_table`: four columns of bars, a line for each layer.
+
+    Args:
+        rows: what `dlkeras.architectures.summary_table` returns.
+        title: text above the figure.
+
+    Returns:
+        A figure of parameters, multiply-adds, memory and receptive field, with the
+        layer and the shape of its output at the left; the totals are in the headings.
+
+    Raises:
+        ValueError: there is no row.
+
+    Example:
+    >>> from types import SimpleNamespace
+    >>> row = SimpleNamespace(
+    ...     layer="C1",
+    ...     output=(28, 28, 6),
+    ...     parameters=156,
+    ...     frozen=0,
+    ...     multiply_adds=117600,
+    ...     memory=18816,
+    ...     receptive_field=5,
+    ... )
+    >>> [axis.get_title().split()[-1] for axis in network_table([row]).axes]
+    ['156', 'k', 'kB', 'pixels']
+    """
+    if not rows:
+        raise ValueError(f"rows must have at least one layer. Received: {rows!r}")
+    names = [
+        f"{row.layer}   {'x'.join('?' if n is None else str(n) for n in row.output)}"
+        for row in rows
+    ]
+    columns = [
+        ("parameters", [row.parameters + row.frozen for row in rows], BLUE, ""),
+        ("multiply-adds", [row.multiply_adds for row in rows], ORANGE, ""),
+        ("memory", [row.memory for row in rows], GREEN, "B"),
+    ]
+    figure, axes = new_figure(
+        10, 1.1 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
+    )
+    for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
+        _bars(axis, values, colour, unit)
+        axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
+    seen = [row.receptive_field or 0 for row in rows]
+    _bars(axes[0][3], seen, GREY, "", plain=True)
+    axes[0][3].set_title("sees\npixels", fontsize=9)
+    first = axes[0][0]
+    first.set_yticks(range(len(rows)), names, fontsize=7.5)
+    first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top
+    return figure
+
+
+def _bars(
+    axis: Any, values: list[int], colour: str, unit: str, plain: bool = False
+) -> None:
+    axis.barh(range(len(values)), values, color=colour, height=0.72)
+    axis.set_xlim(0, 1.45 * max(*values, 1))
+    axis.set_xticks([])
+    axis.tick_params(left=False)
+    axis.spines[["top", "right", "bottom"]].set_visible(False)
+    for place, value in enumerate(values):
+        if value:
+            text = f" {value:,}" if plain else f" {_short(value, unit)}"
+            axis.text(value, place, text, va="center", fontsize=7, color="#333333")
+
+
+def _short(value: float, unit: str = "") -> str:
+    """Write a number with three digits and a thousand's letter."""
+    for letter in ("", "k", "M", "G"):
+        if value < 999.5 or letter == "G":
+            number = f"{value:,.0f}" if not letter or value >= 99.95 else f"{value:.3g}"
+            return f"{number} {letter}{unit}".strip()
+        value /= 1000
+    return ""

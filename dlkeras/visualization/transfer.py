@@ -1,0 +1,57 @@
+"""What transfer is worth: accuracy by the number of labelled examples."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+
+
+def accuracy_by_examples(
+    results: Mapping[str, Mapping[int, Sequence[float]]], title: str | None = None
+) -> Figure:
+    """Draw the accuracy of several ways to train over the examples a class.
+
+    Args:
+        results: accuracies, one for each seed, by the number of labelled examples a
+            class, by the name of the way.
+        title: text above the figure.
+
+    Returns:
+        A figure with a line of means for each way, and a dot for each seed.
+
+    Example:
+    >>> figure = accuracy_by_examples({"from scratch": {10: [0.5, 0.6], 30: [0.7]}})
+    >>> figure.axes[0].get_ylabel()
+    'Test accuracy'
+    """
+    figure, axes = new_figure(6.4, 4.2, title)
+    sizes = sorted({size for accuracies in results.values() for size in accuracies})
+    for (way, accuracies), colour, marker in zip(
+        results.items(), (GREY, BLUE, ORANGE, GREEN), "so^D", strict=False
+    ):
+        known = sorted(accuracies)
+        means = [np.mean(accuracies[size]) for size in known]
+        axes.plot(known, means, color=colour, marker=marker, label=way)
+        for size in known:
+            values = list(accuracies[size])
+            axes.plot([size] * len(values), values, ".", color=colour, alpha=0.45)
+        axes.annotate(
+            f"{means[-1]:.1%}",
+            (known[-1], means[-1]),
+            xytext=(8, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+        )
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.margins(x=0.12)
+    axes.set_xlabel("Labelled images a class")
+    axes.set_ylabel("Test accuracy")
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    return figure

@@ -1,0 +1,245 @@
+"""What transfer is worth: from animals to vehicles, or from digits 0-4 to 5-9.
+
+    python pipelines/transfer_vehicles.py                       # the digits
+    python pipelines/transfer_vehicles.py --photos cifar10_small
+    python pipelines/transfer_vehicles.py --sizes 10 --seeds 2
+
+`--photos` names a folder of CIFAR-10's classes, `train/CLASS/*.jpg` and `test/...`.
+A pipeline trains the source network on the six animals (the digits 0 to 4). Then 10, 30
+and 100 labelled images a class of the four vehicles (the digits 5 to 9) are learnt
+twice, from scratch and by transfer (a new head on cached features, then all layers, the
+deeper the slower), on the same images with the same augmentation, steps and learning
+rate; five seeds draw images and initial weights. Both are tested on all test images.
+Results are kept in `mlruns/transfer/`, and a second call computes only
+what is missing.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlkeras.pipeline import (
+    EvaluatorConfig,
+    ExampleGenConfig,
+    PipelineConfig,
+    TrainerConfig,
+    TransformConfig,
+    TunerConfig,
+    run,
+)
+from dlkeras.pipeline.store import write_atomically
+
+ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
+VEHICLES = ("airplane", "automobile", "ship", "truck")
+SCRATCH, TRANSFER = "from scratch", "transfer"
+STEPS = 300  # of 32 images, for both ways
+PROBE_EPOCHS = 20  # of the new head alone, on cached features
+
+
+def source_job(folder: Path, photos: bool, mlruns: Path) -> PipelineConfig:
+    """Return the pipeline that trains the source network."""
+    examples = ExampleGenConfig(image_folder=folder)
+    if not photos:
+        return PipelineConfig(
+            name="transfer_digits_source",
+            mlruns=mlruns,
+            example_gen=examples,
+            tuner=TunerConfig(enabled=False),
+            trainer=TrainerConfig(architecture="lenet5", epochs=40),
+            evaluator=EvaluatorConfig(min_accuracy=0.95),
+        )
+    return PipelineConfig(
+        name="transfer_animals",
+        mlruns=mlruns,
+        example_gen=examples,
+        transform=TransformConfig(
+            scale=1 / 127.5,
+            offset=-1.0,
+            shift=0.125,
+            rotation=0.0,
+            zoom=0.1,
+            fill_mode="reflect",
+        ),
+        tuner=TunerConfig(enabled=False),
+        trainer=TrainerConfig(
+            architecture="resnet20", epochs=12, batch_size=64, learning_rate=3e-3
+        ),
+        evaluator=EvaluatorConfig(min_accuracy=0.5),
+    )
+
+
+def class_folders(photos: Path | None, folder: Path) -> tuple[Path, Path]:
+    """Write the images of the source and of the target into folders of their own."""
+    source, target = folder / "source", folder / "target"
+    for place, classes in ((source, ANIMALS), (target, VEHICLES)):
+        if place.is_dir():
+            continue
+        incomplete = place.with_suffix(".incomplete")
+        shutil.rmtree(incomplete, ignore_errors=True)
+        if photos is None:
+            _write_digits(incomplete, range(5) if place == source else range(5, 10))
+        else:
+            for split in ("train", "test"):
+                for name in classes:
+                    shutil.copytree(photos / split / name, incomplete / split / name)
+        incomplete.rename(place)
+    return source, target
+
+
+def _write_digits(folder: Path, classes: range) -> None:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype("uint8")
+    for index, (image, label) in enumerate(zip(images, digits.target, strict=True)):
+        if label in classes:
+            # Every third image of the data set is for the test.
+            split = "test" if index % 3 == 0 else "train"
+            place = folder / split / str(label)
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(place / f"{index:04d}.png")
+
+
+def images_of(folder: Path, preprocessing: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Read a folder of classes as the source's pipeline would."""
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    channels = preprocessing.input_shape[-1]
+    first = next(folder.rglob("*.*"))
+    width, height = keras.utils.load_img(first).size
+    batches = keras.utils.image_dataset_from_directory(
+        folder,
+        label_mode="int",
+        color_mode="grayscale" if channels == 1 else "rgb",
+        image_size=(height, width),
+        shuffle=False,
+        verbose=False,
+    )
+    parts = [(preprocessing(x.numpy().astype("uint8")), y) for x, y in batches]
+    return (
+        np.concatenate([np.asarray(x) for x, _ in parts]),
+        np.concatenate([np.asarray(y) for _, y in parts]),
+    )
+
+
+def some(x: Any, y: Any, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw so many images of each class."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(np.flatnonzero(y == k))[:size] for k in np.unique(y)]
+    chosen = np.concatenate(rows)
+    return x[chosen], y[chosen]
+
+
+def batches(x: Any, y: Any, photos: bool, seed: int) -> Any:
+    """Return endless batches, shifted, and mirrored where that makes sense."""
+    from dlkeras.pipeline.tensorflow_import import keras, tf
+
+    layers = [keras.layers.RandomTranslation(0.1, 0.1, "nearest", seed=seed)]
+    if photos:
+        layers.append(keras.layers.RandomFlip("horizontal", seed=seed + 1))
+    augment = keras.Sequential(layers)
+    data = tf.data.Dataset.from_tensor_slices((x, y))
+    data = data.repeat().shuffle(len(x), seed=seed).batch(32)
+    return data.map(lambda images, labels: (augment(images, training=True), labels))
+
+
+def accuracy(
+    way: str, source: Any, x: Any, y: Any, test: Any, photos: bool, seed: int
+) -> float:
+    """Train in one of the two ways and return the accuracy on the test images."""
+    from dlkeras.architectures import create
+    from dlkeras.pipeline.tensorflow_import import keras
+    from dlkeras.transfer import (
+        layerwise_learning_rates,
+        probe_then_fine_tune,
+        replace_head,
+        unfreeze,
+    )
+
+    keras.utils.set_random_seed(seed)
+    classes, data = len(np.unique(y)), batches(x, y, photos, seed)
+    loss = "sparse_categorical_crossentropy"
+    model: Any
+    if way == SCRATCH:
+        model = create(
+            "resnet20" if photos else "lenet5",
+            input_shape=x.shape[1:],
+            num_classes=classes,
+        )
+        schedule = keras.optimizers.schedules.CosineDecay(2e-3, STEPS)
+        model.compile(keras.optimizers.Adam(schedule), loss, metrics=["accuracy"])
+        model.fit(data, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+    else:
+        model = replace_head(keras.saving.load_model(source), classes)
+        probe_then_fine_tune(model, x, y, probe_epochs=PROBE_EPOCHS, fine_tune_epochs=0)
+        unfreeze(model)
+        schedule = keras.optimizers.schedules.CosineDecay(2e-3, STEPS)
+        adam = layerwise_learning_rates(model, keras.optimizers.Adam(schedule), 0.8)
+        model.compile(adam, loss, metrics=["accuracy"])
+        model.fit(data, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+    return model.evaluate(*test, batch_size=200, verbose=0)[1]
+
+
+def main() -> int:
+    """Train the source, compare the two ways, draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of CIFAR-10's photos")
+    parser.add_argument("--mlruns", type=Path, default=Path("mlruns"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 30, 100])
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    photos = given.photos is not None
+    if photos and not (given.photos / "train" / VEHICLES[0]).is_dir():
+        parser.error(
+            f"--photos: expected a folder with train/{VEHICLES[0]}; received "
+            f"{given.photos}"
+        )
+    kind = "photos" if photos else "digits"
+    work = given.mlruns / "transfer" / kind
+    work.mkdir(parents=True, exist_ok=True)
+    source_folder, target_folder = class_folders(given.photos, work)
+    result = run(source_job(source_folder, photos, given.mlruns))
+    model = result.artifacts["Model"]
+    preprocessing = result.artifacts["Transform"].preprocessing()
+    train = images_of(target_folder / "train", preprocessing)
+    test = images_of(target_folder / "test", preprocessing)
+
+    file = work / f"accuracies-{model.record.digest[:12]}.json"
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    found: dict[str, dict[int, list[float]]] = {}
+    for seed in range(given.seeds):
+        for size in given.sizes:
+            x, y = some(*train, size, seed)
+            for way in (SCRATCH, TRANSFER):
+                key = f"{way}/{size}/{seed}"
+                if key not in known:
+                    path = model.path / model.NETWORK
+                    known[key] = accuracy(way, path, x, y, test, photos, seed)
+                    write_atomically(file, json.dumps(known, indent=1).encode())
+                    print(f"{key}: {known[key]:.4f}", flush=True)
+                found.setdefault(way, {}).setdefault(size, []).append(known[key])
+
+    from dlkeras.visualization import accuracy_by_examples
+
+    names = "animals to vehicles" if photos else "digits 0-4 to 5-9"
+    figure = accuracy_by_examples(
+        found, f"Transfer from {names}: {given.seeds} seeds, and their mean"
+    )
+    figure.savefig(work / "transfer.png")
+    print(f"\n{'images a class':>14}  {SCRATCH:>12}  {TRANSFER:>12}")
+    wins = True
+    for size in given.sizes:
+        means = [float(np.mean(found[way][size])) for way in (SCRATCH, TRANSFER)]
+        wins &= means[1] > means[0]
+        print(f"{size:>14}  {means[0]:12.4f}  {means[1]:12.4f}")
+    print(f"\n{work / 'transfer.png'}")
+    return 0 if wins else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
