@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.soft_labels import accuracy, cross_entropy
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +29,8 @@ def compiled_network(
         steps: number of training steps after which a cosine schedule reaches 0.
 
     Returns:
-        A model compiled with Adam, sparse categorical cross-entropy and accuracy.
+        A model compiled with Adam, cross-entropy and accuracy, for labels that are
+        class numbers or shares of classes.
 
     Raises:
         InputError: there is no such architecture, or it cannot be built for this
@@ -47,8 +49,8 @@ def compiled_network(
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        loss=cross_entropy,
+        metrics=[accuracy],
     )
     return model
 
