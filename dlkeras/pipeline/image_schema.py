@@ -34,7 +34,7 @@ class DriftRules(Part):
     """How far a data set may be from the one that the schema was made of.
 
     Bounds are distances from 0 (the same) to 1: Jensen-Shannon divergence (base 2) of
-    pixel values and sizes, L-infinity distance of the classes' shares.
+    pixels and brightness, L-infinity distance of the classes' shares.
     """
 
     max_label_distance: float = Field(default=0.1, ge=0, le=1)
@@ -144,7 +144,7 @@ def to_toml(schema: ImageSchema) -> str:
     """
     lines = ["# The rules for the examples. Edit it, and hand it to", f"# {FLAG}.", ""]
     lines += _fields(schema, skip={"drift"})
-    lines += ["[drift]", *(f"# {line}" for line in _doc(DriftRules)), ""]
+    lines += ["[drift]", *(f"# {line}".rstrip() for line in _doc(DriftRules)), ""]
     lines += _fields(schema.drift, skip={"classes"})
     lines += ["[drift.classes]"]
     lines += [f"{_toml(k)} = {_toml(v)}" for k, v in schema.drift.classes.items()]

@@ -16,6 +16,7 @@ from dlkeras.pipeline.near_duplicates import (
     small_grey,
     thumbnails,
 )
+from dlkeras.pipeline.statistics_page import MAX_CLASSES, thumbnail
 from dlkeras.pipeline.store import Draft, canonical_digest
 
 # Pixels are uint8: what the images of a TFDS data set decode to.
@@ -62,7 +63,8 @@ def statistics_gen(
     sums = {
         split: np.zeros((len(examples.labels), 3), dtype="int64") for split in SPLITS
     }
-    gallery: dict[str, list[np.ndarray]] = {label: [] for label in examples.labels}
+    shown = examples.labels[:MAX_CLASSES]
+    gallery: dict[str, list[np.ndarray]] = {label: [] for label in shown}
 
     def hash_waiting() -> None:
         if waiting:
@@ -96,8 +98,9 @@ def statistics_gen(
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             waiting.append(small_grey(pixels))
-            if split == "train" and len(gallery[label]) < config.gallery_size:
-                gallery[label].append(pixels)
+            picked = gallery.get(label) if split == "train" else None
+            if picked is not None and len(picked) < config.gallery_size:
+                picked.append(thumbnail(pixels))
             if len(waiting) == BLOCK:
                 hash_waiting()
     hash_waiting()

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from dlkeras.pipeline.image_decoding import to_png
 
 MAX_CLASSES = 200
 MAX_PAIRS = 20
+SIDE = 96
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bar: #0072b2; }
@@ -47,6 +49,17 @@ for (const head of document.querySelectorAll("th[data-sort]")) {
   });
 }
 """
+
+
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """Shrink an image to at most 96 pixels, so that the page stays small.
+
+    Args:
+        pixels: `(height, width, 1 or 3)` uint8.
+    """
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((SIDE, SIDE))
+    return np.asarray(image)
 
 
 def statistics_page(

@@ -29,7 +29,7 @@ def mix(
     shares: "tf.Tensor",
     seed: "tf.Tensor",
 ) -> "tuple[tf.Tensor, tf.Tensor]":
-    """Mix each image of a batch with the one that stands opposite in it.
+    """Mix each image of a batch with the one before it, the first with the last.
 
     Where both are on, half of the batches get mixup and half CutMix.
 
@@ -71,8 +71,8 @@ def _mixup(
     """Take `share` of an image and the rest of another; labels likewise."""
     share = _beta(alpha, _length(images), offset(seed, MIXUP))
     whole = share[:, None, None, None]
-    mixed = whole * images + (1 - whole) * images[::-1]
-    return mixed, share[:, None] * shares + (1 - share[:, None]) * shares[::-1]
+    mixed = whole * images + (1 - whole) * _others(images)
+    return mixed, share[:, None] * shares + (1 - share[:, None]) * _others(shares)
 
 
 def _cutmix(
@@ -94,12 +94,18 @@ def _cutmix(
     rows = tf.range(height, dtype=tf.float32)[None, :, None]
     columns = tf.range(width, dtype=tf.float32)[None, None, :]
     inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-    mixed = tf.where(inside[..., None], images[::-1], images)
+    mixed = tf.where(inside[..., None], _others(images), images)
     kept = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2])[:, None]
-    return mixed, kept * shares + (1 - kept) * shares[::-1]
+    return mixed, kept * shares + (1 - kept) * _others(shares)
 
 
 def _length(images: "tf.Tensor") -> "tf.Tensor":
     from dlkeras.pipeline.tensorflow_import import tf
 
     return tf.shape(images)[0]
+
+
+def _others(batch: "tf.Tensor") -> "tf.Tensor":
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    return tf.roll(batch, 1, axis=0)
