@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlkeras.pipeline.config import describe
 from dlkeras.pipeline.errors import InputError
@@ -91,6 +91,16 @@ class ImageSchema(Part):
     """rules that warn where they are broken; all others stop the run"""
     drift: DriftRules = DriftRules()
     """how far a data set may be from the one that the schema was made of"""
+
+    @model_validator(mode="after")
+    def _order_the_ranges(self) -> "ImageSchema":
+        for name in ("height", "width"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise ValueError(
+                    f"min_{name} must be at most max_{name}. Received: {low} > {high}"
+                )
+        return self
 
     def severity(self, rule: str) -> Severity:
         """Whether a broken rule stops the run."""

@@ -12,9 +12,9 @@ from PIL import Image
 SIDE = 32
 LOW = 8
 THUMBNAIL = 16
-MAX_BITS = 3  # pigeonhole: of 4 bands of 16 bits one is the same
+MAX_BITS = 5
+BANDS = (11, 11, 11, 11, 10, 10)  # pigeonhole: of 6 bands of the bits one is the same
 MIN_CORRELATION = 0.98
-BANDS = 4
 
 # The cosine transform in whole numbers: sums of their products stay below 2**53, where
 # float64 is exact in whatever order a machine adds.
@@ -34,7 +34,7 @@ def small_grey(pixels: np.ndarray) -> np.ndarray:
         `(32, 32)` uint8.
     """
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
 def perceptual_hashes(small: np.ndarray) -> np.ndarray:
@@ -84,8 +84,10 @@ def near_duplicate_pairs(
     first = np.sort(first)
     values = hashes[first]
     found: set[tuple[int, int]] = set()
-    for band in range(BANDS):
-        keys = (values >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+    start = 0
+    for width in BANDS:
+        keys = (values >> np.uint64(start)) & np.uint64(2**width - 1)
+        start += width
         order = np.argsort(keys, kind="stable")
         keys, positions = keys[order], first[order]
         offset = 1
