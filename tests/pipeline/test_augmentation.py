@@ -300,7 +300,11 @@ def test_a_network_trains_on_shares_and_validates_on_numbers(prepared):
     )  # fmt: skip
     validation = evaluation_batches(prepared["Examples"], mixing, "validation", 64)
     history = model.fit(
-        batches, validation_data=validation, epochs=1, verbose=0
+        batches,
+        steps_per_epoch=37,
+        validation_data=validation,
+        shuffle=False,
+        verbose=0,
     ).history
     images = np.concatenate([x for x, _ in validation])
     numbers = np.concatenate([y for _, y in validation])
@@ -356,3 +360,28 @@ def test_turning_one_augmentation_on_leaves_the_others_as_they_are():
     one, other = plain.batch(images, rows).numpy(), more.batch(images, rows).numpy()
     same = np.isclose(one, other).all(axis=-1)
     assert 0.85 < same.mean() < 1
+
+
+def test_all_augmentations_together_repeat_in_the_parallel_graph(prepared):
+    from dlkeras.pipeline.artifacts import Transform
+
+    config = STRONG.model_copy(
+        update={"mixup": 0.2, "cutmix": 1.0, "cutout": 0.2, "vertical_flip": True,
+                "crop_padding": 2, "min_crop_area": 0.5}
+    )  # fmt: skip
+    dumped = {"transform": config.model_dump(mode="json")}
+    transform = prepared["Transform"]
+    record = transform.record.model_copy(update={"config": dumped})
+
+    def read(first_epoch):
+        batches = training_batches(
+            prepared["Examples"], Transform(transform.path, record), batch_size=100,
+            seed=0, augmentation_strength=1.0, first_epoch=first_epoch, epochs=2,
+        )  # fmt: skip
+        return [(x.numpy(), y.numpy()) for x, y in batches]
+
+    both, again, second = read(0), read(0), read(1)
+    for one, other in zip(both + both[len(second) :], again + second, strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert np.array_equal(one[1], other[1])
+    assert all(np.isfinite(images).all() for images, _ in both)

@@ -6,6 +6,7 @@ generator would depend on the order in which images pass it.
 
 from typing import TYPE_CHECKING, Any
 
+from dlkeras.pipeline.augmentation.keras_layers import unit_layer
 from dlkeras.pipeline.config import TransformConfig
 
 if TYPE_CHECKING:
@@ -42,26 +43,24 @@ def colours(
     Returns:
         Images of the same shape, 0 to 1.
     """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    from dlkeras.pipeline.tensorflow_import import tf
 
-    layers = keras.layers
     u = (2 * draws - 1) * strength
     whole = u[:, :, None, None, None]
-    unit = {"value_range": (0, 1), "data_format": "channels_last"}
     if config.brightness:
         delta = {"rgb_delta": whole[:, 0] * config.brightness}
-        images = layers.RandomBrightness(0.0, **unit).transform_images(images, delta)
+        images = unit_layer("RandomBrightness").transform_images(images, delta)
     if config.contrast:
         factor = {"contrast_factor": 1 + whole[:, 1] * config.contrast}
-        images = layers.RandomContrast(0.0, **unit).transform_images(images, factor)
+        images = unit_layer("RandomContrast").transform_images(images, factor)
     if config.saturation and images.shape[-1] == 3:
         factor = {"factor": tf.maximum(1 + u[:, 2] * config.saturation, 0.0)}
-        images = layers.RandomSaturation(0.0, **unit).transform_images(images, factor)
+        images = unit_layer("RandomSaturation").transform_images(images, factor)
     if config.hue and images.shape[-1] == 3:
         turn = {"factor": u[:, 3] * config.hue}
-        images = layers.RandomHue(0.0, **unit).transform_images(images, turn)
+        images = unit_layer("RandomHue").transform_images(images, turn)
     if config.auto_contrast:
-        stretched = layers.AutoContrast(**unit).transform_images(images, None)
+        stretched = unit_layer("AutoContrast").transform_images(images, None)
         chosen = (draws[:, 4] < config.auto_contrast)[:, None, None, None]
         images = tf.where(chosen, stretched, images)
     return images

@@ -6,6 +6,8 @@ The 14 operations and the ranges are the paper's; the arithmetic is Keras's own 
 import math
 from typing import TYPE_CHECKING, Any
 
+from dlkeras.pipeline.augmentation.keras_layers import unit_layer
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -74,8 +76,6 @@ def apply(name: str, image: "tf.Tensor", amount: Any) -> "tf.Tensor":
     """
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
-    layers = keras.layers
-    unit = {"value_range": (0, 1), "data_format": "channels_last"}
     amount = tf.cast(amount, tf.float32)
     size, images = tf.abs(amount), image[None]
     height, width, channels = image.shape
@@ -83,16 +83,16 @@ def apply(name: str, image: "tf.Tensor", amount: Any) -> "tf.Tensor":
     if name == "identity":
         return image
     if name == "auto_contrast":
-        images = layers.AutoContrast(**unit).transform_images(images, None)
+        images = unit_layer("AutoContrast").transform_images(images, None)
     elif name == "equalize":
-        images = layers.Equalization(**unit).transform_images(images, None)
+        images = unit_layer("Equalization").transform_images(images, None)
     elif name == "solarize":  # invert what is above a threshold, 255 down to 0
         change = {"thresholds": 255 * (1 - size), "additions": 0.0}
-        images = layers.Solarization(**unit).transform_images(images, change)
+        images = unit_layer("Solarization").transform_images(images, change)
     elif name == "posterize":
         bits = tf.cast(tf.round(size * MAX_POSTERIZED_BITS), tf.uint8)
         change = {"shift_factor": bits[None]}
-        images = layers.RandomPosterization(1, **unit).transform_images(images, change)
+        images = unit_layer("RandomPosterization").transform_images(images, change)
     elif name == "color":
         if channels == 1:
             return image
@@ -100,7 +100,7 @@ def apply(name: str, image: "tf.Tensor", amount: Any) -> "tf.Tensor":
         images = grey + factor * (images - grey)
     elif name == "contrast":
         change = {"contrast_factor": factor}
-        images = layers.RandomContrast(0.0, **unit).transform_images(images, change)
+        images = unit_layer("RandomContrast").transform_images(images, change)
     elif name == "brightness":  # as PIL has it: towards black, or away from it
         images = images * factor
     elif name == "sharpness":
