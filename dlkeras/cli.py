@@ -74,6 +74,26 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--limit", type=_count, default=20, help="how many (default: 20)")
     show = add("show", _show, "show a run's artifacts, and what each was made of")
     show.add_argument("run", metavar="RUN", help="a run's id, its beginning, or last")
+    augment = add("augment", _augment, "draw what the augmentation makes of images")
+    augment.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    augment.add_argument(
+        "--output",
+        type=Path,
+        default=Path("augmented.png"),
+        help="the picture (default: augmented.png)",
+    )
+    augment.add_argument(
+        "--config", type=Path, metavar="FILE.json", help="the configuration of a run"
+    )
+    augment.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of the transform, such as rotation=30; may be given again",
+    )
+    augment.add_argument("--epochs", type=_count, default=6, help="versions of each")
+    augment.add_argument("--seed", type=_seed, default=0, help="decides them")
     predict = add("predict", _predict, "classify images with a pushed model")
     predict.add_argument(
         "model",
@@ -94,6 +114,15 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f"expected a whole number of at least 1; received {text!r}"
+        )
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 0; received {text!r}"
         )
     return int(text)
 
@@ -220,6 +249,21 @@ def _predict(options: argparse.Namespace) -> int:
             f"{answer['image']}: {best['label']}, probability "
             f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
         )
+    return 0
+
+
+def _augment(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.augment_command import draw_augmentation
+
+    draw_augmentation(
+        options.images,
+        options.output,
+        config=options.config,
+        settings=options.set,
+        epochs=options.epochs,
+        seed=options.seed,
+    )
+    print(options.output)
     return 0
 
 

@@ -51,3 +51,36 @@ def stratified_split(
                     break
             splits[index] = of_digest.setdefault(digests[index], split)
     return splits
+
+
+def hash_split(key: str, fractions: Mapping[str, float]) -> str:
+    """Assign an example to a split by its digest alone.
+
+    What the split of one example is does not depend on which others there are: adding,
+    removing, renaming or reordering files moves no other example. The shares are those
+    asked for up to chance.
+
+    Args:
+        key: the example's content, as a hexadecimal digest of at least 16 digits.
+        fractions: the share of each split; they add up to 1.
+
+    Returns:
+        The name of the split.
+
+    Raises:
+        ValueError: the fractions do not add up to 1.
+
+    Example:
+    >>> hash_split("7f" * 32, {"train": 0.5, "test": 0.5})
+    'train'
+    >>> hash_split("80" * 32, {"train": 0.5, "test": 0.5})
+    'test'
+    """
+    if abs(sum(fractions.values()) - 1) > 1e-9:
+        raise ValueError(f"fractions must add up to 1. Received: {dict(fractions)}")
+    position, edge = int(key[:16], 16) / 16**16, 0.0
+    for name, share in fractions.items():
+        edge += share
+        if position < edge:
+            return name
+    return name

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dlkeras.pipeline.image_schema import SCHEMA_FILE, load_schema
+from dlkeras.pipeline.image_schema import ImageSchema as ImageSchema
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import keras
     import pandas as pd
     import tensorflow as tf
+
+    from dlkeras.pipeline.example_reading import EncodedExample
 
 RECORD_FILE = "artifact.json"
 SPLITS = ("train", "validation", "test")
@@ -125,34 +132,33 @@ class Examples(Artifact):
         """Number of examples in each split."""
         return self.properties["splits"]
 
-    def dataset(self, split: str) -> "tf.data.Dataset":
+    def dataset(self, split: str, decode: bool = True) -> "tf.data.Dataset":
         """Read a split in its stored order.
 
         Args:
             split: "train", "validation" or "test".
+            decode: decode the images; otherwise `image` is a string.
 
         Returns:
             A `tf.data.Dataset` of dictionaries: `image` `(height, width, channels)`
-            uint8, `label` int64, `id` string, and `index` int64, the position in the
-            split.
+            uint8, `label` int64, `id` string, `format` string, and `index` int64, the
+            position in the split.
         """
-        from dlkeras.pipeline.tensorflow_import import tf, tfds
+        from dlkeras.pipeline.example_reading import read_split
 
-        # One shard after the other, none shuffled: the order is the stored one.
-        reading = tfds.ReadConfig(
-            interleave_cycle_length=1,
-            try_autocache=False,
-            shuffle_seed=None,
-            assert_cardinality=True,
-        )
-        builder = tfds.builder_from_directory(self.path / self.properties["builder"])
-        dataset = builder.as_dataset(
-            split=split, shuffle_files=False, read_config=reading
-        )
-        return dataset.enumerate().map(
-            lambda index, example: {**example, "index": index},
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        return read_split(self.path / self.properties["builder"], split, decode)
+
+    def decoder(self) -> "Callable[[tf.Tensor], tf.Tensor]":
+        """The function that decodes what `dataset` left encoded."""
+        from dlkeras.pipeline.example_reading import image_decoder
+
+        return image_decoder(self.path / self.properties["builder"])
+
+    def encoded(self, split: str) -> "Iterator[EncodedExample]":
+        """Read a split in its stored order, the images still encoded."""
+        from dlkeras.pipeline.example_reading import read_encoded
+
+        return read_encoded(self.path / self.properties["builder"], split)
 
 
 class Statistics(Artifact):
@@ -174,41 +180,14 @@ class Statistics(Artifact):
 
 
 class Schema(Artifact):
-    """What examples must look like (schema.json, meant to be read and edited)."""
+    """What examples must look like (schema.toml, meant to be read and edited)."""
 
     producer: ClassVar[str] = "SchemaGen"
 
     @cached_property
     def schema(self) -> "ImageSchema":
         """The schema itself."""
-        return ImageSchema.model_validate(self.read_json("schema.json"), strict=False)
-
-
-class ImageSchema(BaseModel):
-    """The rules that a data set of labelled images must keep."""
-
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
-    )
-
-    labels: tuple[str, ...] = Field(min_length=2)
-    """allowed names of classes"""
-    channels: int = Field(ge=1)
-    """number of channels of every image"""
-    dtype: str = "uint8"
-    """type of the pixels"""
-    min_height: int = Field(ge=1)
-    """least height in pixels"""
-    max_height: int = Field(ge=1)
-    """greatest height in pixels"""
-    min_width: int = Field(ge=1)
-    """least width in pixels"""
-    max_width: int = Field(ge=1)
-    """greatest width in pixels"""
-    min_examples_per_class: int = Field(ge=1)
-    """least number of examples of each class in each split"""
-    max_leaked_examples: int = Field(default=0, ge=0)
-    """number of examples outside train that may be the same image as one in train"""
+        return load_schema(self.path / SCHEMA_FILE)
 
 
 class Anomalies(Artifact):

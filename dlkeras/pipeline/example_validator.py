@@ -1,6 +1,9 @@
 """ExampleValidator: where the examples break the schema, each offender by name."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from dlkeras.pipeline.artifacts import (
     SPLITS,
@@ -20,24 +23,29 @@ def example_validator(
     statistics: Statistics,
     schema: Schema,
 ) -> None:
-    """Compare every example with the schema.
+    """Compare every example, and the splits as wholes, with the schema.
 
     Args:
         config: how many offenders are named.
-        output: gets `anomalies.json`: for each broken rule its name, the bound, what
-            was found, how many examples break it and the ids of the first ones.
-        statistics: the rows of the examples.
+        output: gets `anomalies.json`: for each broken rule its name, its severity (stop
+            or warn), the bound, what was found, how many examples break it and the ids
+            of the first ones; and the numbers of both severities as properties.
+        statistics: the rows of the examples, and their summary.
         schema: the rules.
     """
     anomalies = find_anomalies(
-        statistics.table, schema.schema, config.max_named_examples
+        statistics.table, schema.schema, config.max_named_examples, statistics.summary
     )
     output.write_json("anomalies.json", anomalies)
     output.properties["anomalies"] = len(anomalies)
+    output.properties["warnings"] = sum(a["severity"] == "warn" for a in anomalies)
 
 
 def find_anomalies(
-    table: Any, schema: ImageSchema, max_named: int = 20
+    table: Any,
+    schema: ImageSchema,
+    max_named: int = 20,
+    summary: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """List the rules that a table of examples breaks.
 
@@ -46,71 +54,205 @@ def find_anomalies(
             channels, dtype and sha256.
         schema: the rules.
         max_named: how many ids are given for each anomaly.
+        summary: the content of `statistics.json`; without it neither near-duplicates
+            nor drift are looked at.
 
     Returns:
-        For each broken rule a dictionary: rule, bound, value (what was found instead),
-        count (number of examples) and examples (their ids, at most `max_named`).
+        For each broken rule a dictionary: rule, key (its name in the schema), severity,
+        bound, value (what was found instead), count (number of examples) and examples
+        (their ids, at most `max_named`).
     """
     anomalies: list[dict[str, Any]] = []
 
-    def report(rule: str, bound: Any, value: Any, offenders: Any) -> None:
+    def report(
+        key: str, rule: str, bound: Any, value: Any, ids: Sequence[str], count: int = -1
+    ) -> None:
         anomalies.append(
             {
                 "rule": rule,
+                "key": key,
+                "severity": schema.severity(key),
                 "bound": bound,
                 "value": value,
-                "count": len(offenders),
-                "examples": sorted(offenders.id)[:max_named],
+                "count": len(ids) if count < 0 else count,
+                "examples": sorted(ids)[:max_named],
             }
         )
 
-    allowed: dict[str, Any] = {
-        "label": list(schema.labels),
-        "channels": [schema.channels],
-        "dtype": [schema.dtype],
+    _check_examples(table, schema, report)
+    _check_classes(table, schema, report)
+    _check_copies(table, schema, report)
+    if summary is not None:
+        _check_whole(summary, schema, report)
+        _check_drift(summary["splits"]["train"], schema, report)
+    return anomalies
+
+
+Report = Callable[..., None]
+
+
+def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
+    """Compare each example's label, channels, type and size."""
+    allowed: dict[str, tuple[str, Any]] = {
+        "label": ("labels", list(schema.labels)),
+        "channels": ("channels", [schema.channels]),
+        "dtype": ("dtype", [schema.dtype]),
     }
-    for column, values in allowed.items():
+    for column, (key, values) in allowed.items():
         offenders = table[~table[column].isin(values)]
         if len(offenders):
-            report(
-                column, values, sorted(offenders[column].unique().tolist()), offenders
-            )
+            found = sorted(offenders[column].unique().tolist())
+            report(key, column, values, found, list(offenders.id))
     for column in ("height", "width"):
         low, high = getattr(schema, f"min_{column}"), getattr(schema, f"max_{column}")
         offenders = table[~table[column].between(low, high)]
         if len(offenders):
             found = [int(offenders[column].min()), int(offenders[column].max())]
-            report(column, [low, high], found, offenders)
+            key = f"min_{column}" if found[0] < low else f"max_{column}"
+            report(key, column, [low, high], found, list(offenders.id))
+
+
+def _check_classes(table: Any, schema: ImageSchema, report: Report) -> None:
+    """Compare the number of examples of each class."""
+    least = schema.min_examples_per_class
     for split in SPLITS:
-        counts = table[table.split == split].label.value_counts()
+        rows = table[table.split == split]
+        counts = rows.label.value_counts().to_dict()
         for label in schema.labels:
-            count = int(counts.get(label, 0))
-            if count < schema.min_examples_per_class:
-                few = table[(table.split == split) & (table.label == label)]
+            if counts.get(label, 0) < least:
+                few = list(rows[rows.label == label].id)
                 rule = f"examples of class {label!r} in {split}"
-                report(rule, schema.min_examples_per_class, count, few)
+                report("min_examples_per_class", rule, least, len(few), few)
+    counts = table[table.split == "train"].label.value_counts()
+    counts = counts[counts.index.isin(schema.labels) & (counts > 0)]
+    if len(counts) > 1:
+        ratio = float(counts.max() / counts.min())
+        if ratio > schema.max_class_imbalance:
+            smallest = counts.idxmin()
+            few = table[(table.split == "train") & (table.label == smallest)]
+            report(
+                "max_class_imbalance",
+                f"examples of class {counts.idxmax()!r} for one of {smallest!r}",
+                schema.max_class_imbalance,
+                round(ratio, 2),
+                list(few.id),
+            )
+
+
+def _check_copies(table: Any, schema: ImageSchema, report: Report) -> None:
+    """Look for the same image in two splits, and twice in one."""
     trained_on = set(table[table.split == "train"].sha256)
     leaks = table[(table.split != "train") & table.sha256.isin(trained_on)]
     if len(leaks) > schema.max_leaked_examples:
         rule = "images of train that stand in another split too"
-        report(rule, schema.max_leaked_examples, len(leaks), leaks)
-    return anomalies
+        bound = schema.max_leaked_examples
+        report("max_leaked_examples", rule, bound, len(leaks), list(leaks.id))
+    for split in SPLITS:
+        rows = table[table.split == split]
+        copies = rows[rows.duplicated("sha256")]
+        share = len(copies) / max(len(rows), 1)
+        if share > schema.max_duplicate_share:
+            rule = f"share of {split} that repeats another image of it"
+            bound = schema.max_duplicate_share
+            report("max_duplicate_share", rule, bound, round(share, 4), list(copies.id))
 
 
-def stop_on_anomalies(anomalies: Anomalies) -> None:
-    """End the run where examples break the schema.
+def _check_whole(summary: dict[str, Any], schema: ImageSchema, report: Report) -> None:
+    """Compare what was left out, and near-duplicates of train in other splits."""
+    kept = sum(split["examples"] for split in summary["splits"].values())
+    lost = summary["quarantined"]
+    share = lost / max(kept + lost, 1)
+    if share > schema.max_quarantined_share:
+        report(
+            "max_quarantined_share",
+            "share of the source that could not be read (quarantine.json lists it)",
+            schema.max_quarantined_share,
+            round(share, 4),
+            [],
+            lost,
+        )
+    for split, ids in summary["near_leaked"].items():
+        share = len(ids) / max(summary["splits"][split]["examples"], 1)
+        if share > schema.max_near_leaked_share:
+            report(
+                "max_near_leaked_share",
+                f"share of {split} that all but repeats an image of train",
+                schema.max_near_leaked_share,
+                round(share, 4),
+                ids,
+            )
+
+
+def _check_drift(train: dict[str, Any], schema: ImageSchema, report: Report) -> None:
+    """Compare the distributions of train with those that the schema keeps."""
+    drift = schema.drift
+    total = max(sum(train["classes"].values()), 1)
+    if drift.classes:
+        distances = {
+            label: abs(train["classes"].get(label, 0) / total - share)
+            for label, share in drift.classes.items()
+        }
+        worst = max(distances, key=lambda label: distances[label])
+        if distances[worst] > drift.max_label_distance:
+            report(
+                "drift.max_label_distance",
+                f"L-infinity distance of the classes' shares (class {worst!r})",
+                drift.max_label_distance,
+                round(distances[worst], 4),
+                [],
+            )
+    for key, name, was, now in (
+        ("pixel", "pixels", drift.pixels, train["pixel_histogram"]),
+        ("brightness", "brightness", drift.brightness, train["brightness_histogram"]),
+    ):
+        bound = getattr(drift, f"max_{key}_divergence")
+        if len(was) != len(now):
+            continue
+        value = jensen_shannon(was, now)
+        if value > bound:
+            rule = f"Jensen-Shannon divergence of the {name} of train"
+            report(f"drift.max_{key}_divergence", rule, bound, round(value, 4), [])
+
+
+def jensen_shannon(one: Sequence[float], other: Sequence[float]) -> float:
+    """Jensen-Shannon divergence of two histograms, to base 2: 0 to 1 (Lin 1991).
+
+    >>> jensen_shannon([1, 0], [0, 5]), jensen_shannon([1, 1], [2, 2])
+    (1.0, 0.0)
+    """
+    p, q = (np.asarray(h, dtype="float64") / max(sum(h), 1e-300) for h in (one, other))
+    middle = (p + q) / 2
+
+    def divergence(a: np.ndarray) -> float:
+        some = a > 0
+        return float(np.sum(a[some] * np.log2(a[some] / middle[some])))
+
+    return (divergence(p) + divergence(q)) / 2
+
+
+def tell(anomaly: dict[str, Any]) -> str:
+    """Say an anomaly in one line."""
+    text = f"{anomaly['rule']}: expected {anomaly['bound']}, found {anomaly['value']}"
+    if anomaly["count"]:
+        text += f" in {anomaly['count']} example{'s' * (anomaly['count'] != 1)}"
+    if anomaly["examples"]:
+        text += f": {', '.join(anomaly['examples'])}"
+        text += ", ..." if anomaly["count"] > len(anomaly["examples"]) else ""
+    return text
+
+
+def stop_on_anomalies(anomalies: Anomalies) -> list[str]:
+    """End the run where examples break a rule that stops it.
+
+    Returns:
+        The anomalies that warn, a line for each.
 
     Raises:
         AnomaliesError: names every broken rule with its bound, what was found, and
             the examples.
     """
-    if not anomalies.anomalies:
-        return
-    lines = [
-        f"{anomaly['rule']}: expected {anomaly['bound']}, found {anomaly['value']} "
-        f"in {anomaly['count']} example{'s' * (anomaly['count'] != 1)}"
-        + (f": {', '.join(anomaly['examples'])}" if anomaly["examples"] else "")
-        + (", ..." if anomaly["count"] > len(anomaly["examples"]) else "")
-        for anomaly in anomalies.anomalies
-    ]
-    raise AnomaliesError("the examples break the schema; " + "; ".join(lines))
+    found = anomalies.anomalies
+    stops = [tell(anomaly) for anomaly in found if anomaly["severity"] == "stop"]
+    if stops:
+        raise AnomaliesError("the examples break the schema; " + "; ".join(stops))
+    return [tell(anomaly) for anomaly in found]

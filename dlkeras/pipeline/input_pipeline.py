@@ -1,15 +1,16 @@
 """The tf.data graph: examples to batches, augmented in parallel and reproducibly.
 
 What is random depends on (seed, epoch, index of the example) alone: the order of an
-epoch, and how each image is shifted, rotated and zoomed. So any number of parallel
-calls gives the same batches, and training that resumes at epoch 7 sees what it would
-have seen without the interruption.
+epoch, and how each image is augmented. So any number of parallel calls gives the same
+batches, and training that resumes at epoch 7 sees what it would have seen without the
+interruption.
 """
 
 import math
 from typing import TYPE_CHECKING
 
 from dlkeras.pipeline.artifacts import Examples, Transform
+from dlkeras.pipeline.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.config import TransformConfig
 
 if TYPE_CHECKING:
@@ -20,10 +21,24 @@ CACHE_BYTES = 2**30
 SHUFFLE_BUFFER = 16_384
 
 
+def transform_config(transform: Transform) -> TransformConfig:
+    """The configuration that a transform was made with."""
+    return TransformConfig.model_validate(transform.record.config["transform"])
+
+
 def evaluation_batches(
-    examples: Examples, transform: Transform, split: str, batch_size: int
+    examples: Examples,
+    transform: Transform,
+    split: str,
+    batch_size: int,
 ) -> "tf.data.Dataset":
     """Read a split once, in its stored order, without augmentation.
+
+    Args:
+        examples: the data set.
+        transform: the preprocessing.
+        split: which split.
+        batch_size: images in a batch; the last one may be smaller.
 
     Returns:
         Batches of (images, labels): `(batch, height, width, channels)` float32 and
@@ -51,20 +66,25 @@ def training_batches(
         transform: preprocessing and augmentation.
         batch_size: images in a batch; the last one of an epoch may be smaller.
         seed: decides the order and the augmentation, with the epoch and the index.
-        augmentation_strength: factor on the transform's shift, rotation and zoom.
+        augmentation_strength: factor on the changes that the augmentation makes.
         first_epoch: where to start, 0 unless training resumes.
         epochs: where to stop.
         split: which split.
 
     Returns:
-        Batches of (images, labels), `steps_per_epoch` of them for each epoch.
+        Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
+        images are mixed, labels are shares of the classes, `(batch, classes)` float32.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
-    config = TransformConfig.model_validate(transform.record.config["transform"])
-    dataset = _preprocessed(examples, transform, split)
-    buffer = min(examples.splits[split], SHUFFLE_BUFFER)
-    augmented = config.augment and augmentation_strength > 0
+    config = transform_config(transform)
+    number = examples.splits[split]
+    buffer = min(number, SHUFFLE_BUFFER)
+    policy = Policy(config, augmentation_strength, len(examples.labels))
+    # What does not fit into memory is shuffled while it is encoded, and small.
+    kept = _fits_in_memory(examples, transform, split)
+    stored = _preprocessed(examples, transform, split) if kept else None
+    preprocess = None if kept else _preprocessing(examples, transform)
 
     @tf.autograph.experimental.do_not_convert
     def read_epoch(epoch: "tf.Tensor") -> "tf.data.Dataset":
@@ -73,25 +93,37 @@ def training_batches(
         tf.compat.v1.set_random_seed(1)
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.stateless_uniform([], key, maxval=2**31 - 1, dtype=tf.int64)
-        shuffled = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
-        if not augmented:
-            pairs = shuffled.map(lambda image, label, index: (image, label))
-            return pairs.batch(batch_size)
-        drawn = shuffled.map(
-            lambda image, label, index: (
-                image,
-                draw_matrix(config, augmentation_strength, image, key, index),
-                label,
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return drawn.batch(batch_size).map(
-            lambda images, matrices, labels: (
-                apply_matrices(config, images, matrices),
-                labels,
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        source = examples.dataset(split, decode=False) if stored is None else stored
+        dataset = tf.data.Dataset.zip(source, uniform_rows(key, number))
+        dataset = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
+
+        def single(example: "tuple | dict", row: "tf.Tensor") -> tuple:
+            image, label, index = preprocess(example) if preprocess else example
+            if policy.single:
+                image = policy.image(image, row, key, index)
+            return image, label, index, row
+
+        if preprocess or policy.single:
+            dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
+        else:
+            dataset = dataset.map(lambda example, row: (*example, row))
+        dataset = dataset.batch(batch_size)
+
+        def batch(
+            images: "tf.Tensor",
+            labels: "tf.Tensor",
+            indices: "tf.Tensor",
+            rows: "tf.Tensor",
+        ) -> tuple:
+            if policy.batched:
+                images = policy.batch(images, rows)
+            if policy.mixes:
+                images, labels = policy.mix(images, labels, key, indices[0])
+            return images, labels
+
+        if policy.batched or policy.mixes:
+            return dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(batch)
 
     all_epochs = tf.data.Dataset.range(first_epoch, epochs).flat_map(read_epoch)
     return all_epochs.prefetch(tf.data.AUTOTUNE)
@@ -102,69 +134,25 @@ def steps_per_epoch(examples: Examples, batch_size: int, split: str = "train") -
     return math.ceil(examples.splits[split] / batch_size)
 
 
-def draw_matrix(
-    config: TransformConfig,
-    strength: float,
-    image: "tf.Tensor",
-    key: "tf.Tensor",
-    index: "tf.Tensor",
-) -> "tf.Tensor":
-    """Draw one image's shift, rotation and zoom as one projective transform.
+def _fits_in_memory(examples: Examples, transform: Transform, split: str) -> bool:
+    size = 4 * math.prod(transform.input_shape) * examples.splits[split]
+    return size <= CACHE_BYTES
 
-    Args:
-        config: the largest shift (share of the size), rotation (degrees) and zoom.
-        strength: factor on all three.
-        image: `(height, width, channels)`, for its size.
-        key: `(2,)` int64, the seed and the epoch.
-        index: the example's position in the split.
 
-    Returns:
-        `(8,)` float32: the coefficients that map an output pixel to an input pixel, as
-        `keras.ops.image.affine_transform` takes them.
-    """
+def _preprocessing(examples: Examples, transform: Transform):
+    """Make the function from an encoded example to (image, label, index)."""
     from dlkeras.pipeline.tensorflow_import import tf
 
-    seed = tf.stack([key[0] * 1_000_003 + key[1], index])
-    u = tf.random.stateless_uniform([5], seed, minval=-strength, maxval=strength)
-    height = tf.cast(tf.shape(image)[0], tf.float32)
-    width = tf.cast(tf.shape(image)[1], tf.float32)
-    shift_x, shift_y = u[0] * config.shift * width, u[1] * config.shift * height
-    angle = u[2] * (config.rotation * math.pi / 180)
-    zoom_x, zoom_y = 1 + u[3] * config.zoom, 1 + u[4] * config.zoom
-    cosine, sine = tf.cos(angle), tf.sin(angle)
-    # Output pixel to input pixel about the centre: x_in = A (x_out - c - t) + c. Rows
-    # count downwards: this turns a positive angle counter-clockwise.
-    a0, a1 = cosine / zoom_x, -sine / zoom_x
-    b0, b1 = sine / zoom_y, cosine / zoom_y
-    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    from_x, from_y = centre_x + shift_x, centre_y + shift_y
-    a2 = centre_x - a0 * from_x - a1 * from_y
-    b2 = centre_y - b0 * from_x - b1 * from_y
-    zero = tf.constant(0.0)
-    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero])
+    preprocessing = transform.preprocessing()
+    decoder = examples.decoder()
+    shape = transform.input_shape
 
+    @tf.autograph.experimental.do_not_convert
+    def preprocess(example: dict) -> tuple:
+        image = preprocessing(decoder(example["image"])[None])[0]
+        return tf.ensure_shape(image, shape), example["label"], example["index"]
 
-def apply_matrices(
-    config: TransformConfig, images: "tf.Tensor", matrices: "tf.Tensor"
-) -> "tf.Tensor":
-    """Transform a batch of preprocessed images, bilinearly.
-
-    Args:
-        config: what stands outside an image; for "constant" a raw pixel of 0.
-        images: `(batch, height, width, channels)` float32.
-        matrices: `(batch, 8)` from `draw_matrix`.
-    """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
-
-    transformed = keras.ops.image.affine_transform(
-        images,
-        matrices,
-        interpolation="bilinear",
-        fill_mode=config.fill_mode,
-        fill_value=config.offset,
-        data_format="channels_last",
-    )
-    return tf.ensure_shape(transformed, images.shape)
+    return preprocess
 
 
 def _preprocessed(
@@ -173,17 +161,7 @@ def _preprocessed(
     """Give (image, label, index) of a split after the deterministic preprocessing."""
     from dlkeras.pipeline.tensorflow_import import tf
 
-    preprocessing = transform.preprocessing()
-    shape = transform.input_shape
-
-    @tf.autograph.experimental.do_not_convert
-    def preprocess(example: dict) -> tuple:
-        image = preprocessing(example["image"][None])[0]
-        return tf.ensure_shape(image, shape), example["label"], example["index"]
-
-    dataset = examples.dataset(split).map(
-        preprocess, num_parallel_calls=tf.data.AUTOTUNE
+    dataset = examples.dataset(split, decode=False).map(
+        _preprocessing(examples, transform), num_parallel_calls=tf.data.AUTOTUNE
     )
-    if 4 * math.prod(shape) * examples.splits[split] <= CACHE_BYTES:
-        dataset = dataset.cache()
-    return dataset
+    return dataset.cache() if _fits_in_memory(examples, transform, split) else dataset

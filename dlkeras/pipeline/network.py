@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.transfer_source import transferred_network
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def compiled_network(
         steps: number of training steps after which a cosine schedule reaches 0.
 
     Returns:
-        A model compiled with Adam, sparse categorical cross-entropy and accuracy.
+        A model compiled with Adam, cross-entropy and accuracy, for labels that are
+        class numbers or shares of classes.
 
     Raises:
         InputError: there is no such architecture, or it cannot be built for this
@@ -58,8 +60,8 @@ def compiled_network(
         optimizer = layerwise_learning_rates(model, optimizer, decay)
     model.compile(
         optimizer=optimizer,
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        loss=cross_entropy,
+        metrics=[accuracy],
     )
     return model
 

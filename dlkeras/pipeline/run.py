@@ -31,24 +31,24 @@ from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.pusher import pusher
+from dlkeras.pipeline.reporting import log_evaluation, tell_what_is_left_out
 from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
+from dlkeras.pipeline.step_code import (
+    FIGURE_CODE,
+    SCHEMA_CODE,
+    SOURCE_CODE,
+    STATISTICS_CODE,
+    TRAINING_CODE,
+    TRANSFORM_CODE,
+)
 from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
 from dlkeras.pipeline.trainer import trainer
 from dlkeras.pipeline.transfer_source import check_pixels, located
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
 
-TRAINING_CODE = (
-    "pipeline.input_pipeline",
-    "pipeline.network",
-    "pipeline.transfer_source",
-    "architectures",
-    "layers",
-    "transfer_learning",
-)
-FIGURE_CODE = ("visualization",)
 # What of the trainer's configuration a trial depends on.
 TRIED = {
     "architecture",
@@ -57,6 +57,8 @@ TRIED = {
     "learning_rate_schedule",
     "transfer",
 }
+# Beam writes the same bytes.
+HOW_TO_PREPARE = {"beam_python", "beam_options"}
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
 
@@ -151,16 +153,14 @@ def _components(
             config.example_gen, output, config.mlruns / "tensorflow_datasets"
         ),
         config={
-            "example_gen": _dump(config.example_gen),
+            "example_gen": _dump(config.example_gen, exclude=HOW_TO_PREPARE),
             "source": source_fingerprint(config.example_gen),
         },
         inputs={},
-        code=("pipeline.example_gen", "pipeline.example_digest", "datasets"),
+        code=SOURCE_CODE,
         packages=("tensorflow-datasets", "scikit-learn", "pillow"),
     )
-    if ignored := examples.properties["ignored"]:
-        named = ", ".join(ignored[:5]) + (", ..." if len(ignored) > 5 else "")
-        progress.say(f"left out, not CLASS/IMAGE: {len(ignored)} files: {named}")
+    tell_what_is_left_out(examples, tracker, progress)
     execution.stop_after("ExampleGen")
 
     statistics = step(
@@ -169,9 +169,10 @@ def _components(
         lambda output: statistics_gen(config.statistics_gen, output, examples),
         config={"statistics_gen": _dump(config.statistics_gen)},
         inputs={"examples": examples},
-        code=("pipeline.statistics_gen", "pipeline.example_digest"),
-        packages=("numpy", "pandas"),
+        code=STATISTICS_CODE,
+        packages=("numpy", "pandas", "pillow"),
     )
+    tracker.log_figures(statistics)
     tracker.log_dataset(examples, statistics.summary)
     execution.stop_after("StatisticsGen")
 
@@ -184,7 +185,7 @@ def _components(
             "curated": _digest_of(config.schema_gen.path),
         },
         inputs={"statistics": statistics},
-        code=("pipeline.schema_gen",),
+        code=("pipeline.schema_gen", *SCHEMA_CODE),
         packages=(),
     )
     execution.stop_after("SchemaGen")
@@ -197,10 +198,11 @@ def _components(
         ),
         config={"example_validator": _dump(config.example_validator)},
         inputs={"statistics": statistics, "schema": schema},
-        code=("pipeline.example_validator",),
+        code=("pipeline.example_validator", *SCHEMA_CODE),
         packages=("pandas",),
     )
-    stop_on_anomalies(anomalies)
+    for warning in stop_on_anomalies(anomalies):
+        progress.say(f"warning: {warning}")
     execution.stop_after("ExampleValidator")
 
     transformation = step(
@@ -209,8 +211,9 @@ def _components(
         lambda output: transform(config.transform, output, examples, schema),
         config={"transform": _dump(config.transform)},
         inputs={"examples": examples, "schema": schema},
-        code=("pipeline.transform",),
+        code=TRANSFORM_CODE,
     )
+    tracker.log_figures(transformation)
     execution.stop_after("Transform")
 
     floatx = os.environ.get("KERAS_FLOATX", "float32")
@@ -329,7 +332,7 @@ def _components(
         )
 
     evaluation = evaluate(model, transformation)
-    _log_evaluation(tracker, evaluation, model.properties["epochs"])
+    log_evaluation(tracker, evaluation, model.properties["epochs"])
     previous = last_blessed(store, config.name, examples, model, progress.say)
     baseline = None
     if previous is not None:
@@ -399,25 +402,6 @@ def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
 
 def _digest_of(path: Any) -> str | None:
     return file_digest(path) if path is not None and path.is_file() else None
-
-
-def _log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
-    metrics = evaluation.metrics
-    named = {
-        "test/accuracy": metrics["accuracy"],
-        f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
-        "test/loss": metrics["loss"],
-        "test/ece": metrics["ece"],
-    }
-    tracker.log_metrics(named, step)
-    # A table: as metrics, each number would be a chart of a single point.
-    classes = metrics["classes"]
-    columns = {
-        name: [values[name] for values in classes.values()]
-        for name in ("precision", "recall", "f1", "support")
-    }
-    tracker.log_table("per_class.json", {"class": list(classes), **columns})
-    tracker.log_figures(evaluation, step)
 
 
 def _record_lineage(execution: Execution, tracker: Any) -> None:

@@ -1,28 +1,34 @@
 """SchemaGen: the rules for the examples, inferred, or read from a curated file."""
 
-from pathlib import Path
+from collections.abc import Iterable
 
-from pydantic import ValidationError
-
-from dlkeras.pipeline.artifacts import ImageSchema, Statistics
-from dlkeras.pipeline.config import SchemaGenConfig, describe
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.artifacts import Statistics
+from dlkeras.pipeline.config import SchemaGenConfig
+from dlkeras.pipeline.image_schema import (
+    SCHEMA_FILE,
+    DriftRules,
+    ImageSchema,
+    load_schema,
+    to_toml,
+)
 from dlkeras.pipeline.store import Draft
+
+__all__ = ["infer_schema", "load_schema", "schema_gen"]
 
 
 def schema_gen(config: SchemaGenConfig, output: Draft, statistics: Statistics) -> None:
-    """Write the schema as `schema.json`.
+    """Write the schema as `schema.toml`, to be read and edited.
 
     Args:
         config: the path of a curated schema, if there is one.
-        output: gets `schema.json`, an `ImageSchema`; and `curated` as a property.
+        output: gets `schema.toml`, an `ImageSchema`; and `curated` as a property.
         statistics: the statistics that the schema is inferred from, all splits.
 
     Raises:
         InputError: the curated file cannot be read or breaks the form of a schema.
     """
     schema = load_schema(config.path) if config.path else infer_schema(statistics)
-    output.write_json("schema.json", schema.model_dump(mode="json"))
+    (output.path / SCHEMA_FILE).write_text(to_toml(schema), encoding="utf-8")
     output.properties["curated"] = config.path is not None
 
 
@@ -30,7 +36,9 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
     """Take the widest ranges that the training split keeps; leakage is never allowed.
 
     Validation and test examples outside the training split's labels or number of
-    channels are anomalies; sizes may vary as far as they do in any split.
+    channels are anomalies; sizes may vary as far as they do in any split. The shares of
+    the classes, pixels and brightness of the training split are kept, so that a later
+    data set can be compared with them.
     """
     splits = statistics.summary["splits"]
     train = splits["train"]
@@ -45,20 +53,17 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
         min_width=min(widths),
         max_width=max(widths),
         min_examples_per_class=1,
+        drift=DriftRules(
+            classes=dict(
+                zip(train["classes"], _shares(train["classes"].values()), strict=True)
+            ),
+            pixels=_shares(train["pixel_histogram"]),
+            brightness=_shares(train["brightness_histogram"]),
+        ),
     )
 
 
-def load_schema(path: Path) -> ImageSchema:
-    """Read a curated schema.
-
-    Raises:
-        InputError: the message names the file and the key.
-    """
-    try:
-        return ImageSchema.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"--schema-gen.path: expected a readable schema; {path}: {error.strerror}"
-        ) from error
-    except ValidationError as error:
-        raise InputError(f"--schema-gen.path {path}: {describe(error)}") from error
+def _shares(counts: Iterable[int]) -> list[float]:
+    values = list(counts)
+    total = max(sum(values), 1)
+    return [round(value / total, 6) for value in values]

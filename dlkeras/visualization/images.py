@@ -66,6 +66,52 @@ def image_grid(
     return figure
 
 
+def image_table(
+    images: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str | None = None,
+) -> Figure:
+    """Draw images in a table: a row for each thing, a column for what became of it.
+
+    Args:
+        images: `(rows, columns, height, width, channels)`, channels 1 or 3, all in the
+            range 0 to 1.
+        rows: a text for each row.
+        columns: a text for each column.
+        title: text above the table.
+
+    Returns:
+        The figure.
+
+    Example:
+    >>> figure = image_table(np.zeros((2, 3, 8, 8, 1)), ["a", "b"], ["1", "2", "3"])
+    >>> len(figure.axes)
+    6
+    """
+    pictures = np.asarray(images)
+    figure, axes = new_figure(
+        1.15 * len(columns) + 0.5,
+        1.15 * len(rows) + (0.7 if title else 0.4),
+        title,
+        nrows=len(rows),
+        ncols=len(columns),
+        squeeze=False,
+    )
+    for row, line in enumerate(axes):
+        for column, axis in enumerate(line):
+            picture = pictures[row, column]
+            colours = picture if picture.shape[-1] == 3 else picture[..., 0]
+            axis.imshow(colours, cmap="gray", vmin=0, vmax=1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if row == 0:
+                axis.set_title(columns[column], fontsize=8)
+            if column == 0:
+                axis.set_ylabel(rows[row], fontsize=8)
+    return figure
+
+
 def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> Figure:
     """Draw the filters of a convolution: what each neuron's receptive field weighs.
 

@@ -6,9 +6,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from dlkeras.pipeline import TransformConfig
+from dlkeras.pipeline.augmentation import resample, transform_matrices, uniform_rows
 from dlkeras.pipeline.input_pipeline import (
-    apply_matrices,
-    draw_matrix,
     evaluation_batches,
     steps_per_epoch,
     training_batches,
@@ -82,15 +81,11 @@ def test_what_is_not_training_is_not_augmented(prepared):
     assert np.allclose(images[0, ..., 0], expected, atol=1e-5)
 
 
-def _matrix(config, image, u):
-    """The transform of draw_matrix for known draws, through its own code."""
-    original = tf.random.stateless_uniform
-    tf.random.stateless_uniform = lambda *_, **__: tf.constant(u, tf.float32)
-    try:
-        key = tf.constant([0, 0], tf.int64)
-        return draw_matrix(config, 1.0, image, key, tf.constant(0, tf.int64))
-    finally:
-        tf.random.stateless_uniform = original
+def matrix(config, u):
+    """The transform for known draws, given in -1 to 1."""
+    draws = np.full((1, 12), 0.5, dtype="float32")
+    draws[0, :5] = (np.array(u) + 1) / 2
+    return transform_matrices(config, 1.0, tf.constant(draws))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +102,7 @@ def test_shift_and_rotation_move_the_image_as_numpy_does(draws, expected):
     config = TransformConfig(shift=4 / 32, rotation=90, zoom=0.5, offset=0.0)
     image = np.random.default_rng(0).random((32, 32)).astype("float32")
     tensor = tf.constant(image[..., None])
-    moved = apply_matrices(config, tensor[None], _matrix(config, tensor, draws)[None])
+    moved = resample(config, tensor[None], matrix(config, draws))
     assert np.allclose(moved[0, ..., 0], expected(image), atol=1e-4)
 
 
@@ -115,8 +110,8 @@ def test_zoom_enlarges_about_the_centre_as_scipy_does():
     config = TransformConfig(zoom=0.5, offset=0.0)
     image = np.random.default_rng(0).random((32, 32)).astype("float32")
     tensor = tf.constant(image[..., None])
-    matrix = _matrix(config, tensor, [0, 0, 0, 1, 1])  # a factor of 1.5
-    zoomed = apply_matrices(config, tensor[None], matrix[None])[0, ..., 0].numpy()
+    by_half = matrix(config, [0, 0, 0, 1, 1])  # a factor of 1.5
+    zoomed = resample(config, tensor[None], by_half)[0, ..., 0].numpy()
     centre = np.array([15.5, 15.5])
     scale = np.eye(2) / 1.5
     expected = ndimage.affine_transform(
@@ -128,21 +123,15 @@ def test_zoom_enlarges_about_the_centre_as_scipy_does():
 def test_what_comes_in_from_outside_is_a_raw_pixel_of_0():
     config = TransformConfig(shift=0.5)
     tensor = tf.ones([32, 32, 1])
-    moved = apply_matrices(
-        config, tensor[None], _matrix(config, tensor, [1, 0, 0, 0, 0])[None]
-    )
+    moved = resample(config, tensor[None], matrix(config, [1, 0, 0, 0, 0]))
     assert np.allclose(moved[0, :, :15], -0.1)
     assert np.allclose(moved[0, :, 17:], 1.0)
 
 
 def test_draws_fill_the_range_that_the_configuration_gives():
-    config = TransformConfig(shift=0.1, rotation=0, zoom=0)
-    image = tf.zeros([20, 40, 1])
-    key = tf.constant([3, 1], tf.int64)
-    matrices = np.array(
-        [draw_matrix(config, 0.5, image, key, tf.constant(i, tf.int64)) for i in
-         range(400)]
-    )  # fmt: skip
+    config = TransformConfig(shift=0.1, rotation=0, zoom=0, height=20, width=40)
+    rows = np.stack(list(uniform_rows(tf.constant([3, 1], tf.int64), 400)))
+    matrices = transform_matrices(config, 0.5, tf.constant(rows[:, :12])).numpy()
     shifts_x, shifts_y = -matrices[:, 2], -matrices[:, 5]
     for shifts, largest in ((shifts_x, 2.0), (shifts_y, 1.0)):
         assert np.abs(shifts).max() <= largest

@@ -1,0 +1,152 @@
+"""Where pixels go: flips, shift, rotation, zoom and crop as one resampling; elastic."""
+
+import math
+from typing import TYPE_CHECKING
+
+from dlkeras.pipeline.config import TransformConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Crops of Inception's training (Szegedy et al. 2015): aspect ratio 3/4 to 4/3.
+MAX_ASPECT = 4 / 3
+
+
+def moves_pixels(config: TransformConfig) -> bool:
+    """Whether any of the transforms that are one matrix is on."""
+    return bool(
+        config.shift
+        or config.rotation
+        or config.zoom
+        or config.horizontal_flip
+        or config.vertical_flip
+        or config.crop_padding
+        or config.min_crop_area < 1
+    )
+
+
+def transform_matrices(
+    config: TransformConfig, strength: float, draws: "tf.Tensor"
+) -> "tf.Tensor":
+    """Turn draws into one projective transform for each image.
+
+    An output pixel is looked up through, in this order: the flips, shift, rotation and
+    zoom about the centre, and the crop.
+
+    Args:
+        config: the largest shift (share of the size), rotation (degrees) and zoom; the
+            padding of the crop (pixels) or its least area; the flips; the size.
+        strength: factor on shift, rotation and zoom.
+        draws: `(batch, 12)` in 0 to 1: shift x, shift y, rotation, zoom x, zoom y,
+            horizontal flip, vertical flip, crop's area, aspect, x, y; one is unused.
+
+    Returns:
+        `(batch, 8)` float32: the coefficients that map an output pixel to an input
+        pixel, as `keras.ops.image.affine_transform` takes them.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    height, width = float(config.height), float(config.width)
+    u = (2 * draws[:, :5] - 1) * strength
+    shift_x, shift_y = u[:, 0] * config.shift * width, u[:, 1] * config.shift * height
+    angle = u[:, 2] * (config.rotation * math.pi / 180)
+    zoom_x, zoom_y = 1 + u[:, 3] * config.zoom, 1 + u[:, 4] * config.zoom
+    cosine, sine = tf.cos(angle), tf.sin(angle)
+    # Output pixel to input pixel about the centre: x_in = A (x_out - c - t) + c. Rows
+    # count downwards: this turns a positive angle counter-clockwise.
+    a0, a1 = cosine / zoom_x, -sine / zoom_x
+    b0, b1 = sine / zoom_y, cosine / zoom_y
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    from_x, from_y = centre_x + shift_x, centre_y + shift_y
+    a2 = centre_x - a0 * from_x - a1 * from_y
+    b2 = centre_y - b0 * from_x - b1 * from_y
+    if config.horizontal_flip:  # x_in = x(width - 1 - x_out) for half of the images
+        flip, last = draws[:, 5] < 0.5, width - 1
+        a2, b2 = a2 + tf.where(flip, last * a0, 0), b2 + tf.where(flip, last * b0, 0)
+        a0, b0 = tf.where(flip, -a0, a0), tf.where(flip, -b0, b0)
+    if config.vertical_flip:
+        flip, last = draws[:, 6] < 0.5, height - 1
+        a2, b2 = a2 + tf.where(flip, last * a1, 0), b2 + tf.where(flip, last * b1, 0)
+        a1, b1 = tf.where(flip, -a1, a1), tf.where(flip, -b1, b1)
+    if config.crop_padding:  # He et al. 2015: pad by so many pixels, cut out the size
+        steps = 2 * config.crop_padding + 1
+        a2 += tf.floor(draws[:, 9] * steps) - config.crop_padding
+        b2 += tf.floor(draws[:, 10] * steps) - config.crop_padding
+    if config.min_crop_area < 1:
+        area = config.min_crop_area + (1 - config.min_crop_area) * draws[:, 7]
+        aspect = tf.exp((2 * draws[:, 8] - 1) * math.log(MAX_ASPECT))
+        scale_x = tf.minimum(tf.sqrt(area * aspect), 1.0)
+        scale_y = tf.minimum(tf.sqrt(area / aspect), 1.0)
+        # Edges to edges, pixel centres at halves: x_in = s (x + 1/2) - 1/2 + offset.
+        offset_x = (1 - scale_x) * width * draws[:, 9] + (scale_x - 1) / 2
+        offset_y = (1 - scale_y) * height * draws[:, 10] + (scale_y - 1) / 2
+        a0, a1, a2 = a0 * scale_x, a1 * scale_x, a2 * scale_x + offset_x
+        b0, b1, b2 = b0 * scale_y, b1 * scale_y, b2 * scale_y + offset_y
+    zero = tf.zeros_like(a0)
+    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=-1)
+
+
+def resample(
+    config: TransformConfig, images: "tf.Tensor", matrices: "tf.Tensor"
+) -> "tf.Tensor":
+    """Transform a batch of preprocessed images, bilinearly.
+
+    Args:
+        config: what stands outside an image; for "constant" a raw pixel of 0.
+        images: `(batch, height, width, channels)` float32.
+        matrices: `(batch, 8)` from `transform_matrices`.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras, tf
+
+    transformed = keras.ops.image.affine_transform(
+        images,
+        matrices,
+        interpolation="bilinear",
+        fill_mode=config.fill_mode,
+        fill_value=config.offset,
+        data_format="channels_last",
+    )
+    return tf.ensure_shape(transformed, images.shape)
+
+
+def elastic(
+    config: TransformConfig, strength: float, image: "tf.Tensor", seed: "tf.Tensor"
+) -> "tf.Tensor":
+    """Distort an image elastically (LeCun et al. 1998; Simard et al. 2003).
+
+    Each pixel moves by a random displacement, uniform and then smoothed by a Gaussian,
+    scaled so that its standard deviation is `elastic` pixels.
+
+    Args:
+        config: `elastic`, the displacement, and `elastic_sigma`, the Gaussian's width,
+            both in pixels.
+        strength: factor on the displacement.
+        image: `(height, width, channels)` float32.
+        seed: `(2,)` int64.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras, tf
+
+    height, width, channels = image.shape
+    field = tf.random.stateless_uniform([1, height, width, 2], seed, -1.0, 1.0)
+    sigma = config.elastic_sigma
+    size = 2 * math.ceil(3 * sigma) + 1
+    field = keras.ops.image.gaussian_blur(
+        field, (size, size), (sigma, sigma), data_format="channels_last"
+    )[0]
+    # Of uniform noise, standard deviation 3**-0.5, a Gaussian leaves 1/(2 sqrt(pi) s).
+    left = 3**-0.5 / (2 * math.sqrt(math.pi) * sigma)
+    field *= strength * config.elastic / left
+    rows, columns = tf.meshgrid(
+        tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32),
+        indexing="ij",
+    )  # fmt: skip
+    place = tf.stack([rows + field[..., 0], columns + field[..., 1]])
+    mode = {"constant": "constant", "nearest": "nearest", "reflect": "reflect"}
+    moved = [
+        keras.ops.image.map_coordinates(
+            image[..., channel], place, order=1, fill_mode=mode[config.fill_mode],
+            fill_value=config.offset,
+        )
+        for channel in range(channels)
+    ]  # fmt: skip
+    return tf.ensure_shape(tf.stack(moved, axis=-1), image.shape)

@@ -1,0 +1,156 @@
+"""The augmentation policy: what is drawn for an image, and in which order it is used.
+
+The order: RandAugment, elastic distortion and noise, image by image; then, for a whole
+batch at once, geometry, colours, erasing, and mixing. Every draw has a place of its own
+in an example's row of random numbers, so that turning one augmentation on or off leaves
+the others as they are.
+"""
+
+from typing import TYPE_CHECKING
+
+from dlkeras.pipeline.augmentation import colour, geometry, mixing
+from dlkeras.pipeline.augmentation.rand_augment import rand_augment
+from dlkeras.pipeline.config import TransformConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+GEOMETRY = slice(0, 12)
+COLOURS = slice(12, 17)
+ERASING = slice(17, 24)
+RAND_AUGMENT = slice(24, 32)
+COLUMNS = 32
+ROWS = 1024
+ELASTIC, NOISE = 1, 2
+
+
+def uniform_rows(key: "tf.Tensor", number: int) -> "tf.data.Dataset":
+    """Give each example of an epoch a row of random numbers, by its place alone.
+
+    Args:
+        key: `(2,)` int64, the seed and the epoch.
+        number: how many examples.
+
+    Returns:
+        `number` rows `(32,)` float32, 0 to 1.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    mixed = key[0] * 1_000_003 + key[1]
+
+    @tf.autograph.experimental.do_not_convert
+    def block(start: "tf.Tensor") -> "tf.data.Dataset":
+        rows = tf.random.stateless_uniform([ROWS, COLUMNS], tf.stack([mixed, start]))
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+    return tf.data.Dataset.range(0, number, ROWS).flat_map(block).take(number)
+
+
+class Policy:
+    """The augmentation of a transform's configuration.
+
+    Args:
+        config: the augmentations and their largest changes.
+        strength: factor on the changes of geometry, colours, elastic and noise.
+        classes: number of classes, for mixing.
+    """
+
+    def __init__(self, config: TransformConfig, strength: float, classes: int):
+        self._config = config
+        self._strength = strength
+        self._classes = classes
+        self.mixes = mixing.mixes(config)
+        on = config.augment and strength > 0
+        self.single = on and bool(config.rand_augment or config.elastic or config.noise)
+        self.batched = on and bool(
+            geometry.moves_pixels(config)
+            or colour.changes_colours(config)
+            or config.erasing
+            or config.cutout
+        )
+
+    def image(
+        self, image: "tf.Tensor", row: "tf.Tensor", key: "tf.Tensor", index: "tf.Tensor"
+    ) -> "tf.Tensor":
+        """Augment one image by what cannot be done for a batch at once.
+
+        Args:
+            image: `(height, width, channels)`, the network's input.
+            row: its random numbers, `(32,)`.
+            key: `(2,)` int64, the seed and the epoch.
+            index: the example's place in the split.
+        """
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        config = self._config
+        seed = tf.stack([key[0] * 1_000_003 + key[1], index])
+        if config.rand_augment:
+            magnitude = min(config.rand_augment_magnitude * self._strength, 10.0)
+            draws = row[RAND_AUGMENT]
+            unit = rand_augment(
+                self._unit(image), config.rand_augment, magnitude, draws
+            )
+            image = self._network(unit)
+        if config.elastic:
+            image = geometry.elastic(
+                config, self._strength, image, mixing.offset(seed, ELASTIC)
+            )
+        if config.noise:
+            unit = self._unit(image)
+            noisy = colour.noise(
+                config, self._strength, unit, mixing.offset(seed, NOISE)
+            )
+            image = self._network(noisy)
+        return image
+
+    def batch(self, images: "tf.Tensor", rows: "tf.Tensor") -> "tf.Tensor":
+        """Augment a batch.
+
+        Args:
+            images: `(batch, height, width, channels)`, the network's input.
+            rows: their random numbers, `(batch, 32)`.
+        """
+        config = self._config
+        if geometry.moves_pixels(config):
+            matrices = geometry.transform_matrices(
+                config, self._strength, rows[:, GEOMETRY]
+            )
+            images = geometry.resample(config, images, matrices)
+        if colour.changes_colours(config):
+            unit = self._unit(images)
+            changed = colour.colours(config, self._strength, unit, rows[:, COLOURS])
+            images = self._network(changed)
+        if config.erasing or config.cutout:
+            grey = config.offset + 127.5 * config.scale
+            images = colour.erase(config, images, rows[:, ERASING], grey)
+        return images
+
+    def mix(
+        self,
+        images: "tf.Tensor",
+        labels: "tf.Tensor",
+        key: "tf.Tensor",
+        first: "tf.Tensor",
+    ) -> "tuple[tf.Tensor, tf.Tensor]":
+        """Mix the images of a batch; labels become shares of the classes.
+
+        Args:
+            images: `(batch, height, width, channels)`.
+            labels: `(batch,)` int64.
+            key: `(2,)` int64, the seed and the epoch.
+            first: place in the split of the batch's first example.
+        """
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        shares = tf.one_hot(labels, self._classes)
+        seed = tf.stack([key[0] * 1_000_003 + key[1], first])
+        return mixing.mix(self._config, images, shares, seed)
+
+    def _unit(self, images: "tf.Tensor") -> "tf.Tensor":
+        """From the network's range to 0 to 1."""
+        config = self._config
+        return (images - config.offset) / (255 * config.scale)
+
+    def _network(self, images: "tf.Tensor") -> "tf.Tensor":
+        config = self._config
+        return images * (255 * config.scale) + config.offset

@@ -1,0 +1,202 @@
+"""A folder or an archive of images: CLASS/*.png, or SPLIT/CLASS/*.png."""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.sources.source import (
+    SPLIT_NAMES,
+    Problem,
+    SourceExample,
+    printable,
+)
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+FLAG = "--example-gen.image-folder"
+
+
+class ImageFolderSource:
+    """Images in folders named by class, with or without folders of splits above.
+
+    The files are gone through in the order of a hash of their names, so that a shard
+    holds a mixture of the classes.
+
+    Args:
+        folder: the folder.
+        name: what to call it.
+
+    Raises:
+        InputError: there is no such folder, or it does not hold images of two classes.
+    """
+
+    random_access = True
+
+    def __init__(self, folder: Path, name: str | None = None):
+        if not folder.is_dir():
+            raise InputError(f"{FLAG}: expected a folder; received {folder}")
+        self._folder = folder
+        self.description = f"image folder {name or folder.name}"
+        top = _folders(folder)
+        split_folders = {name: SPLIT_NAMES[name] for name in top if name in SPLIT_NAMES}
+        if len(split_folders) != len(top) or "train" not in split_folders.values():
+            split_folders = {"": ""}
+        self.splits = frozenset(split_folders.values()) - {""}
+        self.ignored: list[str] = []
+        files: list[tuple[str, str, str]] = []  # (path below the folder, split, class)
+        for path in _files(folder, self.ignored):
+            parts = path.split(os.sep)
+            split = parts.pop(0) if self.splits and len(parts) > 1 else ""
+            known = split in split_folders
+            if known and len(parts) == 2 and _suffix(path) in IMAGE_SUFFIXES:
+                files.append((path, split_folders[split], parts[0]))
+            else:
+                self.ignored.append(printable(path))
+        self.ignored.sort()
+        labels = sorted({label for _, _, label in files})
+        if not files:
+            raise InputError(
+                f"{FLAG}: expected images as {folder}/CLASS/*.png or "
+                f"{folder}/train/CLASS/*.png (also jpg, jpeg, bmp, gif, webp); "
+                "found none"
+            )
+        if len(labels) < 2:
+            raise InputError(
+                f"{FLAG}: expected at least two class folders with images in {folder}; "
+                f"found one, {printable(labels[0])!r}"
+            )
+        self.labels = tuple(printable(label) for label in labels)
+        self._numbers = {label: number for number, label in enumerate(labels)}
+        self._files = sorted(files, key=lambda file: _mixed(file[0]))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def examples(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[SourceExample | Problem]:
+        """Go through the files in the order of a hash of their names."""
+        for path, split, label in self._files[start:stop]:
+            file = self._folder / path
+            identifier = printable(path)
+            if not file.is_file():  # a loop of links, a pipe, a folder: none is read
+                yield Problem(identifier, _what_it_is(file))
+                continue
+            yield SourceExample(
+                id=identifier,
+                split=split or None,
+                label=self._numbers[label],
+                read=file.read_bytes,
+            )
+
+
+def _what_it_is(file: Path) -> str:
+    try:
+        file.stat()
+    except OSError as error:
+        return error.strerror or str(error)
+    return "a folder" if file.is_dir() else "not a regular file"
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _mixed(path: str) -> bytes:
+    return hashlib.sha256(os.fsencode(path)).digest()
+
+
+def _folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+
+
+def _files(folder: Path, ignored: list[str]) -> Iterator[str]:
+    """Give every file below a folder but hidden ones; links to folders are left out."""
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        below = os.path.relpath(place, folder)
+        for name in list(folders):
+            if name[0] == ".":
+                folders.remove(name)
+            elif os.path.islink(os.path.join(place, name)):
+                folders.remove(name)
+                ignored.append(printable(os.path.normpath(os.path.join(below, name))))
+            elif _suffix(name) in IMAGE_SUFFIXES:
+                names.append(name)  # a folder with the name of an image
+        for name in names:
+            if name[0] != ".":
+                yield os.path.normpath(os.path.join(below, name))
+
+
+def _unreadable(error: OSError) -> None:
+    raise InputError(
+        f"{FLAG}: expected a folder that can be read; {error.filename}: "
+        f"{error.strerror}"
+    ) from error
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    """Unpack a zip or tar archive of an image folder.
+
+    Args:
+        archive: the archive.
+        target: an empty folder.
+
+    Returns:
+        The folder that holds the classes or splits: `target`, or its only folder.
+
+    Raises:
+        InputError: the archive is damaged, leads out of its folder, or is larger than
+            half of the free space.
+    """
+    room = shutil.disk_usage(target).free // 2
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                _check_members(
+                    archive,
+                    ((i.filename, i.file_size) for i in opened.infolist()),
+                    room,
+                )
+                opened.extractall(target)
+        else:
+            with tarfile.open(archive) as opened:
+                total = 0
+                for member in opened:
+                    _check_members(archive, [(member.name, member.size)], room - total)
+                    total += member.size
+                    opened.extract(member, target, filter="data")
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{FLAG}: expected a folder, or a whole zip or tar archive; {archive}: "
+            f"{reason}"
+        ) from error
+    except Exception as error:  # lzma.LZMAError and zlib.error have no common parent
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{FLAG}: {archive} is damaged: {error}") from error
+    inside = [f for f in target.iterdir() if f.name[0] != "."]
+    only = inside[0] if len(inside) == 1 and inside[0].is_dir() else target
+    return only if only.name not in SPLIT_NAMES else target
+
+
+def _check_members(archive: Path, members: list[tuple[str, int]], room: int) -> None:
+    total = 0
+    for name, size in members:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"{FLAG}: expected files inside the archive's folder; {archive} has "
+                f"{printable(name)}"
+            )
+        total += size
+        if total > room:
+            raise InputError(
+                f"{FLAG}: expected an archive that fits half of the free space; "
+                f"{archive} unpacks to more than {room / 2**30:.1f} GiB"
+            )

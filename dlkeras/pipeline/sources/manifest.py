@@ -1,0 +1,150 @@
+"""A manifest: a CSV or Parquet table of paths and labels, with splits and groups."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.sources.source import (
+    SPLIT_NAMES,
+    Problem,
+    SourceExample,
+    printable,
+)
+
+FLAG = "--example-gen.manifest"
+COLUMNS = ("path", "label", "split", "group")
+MAX_NAMED = 5
+
+
+class ManifestSource:
+    """The images that a table names: columns `path`, `label`, and maybe more.
+
+    A path is relative to the table's folder and stays inside it. `split` is train,
+    validation or test. All examples of one `group` (a patient, a film, a camera) go to
+    one split. The examples are gone through in the order of a hash of their paths.
+
+    Args:
+        manifest: a .csv or .parquet file.
+
+    Raises:
+        InputError: the table cannot be read, lacks a column, has fewer than two
+            labels, or puts a group into two splits.
+    """
+
+    random_access = True
+
+    def __init__(self, manifest: Path):
+        table = _read(manifest)
+        missing = [name for name in COLUMNS[:2] if name not in table]
+        if missing:
+            raise InputError(
+                f"{FLAG}: expected the columns path and label; {manifest} lacks "
+                f"{' and '.join(missing)}, it has {', '.join(map(str, table))}"
+            )
+        self._folder = manifest.parent
+        self.description = f"manifest {manifest.name}"
+        self.ignored: list[str] = []
+        table = table.assign(row=range(2, len(table) + 2))
+        for name in COLUMNS:
+            if name in table:
+                table[name] = table[name].astype("string").str.strip()
+        self._has_groups = "group" in table
+        if "split" in table:
+            table["split"] = table["split"].str.lower().map(SPLIT_NAMES)
+            self.splits = frozenset(table["split"].dropna())
+            if self._has_groups:
+                _check_groups(manifest, table)
+        else:
+            self.splits = frozenset()
+        labels = sorted(table["label"].dropna().replace("", None).dropna().unique())
+        if len(labels) < 2:
+            raise InputError(
+                f"{FLAG}: expected at least two labels in {manifest}; found "
+                f"{labels or 'none'}"
+            )
+        self.labels = tuple(labels)
+        self._numbers = {label: number for number, label in enumerate(labels)}
+        table["twice"] = table["path"].duplicated()
+        order = [
+            hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).digest()
+            for path in table["path"]
+        ]
+        numbers = sorted(range(len(table)), key=lambda number: order[number])
+        self._table = table.iloc[numbers]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def examples(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[SourceExample | Problem]:
+        """Go through the rows in the order of a hash of their paths."""
+        part = self._table.iloc[start:stop]
+        columns = [part[name] for name in part.columns]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(part.columns, values, strict=True))
+            problem = self._problem(row)
+            if problem is not None:
+                yield Problem(
+                    f"row {row['row']} ({printable(str(row['path']))})", problem
+                )
+                continue
+            yield SourceExample(
+                id=printable(row["path"]),
+                split=row["split"] if self.splits else None,
+                label=self._numbers[row["label"]],
+                read=(self._folder / row["path"]).read_bytes,
+                group=row["group"] if self._has_groups else None,
+            )
+
+    def _problem(self, row: dict[str, Any]) -> str | None:
+        """Say what is wrong with a row of the table, if anything is."""
+        path = row["path"]
+        if not isinstance(path, str) or not path:
+            return "expected a path; it is empty"
+        if row["twice"]:
+            return "the path stands in the table twice"
+        if not isinstance(row["label"], str) or not row["label"]:
+            return "expected a label; it is empty"
+        if self.splits and not isinstance(row["split"], str):
+            return "expected the split train, validation or test"
+        if self._has_groups and (not isinstance(row["group"], str) or not row["group"]):
+            return "expected a group; it is empty"
+        folder = self._folder.resolve()
+        try:
+            file = (folder / path).resolve()
+            if not file.is_relative_to(folder):
+                return "expected a path inside the table's folder"
+            if not file.is_file():
+                return "not a regular file" if file.exists() else "no such file"
+        except (OSError, RuntimeError, ValueError) as error:
+            return getattr(error, "strerror", None) or str(error)
+        return None
+
+
+def _read(manifest: Path) -> Any:
+    import pandas as pd
+    import pyarrow
+
+    try:
+        if manifest.suffix.lower() == ".parquet":
+            return pd.read_parquet(manifest)
+        return pd.read_csv(manifest, dtype="string", keep_default_na=False)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InputError(
+            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {reason}"
+        ) from error
+
+
+def _check_groups(manifest: Path, table: Any) -> None:
+    spread = table.groupby("group")["split"].nunique()
+    torn = list(spread[spread > 1].index)
+    if torn:
+        more = ", ..." if len(torn) > MAX_NAMED else ""
+        raise InputError(
+            f"{FLAG}: expected every group in one split; {len(torn)} groups of "
+            f"{manifest} stand in several: {', '.join(torn[:MAX_NAMED])}{more}"
+        )

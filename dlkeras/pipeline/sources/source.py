@@ -1,0 +1,94 @@
+"""What a source of examples is: named images with labels, and what is wrong with it."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class SourceExample:
+    """One image of a source: where it is, what it shows, and how to get its bytes.
+
+    Attributes:
+        id: the file's or record's name, which errors and tables use.
+        split: "train", "validation" or "test"; None where the source does not say.
+        label: the class's number.
+        read: gives the bytes of an image file, or pixels `(height, width[, channels])`
+            uint8.
+        group: examples of one group never stand in two splits; None for no group.
+    """
+
+    id: str
+    split: str | None
+    label: int
+    read: Callable[[], "bytes | np.ndarray"]
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An example that the source cannot give.
+
+    Attributes:
+        id: the file, row or record.
+        reason: what is wrong with it.
+        count: the number of examples that are lost by it.
+    """
+
+    id: str
+    reason: str
+    count: int = 1
+
+
+class Source(Protocol):
+    """Where examples come from.
+
+    Attributes:
+        description: what it is, in some words.
+        labels: names of the classes.
+        ignored: files that lie beside the examples and are none.
+        splits: the splits that the source itself gives.
+        random_access: whether examples are read one by one, in any order, so that
+            several processes can share the work.
+    """
+
+    description: str
+    labels: tuple[str, ...]
+    ignored: list[str]
+    splits: frozenset[str]
+    random_access: bool
+
+    def __len__(self) -> int:
+        """Number of examples and problems."""
+        ...
+
+    def examples(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[SourceExample | Problem]:
+        """Go through the examples, in the same order every time."""
+        ...
+
+
+def printable(name: str | Path) -> str:
+    r"""Write a file's name in UTF-8 without control characters, whatever it is.
+
+    >>> import os
+    >>> printable(os.fsdecode(b"caf\xe9\n.png"))
+    'caf\\xe9\\x0a.png'
+    """
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,235 @@
+"""A TensorFlow data set, read record by record, so that each bad one has a number."""
+
+import contextlib
+import difflib
+import importlib
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlkeras.datasets import PACKAGED
+from dlkeras.pipeline.config import ExampleGenConfig
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.sources.source import SPLIT_NAMES, Problem, SourceExample
+
+
+class TFDSSource:
+    """A data set of TensorFlow Datasets: by name and version, or from its folder.
+
+    Args:
+        config: the name or the folder, which splits, and whether to download.
+        data_dir: where data sets are prepared.
+
+    Raises:
+        InputError: there is no such data set, it is not prepared, or has not one image
+            and one label.
+    """
+
+    random_access = False
+
+    def __init__(self, config: ExampleGenConfig, data_dir: Path):
+        from dlkeras.pipeline.tensorflow_import import tfds
+
+        if config.builder_dir is not None:
+            self._flag = "--example-gen.builder-dir"
+            self._builder = _from_directory(config.builder_dir)
+        else:
+            self._flag = "--example-gen.dataset"
+            self._builder = _by_name(config.dataset, data_dir, config.download)
+        info = self._builder.info
+        self._features = info.features
+        self._image = self._feature(info.features, tfds.features.Image)
+        self._label = self._feature(info.features, tfds.features.ClassLabel)
+        names = info.features[self._label].names
+        if not names:
+            raise InputError(
+                f"{self._flag}: expected a data set with classes; the label of "
+                f"{info.name} has none"
+            )
+        self.labels = tuple(names)
+        self.ignored: list[str] = []
+        self.description = f"TensorFlow data set {info.full_name}"
+        self._parts = self._instructions(config)
+        self.splits = frozenset(split for split, _ in self._parts)
+
+    def _feature(self, features: Mapping[str, Any], kind: type) -> str:
+        names = [name for name in features if isinstance(features[name], kind)]
+        if len(names) != 1:
+            raise InputError(
+                f"{self._flag}: expected a data set with one {kind.__name__} "
+                f"feature; {self._builder.name!r} has {dict(features.items())}"
+            )
+        return names[0]
+
+    def _instructions(self, config: ExampleGenConfig) -> list[tuple[str, Any]]:
+        """Resolve the splits to files and ranges of records."""
+        splits = self._builder.info.splits
+        wanted = {
+            "train": config.train_split,
+            "validation": config.validation_split,
+            "test": config.test_split,
+        }
+        if not any(wanted.values()):
+            found = {SPLIT_NAMES[name]: name for name in splits if name in SPLIT_NAMES}
+            wanted.update(found)
+        parts: list[tuple[str, Any]] = []
+        for split, expression in wanted.items():
+            if expression is None:
+                continue
+            try:
+                parts += [(split, i) for i in splits[expression].file_instructions]
+            except (KeyError, ValueError) as error:
+                known = ", ".join(f"{n} ({s.num_examples})" for n, s in splits.items())
+                raise InputError(
+                    f"--example-gen.{split}-split: expected a split of "
+                    f"{self._builder.name}, which has {known or 'none'}; received "
+                    f"{expression!r}"
+                ) from error
+        if not parts:
+            raise InputError(
+                f"{self._flag}: expected examples; {self._builder.name} has the splits "
+                f"{', '.join(splits) or 'none'}; name one with "
+                "--example-gen.train-split"
+            )
+        return parts
+
+    def __len__(self) -> int:
+        return sum(instruction.take for _, instruction in self._parts)
+
+    def examples(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[SourceExample | Problem]:
+        """Go through the splits' files in their stored order, images still encoded."""
+        if start or stop is not None:
+            raise ValueError("a TensorFlow data set is read from its first record on")
+        for split, instruction in self._parts:
+            file = instruction.filename
+            name, number = os.path.basename(file), instruction.skip
+            try:
+                for record in _records(file, instruction.skip, instruction.take):
+                    yield self._example(split, name, number, record)
+                    number += 1
+                reason = "the file ends here"
+            except Exception as error:
+                reason = _first_line(error)
+            lost = instruction.skip + instruction.take - number
+            if lost > 0:
+                last = instruction.skip + instruction.take - 1
+                span = f"record {number}" + (f" to {last}" if lost > 1 else "")
+                yield Problem(f"{name}, {span}", reason, lost)
+
+    def _example(
+        self, split: str, file: str, number: int, record: bytes
+    ) -> SourceExample | Problem:
+        from google.protobuf.message import DecodeError
+
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        where = f"{file}, record {number}"
+        try:
+            features = tf.train.Example.FromString(record).features.feature
+        except DecodeError:
+            return Problem(where, "expected a tf.train.Example")
+        values = {}
+        for name, kind in (
+            (self._image, "bytes_list"),
+            (self._label, "int64_list"),
+            ("id", "bytes_list"),
+        ):
+            if name == "id" and "id" not in self._features:
+                continue
+            if name not in features:
+                return Problem(where, f"expected the feature {name!r}; it is absent")
+            found = features[name].WhichOneof("kind")
+            if found != kind:
+                return Problem(
+                    where, f"expected {name!r} as {kind}; received {found or 'nothing'}"
+                )
+            content = getattr(features[name], kind).value
+            if len(content) != 1:
+                return Problem(
+                    where, f"expected one value of {name!r}; received {len(content)}"
+                )
+            values[name] = content[0]
+        label, encoded = values[self._label], values[self._image]
+        if not 0 <= label < len(self.labels):
+            return Problem(
+                where,
+                f"expected a label from 0 to {len(self.labels) - 1}; received {label}",
+            )
+        identifier = values.get("id", b"").decode("utf-8", "backslashreplace")
+        return SourceExample(
+            id=identifier or f"{file}__{number}",
+            split=split,
+            label=label,
+            read=lambda: encoded,
+        )
+
+
+def _records(file: str, skip: int, take: int) -> Iterator[bytes]:
+    """Read a range of a shard's records, each as its bytes."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    if ".array_record" in os.path.basename(file):
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        reader = ArrayRecordReader(file)
+        for number in range(skip, min(skip + take, reader.num_records())):
+            yield from reader.read([number])
+        return
+    dataset = tf.data.TFRecordDataset(file).skip(skip).take(take)
+    yield from dataset.as_numpy_iterator()
+
+
+def _by_name(name: str, data_dir: Path, download: bool) -> Any:
+    """Find a data set by its name, and prepare it where that is allowed."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    flag = "--example-gen.dataset"
+    if name in PACKAGED:
+        importlib.import_module(PACKAGED[name])
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        known = [*PACKAGED, *tfds.list_builders(with_community_datasets=False)]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(
+            f"{flag}: expected the name of a TensorFlow data set; received {name!r}"
+            f"{hint}"
+        ) from error
+    except Exception as error:  # a version that does not exist, metadata cut short
+        raise InputError(
+            f"{flag}: expected a data set that can be read; {name!r} in {data_dir}: "
+            f"{_first_line(error)}"
+        ) from error
+    if not (builder.is_prepared() or name in PACKAGED or download):
+        raise InputError(
+            f"{flag}: {name!r} is not prepared in {builder.data_dir}; pass "
+            "--example-gen.data-dir with the folder that has it, or "
+            "--example-gen.download"
+        )
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
+    return builder
+
+
+def _from_directory(folder: Path) -> Any:
+    """Open the folder of a prepared data set, the one with dataset_info.json."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    try:
+        return tfds.builder_from_directory(folder)
+    except Exception as error:  # no such file, JSON cut short, an unknown feature
+        raise InputError(
+            "--example-gen.builder-dir: expected a folder that TensorFlow Datasets has "
+            f"written, with dataset_info.json and features.json; {folder}: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,41 @@
+"""Which modules each step's output depends on: a change to one makes it anew."""
+
+FIGURE_CODE = ("visualization",)
+EXAMPLE_CODE = (
+    "pipeline.example_digest",
+    "pipeline.example_reading",
+    "pipeline.image_decoding",
+)
+SOURCE_CODE = (
+    "pipeline.example_gen",
+    "pipeline.example_shards",
+    "pipeline.sources",
+    "datasets",
+    *EXAMPLE_CODE,
+)
+SCHEMA_CODE = ("pipeline.image_schema",)
+STATISTICS_CODE = (
+    "pipeline.statistics_gen",
+    "pipeline.statistics_page",
+    "pipeline.near_duplicates",
+    *EXAMPLE_CODE,
+    *FIGURE_CODE,
+)
+TRAINING_CODE = (
+    "pipeline.augmentation",
+    "pipeline.input_pipeline",
+    "pipeline.network",
+    "pipeline.soft_labels",
+    "pipeline.example_reading",
+    "pipeline.transfer_source",
+    "architectures",
+    "layers",
+    "transfer_learning",
+)
+TRANSFORM_CODE = (
+    "pipeline.transform",
+    "pipeline.augmentation",
+    "pipeline.input_pipeline",
+    "pipeline.example_reading",
+    *FIGURE_CODE,
+)

@@ -1,0 +1,147 @@
+"""Figures of a data set: classes, pixels, brightness, sizes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+
+COLOURS = (BLUE, ORANGE, GREEN, GREY)
+MAX_BARS = 40
+MAX_POINTS = 3000
+
+
+def class_balance(counts: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Draw how many examples each class has in each split.
+
+    Args:
+        counts: for each split the number of examples of each class; of more than 40
+            classes the largest 20 and the smallest 20 are drawn.
+
+    Returns:
+        The figure: a group of bars for each class.
+
+    Example:
+    >>> figure = class_balance({"train": {"cat": 3, "dog": 5}, "test": {"cat": 1}})
+    >>> len(figure.axes)
+    1
+    """
+    totals: dict[str, int] = {}
+    for split in counts.values():
+        for label, number in split.items():
+            totals[label] = totals.get(label, 0) + number
+    labels = list(totals)
+    title = "Examples of each class"
+    if len(labels) > MAX_BARS:
+        ranked = sorted(labels, key=lambda label: -totals[label])
+        labels = ranked[: MAX_BARS // 2] + ranked[-MAX_BARS // 2 :]
+        title = f"The 20 largest and the 20 smallest of {len(totals):,} classes"
+    figure, axis = new_figure(max(4.0, 0.45 * len(labels) + 1.5), 3.2, title)
+    width = 0.8 / len(counts)
+    for number, (split, classes) in enumerate(counts.items()):
+        places = np.arange(len(labels)) + (number - (len(counts) - 1) / 2) * width
+        heights = [classes.get(label, 0) for label in labels]
+        axis.bar(places, heights, width, color=COLOURS[number % 4], label=split)
+    long = max(len(label) for label in labels) > 4 and len(labels) > 6
+    axis.set_xticks(
+        range(len(labels)), labels, rotation=45 if long else 0,
+        ha="right" if long else "center", fontsize=8,
+    )  # fmt: skip
+    axis.set_ylabel("examples")
+    axis.set_ylim(0, 1.15 * max(totals[label] for label in labels) + 1)
+    highest = max(max(classes.values(), default=0) for classes in counts.values())
+    axis.set_ylim(0, 1.22 * highest + 1)
+    axis.legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
+    return figure
+
+
+def pixel_distribution(histograms: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
+    """Draw how often each pixel value occurs, by split and channel.
+
+    Args:
+        histograms: for each split, a histogram of the values 0 to 255 for each of 1 or
+            3 channels, in bins of equal width.
+
+    Returns:
+        The figure: one axis for each channel, one line for each split.
+
+    Example:
+    >>> len(pixel_distribution({"train": [[1, 2], [3, 4], [5, 6]]}).axes)
+    3
+    """
+    channels = len(next(iter(histograms.values())))
+    names = ["red", "green", "blue"] if channels == 3 else ["grey"] * channels
+    figure, axes = new_figure(
+        3.6 * channels + 0.6, 2.9, "Pixel values", ncols=channels, squeeze=False,
+        sharey=True,
+    )  # fmt: skip
+    for channel, axis in enumerate(axes[0]):
+        for number, (split, rows) in enumerate(histograms.items()):
+            counts = np.asarray(rows[channel], dtype="float64")
+            share = counts / max(counts.sum(), 1)
+            edges = np.linspace(0, 256, len(share) + 1)
+            axis.stairs(share, edges, color=COLOURS[number % 4], label=split)
+        axis.set_yscale("log")
+        axis.set_xlabel(f"{names[channel]}, 0 to 255")
+    axes[0][0].set_ylabel("share of the pixels")
+    axes[0][-1].legend(fontsize=8, frameon=False)
+    return figure
+
+
+def brightness_and_contrast(images: Mapping[str, Any]) -> Figure:
+    """Draw each image's mean against its standard deviation.
+
+    Args:
+        images: for each split `(images, 2)`: mean and standard deviation of the pixels,
+            0 to 255; of more than 3,000 every so many is drawn.
+
+    Returns:
+        The figure.
+
+    Example:
+    >>> len(brightness_and_contrast({"train": np.array([[100.0, 20.0]])}).axes)
+    1
+    """
+    figure, axis = new_figure(4.4, 3.4, "Brightness and contrast of the images")
+    _scatter(axis, images)
+    axis.set_xlabel("brightness: mean of the pixels, 0 to 255")
+    axis.set_ylabel("contrast: standard deviation")
+    return figure
+
+
+def image_sizes(images: Mapping[str, Any]) -> Figure:
+    """Draw each image's width and height, on logarithmic axes.
+
+    Args:
+        images: for each split `(images, 2)`: width and height in pixels; of more than
+            3,000 every so many is drawn.
+
+    Returns:
+        The figure.
+
+    Example:
+    >>> len(image_sizes({"train": np.array([[640, 480]])}).axes)
+    1
+    """
+    figure, axis = new_figure(4.4, 3.4, "Sizes of the images")
+    _scatter(axis, images)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log", base=2)
+    for each in (axis.xaxis, axis.yaxis):
+        each.set_major_formatter("{x:.0f}")
+    axis.set_xlabel("width in pixels")
+    axis.set_ylabel("height in pixels")
+    return figure
+
+
+def _scatter(axis: Any, images: Mapping[str, Any]) -> None:
+    for number, (split, values) in enumerate(images.items()):
+        points = np.asarray(values)
+        points = points[:: max(1, len(points) // MAX_POINTS)]
+        axis.scatter(
+            points[:, 0], points[:, 1], s=6, alpha=0.5, linewidths=0,
+            color=COLOURS[number % 4], label=split,
+        )  # fmt: skip
+    axis.legend(fontsize=8, frameon=False, markerscale=2)

@@ -1,0 +1,402 @@
+"""Sources: folders, archives, manifests, NumPy and TFDS; every kind of image file."""
+
+import hashlib
+import io
+import itertools
+import os
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from dlkeras.datasets.splitting import hash_split
+from dlkeras.pipeline import ExampleGenConfig
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.example_gen import example_gen
+from dlkeras.pipeline.image_decoding import decode, decode_image
+from dlkeras.pipeline.sources import SourceExample, open_source
+from dlkeras.pipeline.store import Draft
+
+SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """60 images of noise in two classes."""
+    random = np.random.default_rng(0)
+    for number in range(60):
+        folder = tmp_path / "photos" / ("cat", "dog")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 255, (7, 9, 3), dtype="uint8")
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def ingest(output: Path, **config) -> Draft:
+    output.mkdir(parents=True)
+    draft = Draft(output)
+    example_gen(ExampleGenConfig(**config), draft, output / "data")
+    return draft
+
+
+def rows(draft: Draft) -> dict[str, tuple[str, int, bytes]]:
+    """What TFDS itself reads: id to split, label and pixels."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    builder = tfds.builder_from_directory(draft.path / draft.properties["builder"])
+    found = {}
+    for split in builder.info.splits:
+        if draft.properties["file_format"] == "array_record":
+            examples = builder.as_data_source(split)
+        else:
+            examples = builder.as_dataset(split=split).as_numpy_iterator()
+        for example in examples:
+            name = example["id"]
+            name = name.decode() if isinstance(name, bytes) else name
+            pixels = np.asarray(example["image"]).tobytes()
+            found[name] = (split, int(example["label"]), pixels)
+    return found
+
+
+def splits_by_pixels(draft: Draft) -> dict[bytes, str]:
+    return {pixels: split for split, _, pixels in rows(draft).values()}
+
+
+# Splits -------------------------------------------------------------------------------
+
+
+def test_splits_stay_when_files_are_added_renamed_and_reordered(photos, tmp_path):
+    before = splits_by_pixels(ingest(tmp_path / "one", image_folder=photos))
+    for file in list(photos.glob("*/*.png")):
+        file.rename(file.with_name(f"renamed {999 - int(file.stem)}.png"))
+    for number in range(30):
+        pixels = np.random.default_rng(number + 100).integers(0, 255, (5, 5), "uint8")
+        Image.fromarray(pixels).save(photos / "cat" / f"new {number}.png")
+    after = splits_by_pixels(ingest(tmp_path / "two", image_folder=photos))
+    assert len(after) == 90
+    assert before == {pixels: after[pixels] for pixels in before}
+
+
+def test_hash_split_gives_the_shares_that_are_asked_for():
+    digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(20_000)]
+    fractions = {"train": 0.7, "validation": 0.1, "test": 0.2}
+    splits = [hash_split(digest, fractions) for digest in digests]
+    for name, share in fractions.items():
+        spread = np.sqrt(share * (1 - share) / 20_000)
+        assert abs(splits.count(name) / 20_000 - share) < 4 * spread
+
+
+# Manifests ----------------------------------------------------------------------------
+
+
+def manifest(photos: Path, name: str = "table.csv", **columns) -> Path:
+    files = sorted(photos.glob("*/*.png"))
+    table = pd.DataFrame(
+        {
+            "path": [file.relative_to(photos).as_posix() for file in files],
+            "label": [file.parent.name for file in files],
+            **columns,
+        }
+    )
+    file = photos / name
+    table.to_csv(file, index=False) if name.endswith("csv") else table.to_parquet(file)
+    return file
+
+
+def test_csv_and_parquet_give_the_examples_of_the_folder(photos, tmp_path):
+    folder = rows(ingest(tmp_path / "folder", image_folder=photos))
+    csv = rows(ingest(tmp_path / "csv", manifest=manifest(photos)))
+    parquet = manifest(photos, "table.parquet")
+    assert csv == folder
+    assert rows(ingest(tmp_path / "parquet", manifest=parquet)) == folder
+
+
+def test_a_group_never_stands_in_two_splits(photos, tmp_path):
+    groups = [f"person {number % 20}" for number in range(60)]
+    table = manifest(photos, group=groups)
+    found = rows(ingest(tmp_path / "out", manifest=table))
+    names = pd.read_csv(table).path
+    where = {group: set() for group in groups}
+    for name, group in zip(names, groups, strict=True):
+        where[group].add(found[name][0])
+    assert all(len(splits) == 1 for splits in where.values())
+    assert len({split for split, _, _ in found.values()}) == 3
+
+
+def test_splits_of_a_manifest_are_kept_and_validation_is_taken_by_group(
+    photos, tmp_path
+):
+    given = ["test" if number % 3 == 0 else "train" for number in range(60)]
+    groups = [f"g{number % 3}{number % 5}" for number in range(60)]
+    table = manifest(photos, split=given, group=groups)
+    found = rows(ingest(tmp_path / "out", manifest=table, validation_fraction=0.3))
+    names = pd.read_csv(table).path.tolist()
+    for name, split in zip(names, given, strict=True):
+        assert (found[name][0] == "test") == (split == "test")
+    of_group = {}
+    for name, group in zip(names, groups, strict=True):
+        of_group.setdefault(group, set()).add(found[name][0])
+    assert all(len(splits) == 1 for splits in of_group.values())
+
+
+# NumPy, archives, TFDS ----------------------------------------------------------------
+
+
+def test_an_npz_of_keras_datasets_keeps_its_splits_and_pixels(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {
+        "x_train": random.integers(0, 255, (80, 6, 5), dtype="uint8"),
+        "y_train": random.integers(0, 3, (80, 1)),
+        "x_test": random.integers(0, 255, (20, 6, 5), dtype="uint8"),
+        "y_test": random.integers(0, 3, (20, 1)),
+    }
+    np.savez(tmp_path / "set.npz", **arrays)
+    draft = ingest(tmp_path / "out", npz=tmp_path / "set.npz")
+    assert draft.properties["splits"]["test"] == 20
+    assert draft.properties["channels"] == 1
+    found = rows(draft)
+    assert len(found) == 100
+    for name, (split, label, pixels) in found.items():
+        array, index = name[:-1].split("[")
+        assert pixels == arrays[array][int(index)].tobytes()
+        assert label == arrays[array.replace("x", "y")][int(index), 0]
+        assert (split == "test") == (array == "x_test")
+
+
+def test_an_archive_gives_the_examples_of_the_folder_inside(photos, tmp_path):
+    expected = ingest(tmp_path / "folder", image_folder=photos)
+    with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as archive:
+        archive.add(photos, "photos")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for file in photos.glob("*/*"):
+            archive.write(file, file.relative_to(photos))
+    for name in ("photos.tar.gz", "photos.zip"):
+        draft = ingest(tmp_path / f"out {name}", image_folder=tmp_path / name)
+        assert draft.digest == expected.digest
+        assert not (draft.path / "source").exists()
+
+
+def test_array_record_and_tfrecord_hold_the_same_examples(photos, tmp_path):
+    one = ingest(tmp_path / "one", image_folder=photos)
+    two = ingest(tmp_path / "two", image_folder=photos, file_format="array_record")
+    assert rows(one) == rows(two)
+    assert one.digest == two.digest
+    assert list((tmp_path / "two").rglob("*.array_record*"))
+
+
+def test_both_forms_are_read_in_the_stored_order(photos, tmp_path):
+    from dlkeras.pipeline.example_reading import read_encoded, read_split
+
+    ids = []
+    for form in ("tfrecord", "array_record"):
+        draft = ingest(tmp_path / form, image_folder=photos, file_format=form,
+                       examples_per_shard=16)  # fmt: skip
+        folder = draft.path / draft.properties["builder"]
+        dataset = read_split(folder, "train")
+        assert int(dataset.cardinality()) == draft.properties["splits"]["train"]
+        read = [example["id"].decode() for example in dataset.as_numpy_iterator()]
+        assert read == [example.id for example in read_encoded(folder, "train")]
+        ids.append(read)
+    assert ids[0] == ids[1]
+
+
+def test_shards_mix_the_classes(photos, tmp_path):
+    """A shuffle buffer smaller than the data set must not see one class only."""
+    draft = ingest(tmp_path / "out", image_folder=photos)
+    from dlkeras.pipeline.example_reading import read_encoded
+
+    folder = draft.path / draft.properties["builder"]
+    labels = [example.label for example in read_encoded(folder, "train")]
+    changes = sum(one != other for one, other in itertools.pairwise(labels))
+    assert changes > len(labels) / 4
+
+
+def test_a_builder_directory_and_split_expressions_are_read(photos, tmp_path):
+    first = ingest(tmp_path / "one", image_folder=photos)
+    folder = first.path / first.properties["builder"]
+    again = ingest(tmp_path / "two", builder_dir=folder)
+    assert rows(again) == rows(first)
+    part = ingest(
+        tmp_path / "three", builder_dir=folder, train_split="train[:50%]",
+        validation_split="train[50%:]", test_split="test+validation",
+    )  # fmt: skip
+    number = first.properties["splits"]
+    assert part.properties["splits"]["train"] == round(number["train"] / 2)
+    assert sum(part.properties["splits"].values()) == 60
+    assert part.properties["splits"]["test"] == number["test"] + number["validation"]
+    with pytest.raises(InputError, match=r"test-split: expected a split.*'tset'"):
+        ingest(tmp_path / "four", builder_dir=folder, test_split="tset")
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the real MNIST is not here")
+def test_a_version_of_a_tfds_name_is_read_and_a_wrong_one_is_named(tmp_path):
+    config = {
+        "data_dir": SHARED_DATA / "tfds",
+        "train_split": "train[:200]",
+        "validation_split": "train[200:300]",
+        "test_split": "test[:100]",
+    }
+    draft = ingest(tmp_path / "one", dataset="mnist:3.0.1", **config)
+    assert draft.properties["splits"] == {"train": 200, "validation": 100, "test": 100}
+    with pytest.raises(InputError, match=r"'mnist:9\.9\.9'"):
+        ingest(tmp_path / "two", dataset="mnist:9.9.9", **config)
+
+
+def test_two_sources_at_once_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"at most one source.*manifest, npz"):
+        ExampleGenConfig(manifest=tmp_path, npz=tmp_path)
+
+
+# Every kind of image ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, lambda a: np.transpose(a, (1, 0, 2))),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: np.rot90(np.transpose(a, (1, 0, 2)), 2)),
+        (8, np.rot90),
+    ],
+)
+def test_a_photograph_is_turned_upright_by_its_exif_orientation(orientation, expected):
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype="uint8")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", exif=exif)
+    encoded, found = decode(buffer.getvalue())
+    assert np.array_equal(found, expected(pixels))
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    assert np.array_equal(tf.io.decode_png(encoded), found)
+
+
+def test_transparent_pixels_are_laid_on_white():
+    pixels = np.zeros((1, 3, 4), dtype="uint8")
+    pixels[0, :, 3] = (0, 128, 255)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(buffer, format="PNG")
+    assert decode(buffer.getvalue())[1][0, :, 0].tolist() == [255, 127, 0]
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("L", (5, 5), level) for level in (200, 90, 10)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:])
+    image = decode_image(buffer.getvalue())
+    assert image.format == "GIF"
+    assert (image.pixels == 200).all()
+
+
+@pytest.mark.parametrize("form", ["BMP", "GIF", "WEBP", "PNG", "TIFF"])
+def test_every_lossless_form_gives_the_same_pixels(form):
+    pixels = (np.arange(60, dtype="uint8") * 4).reshape(6, 10)
+    buffer = io.BytesIO()
+    options = {"lossless": True} if form == "WEBP" else {}
+    Image.fromarray(pixels).save(buffer, format=form, **options)
+    image = decode_image(buffer.getvalue())
+    assert image.format == form
+    assert np.array_equal(image.pixels[..., 0], pixels)
+
+
+def test_a_cmyk_jpeg_becomes_rgb():
+    red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    buffer = io.BytesIO()
+    red.save(buffer, format="JPEG", quality=95)
+    image = decode_image(buffer.getvalue())
+    assert image.pixels.shape == (16, 16, 3)
+    assert np.allclose(image.pixels, (255, 0, 0), atol=12)
+
+
+def test_sixteen_bits_keep_their_upper_eight():
+    levels = np.array([[0, 257, 128 * 257, 65535]], dtype="uint16")
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, format="PNG")
+    assert decode(buffer.getvalue())[1][..., 0].tolist() == [[0, 1, 128, 255]]
+
+
+def test_an_image_beyond_the_largest_size_is_refused_before_it_is_decoded():
+    buffer = io.BytesIO()
+    Image.new("L", (300, 200)).save(buffer, format="PNG")
+    with pytest.raises(ValueError, match="at most 50,000 pixels; it claims 300x200"):
+        decode_image(buffer.getvalue(), max_pixels=50_000)
+
+
+def test_a_folder_of_mixed_kinds_is_read_by_tensorflow_as_pillow_reads_it(tmp_path):
+    random = np.random.default_rng(0)
+    for number, (form, mode) in enumerate(
+        [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "1"), ("PNG", "LA"), ("GIF", "P"),
+         ("BMP", "RGB"), ("WEBP", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"),
+         ("PNG", "I;16")] * 4
+    ):  # fmt: skip
+        folder = tmp_path / "photos" / ("cat", "dog")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 255, (8 + number, 9, 3), dtype="uint8")
+        image = Image.fromarray(pixels)
+        if mode == "I;16":
+            image = Image.fromarray(pixels[..., 0].astype("uint16") * 257)
+        else:
+            image = image.convert(mode)
+        image.save(folder / f"{number}.{form.lower()}", format=form)
+    draft = ingest(tmp_path / "out", image_folder=tmp_path / "photos")
+    assert draft.properties["channels"] == 3
+    wanted = {"BMP": 4, "GIF": 4, "JPEG": 8, "PNG": 20, "WEBP": 4}
+    assert draft.properties["formats"] == wanted
+    for name, (_, _, pixels) in rows(draft).items():
+        expected = decode((tmp_path / "photos" / name).read_bytes())[1]
+        expected = np.broadcast_to(expected, (*expected.shape[:2], 3))
+        found = np.frombuffer(pixels, dtype="uint8").reshape(expected.shape)
+        # JPEG's inverse transform may be rounded in two ways.
+        assert np.abs(found.astype(int) - expected).max() <= (
+            5 if "jpeg" in name else 0
+        )
+
+
+# Beam ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    "DLKERAS_BEAM_PYTHON" not in os.environ,
+    reason="DLKERAS_BEAM_PYTHON names no Python that has apache-beam and dlkeras",
+)
+def test_beam_with_two_workers_writes_the_same_bytes(photos, tmp_path):
+    (photos / "cat" / "bad.png").write_bytes(b"?")
+    config = {"image_folder": photos, "examples_per_shard": 8, "on_error": "quarantine"}
+    here = ingest(tmp_path / "here", **config)
+    python = Path(os.environ["DLKERAS_BEAM_PYTHON"])
+    there = ingest(tmp_path / "beam", beam_python=python, **config)
+    assert here.digest == there.digest
+    assert here.properties == there.properties
+
+    def files(draft: Draft) -> dict[str, bytes]:
+        return {
+            file.relative_to(draft.path).as_posix(): file.read_bytes()
+            for file in draft.path.rglob("*")
+            if file.is_file()
+        }
+
+    assert files(here) == files(there)
+
+
+def test_a_python_without_beam_is_named(photos, tmp_path):
+    python = Path(shutil.which("false") or "/bin/false")
+    with pytest.raises(Exception, match=r"--example-gen\.beam-python: expected Beam's"):
+        ingest(tmp_path / "out", image_folder=photos, beam_python=python)
+
+
+def test_a_part_of_a_source_is_read_as_in_the_whole(photos, tmp_path):
+    source = open_source(ExampleGenConfig(image_folder=photos), tmp_path, tmp_path)
+    whole = [example.id for example in source.examples()]
+    parts = [e.id for at in (0, 25, 50) for e in source.examples(at, at + 25)]
+    assert whole == parts
+    assert all(isinstance(example, SourceExample) for example in source.examples())
