@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.transfer_source import TransferConfig
 
 COMPONENTS = (
     "ExampleGen",
@@ -231,6 +230,22 @@ class TunerConfig(ComponentConfig):
                     f"min_{name} must be at most max_{name}. Received: {low} > {high}"
                 )
         return self
+
+
+class TransferConfig(ComponentConfig):
+    """Which network the training starts from, and what of it learns."""
+
+    source: str | None = None
+    """start from lenet5:mnist (an architecture and its weights, by name or file),
+    a .keras file, models:/name@alias, or keras.applications:MobileNetV2"""
+    freeze_until: str | None = None
+    """freeze up to this stage or layer, share (0.5) or number (12) of layers"""
+    train_batch_normalization: bool = False
+    """let the statistics and scales of batch normalisations learn, too"""
+    learning_rate_decay: float = Field(default=0.5, gt=0, le=1)
+    """factor of the learning rate from one stage to the one before"""
+    distance_penalty: float = Field(default=0.0, ge=0)
+    """L2-SP: strength of the pull towards the source's weights"""
 
 
 class TrainerConfig(ComponentConfig):

@@ -1,7 +1,4 @@
-"""Transfer in the pipeline: where the first weights come from, and what is frozen.
-
-Nothing here imports the configuration of the other components, which imports this.
-"""
+"""Transfer in the pipeline: where the first weights come from, and what is frozen."""
 
 import json
 import re
@@ -10,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from dlkeras.pipeline.config import TransferConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store import file_digest
 
@@ -20,30 +16,6 @@ if TYPE_CHECKING:
 
 APPLICATIONS = "keras.applications:"
 FLAG = "--trainer.transfer.source"
-
-
-class TransferConfig(BaseModel):
-    """Which network the training starts from, and what of it learns."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
-
-    source: str | None = None
-    """start from lenet5:mnist (an architecture and its weights, by name or file),
-    a .keras file, models:/name@alias, or keras.applications:MobileNetV2"""
-    freeze_until: str | None = None
-    """freeze up to this stage or layer, share (0.5) or number (12) of layers"""
-    train_batch_normalization: bool = False
-    """let the statistics and scales of batch normalisations learn, too"""
-    learning_rate_decay: float = Field(default=0.5, gt=0, le=1)
-    """factor of the learning rate from one stage to the one before"""
-    distance_penalty: float = Field(default=0.0, ge=0)
-    """L2-SP: strength of the pull towards the source's weights"""
 
 
 def located(
