@@ -22,7 +22,7 @@ from dlkeras.layers import LENET5_C3_TABLE, PartiallyConnectedConv2D
 TABLE = LENET5_C3_TABLE
 FAN_IN = TABLE.sum(axis=0)
 # the output maps, in the order in which the fan-ins come
-ORDER = np.concatenate([np.flatnonzero(FAN_IN == n) for n in np.unique(FAN_IN)])
+ORDER = np.concatenate([np.flatnonzero(n == FAN_IN) for n in np.unique(FAN_IN)])
 BACK = np.argsort(ORDER)
 
 
@@ -30,7 +30,7 @@ def by_fan_in(kernel):
     """A grouped convolution of gathered inputs for each number of inputs."""
     groups = []
     for count in np.unique(FAN_IN):
-        maps = np.flatnonzero(FAN_IN == count)
+        maps = np.flatnonzero(count == FAN_IN)
         inputs = np.stack([np.flatnonzero(TABLE[:, column]) for column in maps])
         weights = np.stack(
             [kernel[:, :, r, c] for r, c in zip(inputs, maps, strict=True)]
@@ -111,7 +111,7 @@ def main():
         calls = {name: compiled(call) for name, call in calls.items()}
         expected = ops.convert_to_numpy(layer(images))
         times = {name: [] for name in calls}
-        for name, call in calls.items():
+        for call in calls.values():
             assert np.abs(ops.convert_to_numpy(call(images)) - expected).max() < 1e-4
         for _ in range(arguments.rounds):
             for name, call in calls.items():
