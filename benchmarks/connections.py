@@ -111,7 +111,7 @@ def main():
         calls = {name: compiled(call) for name, call in calls.items()}
         expected = ops.convert_to_numpy(layer(images))
         times = {name: [] for name in calls}
-        for name, call in calls.items():
+        for call in calls.values():
             assert np.abs(ops.convert_to_numpy(call(images)) - expected).max() < 1e-4
         for _ in range(arguments.rounds):
             for name, call in calls.items():

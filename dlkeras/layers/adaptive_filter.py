@@ -55,8 +55,7 @@ class AdaptiveFilter(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        # A model hands `training` on to its layers; what predict says is no wish of
-        # the caller's to stop adapting.
+        # A model hands `training` on; predict's False is no wish to stop adapting.
         self._call_context_args = set()
         self._expect(
             self.is_count(taps), "taps to be an integer of at least 1", taps=taps
@@ -78,7 +77,9 @@ class AdaptiveFilter(keras.layers.Layer):
         self.stateful = bool(stateful)
         self.return_weights = bool(return_weights)
         self.on_divergence = on_divergence
-        self.inner_dtype = _inner_dtype(self.variable_dtype, self.complex_valued)
+        self.inner_dtype = recursions.inner_dtype(
+            self.variable_dtype, self.complex_valued
+        )
         self._accepted = set()
 
     # What a rule has to bring.
@@ -137,12 +138,9 @@ class AdaptiveFilter(keras.layers.Layer):
                     autocast=False,
                 )
         self._checked = False
-        self._filters_for = {
-            clean: fused(
-                recursions.adapt, dataclasses.replace(self._problem, clean=clean)
-            )
-            for clean in (False, True)
-        }
+        clean = dataclasses.replace(self._problem, clean=True)
+        problems = {False: self._problem, True: clean}
+        self._filters_for = {k: fused(recursions.adapt, p) for k, p in problems.items()}
 
     def _state_specs(self):
         problem, filters = self._problem, self._filters
@@ -184,8 +182,8 @@ class AdaptiveFilter(keras.layers.Layer):
         """Call the layer; `training=False`, said here, stands for `adapt=False`."""
         if training is False and len(args) < 3:
             kwargs.setdefault("adapt", False)
-        # Keras's own way into a layer takes longer than a short signal does. Arrays
-        # like those that went through it once need none of its checks again.
+        # Keras's own way in takes longer than a short signal: arrays like those that
+        # went through it once need none of its checks again.
         if len(args) == 2 and not kwargs and self._kind(*args) in self._accepted:
             return self._run(*args)
         return super().__call__(*args, **kwargs)
@@ -220,7 +218,9 @@ class AdaptiveFilter(keras.layers.Layer):
         else:
             arrays["initial_weights"] = self.initial_weights.value
         clean = adapt is True and all(
-            _is_finite(array) for name, array in arrays.items() if name in _SAMPLES
+            recursions.is_finite(array)
+            for name, array in arrays.items()
+            if name in _SAMPLES
         )
         if not clean:
             arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
@@ -270,7 +270,7 @@ class AdaptiveFilter(keras.layers.Layer):
         return self.inner_dtype if self.complex_valued else self.compute_dtype
 
     def _parameter_arrays(self):
-        real = _inner_dtype(self.variable_dtype, False)
+        real = recursions.inner_dtype(self.variable_dtype, False)
         return {
             name: np.asarray(value, real) if isinstance(value, float) else value
             for name, value in self.parameters().items()
@@ -398,21 +398,3 @@ class _Starting(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         # added to zeros: a broadcast view cannot be assigned to on PyTorch
         return ops.zeros(shape, dtype) + self.layer._starting_state()[self.name]
-
-
-def _inner_dtype(dtype, complex_valued):
-    wide = "float64" if dtype == "float64" else "float32"
-    if complex_valued:
-        return {"float32": "complex64", "float64": "complex128"}[wide]
-    return wide
-
-
-def _is_finite(array):
-    """Whether all of an array is known to be finite, at the price of one reading."""
-    values = on_host(array)
-    if values is None:
-        return False
-    if values.dtype.kind in "fc":  # one product, which a NaN or an infinity outlives
-        values = values.ravel()
-        return bool(np.isfinite(np.vdot(values, values)))
-    return bool(np.isfinite(values).all())

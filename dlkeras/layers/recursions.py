@@ -8,8 +8,9 @@ import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 
-from dlkeras.layers.backend import one_kernel
+from dlkeras.layers.backend import on_host, one_kernel
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -280,3 +281,22 @@ def _diverged(error, desired, unknown, weights):
 
 def _squared(array):
     return ops.real(array * ops.conj(array))
+
+
+def inner_dtype(dtype, complex_valued):
+    """The data type of the arithmetic: at least float32, complex where asked."""
+    wide = "float64" if dtype == "float64" else "float32"
+    if complex_valued:
+        return {"float32": "complex64", "float64": "complex128"}[wide]
+    return wide
+
+
+def is_finite(array):
+    """Whether all of an array is known to be finite, at the price of one reading."""
+    values = on_host(array)
+    if values is None:
+        return False
+    if values.dtype.kind in "fc":  # one product, which a NaN or an infinity outlives
+        values = values.ravel()
+        return bool(np.isfinite(np.vdot(values, values)))
+    return bool(np.isfinite(values).all())
