@@ -47,6 +47,7 @@ test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
 bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)
 	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
+	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
 
 notebooks: .venv/test.stamp  ## run every notebook's source as a script
 	@for notebook in notebooks/*.py notebooks/solutions/*.py; do \
