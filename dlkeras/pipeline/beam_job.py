@@ -105,8 +105,10 @@ def write_numbered_run(number: int, job: str) -> int:
 
 def main(file: Path) -> None:
     """Run the job that a file describes."""
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+    import apache_beam as beam  # pyright: ignore[reportMissingImports]
+    from apache_beam.options.pipeline_options import (  # pyright: ignore
+        PipelineOptions,
+    )
 
     # Pickled by reference: the workers import this module by its own name.
     from dlkeras.pipeline.beam_job import write_numbered_run as write

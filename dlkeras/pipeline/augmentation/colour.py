@@ -96,7 +96,8 @@ def erase(
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
-    _, height, width, _ = images.shape
+    size: Any = images.shape
+    _, height, width, _ = size
     rows = tf.range(height, dtype=tf.float32)[None, :, None]
     columns = tf.range(width, dtype=tf.float32)[None, None, :]
 
@@ -110,7 +111,7 @@ def erase(
     if config.erasing:
         low, high = ERASED_AREA
         area = (low + (high - low) * draws[:, 1]) * height * width
-        aspect = ERASED_ASPECT * (1 / ERASED_ASPECT**2) ** draws[:, 2]
+        aspect = ERASED_ASPECT * tf.pow(1 / ERASED_ASPECT**2, draws[:, 2])
         tall = tf.minimum(tf.round(tf.sqrt(area * aspect)), float(height))
         wide = tf.minimum(tf.round(tf.sqrt(area / aspect)), float(width))
         top = tf.floor(draws[:, 3] * (height - tall + 1))

@@ -1,7 +1,7 @@
 """Where pixels go: flips, shift, rotation, zoom and crop as one resampling; elastic."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.config import TransformConfig
 
@@ -126,12 +126,13 @@ def elastic(
     """
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
-    height, width, channels = image.shape
+    size: Any = image.shape
+    height, width, channels = size
     field = tf.random.stateless_uniform([1, height, width, 2], seed, -1.0, 1.0)
     sigma = config.elastic_sigma
-    size = 2 * math.ceil(3 * sigma) + 1
+    side = 2 * math.ceil(3 * sigma) + 1
     field = keras.ops.image.gaussian_blur(
-        field, (size, size), (sigma, sigma), data_format="channels_last"
+        field, (side, side), (sigma, sigma), data_format="channels_last"
     )[0]
     # Of uniform noise, standard deviation 3**-0.5, a Gaussian leaves 1/(2 sqrt(pi) s).
     left = 3**-0.5 / (2 * math.sqrt(math.pi) * sigma)
@@ -144,7 +145,7 @@ def elastic(
     mode = {"constant": "constant", "nearest": "nearest", "reflect": "reflect"}
     moved = [
         keras.ops.image.map_coordinates(
-            image[..., channel], place, order=1, fill_mode=mode[config.fill_mode],
+            image[:, :, channel], place, order=1, fill_mode=mode[config.fill_mode],
             fill_value=config.offset,
         )
         for channel in range(channels)

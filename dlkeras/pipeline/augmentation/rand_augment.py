@@ -78,7 +78,8 @@ def apply(name: str, image: "tf.Tensor", amount: Any) -> "tf.Tensor":
 
     amount = tf.cast(amount, tf.float32)
     size, images = tf.abs(amount), image[None]
-    height, width, channels = image.shape
+    shape: Any = image.shape
+    height, width, channels = shape
     factor = 1 + MAX_ENHANCEMENT * amount
     if name == "identity":
         return image

@@ -157,11 +157,8 @@ def unpack(archive: Path, target: Path) -> Path:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
-                _check_members(
-                    archive,
-                    ((i.filename, i.file_size) for i in opened.infolist()),
-                    room,
-                )
+                members = [(i.filename, i.file_size) for i in opened.infolist()]
+                _check_members(archive, members, room)
                 opened.extractall(target)
         else:
             with tarfile.open(archive) as opened:

@@ -5,6 +5,7 @@ import difflib
 import importlib
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.sources.source import SPLIT_NAMES, Problem, SourceExample
+
+# Records that are read together where none of them is damaged.
+BLOCK = 256
 
 
 class TFDSSource:
@@ -180,7 +184,12 @@ def _records(file: str, skip: int, take: int) -> Iterator[bytes]:
             yield from reader.read([number])
         return
     dataset = tf.data.TFRecordDataset(file).skip(skip).take(take)
-    yield from dataset.as_numpy_iterator()
+    read = 0
+    with contextlib.suppress(tf.errors.DataLossError):  # it comes again, one by one
+        for block in dataset.batch(BLOCK).as_numpy_iterator():
+            yield from block
+            read += len(block)
+    yield from dataset.skip(read).as_numpy_iterator()
 
 
 def _by_name(name: str, data_dir: Path, download: bool) -> Any:
@@ -231,5 +240,5 @@ def _from_directory(folder: Path) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
+    text = re.sub(r"^\{\{.*?\}\} ", "", str(error).strip())  # TensorFlow's own node
     return text.splitlines()[0] if text else type(error).__name__
