@@ -275,7 +275,7 @@ def _words(layer: Any, name: str, language: str) -> str:
             f"{'média' if average else 'máximo'} global",
         )
     if name == "Subsampling2D":
-        return say(language, "subsampling ", "subamostragem ") + _window(layer)
+        return say(language, "subsampling\n", "subamostragem\n") + _window(layer)
     if "Pooling" in name:
         average = "Average" in name
         pool = say(

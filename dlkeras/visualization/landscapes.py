@@ -76,7 +76,7 @@ def loss_along(
         seed: of the random directions.
 
     Returns:
-        A `Landscape`; `points`² passes over the data.
+        A `Landscape`, of `points` times `points` passes over the data.
 
     Raises:
         ValueError: there is no loss, or a direction does not fit the variables.

@@ -1,0 +1,94 @@
+"""Settings of the documentation, which Sphinx builds from the Markdown beside it.
+
+    python -m sphinx -W --keep-going -n -b html docs site
+
+Nothing in the pages comes from another host: fonts are the reader's own, and formulas
+are MathML, which docutils writes and browsers read without a script.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+project = "dlkeras"
+author = "The dlkeras authors"
+language = "en"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["images"]
+suppress_warnings = ["myst.strikethrough"]
+
+myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_default_options = {"members": False}
+napoleon_google_docstring = True
+napoleon_use_rtype = False
+napoleon_custom_sections = [
+    ("Call arguments", "params_style"),
+    ("Input shape", "notes"),
+    ("Output shape", "notes"),
+    ("Reference", "notes"),
+    ("Warns", "returns_style"),
+]
+# `x` in a docstring is code, as in Markdown.
+default_role = "code"
+# Types in docstrings are prose.
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+html_theme = "furo"
+html_title = "dlkeras"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_theme_options = {"navigation_with_keys": True}
+html_show_sphinx = False
+html_copy_source = False
+
+
+def _mathml(text: str, block: bool) -> str:
+    tree = tex2mathml(text, as_block=block)
+    return re.sub(r"\s*\n\s*", " ", tree)
+
+
+def _inline(writer: Any, node: nodes.math) -> None:
+    writer.body.append(_mathml(node.astext(), block=False))
+    raise nodes.SkipNode
+
+
+def _display(writer: Any, node: nodes.math_block) -> None:
+    writer.body.append(
+        f'<div class="math">{_mathml(node.astext(), block=True)}</div>\n'
+    )
+    raise nodes.SkipNode
+
+
+def _as_rst(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list
+) -> None:
+    """Turn what docstrings have in Markdown into what Sphinx reads."""
+    inside = False  # a fenced block
+    for index, line in enumerate(lines):
+        if line.strip().startswith("```"):
+            indent = line.split("`")[0]
+            lines[index] = "" if inside else f"{indent}.. code-block:: python"
+            inside = not inside
+        elif inside and line.strip():
+            lines[index] = f"    {line}"
+        elif not line.startswith("    "):  # not code
+            # |e|^2 would be a substitution
+            lines[index] = re.sub(r"(?<![`\\])\|(\w)", r"\\|\1", line)
+    if any(".. code-block:: python" in line for line in lines):
+        place = next(i for i, line in enumerate(lines) if "code-block" in line)
+        lines.insert(place + 1, "")
+
+
+def setup(app: Any) -> None:
+    """Register the formulas' writer."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+    app.connect("autodoc-process-docstring", _as_rst)
+
+
+html_math_renderer = "mathml"

@@ -1,0 +1,325 @@
+"""Draws the pictures of the documentation into docs/images, from real training runs.
+
+    python docs/pictures.py [NAME ...]
+
+LeNet-5 learns scikit-learn's copy of the UCI digits for some epochs (about a minute);
+the rest is drawn from models as they are built. Names choose single pictures.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+
+from dlkeras import visualization as show
+from dlkeras.architectures import create, lenet5, names
+from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
+from dlkeras.layers import (
+    AffineProjectionFilter,
+    LMSFilter,
+    LocalResponseNormalization,
+    RLSFilter,
+    digit_bitmaps,
+)
+from dlkeras.optimization import QuadraticSurface, lms_theory, newton, steepest_descent
+from dlkeras.visualization.figure import CYCLE, DASHES, new_figure
+
+IMAGES = Path(__file__).parent / "images"
+LABELS = [str(digit) for digit in range(10)]
+EPOCHS = 12
+
+
+@functools.cache
+def digits() -> tuple[Any, ...]:
+    """Training and test digits at 32 by 32 pixels, in LeCun's range."""
+    images, labels = load_digits().images / 16 * 1.275 - 0.1, load_digits().target
+    large = np.repeat(np.repeat(images, 3, 1), 3, 2)
+    large = np.pad(large, [(0, 0), (4, 4), (4, 4)], constant_values=-0.1)
+    large = large[..., None].astype("float32")
+    order = np.random.default_rng(0).permutation(len(large))
+    train, test = order[:1400], order[1400:]
+    return large[train], labels[train], large[test], labels[test]
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Keeps the trainable weights of every epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[list[np.ndarray]] = []
+
+    def keep(self) -> None:
+        """Keep the weights as they are now."""
+        model: Any = self.model
+        arrays = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+        self.kept.append([np.array(array) for array in arrays])
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Keep the initial weights."""
+        self.keep()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Keep the epoch's weights."""
+        self.keep()
+
+
+@functools.cache
+def trained() -> tuple[Any, ...]:
+    """LeNet-5 after its training, with all that was seen of it."""
+    keras.utils.set_random_seed(1)
+    x, y, x_test, y_test = digits()
+    model = lenet5()
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy",
+                  metrics=["accuracy"])  # fmt: skip
+    gradients = GradientNormMonitor(frequency=5, on_finding=None)
+    activations = ActivationMonitor(x[:256], on_finding=None)
+    snapshots = Snapshots()
+    history = model.fit(
+        x, y, 64, EPOCHS, validation_data=(x_test, y_test), verbose=0,
+        callbacks=[gradients, activations, snapshots],
+    )  # fmt: skip
+    answers = keras.ops.convert_to_numpy(model(x_test, training=False))
+    return model, history.history, gradients, activations, snapshots.kept, answers
+
+
+def _kernels() -> tuple[Any, list[str]]:
+    found = trained()[2].history
+    table = found.gradient_norm
+    columns = [i for i, n in enumerate(found.variable_names) if n.endswith("kernel")]
+    layers = [found.variable_names[i].rsplit("/", 1)[0] for i in columns]
+    return np.asarray(table)[:, columns], layers
+
+
+def _sample() -> np.ndarray:
+    x, y = digits()[2:]
+    return np.stack([x[np.flatnonzero(y == digit)[0]] for digit in (3, 5, 8)])
+
+
+def _maps() -> Any:
+    model = trained()[0]
+    image = _sample()[:1]
+    chosen = ("C1", "C3")
+    outputs = [model.get_layer(name).output for name in chosen]
+    arrays = keras.Model(model.inputs[0], outputs)(image)
+    arrays = [keras.ops.convert_to_numpy(a)[0] for a in arrays]
+    return show.feature_maps(image[0], dict(zip(chosen, arrays, strict=True)))
+
+
+def _landscape() -> Any:
+    model, _, _, _, kept, _ = trained()
+    x, y = digits()[:2]
+    # The plane through the beginning, the middle and the end of the training.
+    last = kept[-1]
+    plane = [[a - b for a, b in zip(kept[i], last, strict=True)] for i in (0, 2)]
+    found = show.loss_along(
+        model, x[:256], y[:256], directions=plane, span=1.25, points=17
+    )
+    return show.loss_landscape(found, found.project(kept))
+
+
+def _distributions() -> Any:
+    model = trained()[0]
+    chosen = ["C1", "C3", "C5", "F6"]
+    outputs = [model.get_layer(name).output for name in chosen]
+    arrays = keras.Model(model.inputs[0], outputs)(digits()[2][:200])
+    return show.activation_distributions(dict(zip(chosen, arrays, strict=True)))
+
+
+def _augmented() -> Any:
+    x = _sample()
+    layers = {
+        "shift": keras.layers.RandomTranslation(0.12, 0.12, fill_mode="constant",
+                                                fill_value=-0.1, seed=1),
+        "rotation": keras.layers.RandomRotation(0.06, fill_mode="constant",
+                                                fill_value=-0.1, seed=2),
+        "zoom": keras.layers.RandomZoom(0.2, fill_mode="constant", fill_value=-0.1,
+                                        seed=3),
+        "white noise": keras.layers.GaussianNoise(0.25, seed=4),
+    }  # fmt: skip
+    drawn = [
+        keras.ops.convert_to_numpy(layer(x, training=True)) for layer in layers.values()
+    ]
+    return show.augmentation_grid(x, np.stack(drawn, 1), captions=list(layers))
+
+
+def _descents() -> Any:
+    bowl = QuadraticSurface.bowl((5, 3), [[1.0, 0.3], [0.3, 3.0]])
+    start = [-4, 8]
+    ways = {
+        "steepest descent, eta 0.1": steepest_descent(bowl, 0.1, start, steps=60),
+        "steepest descent, eta 0.55": steepest_descent(bowl, 0.55, start, steps=60),
+        "Newton": newton(bowl, start),
+    }
+    return show.cost_surface(bowl, ways, gradients=True)
+
+
+def _bowl() -> Any:
+    bowl = QuadraticSurface.bowl((5, 3))
+    way = steepest_descent(bowl, 0.3, [0, 0])
+    return show.cost_surface(bowl, {"eta 0.3": way}, view="bowl", w1=(-1, 11),
+                             w2=(-3, 9))  # fmt: skip
+
+
+@functools.cache
+def _channel() -> tuple[np.ndarray, np.ndarray]:
+    """200 runs of 600 samples: an input, and what a channel of 4 taps makes of it."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(200, 600))
+    system = [0.8, -0.4, 0.2, 0.1]
+    d = sum(w * np.pad(x, [(0, 0), (i, 0)])[:, :600] for i, w in enumerate(system))
+    d += 0.1 * draw.normal(size=d.shape)
+    return x.astype("float32"), d.astype("float32")
+
+
+def _lms() -> Any:
+    x, d = _channel()
+    _, error = LMSFilter(4, 0.02)(x, d)
+    system = np.array([0.8, -0.4, 0.2, 0.1])
+    power = float(system @ system + 0.1**2)
+    theory = lms_theory(np.eye(4), system, 0.02, desired_power=power)
+    return show.lms_learning_curve(keras.ops.convert_to_numpy(error), theory)
+
+
+def _filters_compared() -> Any:
+    x, d = _channel()
+    draw = np.random.default_rng(1)
+    coloured = np.zeros_like(x)
+    for n in range(1, x.shape[1]):
+        coloured[:, n] = 0.9 * coloured[:, n - 1] + 0.44 * x[:, n]
+    system = [0.8, -0.4, 0.2, 0.1]
+    d = sum(w * np.pad(coloured, [(0, 0), (i, 0)])[:, :600]
+            for i, w in enumerate(system))  # fmt: skip
+    d = (d + 0.03 * draw.normal(size=d.shape)).astype("float32")
+    layers = {
+        "LMS, mu 0.05": LMSFilter(4, 0.05),
+        "NLMS, mu 0.5": LMSFilter(4, 0.5, algorithm="nlms"),
+        "affine projection, order 4, mu 0.5": AffineProjectionFilter(4, 0.5, order=4),
+        "RLS, lambda 0.999": RLSFilter(4, 0.999),
+    }
+    figure, axis = new_figure(6.4, 4, "Adaptive filters on a coloured signal")
+    for index, (name, layer) in enumerate(layers.items()):
+        error = keras.ops.convert_to_numpy(layer(coloured, d)[1])
+        axis.plot((error**2).mean(0), color=CYCLE[index], linestyle=DASHES[index],
+                  label=name, lw=1.2)  # fmt: skip
+    axis.set_yscale("log")
+    axis.set_xlabel("sample n")
+    axis.set_ylabel("mean squared error, 200 runs")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def _lrn() -> Any:
+    layer = LocalResponseNormalization(data_format="channels_last")
+    a = np.zeros((1, 1, 1, 32), "float32")
+    a[..., 6], a[..., 20] = 200.0, 60.0
+    a[..., 21] = 200.0
+    b = keras.ops.convert_to_numpy(layer(a))[0, 0, 0]
+    figure, axis = new_figure(6.4, 3.2, "A strong channel damps its neighbours")
+    channel = np.arange(32)
+    axis.bar(channel - 0.2, a[0, 0, 0], 0.4, color=CYCLE[0], label="a, before")
+    axis.bar(channel + 0.2, b, 0.4, color=CYCLE[1], label="b, after")
+    axis.set_xlabel("channel")
+    axis.set_ylabel("activity")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _receptive() -> Any:
+    return show.receptive_field(lenet5(), ["C1", "S2", "C3", "S4", "C5"], _sample()[1])
+
+
+def _bitmaps() -> Any:
+    bitmaps = digit_bitmaps().reshape(-1, 12, 7, 1)
+    return show.image_grid(bitmaps, LABELS, "The fixed bitmaps of RBFOutput", 10)
+
+
+def _block(layer_name: str, shape: tuple[int, int, int], **options: Any) -> Any:
+    from dlkeras import layers
+
+    images = keras.Input(shape, name="input")
+    x = getattr(layers, layer_name)(name=layer_name, **options)(images)
+    return show.architecture_diagram(keras.Model(images, x), title=" ")
+
+
+def _inception() -> Any:
+    table = {
+        "filters_1x1": 64,
+        "filters_3x3_reduce": 96,
+        "filters_3x3": 128,
+        "filters_5x5_reduce": 16,
+        "filters_5x5": 32,
+        "filters_pool_proj": 32,
+    }
+    return _block("InceptionModule", (28, 28, 192), **table)
+
+
+def _findings() -> Any:
+    history = trained()[3].history
+    return show.activation_statistics(
+        history.mean[-1], history.std[-1], history.dead_share[-1],
+        history.saturated_share[-1], list(history.layers),
+    )  # fmt: skip
+
+
+def _diagram(name: str) -> Any:
+    options = {} if name == "lenet5" else {"kernel_initializer": "zeros"}
+    return show.architecture_diagram(create(name, **options))
+
+
+PICTURES: dict[str, Callable[[], Any]] = {
+    "learning_curves": lambda: show.learning_curves(trained()[1]),
+    "confusion_matrix": lambda: show.confusion_matrix(
+        np.histogram2d(digits()[3], trained()[5].argmax(1), 10, [[0, 10]] * 2)[0],
+        LABELS,
+    ),
+    "misclassified": lambda: show.misclassified(digits()[2], digits()[3], trained()[5]),
+    "filters": lambda: show.filters(trained()[0].get_layer("C1").kernel, "C1"),
+    "feature_maps": _maps,
+    "grad_cam": lambda: show.grad_cam(trained()[0], _sample(), "C3"),
+    "saliency": lambda: show.saliency(trained()[0], _sample()),
+    "receptive_field": _receptive,
+    "loss_landscape": _landscape,
+    "activation_distributions": _distributions,
+    "activation_statistics": _findings,
+    "gradient_flow": lambda: show.gradient_flow(*_kernels()),
+    "gradient_map": lambda: show.gradient_map(
+        *_kernels(), [int(step) for step in trained()[2].history.steps]
+    ),
+    "augmentation_grid": _augmented,
+    "activation_functions": lambda: show.activation_functions(),
+    "cost_surface": _descents,
+    "cost_surface_bowl": _bowl,
+    "lms_learning_curve": _lms,
+    "adaptive_filters": _filters_compared,
+    "local_response_normalization": _lrn,
+    "rbf_bitmaps": _bitmaps,
+    "inception_module": _inception,
+    "auxiliary_classifier": lambda: _block(
+        "AuxiliaryClassifier", (14, 14, 512), num_classes=1000
+    ),
+    "residual_block": lambda: _block("ResidualBlock", (56, 56, 64), filters=64),
+    "bottleneck_block": lambda: _block("BottleneckBlock", (56, 56, 64), filters=64),
+    "subsampling2d": lambda: _block("Subsampling2D", (28, 28, 6)),
+    "architecture_lenet5_1998": lambda: show.architecture_diagram(
+        lenet5(version="1998")
+    ),
+    **{f"architecture_{name}": lambda name=name: _diagram(name) for name in names()},
+}
+
+
+def main(chosen: list[str]) -> None:
+    """Draw the chosen pictures, or all."""
+    IMAGES.mkdir(exist_ok=True)
+    for name in chosen or PICTURES:
+        PICTURES[name]().savefig(IMAGES / f"{name}.png", dpi=80)
+        print(IMAGES / f"{name}.png", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

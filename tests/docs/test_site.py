@@ -1,0 +1,98 @@
+"""The site builds without a warning, its links lead somewhere, and it needs no host."""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src"}
+
+
+class Links(HTMLParser):
+    """What a page links to, what it loads, and the places it has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.loads, self.places = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.places.update(filter(None, (found.get("id"), found.get("name"))))
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+        if tag in LOADED and found.get(LOADED[tag]):
+            self.loads.append(found[LOADED[tag]])
+        if tag == "link" and found.get("rel") in ("stylesheet", "preload", "icon"):
+            self.loads.append(found["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    for package in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(package, reason=f"needs {package} of the group docs")
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html",
+         "docs", str(folder)],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {page: Links(page.read_text("utf-8")) for page in site.rglob("*.html")}
+
+
+def test_every_part_has_its_page(site):
+    import dlkeras.layers
+
+    text = "".join(page.read_text("utf-8") for page in site.glob("layers/*.html"))
+    classes = [n for n, o in vars(dlkeras.layers).items() if isinstance(o, type)]
+    assert len(classes) == 11
+    for name in classes:
+        assert f'id="dlkeras.layers.{name}"' in text, name
+    for name in ("lenet5", "alexnet", "googlenet", "resnet", "resnet_cifar"):
+        assert (site / "architectures" / f"{name}.html").exists()
+
+
+def test_links_within_the_site_lead_to_a_place(pages):
+    broken = []
+    for page, found in pages.items():
+        for link in [*found.links, *found.loads]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (
+                (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            )
+            if not target.exists():
+                broken.append((page.name, link))
+                continue
+            places = pages[target].places if target in pages else {parts.fragment}
+            if parts.fragment and unquote(parts.fragment) not in places:
+                broken.append((page.name, link))
+    assert not broken
+
+
+def test_a_reader_without_a_network_sees_everything(site, pages):
+    outside = [u for found in pages.values() for u in found.loads if "//" in u]
+    assert not outside
+    for sheet in site.rglob("*.css"):
+        text = sheet.read_text("utf-8")
+        assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import", text), sheet
+
+
+def test_formulas_are_mathml(site):
+    page = (site / "layers" / "residual_block.html").read_text("utf-8")
+    assert re.search(r"<math [^>]*display=\"block\"", page)
+    assert "$$" not in page

@@ -1,0 +1,182 @@
+"""MLflow's pages of a finished main job in a real browser, through the printed links.
+
+The screenshots for the documentation are taken by
+
+    DLKERAS_SCREENSHOTS=docs/images python -m pytest tests/ui -m browser
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+PATIENCE = 90  # seconds: MLflow's pages load their parts one after the other
+
+
+def _free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def driver():
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("needs Chromium and chromedriver: apt install chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
+                 "--disable-gpu", "--window-size=1400,1100"):  # fmt: skip
+        options.add_argument(flag)
+    service = webdriver.chrome.service.Service(DRIVER)
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def links(driver, main_job):
+    """The links that the job printed, to a server that `dlkeras ui` started."""
+    assert main_job.exit_code == 0, main_job.stderr
+    printed = re.findall(r"(http://127\.0\.0\.1:5000/#/\S+)", main_job.stdout)
+    port = _free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "dlkeras.cli", "ui", "--mlruns", str(main_job.mlruns),
+         "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(PATIENCE):
+            assert server.poll() is None, "dlkeras ui ended by itself"
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(1)
+        else:
+            pytest.fail(f"dlkeras ui did not answer within {PATIENCE} s")
+        # Only the port differs: another server may be on 5000 of this machine.
+        yield [link.replace("http://127.0.0.1:5000", address) for link in printed]
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+class Page:
+    """A page of MLflow, waited for."""
+
+    def __init__(self, driver, link):
+        self.driver = driver
+        driver.get("about:blank")
+        driver.get(link)
+
+    def text(self):
+        return self.driver.find_element("tag name", "body").text
+
+    def until(self, condition, what):
+        """Wait until something is true; say what was missing."""
+        from selenium.common.exceptions import WebDriverException
+
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            try:
+                if found := condition():
+                    return found
+            except WebDriverException:  # the page is being drawn anew
+                pass
+            time.sleep(0.5)
+        pytest.fail(f"not on {self.driver.current_url}: {what}\n{self.text()[:2000]}")
+
+    def shows(self, *texts):
+        for text in texts:
+            self.until(lambda text=text: text in self.text(), text)
+
+    def element(self, xpath):
+        return self.until(lambda: self.driver.find_element("xpath", xpath), xpath)
+
+    def elements(self, css):
+        return self.driver.find_elements("css selector", css)
+
+    def scroll_to(self, element):
+        self.driver.execute_script("arguments[0].scrollIntoView(true)", element)
+
+    def photograph(self, name):
+        """Keep a screenshot where the documentation wants one."""
+        folder = os.environ.get("DLKERAS_SCREENSHOTS")
+        for close in self.elements("button[aria-label='Close']"):
+            close.click()  # the chat beside the page
+        time.sleep(2)  # charts are drawn once more in the room they have now
+        if folder:
+            assert self.driver.save_screenshot(str(Path(folder) / f"mlflow_{name}.png"))
+
+
+def test_the_runs_link_lists_the_run_with_its_data_set(driver, links):
+    experiment = re.sub(r"/runs/\w+", "/runs", links[0])
+    page = Page(driver, experiment)
+    page.shows("lenet5_digits-seed0-", "digits (", "lenet5_digits.py")
+    page.photograph("runs")
+
+
+def test_the_run_has_its_note_rendered_its_data_set_and_its_model(driver, links):
+    page = Page(driver, links[0])
+    page.shows("Finished", "Datasets", "digits (", "Registered models")
+    page.element("//strong[normalize-space(.)='lenet5_digits']")
+    page.element("//li[strong[.='Data']]")
+    assert "**" not in page.text()  # Markdown that was not rendered
+    page.shows("10 classes; 1,168 train, 270 validation, 359 test")
+    page.photograph("run")
+
+
+def test_the_metrics_are_charts_by_section(driver, links):
+    page = Page(driver, links[0].replace("?", "/model-metrics?"))
+    page.shows("test", "train", "validation", "tuner")
+    page.until(lambda: len(page.elements(".js-plotly-plot")) >= 3, "three charts")
+    page.photograph("metrics")
+
+
+def test_the_figures_have_a_slider_over_the_steps(driver, links):
+    page = Page(driver, links[0].replace("?", "/model-metrics?"))
+    sections = "//div[@role='button'][starts-with(normalize-space(.), 'Model metrics')]"
+    page.scroll_to(page.element(sections))
+    page.until(lambda: page.elements("[role=slider]"), "a step slider")
+
+    def drawn():
+        return [
+            image
+            for image in page.elements("img[src*='get-artifact?path=images']")
+            if int(image.get_attribute("naturalWidth") or 0) > 100
+        ]
+
+    page.until(drawn, "a figure with pixels")
+    page.photograph("figures")
+
+
+def test_the_trials_are_in_parallel_coordinates(driver, links):
+    page = Page(driver, links[1])
+    page.shows("Comparing 3 Runs", "Parallel Coordinates Plot", "learning_rate",
+               "augmentation_strength", "trial 1", "trial 3")  # fmt: skip
+    page.until(lambda: page.elements(".parcoords, .js-plotly-plot"), "the plot")
+    page.photograph("trials")
+
+
+def test_the_registered_model_has_its_alias_and_its_card(driver, links):
+    base = links[0].split("/#/")[0]
+    page = Page(driver, f"{base}/#/models/lenet5_digits/versions/1")
+    page.shows("champion", "Evaluation on the test split", "61,706 parameters")
+    page.shows("Source Run", "lenet5_digits-seed0-")
+    table = page.element("//table[.//*[contains(., 'validation')]]")
+    assert "1,168" in table.text  # the card's table is a table, not Markdown's bars
+    page.photograph("model")
