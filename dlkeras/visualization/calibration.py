@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREY, ORANGE, new_figure
+from dlkeras.visualization.figure import BLUE, GREY, ORANGE, new_figure, say
 
 
 def reliability_diagram(
-    confidence: Any, accuracy: Any, count: Any, ece: float
+    confidence: Any, accuracy: Any, count: Any, ece: float, *, language: str = "en"
 ) -> Figure:
     """Draw accuracy against confidence, bin by bin.
 
@@ -18,6 +18,7 @@ def reliability_diagram(
         accuracy: share of them that are right.
         count: number of them; empty bins are left out.
         ece: the expected calibration error, for the title.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure: the diagram, and below it how many predictions each bin has.
@@ -37,26 +38,37 @@ def reliability_diagram(
     figure, (upper, lower) = new_figure(
         4.6,
         5.2,
-        f"Calibration: expected calibration error {ece:.3f}",
+        say(
+            language,
+            f"Calibration: expected calibration error {ece:.3f}",
+            f"Calibração: erro esperado de calibração {ece:.3f}",
+        ),
         nrows=2,
         sharex=True,
         height_ratios=[3, 1],
     )
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect calibration")
+    perfect = say(language, "perfect calibration", "calibração perfeita")
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=perfect)
     upper.plot(
         np.asarray(confidence)[filled],
         np.asarray(accuracy)[filled],
         color=ORANGE,
         marker="o",
-        label="model",
+        label=say(language, "model", "modelo"),
     )
-    upper.set_ylabel("accuracy in the bin")
+    upper.set_ylabel(say(language, "accuracy in the bin", "acurácia na faixa"))
     upper.set_ylim(-0.02, 1.02)
     upper.legend(frameon=False, loc="lower right")
     upper.grid(alpha=0.3)
     lower.bar(centres[filled], count[filled], width=0.9 * width, color=BLUE)
     lower.set_yscale("log")
     lower.set_xlim(0, 1)
-    lower.set_xlabel("confidence (probability of the predicted class)")
-    lower.set_ylabel("examples")
+    lower.set_xlabel(
+        say(
+            language,
+            "confidence (probability of the predicted class)",
+            "confiança (probabilidade da classe prevista)",
+        )
+    )
+    lower.set_ylabel(say(language, "examples", "exemplos"))
     return figure

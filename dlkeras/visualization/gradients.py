@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 40
@@ -38,17 +38,20 @@ def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return low, middle, high
 
 
-def _name_layers(axis: Any, layers: Sequence[str], horizontal: bool = True) -> None:
+def _name_layers(
+    axis: Any, layers: Sequence[str], language: str, horizontal: bool = True
+) -> None:
+    label = say(language, "layer, from input to output", "camada, da entrada à saída")
     every = -(-len(layers) // _MOST_NAMES)
     ticks = np.arange(0, len(layers), every)
     names = [layers[int(i)] for i in ticks]
     if horizontal:
         axis.set_xticks(ticks, names, rotation=90, fontsize=8)
-        axis.set_xlabel("layer, from input to output")
+        axis.set_xlabel(label)
         axis.set_xlim(-0.5, len(layers) - 0.5)
     else:
         axis.set_yticks(ticks, names, fontsize=8)
-        axis.set_ylabel("layer, from input to output")
+        axis.set_ylabel(label)
 
 
 def _width(layers: Sequence[str]) -> float:
@@ -56,7 +59,11 @@ def _width(layers: Sequence[str]) -> float:
 
 
 def gradient_flow(
-    gradient_norm: Any, layers: Sequence[str], title: str = "Gradient flow"
+    gradient_norm: Any,
+    layers: Sequence[str],
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw each layer's gradient norm over depth: median, and minimum to maximum.
 
@@ -64,6 +71,7 @@ def gradient_flow(
         gradient_norm: `(samples, layers)`; samples are steps.
         layers: names of the layers from input to output.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure, of logarithmic scale. A layer whose gradient is always 0 is marked
@@ -82,17 +90,32 @@ def gradient_flow(
     """
     table = _table("gradient_norm", gradient_norm, layers)
     low, middle, high = _bands(_positive(table))
+    title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
     figure, axis = new_figure(_width(layers), 4.2, title)
     x = np.arange(len(layers))
-    axis.fill_between(x, low, high, color=BLUE, alpha=0.2, label="minimum to maximum")
-    axis.plot(x, middle, color=BLUE, marker="o", markersize=3, label="median")
+    axis.fill_between(
+        x,
+        low,
+        high,
+        color=BLUE,
+        alpha=0.2,
+        label=say(language, "minimum to maximum", "mínimo a máximo"),
+    )
+    axis.plot(
+        x,
+        middle,
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label=say(language, "median", "mediana"),
+    )
     axis.set_yscale("log")
     frame = axis.get_xaxis_transform()
     none = np.flatnonzero((table == 0).all(0))
     broken = np.flatnonzero((~np.isfinite(table)).any(0))
     for places, height, colour, label in (
-        (none, 0.03, GREY, "always 0"),
-        (broken, 0.97, ORANGE, "NaN or infinity"),
+        (none, 0.03, GREY, say(language, "always 0", "sempre 0")),
+        (broken, 0.97, ORANGE, say(language, "NaN or infinity", "NaN ou infinito")),
     ):
         if len(places):
             axis.plot(
@@ -103,8 +126,8 @@ def gradient_flow(
                 transform=frame,
                 label=label,
             )
-    _name_layers(axis, layers)
-    axis.set_ylabel("gradient norm")
+    _name_layers(axis, layers, language)
+    axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
     return figure
@@ -114,7 +137,9 @@ def gradient_map(
     gradient_norm: Any,
     layers: Sequence[str],
     steps: Sequence[int],
-    title: str = "Gradient norm over depth and time",
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw the gradient norm of every layer (rows) at every sampled step (columns).
 
@@ -123,6 +148,7 @@ def gradient_map(
         layers: names of the layers from input to output.
         steps: `(samples,)`, the number of each step.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure, of logarithmic colours; white where the norm is 0 or not finite.
@@ -146,6 +172,11 @@ def gradient_map(
     if not np.isnan(shown).all():
         low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     height = min(max(3.0, 0.22 * len(layers) + 1.5), 12)
+    title = title or say(
+        language,
+        "Gradient norm over depth and time",
+        "Norma do gradiente por profundidade e tempo",
+    )
     figure, axis = new_figure(7.0, height, title)
     drawn = axis.imshow(
         shown.T,
@@ -156,14 +187,20 @@ def gradient_map(
     )
     ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
     axis.set_xticks(ticks, [str(steps[i]) for i in ticks])
-    axis.set_xlabel("step")
-    _name_layers(axis, layers, horizontal=False)
-    figure.colorbar(drawn, ax=axis, label="gradient norm")
+    axis.set_xlabel(say(language, "step", "passo"))
+    _name_layers(axis, layers, language, horizontal=False)
+    figure.colorbar(
+        drawn, ax=axis, label=say(language, "gradient norm", "norma do gradiente")
+    )
     return figure
 
 
 def update_ratios(
-    update_ratio: Any, layers: Sequence[str], title: str = "Size of the updates"
+    update_ratio: Any,
+    layers: Sequence[str],
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw update norm over weight norm of each layer, beside the rule of 1e-3.
 
@@ -171,6 +208,7 @@ def update_ratios(
         update_ratio: `(samples, layers)`; NaN where the weights were 0.
         layers: names of the layers from input to output.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure: median, and minimum to maximum, on a logarithmic scale.
@@ -188,15 +226,48 @@ def update_ratios(
     """
     table = _positive(_table("update_ratio", update_ratio, layers))
     low, middle, high = _bands(table)
+    title = title or say(language, "Size of the updates", "Tamanho das atualizações")
     figure, axis = new_figure(_width(layers), 4.2, title)
     x = np.arange(len(layers))
-    axis.axhspan(1e-5, 1e-2, color=GREEN, alpha=0.08, label="1e-5 to 1e-2")
-    axis.axhline(1e-3, color=GREEN, linestyle="--", linewidth=1, label="rule: 1e-3")
-    axis.fill_between(x, low, high, color=BLUE, alpha=0.2, label="minimum to maximum")
-    axis.plot(x, middle, color=BLUE, marker="o", markersize=3, label="median")
+    axis.axhspan(
+        1e-5,
+        1e-2,
+        color=GREEN,
+        alpha=0.08,
+        label=say(language, "1e-5 to 1e-2", "1e-5 a 1e-2"),
+    )
+    axis.axhline(
+        1e-3,
+        color=GREEN,
+        linestyle="--",
+        linewidth=1,
+        label=say(language, "rule: 1e-3", "regra: 1e-3"),
+    )
+    axis.fill_between(
+        x,
+        low,
+        high,
+        color=BLUE,
+        alpha=0.2,
+        label=say(language, "minimum to maximum", "mínimo a máximo"),
+    )
+    axis.plot(
+        x,
+        middle,
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label=say(language, "median", "mediana"),
+    )
     axis.set_yscale("log")
-    _name_layers(axis, layers)
-    axis.set_ylabel("update norm / weight norm")
+    _name_layers(axis, layers, language)
+    axis.set_ylabel(
+        say(
+            language,
+            "update norm / weight norm",
+            "norma da atualização / norma do peso",
+        )
+    )
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
     return figure
@@ -208,7 +279,9 @@ def activation_statistics(
     dead_share: Any,
     saturated_share: Any,
     layers: Sequence[str],
-    title: str = "Activations of the probe batch",
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw the outputs of each layer, and its share of dead and saturated units.
 
@@ -219,6 +292,7 @@ def activation_statistics(
         saturated_share: `(layers,)`, NaN for layers that cannot saturate.
         layers: names of the layers from input to output.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure: above, mean and standard deviation; below, the shares.
@@ -234,6 +308,9 @@ def activation_statistics(
     rows = {"mean": mean, "std": std, "dead_share": dead_share}
     rows["saturated_share"] = saturated_share
     arrays = {n: _table(n, [row], layers)[0] for n, row in rows.items()}
+    title = title or say(
+        language, "Activations of the probe batch", "Ativações do lote de sondagem"
+    )
     figure, (upper, lower) = new_figure(
         _width(layers), 5.2, title, nrows=2, sharex=True, height_ratios=[3, 2]
     )
@@ -242,19 +319,23 @@ def activation_statistics(
     finite = np.isfinite(low) & np.isfinite(high)
     upper.vlines(x[finite], low[finite], high[finite], color=BLUE, alpha=0.5, lw=3)
     upper.plot(x[finite], arrays["mean"][finite], "o", color=BLUE, markersize=4)
-    upper.set_ylabel("mean and std")
+    upper.set_ylabel(say(language, "mean and std", "média e desvio"))
     upper.grid(alpha=0.3)
+    names = {
+        "dead_share": say(language, "dead", "mortos"),
+        "saturated_share": say(language, "saturated", "saturados"),
+    }
     for name, colour, shift in (
         ("dead_share", GREY, -0.2),
         ("saturated_share", ORANGE, 0.2),
     ):
         values = arrays[name]
         seen = np.isfinite(values)
-        label = name.replace("_share", "")
+        label = names[name]
         lower.bar(x[seen] + shift, values[seen], 0.4, color=colour, label=label)
     lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     lower.set_ylim(0, 1.02)
-    lower.set_ylabel("share of units")
+    lower.set_ylabel(say(language, "share of units", "fração dos neurônios"))
     lower.legend(frameon=False, fontsize=8)
-    _name_layers(lower, layers)
+    _name_layers(lower, layers, language)
     return figure

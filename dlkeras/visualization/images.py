@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import new_figure
+from dlkeras.visualization.figure import new_figure, say
 
 
 def image_grid(
@@ -60,13 +60,13 @@ def image_grid(
         if index >= len(pictures):
             axis.remove()
             continue
-        _show(axis, pictures[index])
+        show_image(axis, pictures[index])
         if captions is not None:
             axis.set_xlabel(captions[index], fontsize=8)
     return figure
 
 
-def filters(kernel: Any, title: str | None = None) -> Figure:
+def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> Figure:
     """Draw the filters of a convolution: what each neuron's receptive field weighs.
 
     Args:
@@ -74,6 +74,7 @@ def filters(kernel: Any, title: str | None = None) -> Figure:
             (negative) to red (positive); three are drawn as colours; of others the
             mean over the inputs is drawn.
         title: text above the grid.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure, one image for each filter, on one scale.
@@ -110,15 +111,20 @@ def filters(kernel: Any, title: str | None = None) -> Figure:
         drawn = axis.imshow(pictures[index], **options)
         axis.set_xticks([])
         axis.set_yticks([])
-        axis.set_xlabel(f"map {index + 1}", fontsize=8)
+        axis.set_xlabel(f"{say(language, 'map', 'mapa')} {index + 1}", fontsize=8)
     if options and drawn is not None:
         remaining = [axis for axis in axes.flat if axis.figure is not None]
-        figure.colorbar(drawn, ax=remaining, label="weight", shrink=0.8)
+        weight = say(language, "weight", "peso")
+        figure.colorbar(drawn, ax=remaining, label=weight, shrink=0.8)
     return figure
 
 
 def feature_maps(
-    image: Any, maps: Mapping[str, Any], title: str | None = None
+    image: Any,
+    maps: Mapping[str, Any],
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw an image and what each layer makes of it.
 
@@ -127,6 +133,7 @@ def feature_maps(
         maps: for each layer's name its output, `(height, width, maps)`; the first 16
             maps are drawn.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         The figure: a row for the image and one for each 8 maps of a layer.
@@ -136,12 +143,14 @@ def feature_maps(
     7
     """
     columns = 8
-    rows: list[tuple[str, list[np.ndarray]]] = [("image", [np.asarray(image)])]
+    name_of_maps = say(language, "maps", "mapas")
+    picture = say(language, "image", "imagem")
+    rows: list[tuple[str, list[np.ndarray]]] = [(picture, [np.asarray(image)])]
     for name, output in maps.items():
         layer = np.asarray(output)[..., :16]
         for start in range(0, layer.shape[-1], columns):
             part = layer[..., start : start + columns]
-            label = f"{name}, maps {start + 1}-{start + part.shape[-1]}"
+            label = f"{name}, {name_of_maps} {start + 1}-{start + part.shape[-1]}"
             rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
     figure, axes = new_figure(
         1.15 * columns,
@@ -156,13 +165,13 @@ def feature_maps(
             if index >= len(pictures):
                 axis.remove()
                 continue
-            _show(axis, pictures[index])
+            show_image(axis, pictures[index])
             if index == 0:
                 axis.set_ylabel(label, fontsize=8)
     return figure
 
 
-def _show(axis: Any, picture: np.ndarray) -> None:
+def show_image(axis: Any, picture: np.ndarray) -> None:
     """Draw one image in its own range, without ticks."""
     low, high = float(picture.min()), float(picture.max())
     scaled = (picture - low) / (high - low) if high > low else picture * 0.0

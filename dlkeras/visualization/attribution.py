@@ -1,0 +1,187 @@
+"""Which pixels a class score comes from: Grad-CAM and saliency, as arrays."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from dlkeras.stages import find_layer
+from dlkeras.visualization import backend
+
+
+def grad_cam_map(
+    model: keras.Model,
+    images: Any,
+    layer: str | None = None,
+    class_index: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute Grad-CAM: where a layer's maps speak for a class.
+
+    With A^k the layer's maps and y^c the score of the class before the softmax, map k
+    weighs a_k = mean over the pixels of dy^c / dA^k, and the result is
+    ReLU(sum over k of a_k A^k), of the maps' size.
+
+    Args:
+        model: a Functional classifier of images, `(batch, classes)` out.
+        images: `(batch, height, width, channels)`, as the model takes them.
+        layer: name of a layer or stage whose output is maps; by default the last one.
+        class_index: the class to explain; by default each image's predicted one.
+
+    Returns:
+        The maps, `(batch, rows, columns)`, and the explained classes, `(batch,)`.
+
+    Raises:
+        ValueError: the model is not Functional, has no such layer or class, the
+            layer's output is not maps, or a part of the model goes around the layer.
+
+    Example:
+    >>> import keras, numpy as np
+    >>> images = keras.Input((4, 4, 2))
+    >>> x = keras.layers.GlobalAveragePooling2D()(images)
+    >>> x = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")(x)
+    >>> picture = np.zeros((1, 4, 4, 2), "float32"); picture[0, 1, 2] = 16
+    >>> cam, _ = grad_cam_map(keras.Model(images, x), picture, images.name)
+    >>> float(cam[0, 1, 2]), float(cam.sum())  # 2 maps, each weighs 1 / 16
+    (2.0, 2.0)
+
+    Reference:
+        Selvaraju et al., "Grad-CAM: visual explanations from deep networks via
+        gradient-based localization", ICCV 2017, equations 1 and 2.
+    """
+    found = _maps(model, layer)
+    score_of = _scores(model, found.output, found.name)
+    images = ops.convert_to_tensor(images)
+    if isinstance(found, keras.layers.InputLayer):
+        maps = images
+    else:
+        maps = keras.Model(model.inputs[0], found.output)(images, training=False)
+    chosen, score = _explained(score_of, maps, class_index)
+    slope = backend.gradient(score, maps)
+    maps = ops.convert_to_numpy(maps)
+    weights = slope.mean((1, 2), keepdims=True)
+    return np.maximum((weights * maps).sum(-1), 0), chosen
+
+
+def saliency_map(
+    model: keras.Model, images: Any, class_index: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute how much each pixel moves the score of a class.
+
+    Args:
+        model: a Functional classifier of images, `(batch, classes)` out.
+        images: `(batch, height, width, channels)`, as the model takes them.
+        class_index: the class to explain; by default each image's predicted one.
+
+    Returns:
+        max over the channels of |dy^c / dx|, `(batch, height, width)`, y^c being the
+        score before the softmax; and the explained classes, `(batch,)`.
+
+    Raises:
+        ValueError: the model is not Functional or has no such class.
+
+    Example:
+    >>> import keras, numpy as np
+    >>> images = keras.Input((2, 2, 1))
+    >>> x = keras.layers.Dense(1)(keras.layers.Flatten()(images))
+    >>> model = keras.Model(images, x)
+    >>> model.layers[-1].set_weights([np.array([[1], [-2], [0], [3.0]]), np.zeros(1)])
+    >>> saliency_map(model, np.ones((1, 2, 2, 1), "float32"))[0].tolist()
+    [[[1.0, 2.0], [0.0, 3.0]]]
+
+    Reference:
+        Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", ICLR
+        workshop 2014, section 3.1.
+    """
+    _check(model)
+    score_of = _scores(model, model.inputs[0], "the input")
+    images = ops.convert_to_tensor(images)
+    chosen, score = _explained(score_of, images, class_index)
+    return np.abs(backend.gradient(score, images)).max(-1), chosen
+
+
+def _check(model: Any) -> None:
+    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
+        raise ValueError(
+            "model must be a Functional or built Sequential model, whose layers are "
+            f"known. Received: model={model!r}"
+        )
+    if len(model.inputs) != 1 or len(model.outputs[0].shape) != 2:
+        raise ValueError(
+            "model must take one image and answer with one score for each class. "
+            f"Received: inputs {[tuple(x.shape) for x in model.inputs]}, outputs "
+            f"{[tuple(x.shape) for x in model.outputs]}"
+        )
+
+
+def _maps(model: Any, name: str | None) -> Any:
+    """The layer whose maps are explained."""
+    _check(model)
+    if name is None:
+        several = [x for x in model.layers if len(_shape(x)) == 4]
+        found = several[-1]
+    elif name == model.inputs[0].name:
+        found = next(x for x in model.layers if isinstance(x, keras.layers.InputLayer))
+    else:
+        found = find_layer(model, name, "layer")
+    if len(_shape(found)) != 4:
+        raise ValueError(
+            "layer must name one whose output is maps, (batch, rows, columns, maps). "
+            f"Received: layer={name!r} with output {_shape(found)}"
+        )
+    return found
+
+
+def _shape(layer: Any) -> tuple:
+    output = layer.output
+    return tuple(output.shape) if hasattr(output, "shape") else ()
+
+
+def _scores(model: Any, start: Any, name: str) -> Any:
+    """The function from the tensor `start` to the scores, without the softmax."""
+    last = model.outputs[0]._keras_history.operation
+    if type(last).__name__ == "MainOutput":  # auxiliary classifiers stand aside
+        last = last.input[0]._keras_history.operation
+    end, kernel, bias = last.output, None, None
+    activation = getattr(last, "activation", None)
+    if isinstance(last, keras.layers.Softmax):
+        end = last.input
+    elif activation is keras.activations.softmax:
+        end = last.input
+        if isinstance(last, keras.layers.Dense):
+            kernel, bias = last.kernel, last.bias
+    if end is start:
+        head = None
+    else:
+        try:
+            head = keras.Model(start, end)
+        except ValueError as error:
+            raise ValueError(
+                "layer must be one that everything passes through. "
+                f"Received: layer={name!r}, which a part of the model goes around"
+            ) from error
+
+    def scores(x: Any) -> Any:
+        x = x if head is None else head(x, training=False)
+        if kernel is not None:
+            x = ops.matmul(x, kernel)
+        return x if bias is None else ops.add(x, bias)
+
+    return scores
+
+
+def _explained(score_of: Any, x: Any, class_index: int | None) -> tuple[Any, Any]:
+    """The classes to explain, and the sum of their scores as a function of x."""
+    answers = ops.convert_to_numpy(score_of(x))
+    classes = answers.shape[-1]
+    if class_index is None:
+        chosen = answers.argmax(-1)
+    elif 0 <= class_index < classes:
+        chosen = np.full(len(answers), class_index)
+    else:
+        raise ValueError(
+            f"class_index must be from 0 to {classes - 1}. Received: {class_index}"
+        )
+    # Each image's score depends on that image alone: the sum's gradient has them all.
+    mask = ops.convert_to_tensor(np.eye(classes, dtype=answers.dtype)[chosen])
+    return chosen, lambda tensor: ops.sum(ops.multiply(score_of(tensor), mask))

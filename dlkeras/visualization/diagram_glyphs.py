@@ -1,0 +1,364 @@
+"""What a layer looks like in an architecture's diagram."""
+
+from typing import Any
+
+import keras
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from dlkeras.layers import (
+    AuxiliaryClassifier,
+    BottleneckBlock,
+    InceptionModule,
+    ResidualBlock,
+)
+from dlkeras.visualization.figure import GREY, TIMES, say
+
+# Light tints of the palette, on which black text can be read in print.
+COLOURS = {
+    "input": "#FFFFFF",
+    "convolution": "#CFE4F3",
+    "pooling": "#FBE0C4",
+    "dense": "#CDEBDD",
+    "other": "#E8E8E8",
+}
+KINDS = {
+    "convolution": ("convolution", "convolução"),
+    "pooling": ("pooling", "pooling"),
+    "dense": ("fully connected", "totalmente conectada"),
+    "other": ("other", "outras"),
+}
+_PASSES_ON = (
+    "Activation", "BatchNormalization", "Dropout", "Flatten", "GroupNormalization",
+    "LayerNormalization", "LocalResponseNormalization", "Normalization", "ReLU",
+    "Rescaling", "Softmax", "SpatialDropout2D", "ZeroPadding2D",
+)  # fmt: skip
+_SHORT = {
+    "BatchNormalization": "batch norm",
+    "GroupNormalization": "group norm",
+    "LayerNormalization": "layer norm",
+    "LocalResponseNormalization": "LRN",
+    "ZeroPadding2D": "padding",
+}
+
+
+class Glyph:
+    """A box of the diagram; `x` is its left side and `y` its middle, in inches."""
+
+    def __init__(self, layer: Any, language: str) -> None:
+        self.layer, self.language, self.count = layer, language, 1
+        self.names = [layer.name]
+        self.x = self.y = 0.0
+        self.row = 0
+        self.width, self.height = 1.22, 0.86
+        self.kinds = {kind_of(layer)}
+
+    @property
+    def name(self) -> str:
+        """The layer's name; of several, the first and the end of the last."""
+        if self.count == 1:
+            return self.layer.name
+        last = self.names[-1]
+        return f"{self.names[0]} … {last.rsplit('_', 1)[-1]}"
+
+    def draw(self, axis: Any) -> None:
+        """Draw the box with the layer's name, its work and its output's shape."""
+        _box(axis, self.x, self.y, self.width, self.height, kind_of(self.layer))
+        lines = [work(self.layer, self.language), shape_of(self.layer)]
+        middle = self.x + self.width / 2
+        size = 8 if len(self.name) <= 16 else 8 * 16 / len(self.name)
+        axis.text(
+            middle, self.y + 0.26, self.name, ha="center", va="center", fontsize=size,
+            weight="bold",
+        )  # fmt: skip
+        for offset, line in zip((-0.0, -0.27), lines, strict=True):
+            axis.text(
+                middle, self.y + offset, line, ha="center", va="center", fontsize=7,
+                linespacing=1.1,
+            )  # fmt: skip
+
+
+class Narrow(Glyph):
+    """A layer that only passes values on: its work, turned by 90 degrees."""
+
+    def __init__(self, layer: Any, language: str) -> None:
+        super().__init__(layer, language)
+        self.width = 0.26
+
+    def draw(self, axis: Any) -> None:
+        """Draw the narrow box."""
+        _box(axis, self.x, self.y, self.width, self.height, "other")
+        axis.text(
+            self.x + self.width / 2, self.y, work(self.layer, self.language),
+            rotation=90, ha="center", va="center", fontsize=7,
+        )  # fmt: skip
+
+
+class Residual(Glyph):
+    """A residual block: the branch's convolutions, and the shortcut over them."""
+
+    def __init__(self, layer: Any, language: str) -> None:
+        super().__init__(layer, language)
+        self.width = 0.76 * len(layer.convolutions) + 0.62
+        self.height = 1.42
+        self.kinds = {"convolution"}
+
+    def draw(self, axis: Any) -> None:
+        """Draw the block."""
+        _frame(axis, self)
+        line = self.y - 0.12
+        fork, left = self.x + 0.1, self.x + 0.2
+        convolutions = self.layer.convolutions
+        for convolution in convolutions:
+            _box(axis, left + 0.31, line, 0.62, 0.4, "convolution", centred=True)
+            axis.text(
+                left + 0.31, line, f"{_window(convolution)}\n{convolution.filters}",
+                ha="center", va="center", fontsize=7,
+            )  # fmt: skip
+            _arrow(axis, (left - 0.14, line), (left, line))
+            left += 0.76
+        plus = self.x + self.width - 0.22
+        _arrow(axis, (left - 0.14, line), (plus - 0.08, line))
+        axis.text(
+            plus, line, "+", ha="center", va="center", fontsize=9,
+            bbox={"boxstyle": "circle,pad=0.08", "facecolor": "white", "lw": 0.8},
+        )  # fmt: skip
+        axis.plot([self.x, left - 0.6], [line, line], color="black", lw=0.9, zorder=0.6)
+        _arrow(axis, (plus + 0.1, line), (self.x + self.width, line), head=False)
+        over = line + 0.42
+        axis.plot(
+            [fork, fork, plus, plus],
+            [line, over, over, line + 0.2],
+            color="black",
+            lw=0.9,
+        )
+        _arrow(axis, (plus, line + 0.22), (plus, line + 0.09))
+        projection = self.layer.projection
+        words = "identity", "identidade"
+        if projection is not None:
+            words = (f"{_window(projection)}, {projection.filters}",) * 2
+        elif self.layer.shortcut == "A" and self.layer.strides > 1:
+            words = "subsampled, zeros", "subamostrada, zeros"
+        axis.text(
+            (fork + plus) / 2, over, say(self.language, *words), ha="center",
+            va="center", fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
+
+
+class Inception(Glyph):
+    """An inception module: four views of one input, stacked."""
+
+    def __init__(self, layer: Any, language: str) -> None:
+        super().__init__(layer, language)
+        self.width, self.height = 2.16, 1.78
+        self.kinds = {"convolution", "pooling"}
+
+    def draw(self, axis: Any) -> None:
+        """Draw the module."""
+        _frame(axis, self)
+        layer = self.layer
+        one, three, five = (
+            TIMES.join([str(n)] * 2) for n in (1, 3, layer.kernel_size_5x5)
+        )
+        pool = say(self.language, "max pool", "pool máx.") + f" {three}"
+        paths = [
+            [(one, layer.filters_1x1)],
+            [(one, layer.filters_3x3_reduce), (three, layer.filters_3x3)],
+            [(one, layer.filters_5x5_reduce), (five, layer.filters_5x5)],
+            [(pool, None), (one, layer.filters_pool_proj)],
+        ]
+        fork, join = self.x + 0.12, self.x + self.width - 0.14
+        tops = [self.y + 0.48 - 0.33 * index for index in range(4)]
+        for line, path in zip(tops, paths, strict=True):
+            places = [self.x + 1.06] if len(path) == 1 else []
+            places = places or [self.x + 0.63, self.x + 1.5]
+            before = fork
+            for place, (window, filters) in zip(places, path, strict=True):
+                kind = "pooling" if filters is None else "convolution"
+                _box(axis, place, line, 0.76, 0.25, kind, centred=True)
+                text = window if filters is None else f"{window}, {filters}"
+                axis.text(place, line, text, ha="center", va="center", fontsize=6.5)
+                _arrow(axis, (before, line), (place - 0.38, line))
+                before = place + 0.38
+            _arrow(axis, (before, line), (join, line), head=False)
+        for x in (fork, join):
+            axis.plot([x, x], [tops[0], tops[-1]], color="black", lw=0.9)
+        _arrow(axis, (self.x, self.y), (fork, self.y), head=False)
+        _arrow(axis, (join, self.y), (self.x + self.width, self.y), head=False)
+
+
+def glyphs_of(model: Any, language: str) -> tuple[list[Glyph], list[tuple[int, int]]]:
+    """The boxes of a model in the order of its layers, and the arrows between them."""
+    glyphs: list[Glyph] = []
+    made: dict[int, int] = {}  # tensor: the glyph that gives it
+    edges: set[tuple[int, int]] = set()
+    for layer in model.layers:
+        inputs = keras.tree.flatten(layer.input)
+        sources = {made[id(x)] for x in inputs if id(x) in made}
+        glyph = _glyph(layer, language)
+        last = len(glyphs) - 1
+        if glyphs and sources == {last} and _repeats(glyphs[-1], layer):
+            glyphs[-1].count += 1
+            glyphs[-1].names.append(layer.name)
+        else:
+            glyphs.append(glyph)
+            edges.update((source, len(glyphs) - 1) for source in sources)
+        for x in keras.tree.flatten(layer.output):
+            made[id(x)] = len(glyphs) - 1
+    return glyphs, sorted(edges)
+
+
+def _glyph(layer: Any, language: str) -> Glyph:
+    if isinstance(layer, InceptionModule):
+        return Inception(layer, language)
+    if isinstance(layer, ResidualBlock | BottleneckBlock):
+        return Residual(layer, language)
+    if type(layer).__name__ in _PASSES_ON:
+        return Narrow(layer, language)
+    return Glyph(layer, language)
+
+
+def _repeats(glyph: Glyph, layer: Any) -> bool:
+    """Whether a residual block is like the one before it."""
+    before = glyph.layer
+    return (
+        isinstance(glyph, Residual)
+        and type(layer) is type(before)
+        and shape_of(layer) == shape_of(before)
+        and (layer.projection is None) == (before.projection is None)
+        and layer.strides == before.strides
+    )
+
+
+def kind_of(layer: Any) -> str:
+    """What a layer is, for its colour."""
+    name = type(layer).__name__
+    if isinstance(layer, keras.layers.InputLayer):
+        return "input"
+    if isinstance(layer, AuxiliaryClassifier) or name in ("Dense", "RBFOutput"):
+        return "dense"
+    if "Pooling" in name or name == "Subsampling2D":
+        return "pooling"
+    return "convolution" if "Conv" in name else "other"
+
+
+def work(layer: Any, language: str) -> str:
+    """What a layer does, in a few words."""
+    name = type(layer).__name__
+    if isinstance(layer, keras.layers.InputLayer):
+        return say(language, "input", "entrada")
+    function = getattr(layer, "activation", None)
+    function = getattr(function, "__name__", "linear")
+    if name == "Activation":
+        return function
+    if name in ("Dropout", "SpatialDropout2D"):
+        return f"dropout {layer.rate:g}"
+    if name in _PASSES_ON:
+        return _SHORT.get(name, name.lower())
+    words = _words(layer, name, language)
+    plain = function == "linear" or isinstance(layer, AuxiliaryClassifier)
+    return words if plain else f"{words}\n{function}"
+
+
+def _words(layer: Any, name: str, language: str) -> str:
+    if isinstance(layer, AuxiliaryClassifier):
+        return say(language, "auxiliary\nclassifier", "classificador\nauxiliar")
+    if name == "Dense":
+        return say(language, "dense", "densa")
+    if name == "RBFOutput":
+        return say(language, "RBF units", "unidades RBF")
+    if name.startswith("Global"):
+        average = "Average" in name
+        return say(
+            language,
+            f"global {'average' if average else 'max'}",
+            f"{'média' if average else 'máximo'} global",
+        )
+    if name == "Subsampling2D":
+        return say(language, "subsampling ", "subamostragem ") + _window(layer)
+    if "Pooling" in name:
+        average = "Average" in name
+        pool = say(
+            language,
+            f"{'average' if average else 'max'} pool",
+            f"pool {'médio' if average else 'máx.'}",
+        )
+        return f"{pool} {_window(layer)}"
+    if "Conv" in name:
+        plain = name in ("Conv2D", "Conv1D", "Conv3D")
+        prefix = "conv" if plain else name.replace("Conv2D", " conv").lower()
+        prefix = "partial conv" if prefix.startswith("partially") else prefix
+        groups = getattr(layer, "groups", 1)
+        return f"{prefix} {_window(layer)}" + (f" ({groups} g)" if groups > 1 else "")
+    return name
+
+
+def _window(layer: Any) -> str:
+    """Kernel or pool size, and the stride where it is not 1."""
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", (1,))
+    strides = getattr(layer, "strides", 1)
+    stride = strides if isinstance(strides, int) else max(strides)
+    return TIMES.join(map(str, size)) + (f" /{stride}" if stride > 1 else "")
+
+
+def shape_of(layer: Any) -> str:
+    """The shape of a layer's output without the batch: 28×28×6."""
+    output = keras.tree.flatten(layer.output)[0]
+    return TIMES.join("?" if size is None else str(size) for size in output.shape[1:])
+
+
+def _frame(axis: Any, glyph: Glyph) -> None:
+    """The frame of a block: its name and number above, its output's shape below."""
+    _box(axis, glyph.x, glyph.y, glyph.width, glyph.height, "input", zorder=0.55)
+    top = glyph.y + glyph.height / 2 - 0.13
+    times = f"   {TIMES} {glyph.count}" if glyph.count > 1 else ""
+    middle = glyph.x + glyph.width / 2
+    axis.text(
+        middle, top, glyph.name + times, ha="center", va="center", fontsize=7.5,
+        weight="bold",
+    )  # fmt: skip
+    axis.text(
+        middle, glyph.y - glyph.height / 2 + 0.13, shape_of(glyph.layer), ha="center",
+        va="center", fontsize=7,
+    )  # fmt: skip
+
+
+def _box(
+    axis: Any,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    kind: str,
+    *,
+    centred: bool = False,
+    zorder: float = 1,
+) -> None:
+    left = x - width / 2 if centred else x
+    axis.add_patch(
+        FancyBboxPatch(
+            (left + 0.02, y - height / 2 + 0.02),
+            width - 0.04,
+            height - 0.04,
+            boxstyle="round,pad=0.02",
+            facecolor=COLOURS[kind],
+            edgecolor=GREY,
+            lw=0.8,
+            zorder=zorder,
+        )
+    )
+
+
+def _arrow(axis: Any, start: tuple, end: tuple, head: bool = True) -> None:
+    axis.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>" if head else "-",
+            mutation_scale=6,
+            color="black",
+            lw=0.9,
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )

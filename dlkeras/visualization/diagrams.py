@@ -1,0 +1,172 @@
+"""The diagram of an architecture: boxes with shapes, inception and residual blocks."""
+
+from typing import Any
+
+import keras
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch
+
+from dlkeras.visualization.diagram_glyphs import COLOURS, KINDS, Glyph, glyphs_of
+from dlkeras.visualization.figure import GREY, say
+
+_GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
+_WIDESCREEN = 16 / 9
+_ARROW: dict[str, Any] = {
+    "arrowstyle": "-|>",
+    "mutation_scale": 9,
+    "color": "black",
+    "lw": 0.9,
+    "shrinkA": 0,
+    "shrinkB": 0,
+}
+
+
+def architecture_diagram(
+    model: keras.Model, *, title: str | None = None, language: str = "en"
+) -> Figure:
+    """Draw a network as boxes in the order of its layers, row below row.
+
+    A box has the layer's name, what it does and the shape of its output. An inception
+    module shows its four views, a residual block its branch and its shortcut; equal
+    residual blocks in a row are drawn once, with their number. Layers without weights
+    that only pass values on (activations, dropout, padding) are narrow. Arrows follow
+    the order; what reads a layer farther back says which. The rows are broken so that
+    the figure fits a wide slide.
+
+    Args:
+        model: a Functional or built Sequential model.
+        title: text above the diagram; by default the model's name and parameters.
+        language: `"en"` or `"pt"`.
+
+    Returns:
+        The figure, as large as the diagram; texts are 7 to 8 points at its own size.
+
+    Raises:
+        ValueError: the model's layers are not known, or the language.
+
+    Example:
+    >>> from dlkeras.architectures import lenet5
+    >>> figure = architecture_diagram(lenet5())
+    >>> figure.texts[0].get_text()
+    'lenet5: 61,706 parameters'
+
+    Reference:
+        Drawn after figure 2 of LeCun et al. (1998), figures 2(b) and 3 of Szegedy et
+        al. (2015) and figures 2, 3 and 5 of He et al. (2016).
+    """
+    if not hasattr(model, "operations") or not getattr(model, "inputs", None):
+        raise ValueError(
+            "architecture_diagram needs a Functional or built Sequential model. "
+            f"Received: model={model!r}"
+        )
+    glyphs, edges = glyphs_of(model, language)
+    rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
+    width, height = _size(rows)
+    figure = Figure(figsize=(width, height), dpi=120)
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set_xlim(0, width)
+    axis.set_ylim(0, height)
+    axis.axis("off")
+    counted = f"{model.count_params():,}"
+    default = say(
+        language,
+        f"{model.name}: {counted} parameters",
+        f"{model.name}: {counted.replace(',', '.')} parâmetros",
+    )
+    heading = title or default
+    figure.text(0.5, 1 - 0.25 / height, heading, ha="center", va="center", fontsize=12)
+    _place(rows, height)
+    for glyph in glyphs:
+        glyph.draw(axis)
+    distant: dict[int, list[str]] = {}
+    for start, end in edges:
+        if end == start + 1:
+            _connect(axis, rows, glyphs[start], glyphs[end])
+        else:
+            distant.setdefault(end, []).append(glyphs[start].names[-1])
+    for end, sources in distant.items():
+        _refer(axis, glyphs[end], sources, language)
+    used = [kind for kind in KINDS if any(kind in glyph.kinds for glyph in glyphs)]
+    figure.legend(
+        handles=[
+            Patch(facecolor=COLOURS[kind], edgecolor=GREY, label=say(language, *names))
+            for kind, names in KINDS.items()
+            if kind in used
+        ],
+        loc="lower center",
+        ncols=len(used),
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
+def _rows(glyphs: list[Glyph], width: float) -> list[list[Glyph]]:
+    """Break the row of glyphs where it is wider than `width` inches."""
+    rows, used = [[]], 0.0
+    for glyph in glyphs:
+        if rows[-1] and used + glyph.width > width:
+            rows.append([])
+            used = 0.0
+        rows[-1].append(glyph)
+        used += glyph.width + _GAP
+    return rows
+
+
+def _size(rows: list[list[Glyph]]) -> tuple[float, float]:
+    widths = [sum(g.width + _GAP for g in row) - _GAP for row in rows]
+    heights = [max(g.height for g in row) for row in rows]
+    # Room for the title and for the legend's entries in one line.
+    return (
+        max([*widths, 5.6]) + 2 * _MARGIN + _GAP,
+        sum(heights) + _ROW_GAP * (len(rows) - 1) + _HEAD + _FOOT,
+    )
+
+
+def _unfit(rows: list[list[Glyph]]) -> float:
+    """How far the rows are from a wide slide, and from each other in length."""
+    width, height = _size(rows)
+    widths = [sum(g.width + _GAP for g in row) for row in rows]
+    return abs(width / height - _WIDESCREEN) + 1 - min(widths) / max(widths)
+
+
+def _place(rows: list[list[Glyph]], height: float) -> None:
+    top = height - _HEAD
+    for number, row in enumerate(rows):
+        tallest = max(glyph.height for glyph in row)
+        left = _MARGIN + _GAP / 2
+        for glyph in row:
+            glyph.x, glyph.y, glyph.row = left, top - tallest / 2, number
+            left += glyph.width + _GAP
+        top -= tallest + _ROW_GAP
+
+
+def _connect(axis: Any, rows: list[list[Glyph]], a: Glyph, b: Glyph) -> None:
+    """Draw the arrow from one glyph to the next."""
+    right, left = (a.x + a.width, a.y), (b.x, b.y)
+    if a.row == b.row:
+        axis.add_patch(FancyArrowPatch(right, left, **_ARROW))
+        return
+    # To the row below: right, down into the gap, back to the left, and in.
+    low = a.y - max(g.height for g in rows[a.row]) / 2 - _ROW_GAP / 2
+    x, y = right[0] + _GAP / 2, left[0] - _GAP / 2 - 0.05
+    axis.plot(
+        [right[0], x, x, y, y],
+        [right[1], right[1], low, low, left[1]],
+        color="black",
+        lw=0.9,
+        solid_joinstyle="round",
+    )
+    axis.add_patch(FancyArrowPatch((y, left[1]), left, **_ARROW))
+
+
+def _refer(axis: Any, glyph: Glyph, sources: list[str], language: str) -> None:
+    """Write above a glyph from which distant ones it reads, with an arrow."""
+    place = glyph.x + glyph.width / 2
+    top = glyph.y + glyph.height / 2
+    axis.add_patch(FancyArrowPatch((place, top + 0.17), (place, top), **_ARROW))
+    axis.text(
+        place, top + 0.18, f"{say(language, 'from', 'de')} {', '.join(sources)}",
+        ha="center", va="bottom", fontsize=6.5, style="italic",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )  # fmt: skip

@@ -1,0 +1,179 @@
+"""The figures that are compared with stored pictures, from data that never change.
+
+Their baselines in `baseline/` are written anew, to be looked at, by
+
+    python tests/visualization/pictures.py
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from dlkeras import visualization as show
+from dlkeras.architectures import googlenet, lenet5, resnet20
+from dlkeras.layers import InceptionModule, ResidualBlock
+from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
+
+BASELINE = Path(__file__).parent / "baseline"
+DPI = 50
+
+
+def random():
+    return np.random.default_rng(0)
+
+
+def digit():
+    """A 1 of 32 by 32 pixels."""
+    image = np.zeros((32, 32, 1), "float32")
+    image[6:26, 15:18] = 1
+    image[9:12, 12:15] = 0.6
+    return image
+
+
+def fixed_lenet():
+    """LeNet-5 whose weights are the same on every backend."""
+    model = lenet5()
+    draw = random()
+    for variable in model.weights:
+        variable.assign(draw.normal(size=tuple(variable.shape)) * 0.2)
+    return model
+
+
+def block_network():
+    images = keras.Input((16, 16, 3), name="images")
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="conv")(
+        images
+    )
+    x = InceptionModule(4, 6, 8, 2, 4, 4, name="inception")(x)
+    for name in ("block1", "block2", "block3"):
+        x = ResidualBlock(20, name=name)(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dense(10, activation="softmax", name="classes")(x)
+    return keras.Model(images, x, name="blocks")
+
+
+def history():
+    epochs = np.arange(1, 11)
+    return {
+        "loss": list(2 * 0.7**epochs),
+        "val_loss": list(2 * 0.75**epochs + 0.004 * epochs**2),
+        "accuracy": list(1 - 0.6**epochs),
+        "val_accuracy": list(1 - 0.65**epochs),
+    }
+
+
+def lms():
+    theory = lms_theory([[1, 0.5], [0.5, 1]], [0.5, 0.25], 0.05)
+    curve = theory.learning_curve(300)
+    errors = random().normal(size=(40, 300)) * np.sqrt(curve)
+    return show.lms_learning_curve(errors, theory)
+
+
+def surface(**options):
+    bowl = QuadraticSurface.bowl((5, 3), [[1.0, 0.3], [0.3, 3.0]])
+    ways = {
+        f"eta = {eta}": steepest_descent(bowl, eta, [-4, 8], steps=40)
+        for eta in (0.1, 0.55)
+    }
+    return show.cost_surface(bowl, ways, **options)
+
+
+def landscape():
+    steps = np.linspace(-1, 1, 21)
+    loss = 0.02 + (steps[:, None] - 0.2 * steps**2) ** 2 + 0.2 * steps**2
+    way = np.stack([np.linspace(-0.9, 0, 9), np.linspace(0.8, 0, 9)], 1)
+    return show.loss_landscape(show.Landscape(steps, steps, loss, (), ()), way)
+
+
+def gallery():
+    answers = random().dirichlet(np.ones(4), 12)
+    images = random().random((12, 8, 8, 1))
+    return show.misclassified(images, np.arange(12) % 4, answers, list("abcd"))
+
+
+def augmented():
+    image = digit()
+    variants = [[np.roll(image, shift, 1) for shift in (-4, 4)] + [1 - image]]
+    captions = ["left", "right", "inverted"]
+    return show.augmentation_grid([image], variants, captions=captions)
+
+
+def by_depth(draw: Callable):
+    norms = np.exp(random().normal(size=(30, 6)) - 2 * np.arange(6)[::-1])
+    return draw(norms, [f"layer_{i}" for i in range(1, 7)])
+
+
+def distributions():
+    draw = random()
+    outputs = {f"tanh_{i}": np.tanh(draw.normal(size=4000) * i) for i in range(1, 5)}
+    return show.activation_distributions(outputs)
+
+
+def maps():
+    model = fixed_lenet()
+    outputs = keras.Model(
+        model.inputs[0], [model.get_layer(name).output for name in ("C1", "C3")]
+    )(digit()[None])
+    arrays = [keras.ops.convert_to_numpy(x)[0] for x in outputs]
+    return show.feature_maps(digit(), dict(zip(("C1", "C3"), arrays, strict=True)))
+
+
+def statistics():
+    nan = np.nan
+    mean, spread = [0.1, 0.4, 0.0, 2.0], [1, 0.6, 0.4, 0.3]
+    dead, saturated = [nan, 0.2, 0.7, nan], [0.4, nan, nan, 0.9]
+    layers = ["tanh_1", "relu_1", "relu_2", "tanh_2"]
+    return show.activation_statistics(mean, spread, dead, saturated, layers)
+
+
+def reliability():
+    confidence, accuracy = np.arange(0.05, 1, 0.1), np.arange(0.1, 1.1, 0.1) ** 1.5
+    return show.reliability_diagram(confidence, accuracy, np.arange(10) ** 2, 0.05)
+
+
+PICTURES = {
+    "activation_distributions": distributions,
+    "activation_functions": lambda: show.activation_functions(),
+    "activation_statistics": statistics,
+    "architecture_blocks": lambda: show.architecture_diagram(block_network()),
+    "architecture_googlenet": lambda: show.architecture_diagram(
+        googlenet(auxiliary=True, kernel_initializer="zeros", width_multiplier=0.125)
+    ),
+    "architecture_lenet5_1998": lambda: show.architecture_diagram(
+        lenet5(version="1998"), language="pt"
+    ),
+    "architecture_resnet20": lambda: show.architecture_diagram(resnet20()),
+    "augmentation_grid": augmented,
+    "confusion_matrix": lambda: show.confusion_matrix(
+        np.diag([36, 30, 40, 28, 33]) + np.eye(5, k=1, dtype=int) * 2, list("abcde")
+    ),
+    "cost_surface": lambda: surface(gradients=True),
+    "cost_surface_bowl": lambda: surface(view="bowl", language="pt"),
+    "feature_maps": maps,
+    "filters": lambda: show.filters(random().normal(size=(5, 5, 1, 6)), "C1"),
+    "grad_cam": lambda: show.grad_cam(fixed_lenet(), digit()[None], "C3"),
+    "gradient_flow": lambda: by_depth(show.gradient_flow),
+    "gradient_map": lambda: by_depth(
+        lambda norms, layers: show.gradient_map(norms, layers, range(30))
+    ),
+    "learning_curves": lambda: show.learning_curves(history(), language="pt"),
+    "lms_learning_curve": lms,
+    "loss_landscape": landscape,
+    "misclassified": gallery,
+    "receptive_field": lambda: show.receptive_field(
+        fixed_lenet(), ["C1", "S2", "C3", "S4", "C5"], digit()
+    ),
+    "receptive_field_padded": lambda: show.receptive_field(
+        resnet20(), ["stage1", "stage2", "stage3"]
+    ),
+    "reliability_diagram": reliability,
+    "saliency": lambda: show.saliency(fixed_lenet(), np.stack([digit()] * 2)),
+    "update_ratios": lambda: by_depth(show.update_ratios),
+}
+
+if __name__ == "__main__":
+    BASELINE.mkdir(exist_ok=True)
+    for name, draw in PICTURES.items():
+        draw().savefig(BASELINE / f"{name}.png", dpi=DPI)

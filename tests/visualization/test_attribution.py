@@ -1,0 +1,114 @@
+"""Grad-CAM and saliency: equal to closed forms and to differences of the scores."""
+
+import keras
+import numpy as np
+import pytest
+
+from dlkeras import visualization as show
+from dlkeras.architectures import googlenet, lenet5
+
+
+@pytest.fixture
+def pooled():
+    """A network of the kind CAM was made for: maps, their average, a dense layer."""
+    images = keras.Input((12, 10, 3), name="images")
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="maps")(images)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(4, activation="softmax", name="classes")(x)
+    keras.utils.set_random_seed(3)
+    model = keras.Model(images, x)
+    draw = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(draw.normal(size=tuple(variable.shape)))
+    return model
+
+
+IMAGES = np.random.default_rng(1).random((3, 12, 10, 3)).astype("float32")
+
+
+def test_grad_cam_of_an_average_and_a_dense_layer_is_cam(pooled):
+    """Selvaraju et al., section 3.1: the weights are those of the dense layer."""
+    maps = keras.Model(pooled.inputs[0], pooled.get_layer("maps").output)(IMAGES)
+    maps = keras.ops.convert_to_numpy(maps)
+    dense = keras.ops.convert_to_numpy(pooled.get_layer("classes").kernel)
+    predicted = keras.ops.convert_to_numpy(pooled(IMAGES)).argmax(1)
+    cam, classes = show.grad_cam_map(pooled, IMAGES, "maps")
+    np.testing.assert_array_equal(classes, predicted)
+    pixels = maps.shape[1] * maps.shape[2]
+    expected = np.einsum("brcm,mb->brc", maps, dense[:, predicted]) / pixels
+    np.testing.assert_allclose(cam, np.maximum(expected, 0), rtol=1e-4, atol=1e-6)
+
+
+def test_saliency_is_the_change_of_the_score_by_a_pixel(pooled):
+    image = IMAGES[:1]
+    found, _ = show.saliency_map(pooled, image, class_index=2)
+    logits = keras.Model(pooled.inputs[0], pooled.get_layer("classes").input)
+    kernel, bias = pooled.get_layer("classes").get_weights()
+
+    def score(x):
+        return (keras.ops.convert_to_numpy(logits(x)) @ kernel + bias)[0, 2]
+
+    step = 1e-2
+    for row, column in ((0, 0), (5, 4), (11, 9)):
+        slopes = []
+        for channel in range(3):
+            moved = [image.copy(), image.copy()]
+            moved[0][0, row, column, channel] += step
+            moved[1][0, row, column, channel] -= step
+            slopes.append((score(moved[0]) - score(moved[1])) / (2 * step))
+        expected = np.abs(slopes).max()
+        assert found[0, row, column] == pytest.approx(expected, rel=0.05, abs=1e-4)
+
+
+def test_the_score_is_the_one_before_the_softmax():
+    """A surely known class has a vanishing softmax gradient, not a vanishing score."""
+    images = keras.Input((2, 2, 1))
+    flat = keras.layers.Flatten()(images)
+    weights = np.stack([np.full(4, 100.0), np.zeros(4)], 1)
+    for layers in (
+        [keras.layers.Dense(2, activation="softmax")],
+        [keras.layers.Dense(2), keras.layers.Softmax()],
+        [keras.layers.Dense(2), keras.layers.Activation("softmax")],
+        [keras.layers.Dense(2)],
+    ):
+        x = flat
+        for layer in layers:
+            x = layer(x)
+        layers[0].set_weights([weights, np.zeros(2)])
+        found, classes = show.saliency_map(
+            keras.Model(images, x), np.ones((1, 2, 2, 1), "float32")
+        )
+        assert classes.tolist() == [0]
+        assert found.tolist() == [[[100.0, 100.0], [100.0, 100.0]]]
+
+
+def test_grad_cam_explains_the_main_output_of_a_network_with_auxiliary_ones():
+    model = googlenet((65, 65, 3), 5, auxiliary=True, width_multiplier=0.0625)
+    cam, classes = show.grad_cam_map(model, np.ones((1, 65, 65, 3), "float32"))
+    assert cam.shape == (1, 3, 3)
+    answer = keras.ops.convert_to_numpy(model(np.ones((1, 65, 65, 3), "float32")))
+    assert classes.tolist() == [answer.argmax()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layer": "C9"}, "layer must name a stage"),
+        ({"layer": "F6"}, "whose output is maps.*Received: layer='F6'"),
+        ({"class_index": 10}, "class_index must be from 0 to 9. Received: 10"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        show.grad_cam_map(lenet5(), np.zeros((1, 32, 32, 1), "float32"), **arguments)
+
+
+def test_a_layer_that_others_go_around_is_refused():
+    images = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(2, 3, padding="same", name="branch")(images)
+    x = keras.layers.Concatenate()([x, images])
+    x = keras.layers.Dense(2)(keras.layers.Flatten()(x))
+    with pytest.raises(ValueError, match="goes around"):
+        show.grad_cam_map(
+            keras.Model(images, x), np.zeros((1, 8, 8, 1), "float32"), "branch"
+        )

@@ -1,0 +1,135 @@
+"""Figures of models and courses: what is drawn is what is there."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dlkeras import visualization as show
+from dlkeras.architectures import googlenet, lenet5, resnet50
+from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_importing_the_figures_of_arrays_imports_no_keras():
+    code = (
+        "import sys\nfrom dlkeras.visualization import learning_curves, image_grid\n"
+        "print('keras' in sys.modules)\n"
+        "from dlkeras.visualization import grad_cam\nprint('keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+def test_derivatives_are_the_closed_forms():
+    figure = show.activation_functions(["sigmoid", "tanh", "relu", "leaky_relu"])
+    v = figure.axes[0].lines[0].get_xdata().astype("float64")
+    sigmoid = 1 / (1 + np.exp(-v))
+    expected = [sigmoid * (1 - sigmoid), 1 - np.tanh(v) ** 2, v > 0]
+    expected.append(np.where(v > 0, 1, 0.2))
+    for axis, slope in zip(figure.axes, expected, strict=True):
+        drawn = axis.lines[1].get_ydata()
+        bends = np.abs(v) < 1e-6  # where ReLU has no derivative
+        np.testing.assert_allclose(drawn[~bends], slope[~bends], atol=1e-5)
+
+
+def test_the_learning_curve_of_lms_is_measured_beside_its_theory():
+    theory = lms_theory([[1, 0.5], [0.5, 1]], [0.5, 0.25], 0.05)
+    errors = np.random.default_rng(0).normal(size=(7, 50))
+    measured, predicted, *_ = show.lms_learning_curve(errors, theory).axes[0].lines
+    np.testing.assert_allclose(measured.get_ydata(), (errors**2).mean(0))
+    np.testing.assert_allclose(predicted.get_ydata(), theory.learning_curve(50))
+    with pytest.raises(ValueError, match=r"\(runs, samples\)"):
+        show.lms_learning_curve(np.zeros((2, 2, 2)))
+
+
+def test_a_trajectory_is_drawn_from_its_start_to_the_minimum():
+    bowl = QuadraticSurface.bowl((5, 3))
+    run = steepest_descent(bowl, 0.5, [-4, 8])
+    axis = show.cost_surface(bowl, run).axes[0]
+    way, start, minimum = axis.lines
+    np.testing.assert_array_equal(way.get_xydata(), run.weights)
+    assert start.get_xydata().tolist() == [[-4, 8]]
+    assert minimum.get_xydata()[0] == pytest.approx([5, 3])
+    with pytest.raises(ValueError, match=r"\(points, 2\).*'' of shape \(3, 3\)"):
+        show.cost_surface(bowl, np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="'contour' or 'bowl'"):
+        show.cost_surface(bowl, view="side")
+
+
+def test_a_diagram_names_every_layer_with_its_shape():
+    model = lenet5()
+    drawn = " ".join(texts(show.architecture_diagram(model)))
+    for row in ("C1", "28x28x6", "S2", "14x14x6", "C3", "10x10x16", "F6", "84"):
+        assert row.replace("x", "\N{MULTIPLICATION SIGN}") in drawn
+
+
+def test_an_inception_module_shows_its_four_views():
+    model = googlenet(kernel_initializer="zeros")
+    drawn = texts(show.architecture_diagram(model))
+    times = "\N{MULTIPLICATION SIGN}"
+    start = drawn.index("inception_3a")
+    table = ("1{}1, 64", "1{}1, 96", "3{}3, 128", "1{}1, 16", "5{}5, 32",
+             "max pool 3{}3", "1{}1, 32")  # fmt: skip
+    views = [view.format(times) for view in table]
+    assert drawn[start + 2 : start + 9] == views
+    assert drawn.count(f"max pool 3{times}3") == 9
+
+
+def test_equal_residual_blocks_are_drawn_once_with_their_number():
+    """ResNet-50 has 3, 4, 6 and 3 blocks, the first of each with a projection."""
+    model = resnet50(kernel_initializer="zeros", width_multiplier=0.125)
+    drawn = texts(show.architecture_diagram(model))
+    counts = [int(text.split()[-1]) for text in drawn if "…" in text]
+    assert counts == [2, 3, 5, 2]
+    assert drawn.count("+") == 8
+    assert drawn.count("identity") == 4
+
+
+def test_what_reads_a_distant_layer_says_which():
+    model = googlenet(auxiliary=True, kernel_initializer="zeros", width_multiplier=0.1)
+    drawn = texts(show.architecture_diagram(model))
+    assert "from inception_4a" in drawn
+    assert "from inception_4d" in drawn
+
+
+def test_the_gallery_has_the_surest_mistake_first():
+    answers = [[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]
+    images = np.zeros((3, 4, 4, 1))
+    figure = show.misclassified(images, [1, 1, 1], answers, ["cat", "dog"])
+    captions = [axis.get_xlabel() for axis in figure.axes]
+    assert captions == ["cat\nnot dog\np = 0.90", "cat\nnot dog\np = 0.60"]
+    perfect = show.misclassified(images, [0, 0, 1], answers, language="pt")
+    assert perfect.get_suptitle() == "0 de 3 exemplos classificados errado"
+    with pytest.raises(ValueError, match="same number of examples"):
+        show.misclassified(images, [0, 1], answers)
+
+
+def test_augmentation_shows_the_original_beside_its_variants():
+    rows = np.random.default_rng(0).random((2, 3, 6, 6, 1))
+    figure = show.augmentation_grid(rows[:, 0], rows, captions=["a", "b", "c"])
+    first = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_array_equal(first, figure.axes[1].images[0].get_array())
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["original", *"abc"]
+    with pytest.raises(ValueError, match=r"each of 3 columns.*Received: 1"):
+        show.augmentation_grid(rows[:, 0], rows, captions=["a"])
+    with pytest.raises(ValueError, match="each of the originals"):
+        show.augmentation_grid(rows[:, 0], rows[:1])
+
+
+def test_distributions_count_the_outputs():
+    outputs = {"a": np.array([0.0, 0.0, 1.0]), "b": np.array([[1.0], [1.0], [0.5]])}
+    figure = show.activation_distributions(outputs, bins=2)
+    heights = [axis.patches[0].get_data().values.tolist() for axis in figure.axes]
+    assert heights == [[1.0, 0.5], [0.0, 1.0]]
+    with pytest.raises(ValueError, match=r"none finite of \['c'\]"):
+        show.activation_distributions({"c": [np.nan]})
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(ValueError, match=r"\('en', 'pt'\).*'de'"):
+        show.learning_curves({"loss": [1.0]}, language="de")

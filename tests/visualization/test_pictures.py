@@ -1,0 +1,51 @@
+"""Every figure looks as it did when somebody looked at it: stored pictures."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from matplotlib.testing.compare import compare_images
+from matplotlib.testing.exceptions import ImageComparisonFailure
+from pictures import BASELINE, DPI, PICTURES
+
+# Root mean square of the difference, of 255 grey levels: one drawn on another backend
+# stays below, a missing line does not.
+TOLERANCE = 3
+
+
+def compared(figure, name, folder):
+    drawn = Path(folder) / f"{name}.png"
+    figure.savefig(drawn, dpi=DPI)
+    return compare_images(BASELINE / f"{name}.png", drawn, TOLERANCE)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_figure_looks_like_its_stored_picture(name, tmp_path):
+    assert compared(PICTURES[name](), name, tmp_path) is None
+
+
+def test_a_missing_line_or_another_size_is_seen(tmp_path):
+    figure = PICTURES["learning_curves"]()
+    figure.axes[0].lines[1].remove()
+    assert "RMS Value" in compared(figure, "learning_curves", tmp_path)
+    figure.set_figwidth(5)
+    with pytest.raises(ImageComparisonFailure, match="sizes do not match"):
+        compared(figure, "learning_curves", tmp_path)
+
+
+def test_every_function_that_draws_has_a_stored_picture():
+    package = importlib.import_module("dlkeras.visualization")
+    arrays = {"Box", "Landscape", "grad_cam_map", "loss_along", "receptive_field_box"}
+    drawing = (
+        {
+            name
+            for name in dir(package)
+            if callable(getattr(package, name)) and not name.startswith("_")
+        }
+        - arrays
+        - {"saliency_map", "Any"}
+    )
+    names = " ".join(PICTURES)
+    renamed = {"architecture_diagram": "architecture", "image_grid": "misclassified"}
+    assert len(drawing) > 18
+    assert not [name for name in drawing if renamed.get(name, name) not in names]
