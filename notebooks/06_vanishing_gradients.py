@@ -32,7 +32,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn"
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
@@ -244,7 +244,7 @@ for (name, (gradients, activations)), (style, colour) in zip(
         middle.plot(layers, shares, style, color=colour, markersize=4, label=name)
 depth = say("layer, from input to output", "camada, da entrada à saída")
 left.set(xlabel=depth, ylabel=r"$\|\partial E/\partial W\|$", xticks=range(2, 21, 3),
-         title=say("Gradient in the first step", "Gradiente no primeiro passo"))  # fmt: skip
+         title=say("Gradient in step 1", "Gradiente no passo 1"))  # fmt: skip
 left.legend(fontsize=8)
 middle.set(xlabel=depth, ylabel=say("share of outputs", "fração das saídas"),
            ylim=(-0.03, 1), xticks=range(2, 21, 3),

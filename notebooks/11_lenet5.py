@@ -25,6 +25,7 @@ import os
 
 try:
     import keras
+    import matplotlib.pyplot as plt
     import numpy as np
     from IPython.display import display
     from sklearn.datasets import load_digits
@@ -34,7 +35,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn pillow"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
@@ -149,6 +150,15 @@ accuracy = history.history["val_accuracy"][-1]
 print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
       f"{test.sum()} wrong")  # fmt: skip
 assert accuracy > 0.95
+
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+axes.semilogy(history.history["loss"], "o-", color="#0072B2",
+              label=say("training", "treino"))  # fmt: skip
+axes.semilogy(history.history["val_loss"], "s--", color="#D55E00",
+              label=say("test", "teste"))  # fmt: skip
+axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
+axes.legend()
+plt.show()
 
 # %% [markdown]
 # ## The pictures

@@ -37,7 +37,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn pillow"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
@@ -95,13 +95,15 @@ for row in table:
     if row.layer in rows:
         assert (row.parameters, row.multiply_adds) == rows[row.layer][1:], row.layer
 print(table)
-parameters = {"2012": sum(row[1] for row in rows.values()),
-              "one tower": sum(row[1] for row in by_hand(227, False).values())}  # fmt: skip
+parameters = {
+    name: sum(row[1] for row in by_hand(227, grouped).values())
+    for name, grouped in (("2012", True), ("one tower", False))
+}
 assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
-dense = sum(rows[name][1] for name in ("F8", "F9", "Out"))
-print(f"the three dense layers have {dense / parameters['2012']:.0%} of the parameters, "
-      f"the convolutions {sum(r[2] for n, r in rows.items() if n[0] == 'C') / table.multiply_adds:.0%} "
-      "of the multiply-adds")  # fmt: skip
+dense = sum(rows[name][1] for name in ("F8", "F9", "Out")) / parameters["2012"]
+convolved = sum(row[2] for name, row in rows.items() if name[0] == "C")
+print(f"the three dense layers have {dense:.0%} of the parameters, the convolutions "
+      f"{convolved / table.multiply_adds:.0%} of the multiply-adds")  # fmt: skip
 
 # %% [markdown]
 # ## Two peculiar parts, by hand

@@ -43,7 +43,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn pillow"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
@@ -202,11 +202,12 @@ for n, shortcuts in ((1, False), (7, False), (1, True), (7, True)):
                   "sparse_categorical_crossentropy")  # fmt: skip
     monitor = GradientNormMonitor(frequency=1, on_finding=None)
     name = f"{6 * n + 2} " + ("+" if shortcuts else "-")
-    curves[name] = model.fit(x[~test], labels[~test], batch_size=64, epochs=4, verbose=0,
-                             callbacks=[monitor]).history["loss"]  # fmt: skip
+    history = model.fit(x[~test], labels[~test], batch_size=64, epochs=4, verbose=0,
+                        callbacks=[monitor])  # fmt: skip
+    curves[name] = history.history["loss"]
     sizes[name] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     print(f"{6 * n + 2:2} layers, {'with' if shortcuts else 'without'} shortcuts: "
-          f"{sizes[name]:,} parameters, training loss {curves[name][-1]:.3f}")  # fmt: skip
+          f"{sizes[name]:,} parameters, loss {curves[name][-1]:.3f}")  # fmt: skip
 assert sizes["44 -"] == sizes["44 +"] and sizes["8 -"] == sizes["8 +"]
 assert curves["44 -"][-1] > 1.5 * curves["8 -"][-1]
 assert curves["44 +"][-1] < curves["44 -"][-1] / 2
