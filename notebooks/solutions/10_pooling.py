@@ -29,7 +29,8 @@ def pooled(layer, batch):
 
 # %% [markdown]
 # **1.** A pixel in an even column stays in its window when it moves one to the right;
-# one in an odd column enters the next window. Half of the places each.
+# one in an odd column enters the next window. Half of the places each (32 of 56 here,
+# because from the last column there is nowhere to go).
 
 # %%
 places = np.eye(64).reshape(64, 8, 8, 1)  # image k: pixel k alone
