@@ -175,7 +175,7 @@ def score(change, seed):
             keras.layers.Dense(10, "softmax"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(np.asarray(made), labels, batch_size=50, epochs=8, verbose=0)
     return model.evaluate(images[rest], digits.target[rest], batch_size=600, verbose=0)[
         1

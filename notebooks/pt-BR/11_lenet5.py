@@ -143,7 +143,7 @@ print("C1 and S2 agree")
 
 # %%
 network.compile(
-    keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", ["accuracy"]
+    keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
 )
 history = network.fit(
     x[~test], labels[~test], batch_size=32, epochs=12, verbose=0,

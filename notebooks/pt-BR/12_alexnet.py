@@ -154,7 +154,7 @@ test = random.permutation(len(labels)) < 360
 network = alexnet((67, 67, 1), 10, width_multiplier=0.125, normalization="batch",
                   kernel_initializer="he_normal", weight_decay=0.0)  # fmt: skip
 network.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-                ["accuracy"])  # fmt: skip
+                metrics=["accuracy"])  # fmt: skip
 history = network.fit(x[~test], labels[~test], batch_size=32, epochs=6, verbose=0,
                       validation_data=(x[test], labels[test]))  # fmt: skip
 accuracy = history.history["val_accuracy"][-1]

@@ -36,7 +36,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn pillow"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
@@ -161,7 +161,7 @@ test = random.permutation(len(labels)) < 360
 network = googlenet((64, 64, 1), 10, width_multiplier=0.25, normalization="batch",
                     dropout=0.2)  # fmt: skip
 network.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy",
-                ["accuracy"])  # fmt: skip
+                metrics=["accuracy"])  # fmt: skip
 network.fit(x[~test], labels[~test], batch_size=32, epochs=4, verbose=0)
 _, accuracy = network.evaluate(x[test], labels[test], verbose=0)
 print(f"{network.count_params():,} weights, test accuracy {accuracy:.3f}")

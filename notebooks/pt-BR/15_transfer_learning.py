@@ -101,7 +101,7 @@ print(f"{task}: {(~target).sum()} examples of the source, {target.sum()} of the 
 keras.utils.set_random_seed(0)
 source = lenet5(x.shape[1:], len(np.unique(y[~target])), activation="relu")
 source.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-               ["accuracy"])  # fmt: skip
+               metrics=["accuracy"])  # fmt: skip
 source.fit(x[~target], y[~target], batch_size=32, epochs=8, verbose=0)
 _, accuracy = source.evaluate(x_test[~target_test], y_test[~target_test], verbose=0)
 print(f"the source network on its own task: {accuracy:.3f}")
@@ -160,7 +160,7 @@ def prepared(way, seed):
     if way == "scratch":
         model = lenet5(x.shape[1:], classes, activation="relu")
         model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-                      ["accuracy"])  # fmt: skip
+                      metrics=["accuracy"])  # fmt: skip
         return model
     source.set_weights(learnt)
     unfreeze(source)
@@ -170,7 +170,7 @@ def prepared(way, seed):
         freeze(model, until="F6")
     else:
         adam = layerwise_learning_rates(model, adam, decay=0.5)
-    model.compile(adam, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

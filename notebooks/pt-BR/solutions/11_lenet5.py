@@ -72,7 +72,9 @@ for name, build in (("tanh, mean", lenet5), ("ReLU, max", with_max_pooling)):
         keras.utils.set_random_seed(seed)
         model = build()
         model.compile(
-            keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", ["accuracy"]
+            keras.optimizers.Adam(2e-3),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
         )
         model.fit(x[~test], y[~test], batch_size=32, epochs=6, verbose=0)
         found[name].append(model.evaluate(x[test], y[test], verbose=0)[1])

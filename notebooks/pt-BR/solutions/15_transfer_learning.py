@@ -31,7 +31,7 @@ test = np.random.default_rng(0).permutation(len(x)) < 600
 
 def trained(model, chosen, epochs=6):
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-                  ["accuracy"])  # fmt: skip
+                  metrics=["accuracy"])  # fmt: skip
     model.fit(x[chosen], y[chosen], batch_size=20, epochs=epochs, verbose=0)
     return model
 
