@@ -15,9 +15,9 @@
 #
 # How large should a filter be? GoogLeNet's answer: try 1x1, 3x3 and 5x5 at once, stack
 # what they find, and let the next layer choose. To afford it, 1x1 convolutions first
-# squeeze the many maps into few. So 22 layers have a tenth of AlexNet's parameters. You
-# will run one inception module by hand, reproduce the paper's table, and train a narrow
-# GoogLeNet. (Szegedy et al., 2015.)
+# squeeze the many maps into few. So 22 layers have about a ninth of AlexNet's
+# parameters. You will run one inception module by hand, reproduce the paper's table,
+# and train a narrow GoogLeNet. (Szegedy et al., 2015.)
 
 # %%
 import os
@@ -46,6 +46,8 @@ language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or 
 def say(english, portuguese):
     return portuguese if language == "pt" else english
 
+
+plt.show()  # chooses the way to show figures, which `display` then knows, too
 
 # %% [markdown]
 # ## An inception module, by hand

@@ -48,6 +48,8 @@ def say(english, portuguese):
     return portuguese if language == "pt" else english
 
 
+plt.show()  # chooses the way to show figures, which `display` then knows, too
+
 # %% [markdown]
 # ## A tabela, à mão
 #

@@ -16,9 +16,9 @@
 # De que tamanho deve ser um filtro? A resposta da GoogLeNet: experimente 1x1, 3x3 e 5x5
 # ao mesmo tempo, empilhe o que eles acham e deixe a próxima camada escolher. Para poder
 # pagar por isso, convoluções 1x1 primeiro espremem os muitos mapas em poucos. Assim, 22
-# camadas têm um décimo dos parâmetros da AlexNet. Você vai rodar um módulo inception à
-# mão, reproduzir a tabela do artigo e treinar uma GoogLeNet estreita. (Szegedy et al.,
-# 2015.)
+# camadas têm cerca de um nono dos parâmetros da AlexNet. Você vai rodar um módulo
+# inception à mão, reproduzir a tabela do artigo e treinar uma GoogLeNet estreita.
+# (Szegedy et al., 2015.)
 
 # %%
 import os
@@ -47,6 +47,8 @@ language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or 
 def say(english, portuguese):
     return portuguese if language == "pt" else english
 
+
+plt.show()  # chooses the way to show figures, which `display` then knows, too
 
 # %% [markdown]
 # ## Um módulo inception, à mão

@@ -155,23 +155,26 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 
 
 # %%
-def prepared(way, seed):
+def beginner(way, seed):
+    """The network as it is before it has seen any of the target."""
     keras.utils.set_random_seed(seed)
     if way == "scratch":
-        model = lenet5(x.shape[1:], classes, activation="relu")
-        model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-                      metrics=["accuracy"])  # fmt: skip
-        return model
+        return lenet5(x.shape[1:], classes, activation="relu")
     source.set_weights(learnt)
+    return replace_head(source, classes)
+
+
+def learner(way):
+    """A network that learns in this way, and its optimizer's first state."""
     unfreeze(source)
-    model = replace_head(source, classes)
-    adam = keras.optimizers.Adam(1e-3)
+    model, adam = beginner(way, 0), keras.optimizers.Adam(1e-3)
     if way == "frozen":
         freeze(model, until="F6")
-    else:
+    if way == "thawed":
         adam = layerwise_learning_rates(model, adam, decay=0.5)
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
+    adam.build(model.trainable_variables)
+    return model, [keras.ops.convert_to_numpy(v) for v in adam.variables]
 
 
 def examples(k, seed):
@@ -191,9 +194,12 @@ def examples(k, seed):
 ways, labels, seeds = ("frozen", "thawed", "scratch"), (1, 4, 15), range(3)
 scores = {way: np.empty((len(labels), len(seeds))) for way in ways}
 for way in ways:
+    model, blank = learner(way)  # compiled once, and begun anew for each experiment
     for row, k in enumerate(labels):
         for seed in seeds:
-            model = prepared(way, seed)
+            model.set_weights(beginner(way, seed).get_weights())
+            for variable, value in zip(model.optimizer.variables, blank, strict=True):
+                variable.assign(value)
             chosen = examples(k, seed)
             model.fit(x[chosen], y[chosen], batch_size=20, epochs=6, verbose=0)
             scores[way][row, seed] = model.evaluate(
