@@ -22,6 +22,8 @@
 # step is too long. (Haykin, *Neural Networks*, 2nd ed., eq. 3.7 to 3.13.)
 
 # %%
+import os
+
 try:
     import keras
     import matplotlib.pyplot as plt
@@ -33,7 +35,15 @@ except ImportError as error:
         f"{error}. Install what this notebook needs with: "
         "pip install 'dlkeras[tensorflow,visualization]'"
     ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
 print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
 
 # %% [markdown]
 # ## The cost of a neuron with two weights
@@ -148,7 +158,9 @@ bowl = figure.add_subplot(1, 2, 1, projection="3d")
 bowl.plot_surface(grid[..., 0], grid[..., 1], surface.cost(grid), cmap="viridis",
                   alpha=0.6, linewidth=0)  # fmt: skip
 bowl.plot(*run.weights.T, run.cost, "o-", color=orange, markersize=4, zorder=5)
-bowl.set(xlabel="$w_1$", ylabel="$w_2$", zlabel="$E(w)$", title="The bowl")
+bowl.set(
+    xlabel="$w_1$", ylabel="$w_2$", zlabel="$E(w)$", title=say("The bowl", "A tigela")
+)
 
 plane = figure.add_subplot(1, 2, 2)
 plane.contour(w1, w2, surface.cost(grid), levels=14, colors="0.75", linewidths=0.8)
@@ -156,12 +168,12 @@ coarse = w1[::8], w2[::8]
 plane.quiver(*coarse, *(-g for g in surface.gradient_field(*coarse)), color="0.45",
              width=0.003)  # fmt: skip
 plane.plot(*run.weights.T, "o-", color=orange, markersize=4,
-           label=r"descent, $\eta = 0.4$")  # fmt: skip
+           label=say("descent", "descida") + r", $\eta = 0.4$")  # fmt: skip
 plane.plot(*runaway.weights.T, "s--", color=blue, markersize=4,
-           label=r"$\eta$ 5 % above $2/\lambda_{max}$")  # fmt: skip
-plane.plot(5, 3, "*", color=green, markersize=18, label=r"$\nabla E = 0$ at (5, 3)")
+           label=r"$\eta = 1.05 \cdot 2/\lambda_{max}$")  # fmt: skip
+plane.plot(5, 3, "*", color=green, markersize=18, label=r"$\nabla E = 0$")
 plane.set(xlabel="$w_1$", ylabel="$w_2$", xlim=(-3, 13), ylim=(-5, 11),
-          title=r"Against the gradient: the arrows are $-\nabla E$")  # fmt: skip
+          title=say("Against the gradient", "Contra o gradiente"))  # fmt: skip
 plane.legend(loc="lower left")
 plt.show()
 

@@ -19,6 +19,8 @@
 # *Neural Networks*, 2nd ed., section 3.3 and fig. 3.2.)
 
 # %%
+import os
+
 try:
     import keras
     import matplotlib.pyplot as plt
@@ -40,7 +42,15 @@ except ImportError as error:
         f"{error}. Install what this notebook needs with: "
         "pip install 'dlkeras[tensorflow,visualization]'"
     ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
 print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
 
 # %% [markdown]
 # ## The recursion, by hand
@@ -175,8 +185,8 @@ figure, (left, middle, right) = plt.subplots(
     1, 3, figsize=(14, 4.6), layout="constrained"
 )
 for axes, eta, colour, title in (
-    (left, 0.2, blue, r"$\eta = 0.2$: over-damped"),
-    (middle, 1.2, orange, r"$\eta = 1.2$: under-damped along (1, 1)"),
+    (left, 0.2, blue, r"$\eta = 0.2$: " + say("over-damped", "sobreamortecida")),
+    (middle, 1.2, orange, r"$\eta = 1.2$: " + say("under-damped", "subamortecida")),
 ):
     axes.contour(w1, w2, surface.cost(grid), levels=12, colors="0.75", linewidths=0.8)
     trajectory = steepest_descent(surface, eta, start, steps=25).weights
@@ -192,8 +202,10 @@ styles = (("o-", orange), ("s-", blue), ("^-", green), ("v-", pink))
 for (name, run), (style, colour) in zip(runs.items(), styles, strict=True):
     excess = np.maximum(run.cost - floor, 1e-16)
     right.semilogy(excess, style, color=colour, markersize=4, label=name)
-right.set(xlabel="iteration n", ylabel=r"$E(w(n)) - E_{min}$", xlim=(-0.5, 30),
-          title="A tanh neuron, four methods")  # fmt: skip
+right.set(xlabel=say("iteration n", "iteração n"), ylabel=r"$E(w(n)) - E_{min}$",
+          xlim=(-0.5, 30),
+          title=say("A tanh neuron, four methods",
+                    "Um neurônio tanh, quatro métodos"))  # fmt: skip
 right.legend()
 plt.show()
 

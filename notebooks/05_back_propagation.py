@@ -20,6 +20,8 @@
 # nothing but the delta rule. (Haykin, *Neural Networks*, 2nd ed., chapter 4.)
 
 # %%
+import os
+
 try:
     import keras
     import matplotlib.pyplot as plt
@@ -31,7 +33,15 @@ except ImportError as error:
         f"{error}. Install what this notebook needs with: "
         "pip install 'dlkeras[tensorflow,visualization]'"
     ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
 print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
 
 # %% [markdown]
 # ## A network with one hidden layer
@@ -161,7 +171,8 @@ blue, orange, green = "#0072B2", "#D55E00", "#009E73"
 figure, (left, middle, right) = plt.subplots(
     1, 3, figsize=(14, 4.4), layout="constrained"
 )
-neurons = ["hidden 1", "hidden 2", "hidden 3", "output"]
+neurons = [f"{say('hidden', 'escondido')} {j}" for j in (1, 2, 3)]
+neurons.append(say("output", "saída"))
 table = np.hstack([delta1, delta2]).T
 size = np.abs(table).max()
 image = left.imshow(table, cmap="PuOr", vmin=-size, vmax=size, aspect="auto")
@@ -171,13 +182,19 @@ for j, row in enumerate(table):
         left.text(n, j, f"{value:.3f}", ha="center", va="center",
                   color="white" if dark else "black")  # fmt: skip
 left.set(xticks=range(4), xticklabels=["0 0", "0 1", "1 0", "1 1"], yticks=range(4),
-         yticklabels=neurons, xlabel="example", ylabel="neuron $j$",
-         title=r"Local gradients $\delta_j$ before training")  # fmt: skip
+         yticklabels=neurons, xlabel=say("example", "exemplo"),
+         ylabel=say("neuron $j$", "neurônio $j$"),
+         title=say(r"Local gradients $\delta_j$ before training",
+                   r"Gradientes locais $\delta_j$ antes do treino"))  # fmt: skip
 
 styles = (("-", blue), ("-", orange), ("--", green))
 for (name, curve), (style, colour) in zip(curves.items(), styles, strict=True):
-    middle.semilogy(curve, style, color=colour, label=name)
-middle.set(xlabel="epoch", ylabel="$E_{av}$", title="The delta rule at work")
+    label = say(
+        name, name.replace("per example", "por exemplo").replace("batch", "lote")
+    )
+    middle.semilogy(curve, style, color=colour, label=label)
+middle.set(xlabel=say("epoch", "época"), ylabel="$E_{av}$",
+           title=say("The delta rule at work", "A regra delta em ação"))  # fmt: skip
 middle.legend()
 
 ticks = np.linspace(-0.5, 1.5, 61)
@@ -189,8 +206,12 @@ right.contour(ticks, ticks, response, levels=[0.5], colors="white")
 for value, marker, label in ((0, "o", "d = 0"), (1, "s", "d = 1")):
     right.plot(*x[d[:, 0] == value].T, marker, color="white", markersize=11,
                markeredgecolor="black", label=label)  # fmt: skip
-figure.colorbar(shades, ax=right, label="output y")
-right.set(xlabel="$x_1$", ylabel="$x_2$", title="What the network learned")
+figure.colorbar(shades, ax=right, label=say("output $y$", "saída $y$"))
+right.set(
+    xlabel="$x_1$",
+    ylabel="$x_2$",
+    title=say("What the network learned", "O que a rede aprendeu"),
+)
 right.legend(loc="upper center", ncols=2)
 plt.show()
 

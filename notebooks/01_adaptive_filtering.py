@@ -1,0 +1,239 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. The adaptive filtering problem
+#
+# A system is unknown: we see what goes into it and what comes out. Beside it runs a
+# neuron with adjustable weights, on the same input, and whenever its answer differs
+# from the system's it corrects itself. Two processes work together without end: the
+# *filtering process* computes an output $y(n)$ and an error $e(n)$; the *adaptive
+# process* lets the weights follow the error. Out of this one idea come models of
+# echoing rooms, equalisers and headphones that silence an engine. (Haykin, *Neural
+# Networks*, 2nd ed., section 3.2 and fig. 3.1.)
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from IPython.display import Audio, display
+
+    from dlkeras.layers import LMSFilter
+    from dlkeras.layers.adaptive_applications import noise_cancelling
+    from dlkeras.optimization import lms_theory
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]'"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %% [markdown]
+# ## An unknown system and its model
+#
+# The system is a channel with echoes: its answer is the sum of the last four input
+# samples times the four numbers in `channel`, plus a little noise of its own. The model
+# starts with all weights at zero and sees the signal and the answer, nothing else.
+
+# %%
+random = np.random.default_rng(1)
+channel = np.array([0.8, -0.5, 0.3, 0.1])
+noise_power = 1e-3
+
+x = random.normal(size=2000)
+d = np.convolve(x, channel)[:2000] + np.sqrt(noise_power) * random.normal(size=2000)
+
+# %% [markdown]
+# ## The two processes, by hand
+#
+# The regressor $\mathbf{x}(n) = [x(n), x(n-1), x(n-2), x(n-3)]^T$ holds the newest
+# samples. The filtering process is
+#
+# $$y(n) = \mathbf{w}^T(n)\,\mathbf{x}(n), \qquad e(n) = d(n) - y(n).$$
+#
+# The instantaneous cost $\tfrac12 e^2(n)$ has the gradient $-e(n)\,\mathbf{x}(n)$, so a
+# step against it, with learning rate $\mu$, is the adaptive process, the least mean
+# square (LMS) rule of Widrow and Hoff:
+#
+# $$\mathbf{w}(n+1) = \mathbf{w}(n) + \mu\,e(n)\,\mathbf{x}(n).$$
+
+# %%
+mu, taps = 0.02, 4
+w, regressor = np.zeros(taps), np.zeros(taps)
+outputs, errors, weights = [], [], []
+for n in range(len(x)):
+    regressor = np.r_[x[n], regressor[:-1]]  # the delay line
+    y = w @ regressor
+    e = d[n] - y
+    outputs.append(y), errors.append(e), weights.append(w)
+    w = w + mu * e * regressor
+
+lms = LMSFilter(taps, mu, return_weights=True, dtype="float64")
+ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
+for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
+    np.testing.assert_allclose(library, by_hand, atol=1e-9)
+print("channel:", channel, "  found:", w.round(3))
+assert np.abs(w - channel).max() < 0.03
+
+# %% [markdown]
+# ## The learning curve, and what theory expects of it
+#
+# One run is a noisy story. The mean of $e^2(n)$ over many runs is the *learning curve*
+# $J(n)$. White input of power 1 has the correlation matrix $\mathbf{R} = \mathbf{I}$,
+# and the cross-correlation $\mathbf{p}$ is the channel itself. The smallest possible
+# error is the power of the noise, $J_{min}$; because the weights never rest, LMS
+# hovers above it by the *misadjustment*, which grows with $\mu$.
+#
+# Each row of a batch is a filter of its own, so 400 runs are one call.
+
+# %%
+runs, steps = 400, 500
+signals = random.normal(size=(runs, steps))
+answers = np.stack([np.convolve(row, channel)[:steps] for row in signals])
+answers += np.sqrt(noise_power) * random.normal(size=answers.shape)
+power = channel @ channel + noise_power
+
+curves, theories = {}, {}
+for step_size in (0.02, 0.1):
+    rule = LMSFilter(taps, step_size, dtype="float64")
+    error = keras.ops.convert_to_numpy(rule(signals, answers)[1])
+    curves[step_size] = (error**2).mean(axis=0)
+    theory = theories[step_size] = lms_theory(np.eye(taps), channel, step_size, power)
+    settled = curves[step_size][300:].mean()
+    expected = theory.learning_curve(steps)[300:].mean()
+    print(
+        f"mu = {step_size}: settles at {settled:.5f}, theory {expected:.5f}, "
+        f"misadjustment {theory.misadjustment:.1%}"
+    )
+    np.testing.assert_allclose(settled, expected, rtol=0.05)
+
+# For white input the theory fits in three lines: each mode of J decays alike.
+J, v = [], channel @ channel  # v: mean squared distance of the weights
+for _ in range(steps):
+    J.append(noise_power + v)
+    v = (1 - 2 * 0.02 + 0.02**2 * (taps + 2)) * v + 0.02**2 * taps * noise_power
+np.testing.assert_allclose(theories[0.02].learning_curve(steps), J, rtol=1e-9)
+print(f"LMS is stable below mu = {theory.max_step_size:.3f}, "
+      f"its mean weights below {theory.max_step_size_mean:.3f}")  # fmt: skip
+np.testing.assert_allclose(theory.max_step_size, 2 / (taps + 2))
+
+# %% [markdown]
+# ## Cancelling a noise that one can hear
+#
+# A pilot speaks into a microphone that also hears the engine. A second microphone, at
+# the engine, hears the noise alone, before the cabin has changed it. The unknown system
+# is now the way of the noise through the cabin. The filter learns it, predicts the
+# noise and subtracts it; what it *cannot* predict, the error, is the voice. Here a
+# scale of eight notes stands for the voice.
+
+# %%
+rate = 8000  # samples in a second
+semitones = np.array([0, 2, 4, 5, 7, 9, 11, 12])
+t = np.arange(rate // 2) / rate
+envelope = np.exp(-4 * t) * np.minimum(1, 100 * t)
+voice = 0.3 * np.concatenate(
+    [envelope * np.sin(2 * np.pi * 262 * 2 ** (s / 12) * t) for s in semitones]
+)
+engine = 0.4 * random.normal(size=len(voice))
+cabin = random.normal(size=24) * np.exp(-np.arange(24) / 6)
+heard = voice + np.convolve(engine, cabin)[: len(voice)]
+
+slow = LMSFilter(24, 0.01, stateful=True)
+found = noise_cancelling(
+    heard[None].astype("float32"),
+    engine[None].astype("float32"),
+    taps=24,
+    adaptive_filter=slow,
+)
+cleaned = found.error[0]
+
+
+def decibels(signal, of):
+    """Signal-to-noise ratio after the first second, in dB."""
+    noise = (signal - of)[rate:]
+    return 10 * np.log10(np.mean(of[rate:] ** 2) / np.mean(noise**2))
+
+
+before, after = decibels(heard, voice), decibels(cleaned, voice)
+print(f"voice against engine: {before:.1f} dB heard, {after:.1f} dB cleaned")
+assert after > before + 20
+np.testing.assert_allclose(found.weights[0], cabin, atol=0.15)
+
+# %% [markdown]
+# Listen: first what the microphone heard, then what the filter makes of it. In the
+# first moments you can hear it learn.
+
+# %%
+display(Audio(heard, rate=rate), Audio(cleaned, rate=rate))
+
+# %% [markdown]
+# ## The picture
+#
+# Left, the weights of one run on their way to the channel (dashed). Middle, the
+# learning curve of 400 runs and theory's prediction, for two learning rates: the larger
+# is faster and settles higher. Right, the voice in the noise and out of it.
+
+# %%
+blue, orange, green, grey = "#0072B2", "#D55E00", "#009E73", "#666666"
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 4.4), layout="constrained"
+)
+for k, colour in enumerate((blue, orange, green, grey)):
+    left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
+    left.axhline(channel[k], color=colour, linestyle="--", linewidth=0.8)
+left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
+left.legend(loc="center right")
+
+for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
+    middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)
+    middle.semilogy(theories[step_size].learning_curve(steps), color=colour,
+                    label=rf"$\mu$ = {step_size}")  # fmt: skip
+middle.axhline(noise_power, color=grey, linestyle=":", label="$J_{min}$")
+middle.set(xlabel="n", ylabel="$J(n) = E[e^2(n)]$",
+           title=say("Learning curve: 400 runs, theory",
+                     "Curva de aprendizagem: 400 rodadas, teoria"))  # fmt: skip
+middle.legend()
+
+seconds = np.arange(len(voice)) / rate
+right.plot(seconds, heard, color="0.75", linewidth=0.4, label="$d(n)$")
+right.plot(seconds, cleaned, color=blue, linewidth=0.4, label="$e(n)$")
+right.set(xlabel=say("time (s)", "tempo (s)"), ylabel="amplitude",
+          title=say(f"{before:.0f} dB in, {after:.0f} dB out",
+                    f"Entram {before:.0f} dB, saem {after:.0f} dB"))  # fmt: skip
+for line in right.legend(loc="lower right").get_lines():
+    line.set_linewidth(3)
+plt.show()
+
+# %% [markdown]
+# ## Exercises
+#
+# Solutions are in the folder `solutions`.
+#
+# 1. The system changes: let `channel` become its negative at $n = 1000$. How long does
+#    the filter need to find the new channel with $\mu = 0.02$, and with 0.1? What would
+#    a filter do that stopped adapting at $n = 500$?
+# 2. Colour the input: replace `x` by $x(n) + 0.9\,x(n-1)$. Compute the eigenvalues of
+#    its 4 by 4 correlation matrix. Which learning rate is now the limit of the mean
+#    weights, and why does LMS need so much longer than before at a fifth of it?
+# 3. Give the filter 3 taps, one too few. Where does the learning curve settle? Explain
+#    the number with the weight that is missing.

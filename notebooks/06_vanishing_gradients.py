@@ -1,0 +1,275 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Vanishing and exploding gradients
+#
+# In a deep network the error has a long way back. At every layer it is multiplied, by
+# slopes and by weights, and twenty factors a little below 1 leave nothing while twenty
+# a little above 1 blow up. You will compute that by hand for 20 layers, watch it live
+# with `GradientNormMonitor`, see that the textbook's story is not the whole one, and
+# cure it with Xavier's and He's weights and with units that do not saturate.
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %%
+digits = load_digits()
+x = ((digits.data - digits.data.mean()) / digits.data.std()).astype("float32")
+y = digits.target
+DEPTH, WIDTH, BATCH = 20, 100, 64
+
+
+def network(activation, initializer, depth=DEPTH, seed=0):
+    """Hidden layers of one kind, and ten outputs without softmax."""
+    keras.utils.set_random_seed(seed)
+    hidden = [
+        keras.layers.Dense(
+            WIDTH,
+            keras.layers.LeakyReLU(negative_slope=0.01)
+            if activation == "leaky"
+            else activation,
+            kernel_initializer=keras.initializers.get(initializer).clone(),
+            name=f"hidden_{number}",
+        )
+        for number in range(1, depth + 1)
+    ]
+    return keras.Sequential(
+        [keras.layers.Input((64,)), *hidden, keras.layers.Dense(10)]
+    )
+
+
+def watched(model, optimizer, epochs=1):
+    """Train with both monitors; return them."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss)
+    gradients = GradientNormMonitor(frequency=1, on_finding=None)
+    activations = ActivationMonitor(x[:256], on_finding=None)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0,
+              callbacks=[gradients, activations])  # fmt: skip
+    return gradients, activations
+
+
+def kernel_norms(gradients):
+    """Norms of the hidden kernels' gradients in the first step, by depth."""
+    history = gradients.history
+    mine = [
+        n.startswith("hidden") and n.endswith("kernel") for n in history.variable_names
+    ]
+    return history.gradient_norm[0, mine]
+
+
+# %% [markdown]
+# ## Twenty layers by hand
+#
+# The local gradients walk back by the rule of notebook 5,
+# $\boldsymbol\delta_{l} = \varphi'(\mathbf v_l)\odot\mathbf W_{l+1}\boldsymbol
+# \delta_{l+1}$, and the gradient of a kernel is $\mathbf y_{l-1}\boldsymbol\delta_l^T$.
+# For the logistic function $\varphi' \le 1/4$. Glorot's weights have the variance
+# $2/(100+100)$, so that $\mathbf W$ keeps a vector's length on average. What remains is
+# $(1/4)^{19} = 3.6\cdot10^{-12}$ from the last hidden layer to the first.
+
+# %%
+model = network("sigmoid", "glorot_uniform")
+kernels = [w.astype(float) for w in model.get_weights()[::2]]  # the biases are zero
+outputs = [x[:BATCH].astype(float)]
+for kernel in kernels[:-1]:
+    outputs.append(1 / (1 + np.exp(-outputs[-1] @ kernel)))
+logits = outputs[-1] @ kernels[-1]
+softmax = np.exp(logits - logits.max(axis=1, keepdims=True))
+softmax /= softmax.sum(axis=1, keepdims=True)
+
+delta = (softmax - np.eye(10)[y[:BATCH]]) / BATCH  # of the mean cross-entropy
+by_hand = []
+for layer in reversed(range(DEPTH)):
+    delta = (
+        outputs[layer + 1] * (1 - outputs[layer + 1]) * (delta @ kernels[layer + 1].T)
+    )
+    by_hand.insert(0, np.linalg.norm(outputs[layer].T @ delta))
+
+found = {"sigmoid, Glorot": watched(model, keras.optimizers.SGD(0.1))}
+measured = kernel_norms(found["sigmoid, Glorot"][0])
+np.testing.assert_allclose(measured, by_hand, rtol=1e-3)
+ratio = measured[0] / measured[-1]
+print(f"first over last of 20 hidden layers: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
+assert 1e-13 < ratio < 1e-10  # about 1e-11 to 1e-12: the first layer cannot learn
+
+# %% [markdown]
+# ## Not the whole story
+#
+# The textbook says: bad weights, N(0, 1), make the gradients vanish. They do something
+# else. With variance 1 a sum of a hundred terms has the standard deviation 10, and a
+# logistic unit at $v = \pm10$ is *saturated*: its slope is tiny, but the weights that
+# carry the error back are ten times too large, and the two nearly cancel. The gradient
+# arrives; the units are stuck all the same. With tanh, whose slope is 1 where it is not
+# flat, the weights win: the gradient *explodes*.
+
+# %%
+normal = keras.initializers.RandomNormal(stddev=1.0)
+for activation in ("sigmoid", "tanh"):
+    found[f"{activation}, N(0, 1)"] = watched(
+        network(activation, normal), keras.optimizers.SGD(0.1)
+    )
+# The cures of the next section, trained here to be compared.
+found["tanh, Xavier"] = watched(
+    network("tanh", "glorot_normal"), keras.optimizers.Adam(1e-3), epochs=3
+)
+found["ReLU, He"] = watched(
+    network("relu", "he_normal"), keras.optimizers.Adam(1e-3), epochs=3
+)
+
+ratios, saturated, names = {}, {}, {}
+for name, (gradients, activations) in found.items():
+    norms = kernel_norms(gradients)
+    ratios[name] = norms[0] / norms[-1]
+    shares = activations.history.saturated_share[0, :DEPTH]
+    saturated[name] = 0.0 if np.isnan(shares).all() else np.nanmean(shares)
+    names[name] = sorted({f.name for f in diagnose(gradients, activations)})
+    print(f"{name:16} first/last gradient {ratios[name]:8.1e}, saturated "
+          f"{saturated[name]:4.0%}  {', '.join(names[name])}")  # fmt: skip
+assert "vanishing_gradient" in names["sigmoid, Glorot"]
+assert saturated["sigmoid, Glorot"] < 0.01
+assert ratios["sigmoid, N(0, 1)"] > 1e-3 and saturated["sigmoid, N(0, 1)"] > 0.5
+assert ratios["tanh, N(0, 1)"] > 1e3 and "exploding_gradient" in names["tanh, N(0, 1)"]
+
+# %% [markdown]
+# ## The cures
+#
+# *Xavier* (Glorot): signal and error should keep their variance. A sum of $n$ terms of
+# variance $\sigma^2$ has $n\sigma^2$, so forward wants $n_{in}\sigma^2 = 1$, backward
+# $n_{out}\sigma^2 = 1$, and the compromise is $\sigma^2 = 2/(n_{in}+n_{out})$, for a
+# function of slope 1 around zero such as tanh. *He*: ReLU lets only half of the power
+# pass, so $\sigma^2 = 2/n_{in}$. Both networks above keep their gradients within a
+# factor of ten over 20 layers, and they learn.
+
+# %%
+for name, sigma in (
+    ("glorot_normal", np.sqrt(2 / 200)),
+    ("he_normal", np.sqrt(2 / 100)),
+):
+    drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((100, 100)))
+    print(f"{name}: standard deviation {drawn.std():.4f}, by hand {sigma:.4f}")
+    np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
+for name in ("tanh, Xavier", "ReLU, He"):
+    assert 0.1 < ratios[name] < 10
+    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
+    loss = found[name][0].history.epoch_logs[-1]["loss"]
+    print(f"{name}: loss {loss:.3f} after 3 epochs (guessing: {np.log(10):.3f})")
+    assert loss < 0.5 * np.log(10)
+
+# %% [markdown]
+# ## Dying ReLU, and one that can wake up
+#
+# One huge step can push all fields of a ReLU layer below zero, for every example. Its
+# slope is then 0 everywhere and no correction ever comes back. A leaky ReLU keeps a
+# slope of 0.01. We kill on purpose, with Adam's learning rate at 1 in place of 0.001,
+# and count the hidden units that are off for every example.
+
+
+# %%
+def off(model):
+    """Share of the hidden units whose slope is not 1 for any example."""
+    values, shares = x[:512], []
+    for layer in model.layers[:-1]:
+        values = keras.ops.convert_to_numpy(layer(values))
+        shares.append((values <= 0).all(axis=0).mean())
+    return np.array(shares)
+
+
+dead, woken = {}, {}
+for activation in ("relu", "leaky"):
+    model = network(activation, "he_normal", depth=5)
+    watched(model, keras.optimizers.Adam(1.0), epochs=2)
+    dead[activation] = off(model)
+    # Now the right learning rate: who recovers?
+    monitor, _ = watched(model, keras.optimizers.Adam(1e-3))
+    woken[activation] = np.median(kernel_norms(monitor))
+    print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
+          f"gradient afterwards {woken[activation]:.1e}")  # fmt: skip
+assert dead["relu"].max() > 0.9
+assert woken["relu"] == 0 < woken["leaky"]
+
+# %% [markdown]
+# ## The picture
+#
+# Left, the gradient of each layer's weights in the first step. Middle, how many of each
+# layer's outputs lie where the activation is flat. Right, the dead.
+
+# %%
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"
+pink, grey = "#CC79A7", "#666666"
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 4.6), layout="constrained"
+)
+layers = np.arange(1, DEPTH + 1)
+styles = (("o-", blue), ("s-", orange), ("^-", pink), ("v--", green), ("x--", grey))
+for (name, (gradients, activations)), (style, colour) in zip(
+    found.items(), styles, strict=True
+):
+    left.semilogy(layers, kernel_norms(gradients), style, color=colour, markersize=4,
+                  label=name)  # fmt: skip
+    if "ReLU" not in name:
+        shares = activations.history.saturated_share[0, :DEPTH]
+        middle.plot(layers, shares, style, color=colour, markersize=4, label=name)
+depth = say("layer, from input to output", "camada, da entrada à saída")
+left.set(xlabel=depth, ylabel=r"$\|\partial E/\partial W\|$", xticks=range(2, 21, 3),
+         title=say("Gradient in step 1", "Gradiente no passo 1"))  # fmt: skip
+left.legend(fontsize=8)
+middle.set(xlabel=depth, ylabel=say("share of outputs", "fração das saídas"),
+           ylim=(-0.03, 1), xticks=range(2, 21, 3),
+           title=say("Saturated outputs", "Saídas saturadas"))  # fmt: skip
+for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green))):
+    name = "ReLU" if activation == "relu" else "leaky ReLU"
+    right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
+              label=f"{name}: " + say("gradient", "gradiente")
+              + f" {woken[activation]:.0e}")  # fmt: skip
+right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
+          ylim=(0, 1.25), title=say("Off for every example",
+                                    "Desligadas para todo exemplo"))  # fmt: skip
+right.legend()
+plt.show()
+
+# %% [markdown]
+# ## Exercises
+#
+# Solutions are in the folder `solutions`.
+#
+# 1. How deep may the logistic network with Glorot's weights be before `diagnose` names
+#    its gradient? Predict the depth from the factor 1/4 and the bound of the finding.
+# 2. Tanh with N(0, 1) explodes. Give the kernels the standard deviation 0.1 times $s$
+#    and find by trial the $s$ for which the first and the last layer get gradients of
+#    the same size. Which initialiser have you found?
+# 3. Train the 20-layer ReLU network with Glorot's weights instead of He's. By which
+#    factor does the standard deviation of the outputs shrink from layer to layer, and
+#    what is it after 20? (`activations.history.std`)

@@ -1,0 +1,267 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 9. Convolution
+#
+# A cell of the visual cortex reacts to a small region of the visual field, its
+# *receptive field*, and often only to lines of one direction (Hubel and Wiesel). A
+# convolutional layer is built that way: every neuron looks at a small rectangle of the
+# image, and all neurons of a *feature map* look for the same thing. You will compute
+# one by hand, pad it with zeros, space it out with a stride, find the lines in a
+# photograph, and stack maps over colour channels.
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from sklearn.datasets import load_sample_image
+
+    from dlkeras.architectures import summary_table
+    from dlkeras.layers import PartiallyConnectedConv2D
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %% [markdown]
+# ## One feature map, by hand
+#
+# The neuron in row $i$, column $j$ sees rows $i$ to $i+f_h-1$ and columns $j$ to
+# $j+f_w-1$ of the layer below. Its output is the sum of what it sees times the
+# *filter*, plus a bias. With zeros around the image, the map keeps the image's size;
+# with a stride of $s_h$ and $s_w$ the fields begin at $i\,s_h$ and $j\,s_w$.
+
+
+# %%
+def zero_padded(image, filter_size):
+    border = (filter_size - 1) // 2
+    return np.pad(image, ((border, border), (border, border), (0, 0)))
+
+
+def feature_map(image, kernel, bias=0.0, stride=(1, 1)):
+    """Image (rows, columns, channels), kernel (f_h, f_w, channels)."""
+    f_h, f_w = kernel.shape[:2]
+    s_h, s_w = stride
+    rows = (image.shape[0] - f_h) // s_h + 1
+    columns = (image.shape[1] - f_w) // s_w + 1
+    output = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            seen = image[i * s_h : i * s_h + f_h, j * s_w : j * s_w + f_w]
+            output[i, j] = np.sum(seen * kernel) + bias
+    return output
+
+
+def keras_map(image, kernel, bias=0.0, **arguments):
+    layer = keras.layers.Conv2D(1, kernel.shape[:2], dtype="float64", **arguments)
+    layer.build((None, *image.shape))
+    layer.set_weights([kernel[..., None], np.array([bias])])
+    return keras.ops.convert_to_numpy(layer(image[None]))[0, :, :, 0]
+
+
+random = np.random.default_rng(2)
+image, kernel = random.normal(size=(5, 7, 1)), random.normal(size=(3, 3, 1))
+padded = zero_padded(image, 3)
+for by_hand, library in (
+    (feature_map(image, kernel, 0.5), keras_map(image, kernel, 0.5)),
+    (feature_map(padded, kernel), keras_map(image, kernel, padding="same")),
+    (
+        feature_map(padded, kernel, stride=(2, 2)),
+        keras_map(image, kernel, padding="same", strides=2),
+    ),
+):
+    np.testing.assert_allclose(by_hand, library, atol=1e-12)
+    print("5x7 ->", "x".join(map(str, by_hand.shape)))
+assert by_hand.shape == (3, 4)  # the course's example: 5x7 to 3x4 with stride 2
+
+# %% [markdown]
+# ## Filters that look for lines
+#
+# A 7x7 filter of zeros with a column of ones in the middle adds up what lies on a short
+# vertical line and ignores the rest: vertical lines come out bright, everything else is
+# blurred. Turned by 90 degrees it finds horizontal lines. The photograph is of the
+# Summer Palace in Beijing.
+
+# %%
+photo = load_sample_image("china.jpg")[60:360, 80:480] / 255.0
+grey = photo.mean(axis=-1, keepdims=True)
+vertical = np.zeros((7, 7, 1))
+vertical[:, 3] = 1 / 7  # ones over seven: the map stays within the photo's range
+horizontal = vertical.transpose(1, 0, 2)
+
+maps = {}
+for name, line in (("vertical", vertical), ("horizontal", horizontal)):
+    maps[name] = keras_map(grey, line, padding="same")
+    corner = feature_map(zero_padded(grey, 7)[:30, :30], line)
+    np.testing.assert_allclose(maps[name][:24, :24], corner, atol=1e-12)
+
+
+def contrast(picture):
+    """Mean change from a pixel to the one below it, and to the one beside it."""
+    return np.abs(np.diff(picture, axis=0)).mean(), np.abs(
+        np.diff(picture, axis=1)
+    ).mean()
+
+
+for name, picture in (("photo", grey[:, :, 0]), *maps.items()):
+    down, across = contrast(picture)
+    print(f"{name:10}  change downwards {down:.4f}, sideways {across:.4f}")
+# The vertical filter keeps the changes across vertical lines and smooths along them.
+(down_v, across_v), (down_h, across_h) = map(contrast, maps.values())
+assert across_v > 1.5 * down_v and down_h > 1.5 * across_h
+
+# %% [markdown]
+# ## Stacked maps and channels
+#
+# A real layer has several maps, each with a filter of its own, and each filter reaches
+# through *all* maps of the layer below. From $c$ channels to $m$ maps it has
+# $m\,(f_h f_w c + 1)$ parameters, whatever the size of the image. A fully connected
+# layer from this photo to two maps of its size would have 86 thousand million weights.
+#
+# LeNet-5 is the exception that proves the rule: of its layer C3 each map reads only
+# some of the maps below. The library's `PartiallyConnectedConv2D` takes a table of who
+# reads whom, which comes to a filter with zeros.
+
+# %%
+filters = random.normal(size=(7, 7, 3, 2)) / 7
+biases = np.array([0.1, -0.2])
+layer = keras.layers.Conv2D(2, 7, padding="same", dtype="float64")
+layer.build((None, *photo.shape))
+layer.set_weights([filters, biases])
+stacked = keras.ops.convert_to_numpy(layer(photo[None]))[0]
+for m in range(2):
+    corner = feature_map(zero_padded(photo, 7)[:30, :30], filters[..., m], biases[m])
+    np.testing.assert_allclose(stacked[:24, :24, m], corner, atol=1e-12)
+assert layer.count_params() == 2 * (7 * 7 * 3 + 1)
+print(f"{layer.count_params()} parameters; fully connected: "
+      f"{photo.size * 2 * photo[..., 0].size:,}")  # fmt: skip
+
+table = np.array([[1, 0], [1, 1], [0, 1]], bool)  # map 0 reads red and green
+partial = PartiallyConnectedConv2D(table, 7, dtype="float64")
+partial.build((None, *photo.shape))
+partial.set_weights([filters[:, :, table], biases])
+masked = keras.layers.Conv2D(2, 7, dtype="float64")
+masked.build((None, *photo.shape))
+masked.set_weights([filters * table, biases])
+np.testing.assert_allclose(partial(photo[None]), masked(photo[None]), atol=1e-12)
+print(f"partly connected: {partial.count_params()} parameters")
+
+# %% [markdown]
+# ## How far a deep neuron sees
+#
+# Each layer widens the receptive field by $(f-1)$ steps of the layer below, and each
+# stride lengthens the steps: $r \leftarrow r + (f-1)\,t$, then $t \leftarrow t\,s$.
+# Three layers of 3x3 with a stride of 2 in the middle see 9 pixels. A measurement
+# agrees: change one pixel at a time and see which of them the middle neuron feels.
+
+# %%
+deep = keras.Sequential(
+    [
+        keras.layers.Input((21, 21, 1)),
+        keras.layers.Conv2D(1, 3, padding="same", name="first"),
+        keras.layers.Conv2D(1, 3, strides=2, padding="same", name="second"),
+        keras.layers.Conv2D(1, 3, padding="same", name="third"),
+    ]
+)
+for weight in deep.weights:
+    weight.assign(np.ones(weight.shape))
+r, t = 1, 1
+for f, s in ((3, 1), (3, 2), (3, 1)):
+    r, t = r + (f - 1) * t, t * s
+seen = {row.layer: row.receptive_field for row in summary_table(deep)}
+print("the library's table:", seen, "  by hand:", r)
+assert seen["third"] == r == 9
+
+pixels = np.eye(21 * 21).reshape(-1, 21, 21, 1)  # image k has pixel k alone at 1
+silent = deep.predict(np.zeros((1, 21, 21, 1)), verbose=0)
+felt = (deep.predict(pixels, verbose=0) != silent)[:, 5, 5, 0].reshape(21, 21)
+assert np.ptp(np.argwhere(felt), axis=0).tolist() == [r - 1, r - 1]
+
+# %% [markdown]
+# ## The picture
+#
+# Above, the photograph and what a layer of vertical and one of horizontal line filters
+# make of it. Below, the filters' fields: the 5x7 input with its ring of zeros and the
+# fields of two neighbours at stride 2; and the pixels that the deep neuron felt.
+
+# %%
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"
+figure, (above, (left, middle, right)) = plt.subplots(
+    2, 3, figsize=(14, 7.6), layout="constrained", height_ratios=[1.1, 1]
+)
+for axes, (title, picture) in zip(
+    above,
+    (
+        (say("photograph", "fotografia"), photo),
+        (say("vertical lines", "linhas verticais"), maps["vertical"]),
+        (say("horizontal lines", "linhas horizontais"), maps["horizontal"]),
+    ),
+    strict=True,
+):
+    axes.imshow(picture, cmap="gray")
+    axes.set(title=title, xticks=[], yticks=[])
+
+inside = np.zeros((7, 9))
+inside[1:-1, 1:-1] = 1
+left.imshow(inside, cmap="gray", vmin=-2, vmax=1.4, extent=(-1, 8, 6, -1))
+left.set(xticks=range(-1, 9), yticks=range(-1, 7),
+         title=say("5x7 and zeros, stride 2: 3x4",
+                   "5x7 e zeros, passo 2: 3x4"))  # fmt: skip
+left.grid(color="white")
+for column, colour, style in ((0, orange, "-"), (1, blue, "--")):
+    left.add_patch(plt.Rectangle((2 * column - 1, 1), 3, 3, fill=False, linewidth=3,
+                                 edgecolor=colour, linestyle=style))  # fmt: skip
+    left.text(2 * column + 0.5, 2.5, f"1, {column}", color=colour, ha="center",
+              va="center", weight="bold")  # fmt: skip
+
+bars = np.concatenate(
+    [vertical[..., 0], np.full((7, 1), np.nan), horizontal[..., 0]], 1
+)
+middle.imshow(bars, cmap="gray")
+middle.set_facecolor(blue)
+middle.set(title=say("the two filters, 7x7", "os dois filtros, 7x7"),
+           xticks=[], yticks=[])  # fmt: skip
+
+right.imshow(felt, cmap="Greys", vmax=2)
+right.add_patch(plt.Rectangle((5.5, 5.5), 9, 9, fill=False, linewidth=3,
+                              edgecolor=green))  # fmt: skip
+right.plot(10, 10, "s", color=orange)
+right.set(title=say("9x9 pixels felt by one neuron",
+                    "9x9 pixels sentidos por um neurônio"))  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## Exercises
+#
+# Solutions are in the folder `solutions`.
+#
+# 1. A filter whose weights add up to zero ignores flat areas. Apply Sobel's operator
+#    `[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]` and its transpose to the photograph, which
+#    gives $g_x$ and $g_y$. What does $\sqrt{g_x^2 + g_y^2}$ show?
+# 2. Two stacked 3x3 convolutions see 5x5. Compare their parameters with those of one
+#    5x5 convolution, from 64 maps to 64 maps. What else do two layers bring?
+# 3. Keras's convolution does not flip the filter; mathematics' does. Which of
+#    `np.convolve` and `np.correlate` does a 1x7 filter on a 1-row image agree with?

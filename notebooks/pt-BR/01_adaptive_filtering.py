@@ -1,0 +1,241 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. O problema de filtragem adaptativa
+#
+# Um sistema é desconhecido: vemos o que entra nele e o que sai. Ao lado dele, com a
+# mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a sua resposta
+# difere da do sistema ele se corrige. Dois processos atuam juntos, sem parar: o
+# *processo de filtragem* calcula uma saída $y(n)$ e um erro $e(n)$; o *processo
+# adaptativo* ajusta os pesos de acordo com o sinal de erro. Dessa única ideia saem
+# modelos de salas com eco, equalizadores e fones que calam um motor. (Haykin, *Redes
+# Neurais*, 2ª ed., seção 3.2 e fig. 3.1.)
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from IPython.display import Audio, display
+
+    from dlkeras.layers import LMSFilter
+    from dlkeras.layers.adaptive_applications import noise_cancelling
+    from dlkeras.optimization import lms_theory
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]'"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %% [markdown]
+# ## Um sistema desconhecido e o seu modelo
+#
+# O sistema é um canal com ecos: a sua resposta é a soma das quatro últimas amostras da
+# entrada vezes os quatro números em `channel`, mais um pouco de ruído próprio. O modelo
+# começa com todos os pesos em zero e vê o sinal e a resposta, nada mais.
+
+# %%
+random = np.random.default_rng(1)
+channel = np.array([0.8, -0.5, 0.3, 0.1])
+noise_power = 1e-3
+
+x = random.normal(size=2000)
+d = np.convolve(x, channel)[:2000] + np.sqrt(noise_power) * random.normal(size=2000)
+
+# %% [markdown]
+# ## Os dois processos, à mão
+#
+# O regressor $\mathbf{x}(n) = [x(n), x(n-1), x(n-2), x(n-3)]^T$ guarda as amostras mais
+# recentes. O processo de filtragem é
+#
+# $$y(n) = \mathbf{w}^T(n)\,\mathbf{x}(n), \qquad e(n) = d(n) - y(n).$$
+#
+# A função de custo instantânea $\tfrac12 e^2(n)$ tem o gradiente
+# $-e(n)\,\mathbf{x}(n)$; um passo contra ele, com taxa de aprendizagem $\mu$, é o
+# processo adaptativo, a regra LMS (*least mean square*) de Widrow e Hoff:
+#
+# $$\mathbf{w}(n+1) = \mathbf{w}(n) + \mu\,e(n)\,\mathbf{x}(n).$$
+
+# %%
+mu, taps = 0.02, 4
+w, regressor = np.zeros(taps), np.zeros(taps)
+outputs, errors, weights = [], [], []
+for n in range(len(x)):
+    regressor = np.r_[x[n], regressor[:-1]]  # the delay line
+    y = w @ regressor
+    e = d[n] - y
+    outputs.append(y), errors.append(e), weights.append(w)
+    w = w + mu * e * regressor
+
+lms = LMSFilter(taps, mu, return_weights=True, dtype="float64")
+ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
+for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
+    np.testing.assert_allclose(library, by_hand, atol=1e-9)
+print("channel:", channel, "  found:", w.round(3))
+assert np.abs(w - channel).max() < 0.03
+
+# %% [markdown]
+# ## A curva de aprendizagem, e o que a teoria espera dela
+#
+# Uma rodada só é uma história ruidosa. A média de $e^2(n)$ sobre muitas rodadas é a
+# *curva de aprendizagem* $J(n)$. Uma entrada branca de potência 1 tem a matriz de
+# correlação $\mathbf{R} = \mathbf{I}$, e a correlação cruzada $\mathbf{p}$ é o próprio
+# canal. O menor erro possível é a potência do ruído, $J_{min}$; como os pesos nunca
+# descansam, o LMS paira acima dele pelo *desajuste*, que cresce com $\mu$.
+#
+# Cada linha de um lote é um filtro independente: 400 rodadas são uma única chamada.
+
+# %%
+runs, steps = 400, 500
+signals = random.normal(size=(runs, steps))
+answers = np.stack([np.convolve(row, channel)[:steps] for row in signals])
+answers += np.sqrt(noise_power) * random.normal(size=answers.shape)
+power = channel @ channel + noise_power
+
+curves, theories = {}, {}
+for step_size in (0.02, 0.1):
+    rule = LMSFilter(taps, step_size, dtype="float64")
+    error = keras.ops.convert_to_numpy(rule(signals, answers)[1])
+    curves[step_size] = (error**2).mean(axis=0)
+    theory = theories[step_size] = lms_theory(np.eye(taps), channel, step_size, power)
+    settled = curves[step_size][300:].mean()
+    expected = theory.learning_curve(steps)[300:].mean()
+    print(
+        f"mu = {step_size}: settles at {settled:.5f}, theory {expected:.5f}, "
+        f"misadjustment {theory.misadjustment:.1%}"
+    )
+    np.testing.assert_allclose(settled, expected, rtol=0.05)
+
+# For white input the theory fits in three lines: each mode of J decays alike.
+J, v = [], channel @ channel  # v: mean squared distance of the weights
+for _ in range(steps):
+    J.append(noise_power + v)
+    v = (1 - 2 * 0.02 + 0.02**2 * (taps + 2)) * v + 0.02**2 * taps * noise_power
+np.testing.assert_allclose(theories[0.02].learning_curve(steps), J, rtol=1e-9)
+print(f"LMS is stable below mu = {theory.max_step_size:.3f}, "
+      f"its mean weights below {theory.max_step_size_mean:.3f}")  # fmt: skip
+np.testing.assert_allclose(theory.max_step_size, 2 / (taps + 2))
+
+# %% [markdown]
+# ## Cancelar um ruído que se pode ouvir
+#
+# Um piloto fala num microfone que também ouve o motor. Um segundo microfone, junto ao
+# motor, ouve só o ruído, antes que a cabine o modifique. O sistema desconhecido é agora
+# o caminho do ruído pela cabine. O filtro o aprende, prevê o ruído e o subtrai; o que
+# ele *não* consegue prever, o erro, é a voz. Aqui uma escala de oito notas faz o papel
+# da voz.
+
+# %%
+rate = 8000  # samples in a second
+semitones = np.array([0, 2, 4, 5, 7, 9, 11, 12])
+t = np.arange(rate // 2) / rate
+envelope = np.exp(-4 * t) * np.minimum(1, 100 * t)
+voice = 0.3 * np.concatenate(
+    [envelope * np.sin(2 * np.pi * 262 * 2 ** (s / 12) * t) for s in semitones]
+)
+engine = 0.4 * random.normal(size=len(voice))
+cabin = random.normal(size=24) * np.exp(-np.arange(24) / 6)
+heard = voice + np.convolve(engine, cabin)[: len(voice)]
+
+slow = LMSFilter(24, 0.01, stateful=True)
+found = noise_cancelling(
+    heard[None].astype("float32"),
+    engine[None].astype("float32"),
+    taps=24,
+    adaptive_filter=slow,
+)
+cleaned = found.error[0]
+
+
+def decibels(signal, of):
+    """Signal-to-noise ratio after the first second, in dB."""
+    noise = (signal - of)[rate:]
+    return 10 * np.log10(np.mean(of[rate:] ** 2) / np.mean(noise**2))
+
+
+before, after = decibels(heard, voice), decibels(cleaned, voice)
+print(f"voice against engine: {before:.1f} dB heard, {after:.1f} dB cleaned")
+assert after > before + 20
+np.testing.assert_allclose(found.weights[0], cabin, atol=0.15)
+
+# %% [markdown]
+# Ouça: primeiro o que o microfone ouviu, depois o que o filtro faz disso. Nos primeiros
+# instantes dá para ouvi-lo aprender.
+
+# %%
+display(Audio(heard, rate=rate), Audio(cleaned, rate=rate))
+
+# %% [markdown]
+# ## A figura
+#
+# À esquerda, os pesos de uma rodada a caminho do canal (tracejado). No meio, a curva de
+# aprendizagem de 400 rodadas e a previsão da teoria, para duas taxas de aprendizagem: a
+# maior é mais rápida e se acomoda mais acima. À direita, a voz dentro do ruído e fora
+# dele.
+
+# %%
+blue, orange, green, grey = "#0072B2", "#D55E00", "#009E73", "#666666"
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 4.4), layout="constrained"
+)
+for k, colour in enumerate((blue, orange, green, grey)):
+    left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
+    left.axhline(channel[k], color=colour, linestyle="--", linewidth=0.8)
+left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
+left.legend(loc="center right")
+
+for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
+    middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)
+    middle.semilogy(theories[step_size].learning_curve(steps), color=colour,
+                    label=rf"$\mu$ = {step_size}")  # fmt: skip
+middle.axhline(noise_power, color=grey, linestyle=":", label="$J_{min}$")
+middle.set(xlabel="n", ylabel="$J(n) = E[e^2(n)]$",
+           title=say("Learning curve: 400 runs, theory",
+                     "Curva de aprendizagem: 400 rodadas, teoria"))  # fmt: skip
+middle.legend()
+
+seconds = np.arange(len(voice)) / rate
+right.plot(seconds, heard, color="0.75", linewidth=0.4, label="$d(n)$")
+right.plot(seconds, cleaned, color=blue, linewidth=0.4, label="$e(n)$")
+right.set(xlabel=say("time (s)", "tempo (s)"), ylabel="amplitude",
+          title=say(f"{before:.0f} dB in, {after:.0f} dB out",
+                    f"Entram {before:.0f} dB, saem {after:.0f} dB"))  # fmt: skip
+for line in right.legend(loc="lower right").get_lines():
+    line.set_linewidth(3)
+plt.show()
+
+# %% [markdown]
+# ## Exercícios
+#
+# As soluções estão na pasta `solutions`.
+#
+# 1. O sistema muda: faça `channel` virar o seu negativo em $n = 1000$. De quanto tempo
+#    o filtro precisa para achar o novo canal com $\mu = 0{,}02$, e com 0,1? O que faria
+#    um filtro que parou de se adaptar em $n = 500$?
+# 2. Dê cor à entrada: troque `x` por $x(n) + 0{,}9\,x(n-1)$. Calcule os autovalores da
+#    sua matriz de correlação 4 por 4. Qual taxa de aprendizagem é agora o limite para a
+#    média dos pesos, e por que o LMS precisa de muito mais tempo que antes a um quinto
+#    dele?
+# 3. Dê ao filtro 3 coeficientes, um a menos. Onde a curva de aprendizagem se acomoda?
+#    Explique o número com o peso que falta.

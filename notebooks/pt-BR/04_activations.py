@@ -1,0 +1,206 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Funções de ativação e suas derivadas
+#
+# Entre o campo local induzido $v$ e a saída $y$ de um neurônio está a função de
+# ativação, $y = \varphi(v)$ (a *função de transferência* do curso). Na ida ela curva;
+# na volta a sua inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
+# aprender. Onde a inclinação é quase zero o neurônio está *saturado*, e surdo. Você vai
+# deduzir quatro inclinações à mão e ver quanto resta de um erro depois de muitas
+# camadas delas.
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from dlkeras.optimization import local_gradients
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]'"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %% [markdown]
+# ## Quatro funções e quatro inclinações, à mão
+#
+# A função logística $\varphi(v) = 1/(1+e^{-v})$ tem
+#
+# $$\varphi'(v) = \frac{e^{-v}}{(1+e^{-v})^2} = y\,(1-y),$$
+#
+# porque $e^{-v}/(1+e^{-v}) = 1-y$. A tangente hiperbólica é a mesma curva, esticada
+# para $(-1, 1)$: $\tanh v = 2\varphi(2v) - 1$, e a sua inclinação é $4\varphi'(2v) =
+# 1-y^2$. O retificador (ReLU) é $\max(0, v)$, de inclinação 1 ou 0. A ReLU com
+# vazamento (*leaky*), $\max(\alpha v, v)$, deixa uma inclinação $\alpha$ abaixo de
+# zero.
+
+# %%
+alpha = 0.01
+functions = {
+    "logistic": lambda v: 1 / (1 + np.exp(-v)),
+    "tanh": np.tanh,
+    "ReLU": lambda v: np.maximum(0, v),
+    "leaky ReLU": lambda v: np.maximum(alpha * v, v),
+}
+slopes = {
+    "logistic": lambda v, y: y * (1 - y),
+    "tanh": lambda v, y: 1 - y**2,
+    "ReLU": lambda v, y: (v > 0).astype(float),
+    "leaky ReLU": lambda v, y: np.where(v > 0, 1, alpha),
+}
+v = np.linspace(-6, 6, 240)  # 0 itself, the corner of ReLU, is not among them
+
+h = 1e-5
+for name, phi in functions.items():
+    measured = (phi(v + h) - phi(v - h)) / (2 * h)
+    np.testing.assert_allclose(slopes[name](v, phi(v)), measured, atol=1e-9)
+np.testing.assert_allclose(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
+
+# %% [markdown]
+# ## Os mesmos números na biblioteca
+#
+# Uma rede de um neurônio com peso 1 e bias 0 tem $v = x$. O seu gradiente local é
+# $\delta = e\,\varphi'(v)$, e $\delta/e$ é a inclinação que a biblioteca usou.
+
+# %%
+in_keras = {
+    "logistic": "sigmoid",
+    "tanh": "tanh",
+    "ReLU": "relu",
+    "leaky ReLU": keras.layers.LeakyReLU(negative_slope=alpha),
+}
+for name, activation in in_keras.items():
+    neuron = keras.Sequential(
+        [keras.layers.Input((1,)), keras.layers.Dense(1, activation)]
+    )
+    neuron.set_weights([np.ones((1, 1)), np.zeros(1)])
+    desired = np.full((len(v), 1), 10.0)  # far from every output: no error is zero
+    ours = local_gradients(neuron, v[:, None], desired)
+    slope = (ours.local_gradients[0] / ours.errors)[:, 0]
+    np.testing.assert_allclose(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
+    np.testing.assert_allclose(slope, slopes[name](v, functions[name](v)), atol=1e-6)
+    print(f"{name:10}  largest slope {slope.max():.4f}  at v = -6: {slope[0]:.6f}")
+
+# %% [markdown]
+# ## Saturação
+#
+# A inclinação da logística é no máximo $1/4$, em $v = 0$. Onde resta só um décimo
+# disso? $y(1-y) = 0{,}025$ dá $y = 0{,}9743$ e $v = \ln\frac{y}{1-y} = 3{,}64$. E cada
+# camada multiplica: com pesos em torno de 1, um erro que atravessa 19 camadas
+# logísticas é multiplicado por no máximo $(1/4)^{19}$, cerca de $4\cdot10^{-12}$. A
+# ReLU multiplica por 1 onde está ligada.
+
+# %%
+y = (1 + np.sqrt(1 - 0.1)) / 2
+v_tenth = np.log(y / (1 - y))
+np.testing.assert_allclose(functions["logistic"](v_tenth), y)
+np.testing.assert_allclose(y * (1 - y), 0.025)
+print(f"the logistic slope falls to a tenth of its largest at |v| = {v_tenth:.2f}")
+assert abs(v_tenth - 3.64) < 0.01
+
+layers = np.arange(20)
+left_of_error = {
+    "logistic, $v = 0$": 0.25**layers,
+    "tanh, $v = 1$": (1 - np.tanh(1) ** 2) ** layers,
+    "ReLU, $v > 0$": 1.0**layers,
+    "leaky ReLU, $v < 0$": alpha**layers,
+}
+for name, left in left_of_error.items():
+    print(f"{name:19} after 19 layers: {left[-1]:.1e}")
+assert 3e-12 < left_of_error["logistic, $v = 0$"][-1] < 4e-12
+
+# %% [markdown]
+# ## O outro lado de nunca saturar: unidades mortas
+#
+# Uma ReLU cujo campo local induzido é negativo para *todo* exemplo tem inclinação 0
+# para todo exemplo: os seus pesos não recebem correção e ela fica desligada. Dê a um
+# neurônio ReLU um bias de -10 e ele está morto; um *leaky* ainda se move, cem vezes
+# mais devagar.
+
+# %%
+x = np.random.default_rng(0).normal(size=(64, 3))
+d = np.ones((64, 1))
+corrections = {}
+for name in ("ReLU", "leaky ReLU"):
+    neuron = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(1, in_keras[name])]
+    )
+    neuron.set_weights([np.ones((3, 1)), np.array([-10.0])])
+    correction = local_gradients(neuron, x, d).corrections[0]
+    corrections[name] = np.sqrt(sum(np.sum(part**2) for part in correction))
+    print(f"{name:10}  size of the correction: {corrections[name]:.4f}")
+assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
+
+# %% [markdown]
+# ## A figura
+#
+# As funções (linha cheia) com as suas inclinações (tracejado); em cinza, onde a
+# inclinação está abaixo de um décimo da maior. À direita, quanto resta de um erro
+# depois de cada camada.
+
+# %%
+blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+figure = plt.figure(figsize=(14, 5.6), layout="constrained")
+grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.25])
+for index, (name, phi) in enumerate(functions.items()):
+    axes = figure.add_subplot(grid[index // 2, index % 2])
+    y = phi(v)
+    slope = slopes[name](v, y)
+    limit = 6 if "ReLU" in name else 1.3
+    axes.fill_between(v, -limit, limit, where=slope < 0.1 * slope.max(), color="0.9",
+                      step="mid")  # fmt: skip
+    axes.plot(v, y, color=blue, linewidth=2, label=r"$\varphi(v)$")
+    axes.plot(v, slope, "--", color=orange, linewidth=2, label=r"$\varphi'(v)$")
+    axes.set(xlabel="$v$", title=name, ylim=(-1.3, limit), xlim=(-6, 6))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+right = figure.add_subplot(grid[:, 2])
+styles = (("o-", blue), ("s-", orange), ("^-", green), ("v-", pink))
+for (name, left), (style, colour) in zip(left_of_error.items(), styles, strict=True):
+    shown = left > 1e-16
+    right.semilogy(layers[shown], left[shown], style, color=colour, markersize=4,
+                   label=name)  # fmt: skip
+right.set(xlabel=say("layers passed", "camadas atravessadas"), xticks=range(0, 20, 2),
+          ylabel=r"$\prod\varphi'$",
+          title=say("What is left of an error", "O que resta de um erro"))  # fmt: skip
+right.grid(alpha=0.3)
+right.legend()
+plt.show()
+
+# %% [markdown]
+# ## Exercícios
+#
+# As soluções estão na pasta `solutions`.
+#
+# 1. A função de LeCun é $1{,}7159\tanh(2v/3)$, `dlkeras.layers.scaled_tanh`. Deduza a
+#    sua inclinação. Onde é maior a sua *segunda* derivada, e por que LeCun quis que os
+#    alvos +1 e -1 ficassem ali?
+# 2. A softplus $\ln(1+e^v)$ é uma ReLU suave. Qual função deste notebook é a sua
+#    inclinação? Confirme com `local_gradients`.
+# 3. A inclinação da logística é no máximo 1/4, mas os pesos também multiplicam. De que
+#    tamanho deve ser um peso para que um erro sobreviva a uma camada em $v = 0$, e o
+#    que acontece com $v$, e portanto com a inclinação, quando os pesos são desse
+#    tamanho?

@@ -1,0 +1,278 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Gradientes que somem e que explodem
+#
+# Numa rede profunda o erro tem um longo caminho de volta. Em cada camada ele é
+# multiplicado, por inclinações e por pesos, e vinte fatores um pouco abaixo de 1 não
+# deixam nada, enquanto vinte um pouco acima de 1 explodem. Você vai calcular isso à mão
+# para 20 camadas, observá-lo ao vivo com o `GradientNormMonitor`, ver que a história do
+# livro-texto não é a história toda, e curá-lo com os pesos de Xavier e de He e com
+# unidades que não saturam.
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %%
+digits = load_digits()
+x = ((digits.data - digits.data.mean()) / digits.data.std()).astype("float32")
+y = digits.target
+DEPTH, WIDTH, BATCH = 20, 100, 64
+
+
+def network(activation, initializer, depth=DEPTH, seed=0):
+    """Hidden layers of one kind, and ten outputs without softmax."""
+    keras.utils.set_random_seed(seed)
+    hidden = [
+        keras.layers.Dense(
+            WIDTH,
+            keras.layers.LeakyReLU(negative_slope=0.01)
+            if activation == "leaky"
+            else activation,
+            kernel_initializer=keras.initializers.get(initializer).clone(),
+            name=f"hidden_{number}",
+        )
+        for number in range(1, depth + 1)
+    ]
+    return keras.Sequential(
+        [keras.layers.Input((64,)), *hidden, keras.layers.Dense(10)]
+    )
+
+
+def watched(model, optimizer, epochs=1):
+    """Train with both monitors; return them."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss)
+    gradients = GradientNormMonitor(frequency=1, on_finding=None)
+    activations = ActivationMonitor(x[:256], on_finding=None)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0,
+              callbacks=[gradients, activations])  # fmt: skip
+    return gradients, activations
+
+
+def kernel_norms(gradients):
+    """Norms of the hidden kernels' gradients in the first step, by depth."""
+    history = gradients.history
+    mine = [
+        n.startswith("hidden") and n.endswith("kernel") for n in history.variable_names
+    ]
+    return history.gradient_norm[0, mine]
+
+
+# %% [markdown]
+# ## Vinte camadas à mão
+#
+# Os gradientes locais andam para trás pela regra do notebook 5, $\boldsymbol\delta_{l}
+# = \varphi'(\mathbf v_l)\odot\mathbf W_{l+1}\boldsymbol \delta_{l+1}$, e o gradiente de
+# um kernel é $\mathbf y_{l-1}\boldsymbol\delta_l^T$. Para a função logística $\varphi'
+# \le 1/4$. Os pesos de Glorot têm a variância $2/(100+100)$, de modo que $\mathbf W$ em
+# média conserva o comprimento de um vetor. Resta $(1/4)^{19} = 3{,}6\cdot10^{-12}$ da
+# última camada escondida à primeira.
+
+# %%
+model = network("sigmoid", "glorot_uniform")
+kernels = [w.astype(float) for w in model.get_weights()[::2]]  # the biases are zero
+outputs = [x[:BATCH].astype(float)]
+for kernel in kernels[:-1]:
+    outputs.append(1 / (1 + np.exp(-outputs[-1] @ kernel)))
+logits = outputs[-1] @ kernels[-1]
+softmax = np.exp(logits - logits.max(axis=1, keepdims=True))
+softmax /= softmax.sum(axis=1, keepdims=True)
+
+delta = (softmax - np.eye(10)[y[:BATCH]]) / BATCH  # of the mean cross-entropy
+by_hand = []
+for layer in reversed(range(DEPTH)):
+    delta = (
+        outputs[layer + 1] * (1 - outputs[layer + 1]) * (delta @ kernels[layer + 1].T)
+    )
+    by_hand.insert(0, np.linalg.norm(outputs[layer].T @ delta))
+
+found = {"sigmoid, Glorot": watched(model, keras.optimizers.SGD(0.1))}
+measured = kernel_norms(found["sigmoid, Glorot"][0])
+np.testing.assert_allclose(measured, by_hand, rtol=1e-3)
+ratio = measured[0] / measured[-1]
+print(f"first over last of 20 hidden layers: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
+assert 1e-13 < ratio < 1e-10  # about 1e-11 to 1e-12: the first layer cannot learn
+
+# %% [markdown]
+# ## Não é a história toda
+#
+# Diz o livro-texto: pesos ruins, N(0, 1), fazem os gradientes sumir. Eles fazem outra
+# coisa. Com variância 1, uma soma de cem termos tem desvio padrão da ordem de 10, e uma
+# unidade logística em $v = \pm10$ está *saturada*: a sua inclinação é minúscula, mas os
+# pesos que trazem o erro de volta são dez vezes grandes demais, e os dois quase se
+# cancelam. O gradiente chega; as unidades estão presas assim mesmo. Com tanh, cuja
+# inclinação é 1 onde não é plana, os pesos vencem: o gradiente *explode*.
+
+# %%
+normal = keras.initializers.RandomNormal(stddev=1.0)
+for activation in ("sigmoid", "tanh"):
+    found[f"{activation}, N(0, 1)"] = watched(
+        network(activation, normal), keras.optimizers.SGD(0.1)
+    )
+# The cures of the next section, trained here to be compared.
+found["tanh, Xavier"] = watched(
+    network("tanh", "glorot_normal"), keras.optimizers.Adam(1e-3), epochs=3
+)
+found["ReLU, He"] = watched(
+    network("relu", "he_normal"), keras.optimizers.Adam(1e-3), epochs=3
+)
+
+ratios, saturated, names = {}, {}, {}
+for name, (gradients, activations) in found.items():
+    norms = kernel_norms(gradients)
+    ratios[name] = norms[0] / norms[-1]
+    shares = activations.history.saturated_share[0, :DEPTH]
+    saturated[name] = 0.0 if np.isnan(shares).all() else np.nanmean(shares)
+    names[name] = sorted({f.name for f in diagnose(gradients, activations)})
+    print(f"{name:16} first/last gradient {ratios[name]:8.1e}, saturated "
+          f"{saturated[name]:4.0%}  {', '.join(names[name])}")  # fmt: skip
+assert "vanishing_gradient" in names["sigmoid, Glorot"]
+assert saturated["sigmoid, Glorot"] < 0.01
+assert ratios["sigmoid, N(0, 1)"] > 1e-3 and saturated["sigmoid, N(0, 1)"] > 0.5
+assert ratios["tanh, N(0, 1)"] > 1e3 and "exploding_gradient" in names["tanh, N(0, 1)"]
+
+# %% [markdown]
+# ## As curas
+#
+# *Xavier* (Glorot): sinal e erro devem conservar a variância. Uma soma de $n$ termos de
+# variância $\sigma^2$ tem $n\sigma^2$; a ida quer $n_{in}\sigma^2 = 1$, a volta
+# $n_{out}\sigma^2 = 1$, e o meio-termo é $\sigma^2 = 2/(n_{in}+n_{out})$, para uma
+# função de inclinação 1 em torno de zero, como a tanh. *He*: a ReLU só deixa passar
+# metade da potência, portanto $\sigma^2 = 2/n_{in}$. As duas redes acima mantêm os
+# gradientes dentro de um fator dez ao longo de 20 camadas, e aprendem.
+
+# %%
+for name, sigma in (
+    ("glorot_normal", np.sqrt(2 / 200)),
+    ("he_normal", np.sqrt(2 / 100)),
+):
+    drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((100, 100)))
+    print(f"{name}: standard deviation {drawn.std():.4f}, by hand {sigma:.4f}")
+    np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
+for name in ("tanh, Xavier", "ReLU, He"):
+    assert 0.1 < ratios[name] < 10
+    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
+    loss = found[name][0].history.epoch_logs[-1]["loss"]
+    print(f"{name}: loss {loss:.3f} after 3 epochs (guessing: {np.log(10):.3f})")
+    assert loss < 0.5 * np.log(10)
+
+# %% [markdown]
+# ## ReLU que morre, e uma que pode acordar
+#
+# Um único passo enorme pode empurrar para baixo de zero todos os campos locais
+# induzidos de uma camada ReLU, para todo exemplo. A sua inclinação é então 0 em toda
+# parte e nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
+# Matamos de propósito, com a taxa de aprendizagem do Adam em 1 no lugar de 0,001, e
+# contamos as unidades escondidas desligadas para todo exemplo.
+
+
+# %%
+def off(model):
+    """Share of the hidden units whose slope is not 1 for any example."""
+    values, shares = x[:512], []
+    for layer in model.layers[:-1]:
+        values = keras.ops.convert_to_numpy(layer(values))
+        shares.append((values <= 0).all(axis=0).mean())
+    return np.array(shares)
+
+
+dead, woken = {}, {}
+for activation in ("relu", "leaky"):
+    model = network(activation, "he_normal", depth=5)
+    watched(model, keras.optimizers.Adam(1.0), epochs=2)
+    dead[activation] = off(model)
+    # Now the right learning rate: who recovers?
+    monitor, _ = watched(model, keras.optimizers.Adam(1e-3))
+    woken[activation] = np.median(kernel_norms(monitor))
+    print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
+          f"gradient afterwards {woken[activation]:.1e}")  # fmt: skip
+assert dead["relu"].max() > 0.9
+assert woken["relu"] == 0 < woken["leaky"]
+
+# %% [markdown]
+# ## A figura
+#
+# À esquerda, o gradiente dos pesos de cada camada no primeiro passo. No meio, quantas
+# das saídas de cada camada estão onde a ativação é plana. À direita, as mortas.
+
+# %%
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"
+pink, grey = "#CC79A7", "#666666"
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 4.6), layout="constrained"
+)
+layers = np.arange(1, DEPTH + 1)
+styles = (("o-", blue), ("s-", orange), ("^-", pink), ("v--", green), ("x--", grey))
+for (name, (gradients, activations)), (style, colour) in zip(
+    found.items(), styles, strict=True
+):
+    left.semilogy(layers, kernel_norms(gradients), style, color=colour, markersize=4,
+                  label=name)  # fmt: skip
+    if "ReLU" not in name:
+        shares = activations.history.saturated_share[0, :DEPTH]
+        middle.plot(layers, shares, style, color=colour, markersize=4, label=name)
+depth = say("layer, from input to output", "camada, da entrada à saída")
+left.set(xlabel=depth, ylabel=r"$\|\partial E/\partial W\|$", xticks=range(2, 21, 3),
+         title=say("Gradient in step 1", "Gradiente no passo 1"))  # fmt: skip
+left.legend(fontsize=8)
+middle.set(xlabel=depth, ylabel=say("share of outputs", "fração das saídas"),
+           ylim=(-0.03, 1), xticks=range(2, 21, 3),
+           title=say("Saturated outputs", "Saídas saturadas"))  # fmt: skip
+for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green))):
+    name = "ReLU" if activation == "relu" else "leaky ReLU"
+    right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
+              label=f"{name}: " + say("gradient", "gradiente")
+              + f" {woken[activation]:.0e}")  # fmt: skip
+right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
+          ylim=(0, 1.25), title=say("Off for every example",
+                                    "Desligadas para todo exemplo"))  # fmt: skip
+right.legend()
+plt.show()
+
+# %% [markdown]
+# ## Exercícios
+#
+# As soluções estão na pasta `solutions`.
+#
+# 1. Que profundidade pode ter a rede logística com os pesos de Glorot antes que
+#    `diagnose` acuse o seu gradiente? Preveja a profundidade a partir do fator 1/4 e do
+#    limite da regra.
+# 2. A tanh com N(0, 1) explode. Dê aos kernels o desvio padrão 0,1 vezes $s$ e ache por
+#    tentativa o $s$ com que a primeira e a última camada recebem gradientes do mesmo
+#    tamanho. Qual inicializador você encontrou?
+# 3. Treine a rede ReLU de 20 camadas com os pesos de Glorot no lugar dos de He. Por que
+#    fator encolhe o desvio padrão das saídas de camada a camada, e quanto resta depois
+#    de 20? (`activations.history.std`)

@@ -1,0 +1,269 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 9. Convolução
+#
+# Uma célula do córtex visual reage a uma pequena região do campo visual, o seu *campo
+# receptivo*, e muitas vezes só a linhas de uma direção (Hubel e Wiesel). Uma camada
+# convolucional é construída assim: cada neurônio olha um pequeno retângulo da imagem, e
+# todos os neurônios de um *mapa de características* procuram a mesma coisa. Você vai
+# calcular um à mão, preenchê-lo com zeros, espaçá-lo com um passo (*stride*), achar as
+# linhas numa fotografia e empilhar mapas sobre canais de cor.
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from sklearn.datasets import load_sample_image
+
+    from dlkeras.architectures import summary_table
+    from dlkeras.layers import PartiallyConnectedConv2D
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]'  scikit-learn pillow"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+# %% [markdown]
+# ## Um mapa de características, à mão
+#
+# O neurônio da linha $i$, coluna $j$ vê as linhas $i$ a $i+f_h-1$ e as colunas $j$ a
+# $j+f_w-1$ da camada de baixo. A sua saída é a soma do que ele vê vezes o *filtro*,
+# mais um bias. Com zeros em volta da imagem (*zero padding*), o mapa mantém o tamanho
+# dela; com um passo $s_h$ e $s_w$, os campos começam em $i\,s_h$ e $j\,s_w$.
+
+
+# %%
+def zero_padded(image, filter_size):
+    border = (filter_size - 1) // 2
+    return np.pad(image, ((border, border), (border, border), (0, 0)))
+
+
+def feature_map(image, kernel, bias=0.0, stride=(1, 1)):
+    """Image (rows, columns, channels), kernel (f_h, f_w, channels)."""
+    f_h, f_w = kernel.shape[:2]
+    s_h, s_w = stride
+    rows = (image.shape[0] - f_h) // s_h + 1
+    columns = (image.shape[1] - f_w) // s_w + 1
+    output = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            seen = image[i * s_h : i * s_h + f_h, j * s_w : j * s_w + f_w]
+            output[i, j] = np.sum(seen * kernel) + bias
+    return output
+
+
+def keras_map(image, kernel, bias=0.0, **arguments):
+    layer = keras.layers.Conv2D(1, kernel.shape[:2], dtype="float64", **arguments)
+    layer.build((None, *image.shape))
+    layer.set_weights([kernel[..., None], np.array([bias])])
+    return keras.ops.convert_to_numpy(layer(image[None]))[0, :, :, 0]
+
+
+random = np.random.default_rng(2)
+image, kernel = random.normal(size=(5, 7, 1)), random.normal(size=(3, 3, 1))
+padded = zero_padded(image, 3)
+for by_hand, library in (
+    (feature_map(image, kernel, 0.5), keras_map(image, kernel, 0.5)),
+    (feature_map(padded, kernel), keras_map(image, kernel, padding="same")),
+    (
+        feature_map(padded, kernel, stride=(2, 2)),
+        keras_map(image, kernel, padding="same", strides=2),
+    ),
+):
+    np.testing.assert_allclose(by_hand, library, atol=1e-12)
+    print("5x7 ->", "x".join(map(str, by_hand.shape)))
+assert by_hand.shape == (3, 4)  # the course's example: 5x7 to 3x4 with stride 2
+
+# %% [markdown]
+# ## Filtros que procuram linhas
+#
+# Um filtro 7x7 de zeros com uma coluna de uns no meio soma o que está sobre uma pequena
+# linha vertical e ignora o resto: as linhas verticais saem claras, tudo o mais fica
+# borrado. Girado 90 graus, ele acha linhas horizontais. A fotografia é do Palácio de
+# Verão, em Pequim.
+
+# %%
+photo = load_sample_image("china.jpg")[60:360, 80:480] / 255.0
+grey = photo.mean(axis=-1, keepdims=True)
+vertical = np.zeros((7, 7, 1))
+vertical[:, 3] = 1 / 7  # ones over seven: the map stays within the photo's range
+horizontal = vertical.transpose(1, 0, 2)
+
+maps = {}
+for name, line in (("vertical", vertical), ("horizontal", horizontal)):
+    maps[name] = keras_map(grey, line, padding="same")
+    corner = feature_map(zero_padded(grey, 7)[:30, :30], line)
+    np.testing.assert_allclose(maps[name][:24, :24], corner, atol=1e-12)
+
+
+def contrast(picture):
+    """Mean change from a pixel to the one below it, and to the one beside it."""
+    return np.abs(np.diff(picture, axis=0)).mean(), np.abs(
+        np.diff(picture, axis=1)
+    ).mean()
+
+
+for name, picture in (("photo", grey[:, :, 0]), *maps.items()):
+    down, across = contrast(picture)
+    print(f"{name:10}  change downwards {down:.4f}, sideways {across:.4f}")
+# The vertical filter keeps the changes across vertical lines and smooths along them.
+(down_v, across_v), (down_h, across_h) = map(contrast, maps.values())
+assert across_v > 1.5 * down_v and down_h > 1.5 * across_h
+
+# %% [markdown]
+# ## Mapas empilhados e canais
+#
+# Uma camada de verdade tem vários mapas, cada um com o seu filtro, e cada filtro
+# atravessa *todos* os mapas da camada de baixo. De $c$ canais a $m$ mapas ela tem
+# $m\,(f_h f_w c + 1)$ parâmetros, qualquer que seja o tamanho da imagem. Uma camada
+# totalmente conectada desta foto a dois mapas do mesmo tamanho teria 86 bilhões de
+# pesos.
+#
+# A LeNet-5 é a exceção que confirma a regra: na sua camada C3 cada mapa lê só alguns
+# dos mapas de baixo. A `PartiallyConnectedConv2D` da biblioteca recebe uma tabela de
+# quem lê quem, o que equivale a um filtro com zeros.
+
+# %%
+filters = random.normal(size=(7, 7, 3, 2)) / 7
+biases = np.array([0.1, -0.2])
+layer = keras.layers.Conv2D(2, 7, padding="same", dtype="float64")
+layer.build((None, *photo.shape))
+layer.set_weights([filters, biases])
+stacked = keras.ops.convert_to_numpy(layer(photo[None]))[0]
+for m in range(2):
+    corner = feature_map(zero_padded(photo, 7)[:30, :30], filters[..., m], biases[m])
+    np.testing.assert_allclose(stacked[:24, :24, m], corner, atol=1e-12)
+assert layer.count_params() == 2 * (7 * 7 * 3 + 1)
+print(f"{layer.count_params()} parameters; fully connected: "
+      f"{photo.size * 2 * photo[..., 0].size:,}")  # fmt: skip
+
+table = np.array([[1, 0], [1, 1], [0, 1]], bool)  # map 0 reads red and green
+partial = PartiallyConnectedConv2D(table, 7, dtype="float64")
+partial.build((None, *photo.shape))
+partial.set_weights([filters[:, :, table], biases])
+masked = keras.layers.Conv2D(2, 7, dtype="float64")
+masked.build((None, *photo.shape))
+masked.set_weights([filters * table, biases])
+np.testing.assert_allclose(partial(photo[None]), masked(photo[None]), atol=1e-12)
+print(f"partly connected: {partial.count_params()} parameters")
+
+# %% [markdown]
+# ## Até onde um neurônio profundo vê
+#
+# Cada camada alarga o campo receptivo em $(f-1)$ passos da camada de baixo, e cada
+# *stride* alonga os passos: $r \leftarrow r + (f-1)\,t$, depois $t \leftarrow t\,s$.
+# Três camadas de 3x3 com passo 2 na do meio veem 9 pixels. Uma medição concorda: mude
+# um pixel de cada vez e veja quais o neurônio do meio sente.
+
+# %%
+deep = keras.Sequential(
+    [
+        keras.layers.Input((21, 21, 1)),
+        keras.layers.Conv2D(1, 3, padding="same", name="first"),
+        keras.layers.Conv2D(1, 3, strides=2, padding="same", name="second"),
+        keras.layers.Conv2D(1, 3, padding="same", name="third"),
+    ]
+)
+for weight in deep.weights:
+    weight.assign(np.ones(weight.shape))
+r, t = 1, 1
+for f, s in ((3, 1), (3, 2), (3, 1)):
+    r, t = r + (f - 1) * t, t * s
+seen = {row.layer: row.receptive_field for row in summary_table(deep)}
+print("the library's table:", seen, "  by hand:", r)
+assert seen["third"] == r == 9
+
+pixels = np.eye(21 * 21).reshape(-1, 21, 21, 1)  # image k has pixel k alone at 1
+silent = deep.predict(np.zeros((1, 21, 21, 1)), verbose=0)
+felt = (deep.predict(pixels, verbose=0) != silent)[:, 5, 5, 0].reshape(21, 21)
+assert np.ptp(np.argwhere(felt), axis=0).tolist() == [r - 1, r - 1]
+
+# %% [markdown]
+# ## A figura
+#
+# Em cima, a fotografia e o que dela fazem uma camada de filtros de linhas verticais e
+# uma de horizontais. Embaixo, os campos: a entrada 5x7 com o seu anel de zeros e os
+# campos de dois vizinhos com passo 2; os dois filtros; e os pixels que o neurônio
+# profundo sentiu.
+
+# %%
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"
+figure, (above, (left, middle, right)) = plt.subplots(
+    2, 3, figsize=(14, 7.6), layout="constrained", height_ratios=[1.1, 1]
+)
+for axes, (title, picture) in zip(
+    above,
+    (
+        (say("photograph", "fotografia"), photo),
+        (say("vertical lines", "linhas verticais"), maps["vertical"]),
+        (say("horizontal lines", "linhas horizontais"), maps["horizontal"]),
+    ),
+    strict=True,
+):
+    axes.imshow(picture, cmap="gray")
+    axes.set(title=title, xticks=[], yticks=[])
+
+inside = np.zeros((7, 9))
+inside[1:-1, 1:-1] = 1
+left.imshow(inside, cmap="gray", vmin=-2, vmax=1.4, extent=(-1, 8, 6, -1))
+left.set(xticks=range(-1, 9), yticks=range(-1, 7),
+         title=say("5x7 and zeros, stride 2: 3x4",
+                   "5x7 e zeros, passo 2: 3x4"))  # fmt: skip
+left.grid(color="white")
+for column, colour, style in ((0, orange, "-"), (1, blue, "--")):
+    left.add_patch(plt.Rectangle((2 * column - 1, 1), 3, 3, fill=False, linewidth=3,
+                                 edgecolor=colour, linestyle=style))  # fmt: skip
+    left.text(2 * column + 0.5, 2.5, f"1, {column}", color=colour, ha="center",
+              va="center", weight="bold")  # fmt: skip
+
+bars = np.concatenate(
+    [vertical[..., 0], np.full((7, 1), np.nan), horizontal[..., 0]], 1
+)
+middle.imshow(bars, cmap="gray")
+middle.set_facecolor(blue)
+middle.set(title=say("the two filters, 7x7", "os dois filtros, 7x7"),
+           xticks=[], yticks=[])  # fmt: skip
+
+right.imshow(felt, cmap="Greys", vmax=2)
+right.add_patch(plt.Rectangle((5.5, 5.5), 9, 9, fill=False, linewidth=3,
+                              edgecolor=green))  # fmt: skip
+right.plot(10, 10, "s", color=orange)
+right.set(title=say("9x9 pixels felt by one neuron",
+                    "9x9 pixels sentidos por um neurônio"))  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## Exercícios
+#
+# As soluções estão na pasta `solutions`.
+#
+# 1. Um filtro cujos pesos somam zero ignora áreas lisas. Aplique à fotografia o
+#    operador de Sobel `[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]` e a sua transposta, que
+#    dão $g_x$ e $g_y$. O que mostra $\sqrt{g_x^2 + g_y^2}$?
+# 2. Duas convoluções 3x3 empilhadas veem 5x5. Compare os seus parâmetros com os de uma
+#    convolução 5x5, de 64 mapas a 64 mapas. Que mais trazem duas camadas?
+# 3. A convolução do Keras não inverte o filtro; a da matemática, sim. Com qual de
+#    `np.convolve` e `np.correlate` concorda um filtro 1x7 numa imagem de uma linha?

@@ -1,0 +1,231 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13. GoogLeNet e o módulo inception
+#
+# De que tamanho deve ser um filtro? A resposta da GoogLeNet: experimente 1x1, 3x3 e 5x5
+# ao mesmo tempo, empilhe o que eles acham e deixe a próxima camada escolher. Para poder
+# pagar por isso, convoluções 1x1 primeiro espremem os muitos mapas em poucos. Assim, 22
+# camadas têm cerca de um nono dos parâmetros da AlexNet. Você vai rodar um módulo
+# inception à mão, reproduzir a tabela do artigo e treinar uma GoogLeNet estreita.
+# (Szegedy et al., 2015.)
+
+# %%
+import os
+
+try:
+    import keras
+    import matplotlib.pyplot as plt
+    import numpy as np
+    from IPython.display import display
+    from sklearn.datasets import load_digits, load_sample_image
+
+    from dlkeras import visualization
+    from dlkeras.architectures import feature_extractor, googlenet, summary_table
+    from dlkeras.layers import InceptionModule
+except ImportError as error:
+    raise ImportError(
+        f"{error}. Install what this notebook needs with: "
+        "pip install 'dlkeras[tensorflow,visualization]' scikit-learn pillow"
+    ) from error
+if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
+    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
+print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
+language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
+
+
+def say(english, portuguese):
+    return portuguese if language == "pt" else english
+
+
+plt.show()  # chooses the way to show figures, which `display` then knows, too
+
+# %% [markdown]
+# ## Um módulo inception, à mão
+#
+# Quatro vistas de uma entrada, todas com passo 1 e preenchimento SAME, para que todas
+# tenham a altura e a largura dela: uma convolução 1x1; uma 3x3 e uma 5x5, cada uma
+# atrás de uma 1x1 que reduz o número de mapas; e um max pooling 3x3, seguido de uma
+# 1x1. ReLU em toda parte. As saídas são empilhadas na profundidade.
+
+# %%
+random = np.random.default_rng(0)
+module = InceptionModule(4, 3, 5, 2, 3, 2)
+module.build((None, 8, 8, 6))
+for weight in module.weights:
+    weight.assign(random.normal(scale=0.5, size=weight.shape))
+x = random.normal(size=(1, 8, 8, 6)).astype("float32")
+
+
+def convolve(values, name):
+    kernel, bias = module.convolutions[name].get_weights()
+    f = kernel.shape[0]
+    border = ((0, 0), (f // 2, f // 2), (f // 2, f // 2), (0, 0))
+    fields = np.lib.stride_tricks.sliding_window_view(
+        np.pad(values, border), (f, f), axis=(1, 2)
+    )
+    return np.maximum(0, np.einsum("nijcab,abcm->nijm", fields, kernel) + bias)
+
+
+low = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
+pooled = np.lib.stride_tricks.sliding_window_view(low, (3, 3), axis=(1, 2)).max(
+    (-2, -1)
+)
+by_hand = np.concatenate(
+    [
+        convolve(x, "1x1"),
+        convolve(convolve(x, "3x3_reduce"), "3x3"),
+        convolve(convolve(x, "5x5_reduce"), "5x5"),
+        convolve(pooled, "pool_proj"),
+    ],
+    axis=-1,
+)
+np.testing.assert_allclose(
+    keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4
+)
+print("one module:", x.shape, "->", by_hand.shape)
+
+# %% [markdown]
+# ## O que as reduções 1x1 poupam
+#
+# A inception 3a lê 192 mapas de 28x28 pixels. A sua convolução 5x5 para 32 mapas custa
+# $28^2\cdot25\cdot192\cdot32 = 120$ milhões de multiplicações e somas sem redução, e
+# $28^2\,(192\cdot16 + 25\cdot16\cdot32) = 12$ milhões com uma redução a 16 mapas.
+
+# %%
+direct = 28**2 * 25 * 192 * 32
+reduced = 28**2 * (192 * 16 + 25 * 16 * 32)
+print(f"5x5 of inception 3a: {direct / 1e6:.0f} million, reduced {reduced / 1e6:.0f}")
+assert direct > 9 * reduced
+
+# %% [markdown]
+# ## A tabela 1 do artigo
+#
+# As colunas de um módulo: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj. Delas
+# decorrem os parâmetros, a profundidade da saída e as multiplicações e somas; o artigo
+# imprime estas em milhões.
+
+# %%
+MODULES = {  # name: size, maps below, the six columns, printed millions of operations
+    "inception_3a": (28, 192, (64, 96, 128, 16, 32, 32), 128),
+    "inception_3b": (28, 256, (128, 128, 192, 32, 96, 64), 304),
+    "inception_4a": (14, 480, (192, 96, 208, 16, 48, 64), 73),
+    "inception_4b": (14, 512, (160, 112, 224, 24, 64, 64), 88),
+    "inception_4c": (14, 512, (128, 128, 256, 24, 64, 64), 100),
+    "inception_4d": (14, 512, (112, 144, 288, 32, 64, 64), 119),
+    "inception_4e": (14, 528, (256, 160, 320, 32, 128, 128), 170),
+    "inception_5a": (7, 832, (256, 160, 320, 32, 128, 128), 54),
+    "inception_5b": (7, 832, (384, 192, 384, 48, 128, 128), 71),
+}
+table = summary_table(googlenet(kernel_initializer="zeros"))
+rows = {row.layer: row for row in table}
+for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
+    weights = c * (a + r3 + r5 + p) + 9 * r3 * b + 25 * r5 * d
+    row = rows[name]
+    assert row.output == (size, size, a + b + d + p)
+    assert row.parameters == weights + a + r3 + b + r5 + d + p
+    assert row.multiply_adds == size**2 * weights
+    print(f"{name}: {row.output}, {row.parameters:9,} parameters, "
+          f"{row.multiply_adds / 1e6:5.1f} million (printed {printed})")  # fmt: skip
+    # The printed 54 of 5a fits 48 reducing filters, where the table prints 32.
+    assert abs(row.multiply_adds / 1e6 - printed) < (
+        3.5 if name == "inception_5a" else 1
+    )
+assert rows["inception_3a"].parameters == 163_696
+print(f"in all {table.parameters:,} parameters; AlexNet has 60,965,224")
+assert table.parameters == 6_998_552 and 60_965_224 / table.parameters > 8.5
+print(table)
+
+# %% [markdown]
+# ## Uma GoogLeNet estreita lê dígitos
+#
+# Um quarto dos filtros, 64x64 pixels, dez classes. O artigo treinou sem normalização em
+# lote, por dias; com ela, um minuto basta.
+
+# %%
+keras.utils.set_random_seed(0)
+digits = load_digits()
+small = (digits.images[..., None] / 8 - 1).astype("float32")
+resize = keras.layers.Resizing(64, 64, interpolation="bilinear")
+x, labels = keras.ops.convert_to_numpy(resize(small)), digits.target
+test = random.permutation(len(labels)) < 360
+
+network = googlenet((64, 64, 1), 10, width_multiplier=0.25, normalization="batch",
+                    dropout=0.2)  # fmt: skip
+network.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy",
+                metrics=["accuracy"])  # fmt: skip
+network.fit(x[~test], labels[~test], batch_size=32, epochs=4, verbose=0)
+_, accuracy = network.evaluate(x[test], labels[test], verbose=0)
+print(f"{network.count_params():,} weights, test accuracy {accuracy:.3f}")
+assert accuracy > 0.85
+
+# %% [markdown]
+# ## As figuras
+#
+# Um módulo da rede treinada: as suas quatro vistas de um dígito ficam lado a lado na
+# profundidade. Depois, o que fala a favor de uma classe, e o que um neurônio da rede
+# completa vê de uma fotografia.
+
+# %%
+shown = x[np.flatnonzero(test)[:3]]
+values = keras.ops.convert_to_numpy(
+    feature_extractor(network, "inception_3b")(shown[:1])
+)
+edges = np.cumsum([0, *(row // 4 for row in (128, 192, 96, 64))])
+views = {
+    f"3b {name}": values[0, ..., first : min(last, first + 8)]
+    for name, first, last in zip(
+        ("1x1", "3x3", "5x5", "pool"), edges[:-1], edges[1:], strict=True
+    )
+}
+display(visualization.feature_maps(shown[0], views, language=language))
+display(visualization.grad_cam(network, shown, "inception_3b", language=language))
+
+# %%
+photo = load_sample_image("china.jpg")[60:360, 100:400].astype("float32") / 255
+photo = keras.ops.convert_to_numpy(keras.layers.Resizing(224, 224)(photo))
+full = googlenet(kernel_initializer="zeros")
+display(visualization.receptive_field(
+    full, ["inception_3a", "inception_3b", "inception_4a"], photo, language=language
+))  # fmt: skip
+
+# %% [markdown]
+# O trabalho dos nove módulos, contado e como o artigo o imprime.
+
+# %%
+blue, orange = "#0072B2", "#D55E00"
+figure, axes = plt.subplots(figsize=(10, 4.2), layout="constrained")
+places = np.arange(len(MODULES))
+counted = [rows[name].multiply_adds / 1e6 for name in MODULES]
+axes.bar(places, counted, color=blue, label=say("counted", "contado"))
+axes.plot(places, [row[3] for row in MODULES.values()], "D", color=orange,
+          label=say("printed", "impresso"))  # fmt: skip
+axes.set(xticks=places, xticklabels=[name[-2:] for name in MODULES], xlabel="inception",
+         ylabel=say("multiply-adds ($10^6$)", "multiplicações e somas ($10^6$)"),
+         title=say("GoogLeNet, table 1", "GoogLeNet, tabela 1"))  # fmt: skip
+axes.legend()
+plt.show()
+
+# %% [markdown]
+# ## Exercícios
+#
+# As soluções estão na pasta `solutions`.
+#
+# 1. Troque cada 5x5 da inception 3a por duas 3x3 de 32 filtros. Conte à mão os pesos
+#    depois da redução. (Foi o que fez o segundo artigo sobre a inception.)
+# 2. A GoogLeNet faz a média dos seus últimos mapas 7x7 onde a AlexNet tem duas camadas
+#    densas. Quantos parâmetros teria uma camada densa de 4.096 unidades sobre os mapas
+#    sem a média?
+# 3. Que fração da saída de cada módulo vem da 1x1, da 3x3, da 5x5 e do pooling? Como
+#    muda a fração dos filtros largos de 3a a 5b, e por que os autores podem ter querido
+#    isso?

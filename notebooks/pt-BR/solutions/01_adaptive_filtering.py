@@ -1,0 +1,81 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Soluções do notebook 1, filtragem adaptativa
+
+# %%
+import keras
+import numpy as np
+
+from dlkeras.layers import LMSFilter
+from dlkeras.optimization import lms_theory
+
+random = np.random.default_rng(1)
+channel = np.array([0.8, -0.5, 0.3, 0.1])
+
+
+def through(system, signal):
+    return np.stack([np.convolve(row, system)[: signal.shape[1]] for row in signal])
+
+
+def run(x, d, mu, taps=4):
+    lms = LMSFilter(taps, mu, return_weights=True, dtype="float64")
+    return [keras.ops.convert_to_numpy(part) for part in lms(x, d)]
+
+
+# %% [markdown]
+# **1.** A distância até o canal cai por $1 - \mu$ a cada amostra, e o tempo até restar
+# um décimo da mudança é cerca de $\ln 10 / \mu$: 115 amostras para 0,02 e 23 para 0,1.
+# Um filtro parado continua a responder por um sistema que não existe mais.
+
+# %%
+x = random.normal(size=(200, 2000))
+d = np.concatenate(
+    [through(channel, x)[:, :1000], through(-channel, x)[:, 1000:]], axis=1
+)
+needed = {}
+for mu in (0.02, 0.1):
+    weights = run(x, d, mu)[2].mean(axis=0)
+    far = np.linalg.norm(weights[1000:] + channel, axis=1)
+    needed[mu] = int(np.argmax(far < 0.1 * far[0]))
+    print(f"mu = {mu}: {needed[mu]} samples, ln 10 / mu = {np.log(10) / mu:.0f}")
+    assert abs(needed[mu] - np.log(10) / mu) < 0.15 * np.log(10) / mu
+stopped = through(channel, x[:, 1000:]) - d[:, 1000:]
+print(f"a stopped filter errs with power {np.mean(stopped**2):.2f}, "
+      f"twice the signal: {4 * channel @ channel:.2f}")  # fmt: skip
+
+# %% [markdown]
+# **2.** $x(n) + 0{,}9x(n-1)$ tem correlação 1,81 no atraso 0 e 0,9 no atraso 1. O maior
+# autovalor fixa o limite, o menor o tempo: é a razão entre eles que atrapalha.
+
+# %%
+R = 1.81 * np.eye(4) + 0.9 * (np.eye(4, k=1) + np.eye(4, k=-1))
+limit = 2 / np.linalg.eigvalsh(R)[-1]
+theory = lms_theory(R, R @ channel, limit / 5, channel @ R @ channel)
+print("eigenvalues", theory.eigenvalues.round(3), f" limit {limit:.3f}")
+print("time constants", theory.time_constants.round(1), "samples")
+np.testing.assert_allclose(theory.max_step_size_mean, limit)
+white = lms_theory(np.eye(4), channel, 2 / 5, channel @ channel)
+assert theory.time_constants.max() > 4 * white.time_constants.max()
+
+# %% [markdown]
+# **3.** O filtro não pode dizer o que diz o quarto coeficiente. O seu erro fica com a
+# potência dele, $0{,}1^2 = 0{,}01$, dez vezes o ruído, mais o desajuste.
+
+# %%
+x = random.normal(size=(400, 1000))
+d = through(channel, x) + np.sqrt(1e-3) * random.normal(size=x.shape)
+error = run(x, d, 0.02, taps=3)[1]
+settled = np.mean(error[:, 500:] ** 2)
+print(f"settles at {settled:.5f}; noise 0.001 + missing weight {channel[3] ** 2:.3f}")
+np.testing.assert_allclose(settled, 0.011, rtol=0.08)

@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Soluções do notebook 7, dropout
+
+# %%
+import keras
+import numpy as np
+from sklearn.datasets import load_digits
+
+digits = load_digits()
+images = (digits.images[..., None] / 16).astype("float32")
+
+
+def trained(rate, seed, epochs=60, examples=10):
+    """A network that has learnt ten of each digit, and the digits it has not seen."""
+    random = np.random.default_rng(seed)
+    few = np.concatenate(
+        [
+            random.permutation(np.flatnonzero(digits.target == c))[:examples]
+            for c in range(10)
+        ]
+    )
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((8, 8, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(rate),
+            layers.Dense(128, "relu"),
+            layers.Dropout(rate),
+            layers.Dense(10, "softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    order = np.concatenate([random.permutation(few) for _ in range(10)])
+    model.fit(images[order], digits.target[order], batch_size=50, epochs=epochs // 10,
+              verbose=0)  # fmt: skip
+    return model, np.setdiff1d(np.arange(len(images)), few)
+
+
+# %% [markdown]
+# **1.** Nada em 0, o melhor num largo meio, e uma perda em 0,95, onde sobra pouco
+# demais da rede para aprender.
+
+# %%
+found = {}
+for rate in (0.0, 0.3, 0.6, 0.95):
+    model, rest = trained(rate, seed=0)
+    found[rate] = model.evaluate(images[rest], digits.target[rest], verbose=0)[1]
+    print(f"p = {rate}: test accuracy {found[rate]:.3f}")
+assert found[0.95] < max(found.values())
+
+# %% [markdown]
+# **2.** Trinta redes desfalcadas respondem a cada imagem. Onde elas discordam a rede
+# não sabe, e ali estão as respostas erradas: a dispersão é maior nelas.
+
+# %%
+model, rest = trained(0.5, seed=0)
+answers = np.stack(
+    [keras.ops.convert_to_numpy(model(images[rest], training=True)) for _ in range(30)]
+)
+mean = answers.mean(axis=0)
+wrong = mean.argmax(axis=1) != digits.target[rest]
+spread = answers.std(axis=0).max(axis=1)
+print(
+    f"spread where right {spread[~wrong].mean():.3f}, wrong {spread[wrong].mean():.3f}"
+)
+assert spread[wrong].mean() > 1.2 * spread[~wrong].mean()
+
+# %% [markdown]
+# **3.** Com $\mathbf r\odot\mathbf x$ e sem a divisão, depois do treino uma soma seria
+# $1/(1-p)$ vezes grande demais; Srivastava multiplica então os pesos por $1-p$. Para a
+# mesma média tanto faz, mas dividir durante o treino deixa intacta a rede que se usa.
+
+# %%
+random = np.random.default_rng(0)
+p, w, x = 0.3, random.normal(size=50), random.normal(size=50)
+masks = random.random((200_000, 50)) >= p
+paper = (masks @ (x * w)).mean()
+np.testing.assert_allclose(paper, (1 - p) * (w @ x), atol=0.05)
+np.testing.assert_allclose(paper / (1 - p), w @ x, atol=0.05)
+print(f"mean in training {paper:.3f}, (1 - p) w.x = {(1 - p) * (w @ x):.3f}")

@@ -1,0 +1,54 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Solutions to notebook 13, GoogLeNet
+
+# %%
+from dlkeras.architectures import googlenet
+
+network = googlenet(kernel_initializer="zeros")
+
+# %% [markdown]
+# **1.** $25\cdot16\cdot32 = 12\,800$ weights against $9\cdot16\cdot32 + 9\cdot32\cdot32
+# = 13\,824$: with as narrow an input as 16 maps, nothing is gained. From 32 maps on it
+# pays: $25\,600$ against $18\,432$.
+
+# %%
+kernel = network.get_layer("inception_3a").convolutions["5x5"].kernel
+assert kernel.shape == (5, 5, 16, 32) and 25 * 16 * 32 == 12_800
+for maps in (16, 32):
+    print(f"{maps} maps: one 5x5 {25 * maps * 32:,}, two 3x3 {9 * 32 * (maps + 32):,}")
+assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
+
+# %% [markdown]
+# **2.** $7\cdot7\cdot1024\cdot4096 + 4096 = 205\,524\,992$: thirty times the network.
+
+# %%
+dense = 7 * 7 * 1024 * 4096 + 4096
+print(f"{dense:,}, {dense / network.count_params():.0f} times the network")
+assert dense == 205_524_992
+
+# %% [markdown]
+# **3.** The share of 3x3 and 5x5 hardly changes (it starts at 63 % and ends at 50 %);
+# what grows is the number of maps that they read. The paper's reason for wide filters
+# further up: features of higher abstraction are spread more widely over the image.
+
+# %%
+shares = {}
+for name in ("inception_3a", "inception_4c", "inception_5b"):
+    module = network.get_layer(name)
+    maps = [module.filters_1x1, module.filters_3x3, module.filters_5x5,
+            module.filters_pool_proj]  # fmt: skip
+    shares[name] = [m / sum(maps) for m in maps]
+    print(name, " ".join(f"{share:.0%}" for share in shares[name]))
+assert sum(shares["inception_3a"][1:3]) > sum(shares["inception_5b"][1:3])

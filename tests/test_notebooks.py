@@ -1,0 +1,115 @@
+"""The notebooks: complete, the same code in both languages, and openable."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+jupytext = pytest.importorskip("jupytext")
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "notebooks"
+ENGLISH = sorted(path.name for path in FOLDER.glob("*.py"))
+SOLUTIONS = [f"solutions/{name}" for name in ENGLISH]
+
+_spec = importlib.util.spec_from_file_location(
+    "notebooks_script", ROOT / "scripts" / "notebooks.py"
+)
+script = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(script)
+
+
+def cells(path, kind):
+    return [cell.source for cell in jupytext.read(path).cells if cell.cell_type == kind]
+
+
+def test_every_chapter_of_the_course_has_a_notebook_and_its_solutions():
+    numbers = [name[:2] for name in ENGLISH]
+    assert numbers == [f"{chapter:02}" for chapter in range(1, 17)]
+    found = sorted(path.name for path in (FOLDER / "solutions").glob("*.py"))
+    assert found == ENGLISH
+
+
+@pytest.mark.parametrize("name", [*ENGLISH, *SOLUTIONS])
+def test_code_cells_are_the_same_in_both_languages(name):
+    english, portuguese = FOLDER / name, FOLDER / "pt-BR" / name
+    assert cells(portuguese, "code") == cells(english, "code")
+    kinds = [
+        [cell.cell_type for cell in jupytext.read(path).cells]
+        for path in (english, portuguese)
+    ]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize("name", [*ENGLISH, *SOLUTIONS])
+def test_no_paragraph_is_left_untranslated(name):
+    english = set(cells(FOLDER / name, "markdown"))
+    # A heading may be the same word in both languages, a paragraph may not.
+    same = [
+        text
+        for text in cells(FOLDER / "pt-BR" / name, "markdown")
+        if text in english and len(text.split()) > 4
+    ]
+    assert not same
+
+
+def test_portuguese_has_the_terms_of_the_course():
+    text = "\n".join(path.read_text() for path in (FOLDER / "pt-BR").rglob("*.py"))
+    words = re.sub(r"[\s#]+", " ", text)
+    for term in (
+        "campo local induzido",
+        "gradiente local",
+        "regra delta",
+        "descida mais íngreme",
+        "taxa de aprendizagem",
+        "função de custo",
+        "filtragem adaptativa",
+    ):
+        assert term in words, term
+    assert "taxa de aprendizado" not in words
+
+
+@pytest.mark.parametrize("name", ENGLISH)
+def test_a_notebook_checks_versions_asserts_and_sets_three_exercises(name):
+    code = cells(FOLDER / name, "code")
+    assert "Install what this notebook needs" in code[0]
+    assert "keras.__version__" in code[0] and "(3, 14)" in code[0]
+    assert any("assert" in cell for cell in code[1:])
+    assert re.search(r"plt\.show|display\(", code[-1])  # a picture at the end
+    for folder, heading in ((FOLDER, "Exercises"), (FOLDER / "pt-BR", "Exercícios")):
+        last = cells(folder / name, "markdown")[-1]
+        assert last.startswith(f"## {heading}")
+        assert re.findall(r"^(\d)\. ", last, re.MULTILINE) == ["1", "2", "3"]
+        solved = "\n".join(cells(folder / "solutions" / name, "markdown"))
+        assert re.findall(r"^\*\*(\d)\.\*\*", solved, re.MULTILINE) == ["1", "2", "3"]
+
+
+def test_the_script_writes_notebooks_that_are_valid_and_without_outputs(tmp_path):
+    import nbformat
+
+    subprocess.run([sys.executable, script.__file__, tmp_path], check=True)
+    written = sorted(tmp_path.rglob("*.ipynb"))
+    assert len(written) == 4 * 16
+    for path in written:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert not any(cell.outputs for cell in code)
+        portuguese = "pt-BR" in path.parts
+        assert (code[0].source == "%env DLKERAS_LANGUAGE=pt") == portuguese
+
+
+def test_the_badge_leads_to_the_notebook_in_the_repository_that_pyproject_names():
+    path = Path("pt-BR/02_unconstrained_optimization.ipynb")
+    text = script.opening(path, "https://github.com/someone/something.git")
+    # https://colab.research.google.com/github/OWNER/NAME/blob/BRANCH/PATH opens a file
+    assert (
+        "https://colab.research.google.com/github/someone/something/blob/notebooks/"
+        "pt-BR/02_unconstrained_optimization.ipynb" in text
+    )
+    assert "Abrir no Colab" in text
+    assert "colab" not in script.opening(path, None)
+    assert "localhost:8888/lab/tree/pt-BR/02_unconstrained" in text
