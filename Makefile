@@ -2,7 +2,8 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-slow coverage test-jax test-torch lint ui notebooks bench clean lock format
+.PHONY: help run test test-long test-slow test-browser coverage test-jax test-torch lint \
+  ui docs notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -23,7 +24,8 @@ LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_trans
   dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
-	@$(BIN)/python -m pytest $(LONG:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not browser" $(LONG:%=--ignore=%) \
+	  --ignore=tests/docs $(ARGS)
 
 test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
 	@$(BIN)/python -m pytest -m "not slow" $(LONG) $(ARGS)
@@ -49,9 +51,17 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
 
-notebooks: .venv/test.stamp  ## run every notebook's source as a script
-	@for notebook in notebooks/*.py notebooks/solutions/*.py; do \
-	  echo "$$notebook"; MPLBACKEND=agg $(BIN)/python "$$notebook" || exit 1; done
+notebooks: .venv/docs.stamp  ## write the notebooks (.ipynb) to build/ and run them
+	@$(BIN)/python scripts/notebooks.py
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest \
+	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb build/notebooks/solutions)
+
+docs: .venv/docs.stamp  ## build the site into build/site and check its links
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
+	@$(BIN)/python -m pytest tests/docs $(ARGS)
+
+test-browser: .venv/docs.stamp  ## open MLflow's pages in Chromium (Debian: chromium-driver)
+	@$(BIN)/python -m pytest -m browser tests/ui $(ARGS)
 
 lint: .venv/jax.stamp .venv/torch.stamp  ## ruff, pyright and the direction of the imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -94,6 +104,11 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@$(PIP) install --require-hashes -r requirements/jax.txt
 	@touch $@
 
+.venv/docs.stamp: .venv/test.stamp requirements/docs.txt
+	@echo "Installing what writes the site and runs the notebooks into .venv"
+	@$(PIP) install --require-hashes -r requirements/docs.txt
+	@touch $@
+
 # PyTorch has builds of several sizes under one version, so no hash names it.
 .venv/torch.stamp: .venv/test.stamp
 	@echo "Installing PyTorch into .venv"
@@ -105,5 +120,7 @@ UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements/run.txt
 	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
+	$(UV_LOCK) --group dev --group docs -c requirements/test.txt pyproject.toml \
+	  -o requirements/docs.txt
 	$(UV_LOCK) --group dev --extra jax --group bench -c requirements/test.txt \
 	  pyproject.toml -o requirements/jax.txt
