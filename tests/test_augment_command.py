@@ -42,7 +42,7 @@ def test_the_configuration_of_a_run_is_taken(photograph, tmp_path):
     [
         (
             ["--set", "rotatoin=30"],
-            "NAME one of height, width, .*received 'rotatoin=30'",
+            "NAME one of height, .*received 'rotatoin=30'",
         ),
         (["--set", "rotation=999"], "--set rotation: .*received"),
         (["--config", "absent.json"], "absent.json"),
