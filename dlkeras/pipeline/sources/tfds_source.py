@@ -241,4 +241,5 @@ def _from_directory(folder: Path) -> Any:
 
 def _first_line(error: BaseException) -> str:
     text = re.sub(r"^\{\{.*?\}\} ", "", str(error).strip())  # TensorFlow's own node
+    text = re.sub(r" \[Op:.*", "", text)
     return text.splitlines()[0] if text else type(error).__name__
