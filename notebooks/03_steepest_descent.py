@@ -199,9 +199,14 @@ for axes, eta, colour, title in (
 
 floor = min(run.cost.min() for run in runs.values())
 styles = (("o-", orange), ("s-", blue), ("^-", green), ("v-", pink))
+portuguese = {
+    "steepest descent": "descida mais íngreme",
+    "conjugate gradient": "gradiente conjugado",
+}
 for (name, run), (style, colour) in zip(runs.items(), styles, strict=True):
     excess = np.maximum(run.cost - floor, 1e-16)
-    right.semilogy(excess, style, color=colour, markersize=4, label=name)
+    label = say(name, portuguese.get(name, name))
+    right.semilogy(excess, style, color=colour, markersize=4, label=label)
 right.set(xlabel=say("iteration n", "iteração n"), ylabel=r"$E(w(n)) - E_{min}$",
           xlim=(-0.5, 30),
           title=say("A tanh neuron, four methods",

@@ -211,6 +211,17 @@ for row, k in enumerate(labels):
     print(f"{k:3} labels: thawed against scratch {gain[row].mean():+.1f} points "
           f"+- {gain[row].std(ddof=1):.1f}")  # fmt: skip
 assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
+if os.environ.get("DLKERAS_CIFAR10"):
+    assert gain[:2].mean() > 0  # few labels, and a rich source
+
+# %% [markdown]
+# Transfer is no law; it depends on what the source had to give. On the photographs,
+# with 6,000 animals behind it, the thawed network is three to four points ahead of the
+# one from scratch as long as there are one or four labels a class. On the digits the
+# source is 600 small pictures of five shapes: from scratch is level with it, or a
+# little ahead. And in both cases freezing *everything* is the worst with many labels:
+# the upper layers have specialised in the old task. It is the lower ones that are worth
+# keeping.
 
 # %% [markdown]
 # ## The picture
