@@ -264,7 +264,7 @@ display(visualization.receptive_field(network, ["stage1", "stage2", "stage3"], p
                                       language=language))  # fmt: skip
 
 # %% [markdown]
-# And the experiment. The 32 layers without shortcuts hardly learn; with them they do.
+# And the experiment. Without shortcuts 32 layers learn worse than 8; with them, better.
 
 # %%
 blue, orange = "#0072B2", "#D55E00"

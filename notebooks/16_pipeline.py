@@ -134,9 +134,9 @@ print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
 assert result.blessed == (metrics["accuracy"] >= config.evaluator.min_accuracy)
 print("blessed:", result.blessed, "-", result.reason)
 for trial in artifacts["Hyperparameters"].trials:
-    print("trial", trial["id"], trial["status"], f"score {trial['score']:.3f}",
+    print("trial", trial["id"], trial["status"], f"loss {trial['score']:.3f}",
           {k: f"{v:.2g}" for k, v in trial["values"].items()})  # fmt: skip
-best = max(artifacts["Hyperparameters"].trials, key=lambda trial: trial["score"])
+best = min(artifacts["Hyperparameters"].trials, key=lambda trial: trial["score"])
 assert artifacts["Hyperparameters"].values == best["values"]
 
 # %% [markdown]

@@ -265,7 +265,7 @@ display(visualization.receptive_field(network, ["stage1", "stage2", "stage3"], p
                                       language=language))  # fmt: skip
 
 # %% [markdown]
-# E o experimento. As 32 camadas sem atalhos mal aprendem; com eles, aprendem.
+# E o experimento. Sem atalhos, 32 camadas aprendem pior que 8; com eles, melhor.
 
 # %%
 blue, orange = "#0072B2", "#D55E00"
