@@ -172,7 +172,7 @@ def _scores(model: Any, start: Any, name: str) -> Any:
 
 def _explained(score_of: Any, x: Any, class_index: int | None) -> tuple[Any, Any]:
     """The classes to explain, and the sum of their scores as a function of x."""
-    answers = ops.convert_to_numpy(score_of(x))
+    answers: Any = ops.convert_to_numpy(score_of(x))
     classes = answers.shape[-1]
     if class_index is None:
         chosen = answers.argmax(-1)

@@ -1,5 +1,6 @@
 """The diagram of an architecture: boxes with shapes, inception and residual blocks."""
 
+import math
 from typing import Any
 
 import keras
@@ -67,12 +68,7 @@ def architecture_diagram(
     axis.set_xlim(0, width)
     axis.set_ylim(0, height)
     axis.axis("off")
-    counted = f"{model.count_params():,}"
-    default = say(
-        language,
-        f"{model.name}: {counted} parameters",
-        f"{model.name}: {counted.replace(',', '.')} parâmetros",
-    )
+    default = f"{model.name}: {_counted(model, language)}"
     heading = title or default
     figure.text(0.5, 1 - 0.25 / height, heading, ha="center", va="center", fontsize=12)
     _place(rows, height)
@@ -99,6 +95,22 @@ def architecture_diagram(
         fontsize=8,
     )
     return figure
+
+
+def _counted(model: Any, language: str) -> str:
+    """The number of parameters, apart from those that training does not change."""
+    total = model.count_params()
+    trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    numbers = [f"{trained:,}", f"{total - trained:,}"]
+    if language == "pt":
+        numbers = [number.replace(",", ".") for number in numbers]
+    if trained == total:
+        return say(language, f"{numbers[0]} parameters", f"{numbers[0]} parâmetros")
+    return say(
+        language,
+        f"{numbers[0]} trainable parameters, {numbers[1]} others",
+        f"{numbers[0]} parâmetros treináveis, {numbers[1]} outros",
+    )
 
 
 def _rows(glyphs: list[Glyph], width: float) -> list[list[Glyph]]:

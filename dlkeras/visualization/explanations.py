@@ -57,7 +57,7 @@ def grad_cam(
     where = say(language, "Grad-CAM: what speaks for the class", "")
     where = where or "Grad-CAM: o que fala a favor da classe"
     measured = say(language, "share of the map's maximum", "fração do máximo do mapa")
-    pictures = [keras.ops.convert_to_numpy(image) for image in images]
+    pictures: list[Any] = [keras.ops.convert_to_numpy(image) for image in images]
     sized = [
         _enlarged(cam, picture.shape[:2])
         for cam, picture in zip(maps, pictures, strict=True)
@@ -105,7 +105,7 @@ def saliency(
         workshop 2014.
     """
     maps, classes = saliency_map(model, images, class_index)
-    pictures = [keras.ops.convert_to_numpy(image) for image in images]
+    pictures: list[Any] = [keras.ops.convert_to_numpy(image) for image in images]
     default = say(
         language,
         "Saliency: which pixels move the score",
@@ -139,7 +139,7 @@ def _rows(
         6.6, 1.95 * count + 0.7, title, nrows=count, ncols=3, squeeze=False
     )
     heads = ("image", "map", "both"), ("imagem", "mapa", "ambos")
-    drawn = None
+    drawn: Any = None
     for axis, english, portuguese in zip(axes[0], *heads, strict=True):
         axis.set_title(say(language, english, portuguese), fontsize=10)
     for row, picture, cam, large, chosen in zip(

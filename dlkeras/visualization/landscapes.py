@@ -159,6 +159,6 @@ def _mean_loss(model: Any, measure: Any, x: Any, y: Any, batch_size: int) -> flo
         part = slice(start, start + batch_size)
         targets = ops.convert_to_tensor(y[part])
         answers = model(ops.convert_to_tensor(x[part]), training=False)
-        value = ops.mean(measure(targets, answers))
-        total += float(ops.convert_to_numpy(value)) * len(x[part])
+        value: Any = ops.convert_to_numpy(ops.mean(measure(targets, answers)))
+        total += float(value) * len(x[part])
     return total / count

@@ -92,17 +92,18 @@ def receptive_field_box(
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
+    place: Any = position
     if position is None:
-        position = tuple((size or 1) // 2 for size in sizes)
-    if any(not 0 <= i < (n or i + 1) for i, n in zip(position, sizes, strict=True)):
+        place = tuple((size or 1) // 2 for size in sizes)
+    if any(not 0 <= i < (n or i + 1) for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
             f"position must lie in the layer's maps of {tuple(sizes)} pixels. "
             f"Received: position={position}"
         )
     rows, columns = _views(model)[id(output)]
     return Box(
-        top=rows.first + position[0] * rows.step,
-        left=columns.first + position[1] * columns.step,
+        top=rows.first + place[0] * rows.step,
+        left=columns.first + place[1] * columns.step,
         height=rows.size,
         width=columns.size,
     )
@@ -200,7 +201,7 @@ def receptive_field(
 
 def _views(model: Any) -> dict[int, tuple[_View, _View]]:
     """What the pixels of every tensor of maps see, along the rows and the columns."""
-    views = {id(tensor): (_View(), _View()) for tensor in model.inputs}
+    views: dict[int, Any] = {id(x): (_View(), _View()) for x in model.inputs}
     for layer in model.layers:
         inputs = keras.tree.flatten(layer.input)
         outputs = keras.tree.flatten(layer.output)

@@ -185,7 +185,7 @@ def loss_landscape(
         )
         bar = figure.colorbar(filled, ax=axis, label=label)
         bar.ax.minorticks_off()
-        marks = levels[::3]
+        marks = [float(level) for level in levels[::3]]
         bar.set_ticks(marks, labels=[f"{mark:.2g}" for mark in marks])
     if trajectory is not None:
         way = np.asarray(trajectory, float)

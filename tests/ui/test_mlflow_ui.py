@@ -160,7 +160,9 @@ def test_the_figures_have_a_slider_over_the_steps(driver, links):
             if int(image.get_attribute("naturalWidth") or 0) > 100
         ]
 
-    page.until(drawn, "a figure with pixels")
+    for image in page.until(drawn, "a figure with pixels"):
+        page.scroll_to(image)  # each card lists the run's parameters above it
+    page.scroll_to(page.element(sections))
     page.photograph("figures")
 
 
