@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long test-slow test-browser coverage test-jax test-torch lint \
-  ui docs notebooks bench clean lock format
+  ui docs docs-tables docs-pictures notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -59,6 +59,12 @@ notebooks: .venv/docs.stamp  ## write the notebooks (.ipynb) to build/ and run t
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
+
+docs-tables: .venv/test.stamp  ## measure the tables of docs/ anew
+	@$(BIN)/python tests/pipeline/corrupt_input.py docs/corrupt_input.md
+
+docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
+	@$(BIN)/python docs/pictures.py $(ARGS)
 
 test-browser: .venv/docs.stamp  ## open MLflow's pages in Chromium (Debian: chromium-driver)
 	@$(BIN)/python -m pytest -m browser tests/ui $(ARGS)

@@ -665,8 +665,8 @@ def not_as_root(case: Case) -> Iterator[None]:
         os.seteuid(0)
 
 
-def peak_megabytes(reset: bool = False) -> float:
-    """The most memory that this process has held since it was reset."""
+def held_megabytes(reset: bool = False) -> float:
+    """The most memory that this process has held; from now on, after a reset."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
@@ -686,7 +686,7 @@ def run_case(case: Case) -> Outcome:
         for place in (folder, *outputs):
             place.mkdir(exist_ok=True)
             place.chmod(0o777)
-        peak_megabytes(reset=True)
+        before = held_megabytes(reset=True)  # other tests' too, where there are some
         message = refused = ""
         kept, quarantined = 0, []
         with not_as_root(case):
@@ -704,7 +704,7 @@ def run_case(case: Case) -> Outcome:
                 quarantined = json.loads(text)
             except InputError as error:
                 refused = str(error)
-        megabytes = peak_megabytes()
+        megabytes = held_megabytes() - before
         return Outcome(message, quarantined, kept, refused, megabytes)
     finally:
         shutil.rmtree(folder)
@@ -736,7 +736,7 @@ What ExampleGen says of {len(rows)} kinds of damage, each put into a source of {
 good images. With `--example-gen.on-error stop` it ends the run with the words of the
 second column; with `quarantine` it goes on as the third column says, and lists what it
 left out in `quarantine.json`, except where the source as a whole cannot be trusted. The
-last column is the most memory of the process, in MiB, TensorFlow's own included; the
+last column is the memory, in MiB, that it took on top of what the process held; the
 most of all is {most:.0f} MiB.
 
 Some damage no reader can see: a flipped bit within the pixels of a JPEG, or in the size
