@@ -53,7 +53,7 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 
 notebooks: .venv/docs.stamp  ## write the notebooks (.ipynb) to build/ and run them
 	@$(BIN)/python scripts/notebooks.py
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 -p no:doctest \
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 \
 	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb build/notebooks/solutions)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links

@@ -23,7 +23,7 @@ from dlkeras.pipeline.example_gen import source_fingerprint
 from dlkeras.pipeline.tuner import ORACLE_COPY, PROJECT, _recover
 
 
-def write_folder(folder, channels=1, number=8, classes=("a", "b")):
+def write_folder(folder, channels=1, number=20, classes=("a", "b")):
     random = np.random.default_rng(channels)
     for label in classes:
         (folder / label).mkdir(parents=True)
@@ -181,7 +181,7 @@ def test_files_that_are_left_out_are_counted_and_hidden_ones_skipped(
     )
     examples = run(job, until="ExampleGen", progress=silent).artifacts["Examples"]
     assert examples.labels == ("a", "b")
-    assert sum(examples.splits.values()) == 15
+    assert sum(examples.splits.values()) == 39
     assert examples.properties["ignored"] == ["a/deep/0.png", "notes.txt"]
 
 

@@ -15,6 +15,7 @@ from dlkeras.pipeline.sources.source import (
     SourceExample,
     printable,
 )
+from dlkeras.pipeline.sources.walking import walk
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 FLAG = "--example-gen.image-folder"
@@ -116,17 +117,16 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, ignored: list[str]) -> Iterator[str]:
-    """Give every file below a folder but hidden ones; links to folders are left out."""
-    for place, folders, names in os.walk(folder, onerror=_unreadable):
+    """Give every file below a folder but hidden ones; a loop of links is left out."""
+
+    def leave_out(link: str) -> None:
+        ignored.append(printable(os.path.relpath(link, folder)))
+
+    for place, folders, names in walk(folder, leave_out, _unreadable):
         below = os.path.relpath(place, folder)
-        for name in list(folders):
-            if name[0] == ".":
-                folders.remove(name)
-            elif os.path.islink(os.path.join(place, name)):
-                folders.remove(name)
-                ignored.append(printable(os.path.normpath(os.path.join(below, name))))
-            elif _suffix(name) in IMAGE_SUFFIXES:
-                names.append(name)  # a folder with the name of an image
+        folders[:] = [name for name in folders if name[0] != "."]
+        # A folder may have the name of an image.
+        names += [name for name in folders if _suffix(name) in IMAGE_SUFFIXES]
         for name in names:
             if name[0] != ".":
                 yield os.path.normpath(os.path.join(below, name))

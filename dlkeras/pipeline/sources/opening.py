@@ -12,6 +12,7 @@ from dlkeras.pipeline.sources.manifest import ManifestSource
 from dlkeras.pipeline.sources.numpy_arrays import NumpySource
 from dlkeras.pipeline.sources.source import Source
 from dlkeras.pipeline.sources.tfds_source import TFDSSource
+from dlkeras.pipeline.sources.walking import walk
 from dlkeras.pipeline.store import canonical_digest
 
 
@@ -63,7 +64,7 @@ def _stat_digest(place: Path) -> str:
     found: list[Any] = []
     if not place.is_dir():
         found.append(_stat(str(place), place.name))
-    for folder, folders, names in os.walk(place):
+    for folder, folders, names in walk(place):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)
