@@ -10,6 +10,7 @@ card. `ARCHITECTURE(weights=NAME)` then loads them.
 
 import argparse
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def ship(store: Store, pipeline: str, name: str, folder: Path) -> Path:
         **told,
         name=name,
         pipeline=pipeline,
-        parameters=network.count_params(),
+        parameters=sum(math.prod(w.shape) for w in network.trainable_weights),
         source=source,
         channels=channels,
         classes=", ".join(examples.labels),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import keras
@@ -19,6 +20,7 @@ from dlkeras.architectures import (
     pretrained_names,
     pretrained_weights,
     resnet18,
+    resnet20,
 )
 
 FOLDER = Path(architectures.__file__).parent / "pretrained"
@@ -39,7 +41,11 @@ def accuracy(model, card, batches):
 
 
 def test_these_weights_come_with_the_package():
-    assert SHIPPED == [("lenet5", "digits"), ("lenet5", "mnist")]
+    assert SHIPPED == [
+        ("lenet5", "digits"),
+        ("lenet5", "mnist"),
+        ("resnet20", "cifar10-small"),
+    ]
 
 
 @pytest.mark.parametrize(("owner", "name"), SHIPPED)
@@ -53,7 +59,11 @@ def test_a_file_is_the_one_of_its_card_and_below_2_megabytes(owner, name):
 
 @pytest.mark.parametrize(
     ("owner", "name", "least"),
-    [("lenet5", "digits", 0.97), ("lenet5", "mnist", 0.991)],
+    [
+        ("lenet5", "digits", 0.97),
+        ("lenet5", "mnist", 0.991),
+        ("resnet20", "cifar10-small", 0.73),
+    ],
 )
 def test_a_card_states_the_accuracy_that_is_asked_for(owner, name, least):
     assert pretrained_card(owner, name)["metrics"]["accuracy"] >= least
@@ -86,6 +96,27 @@ def test_the_mnist_weights_have_the_accuracy_of_their_card():
     assert found == pytest.approx(card["metrics"]["accuracy"], abs=2e-4)
 
 
+@pytest.mark.skipif("DLKERAS_DATA" not in os.environ, reason="DLKERAS_DATA is not set")
+def test_the_photo_weights_have_the_accuracy_of_their_card():
+    tensorflow = pytest.importorskip("tensorflow")
+    archive = Path(os.environ["DLKERAS_DATA"]) / "cifar10_small.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"no {archive}")
+    card = pretrained_card("resnet20", "cifar10-small")
+    images, labels = [], []
+    with tarfile.open(archive) as photos:
+        for member in photos:
+            name = Path(member.name)
+            if member.isfile() and name.parts[-3] == "test":
+                data = photos.extractfile(member).read()
+                images.append(tensorflow.io.decode_jpeg(data, channels=3).numpy())
+                labels.append(card["labels"].index(name.parts[-2]))
+    model = resnet20(weights="cifar10-small")
+    found = accuracy(model, card, [(np.stack(images), np.array(labels))])
+    assert len(labels) == 2000
+    assert found == pytest.approx(card["metrics"]["accuracy"], abs=2e-3)
+
+
 def test_weights_by_name_are_those_of_the_file():
     model = lenet5(weights="mnist")
     twin = lenet5()
@@ -113,6 +144,8 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_another_number_of_classes_is_refused_with_what_to_pass():
     with pytest.raises(ValueError, match="pass num_classes=10"):
         lenet5(num_classes=4, weights="mnist")
+    with pytest.raises(ValueError, match="pass num_classes=10"):
+        resnet20(num_classes=3, weights="cifar10-small")
 
 
 def test_a_file_with_a_flipped_bit_is_refused(tmp_path, monkeypatch):
