@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
@@ -45,18 +44,12 @@ from dlkeras.pipeline.step_code import (
 )
 from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
 from dlkeras.pipeline.trainer import trainer
-from dlkeras.pipeline.transfer_source import check_pixels, located
+from dlkeras.pipeline.transfer_source import resolved
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
 
 # What of the trainer's configuration a trial depends on.
-TRIED = {
-    "architecture",
-    "batch_size",
-    "epochs",
-    "learning_rate_schedule",
-    "transfer",
-}
+TRIED = {"architecture", "batch_size", "epochs", "learning_rate_schedule", "transfer"}
 # Beam writes the same bytes.
 HOW_TO_PREPARE = {"beam_python", "beam_options"}
 # Changing a threshold decides anew, and measures nothing again.
@@ -217,10 +210,7 @@ def _components(
     execution.stop_after("Transform")
 
     floatx = os.environ.get("KERAS_FLOATX", "float32")
-    # The file that a name in the registry stands for now; the key has its content.
-    transfer, source = located(config.trainer.transfer, _registered(config))
-    check_pixels(source, config.transform.scale, config.transform.offset)
-    training = config.trainer.model_copy(update={"transfer": transfer})
+    training, source = resolved(config)
     hyperparameters = None
     if config.tuner.enabled:
         tuner_config = {
@@ -383,17 +373,6 @@ def _components(
         code=("pipeline.pusher",),
     )
     return tracker.register(pushed)
-
-
-def _registered(config: PipelineConfig) -> Callable[[str], Path | None]:
-    """Return the function that finds the folder of a model in the registry."""
-
-    def folder(name: str) -> Path | None:
-        from dlkeras.pipeline import tracking
-
-        return tracking.pushed_folder(config.tracking_uri, config.mlruns, name)
-
-    return folder
 
 
 def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
