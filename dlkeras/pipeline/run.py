@@ -1,8 +1,6 @@
 """The pipeline, read from the top down: which component reads what the others wrote."""
 
-import json
 import os
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,12 @@ from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.pusher import pusher
-from dlkeras.pipeline.reporting import log_evaluation, tell_what_is_left_out
+from dlkeras.pipeline.reporting import (
+    compare_link,
+    log_evaluation,
+    record_lineage,
+    tell_what_is_left_out,
+)
 from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
@@ -43,20 +46,14 @@ from dlkeras.pipeline.step_code import (
     TRAINING_CODE,
     TRANSFORM_CODE,
 )
-from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
+from dlkeras.pipeline.store import Store, file_digest, storage_errors
 from dlkeras.pipeline.trainer import trainer
 from dlkeras.pipeline.transfer_source import check_pixels, located
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
 
 # What of the trainer's configuration a trial depends on.
-TRIED = {
-    "architecture",
-    "batch_size",
-    "epochs",
-    "learning_rate_schedule",
-    "transfer",
-}
+TRIED = {"architecture", "batch_size", "epochs", "learning_rate_schedule", "transfer"}
 # Beam writes the same bytes.
 HOW_TO_PREPARE = {"beam_python", "beam_options"}
 # Changing a threshold decides anew, and measures nothing again.
@@ -124,11 +121,11 @@ def run(
         except UntilReached:
             progress.say(f"stopped after {until}")
         finally:
-            _record_lineage(execution, tracker)
+            record_lineage(execution, tracker)
         blessing = execution.artifact(Blessing)
         link = tracker.run_link
-        compare_link = _compare_link(execution, tracker)
-        tracker.set_note(run_note(config, execution.steps, version, compare_link))
+        comparison = compare_link(execution, tracker)
+        tracker.set_note(run_note(config, execution.steps, version, comparison))
     return PipelineResult(
         run_id=execution.run_id,
         steps=tuple(execution.steps),
@@ -136,7 +133,7 @@ def run(
         reason=blessing.reason if blessing else f"stopped after {until}",
         model_version=version,
         run_link=link,
-        compare_link=compare_link,
+        compare_link=comparison,
     )
 
 
@@ -311,9 +308,7 @@ def _components(
         code=trainer_code,
     )
     for epoch, logs in enumerate(model.history):
-        tracker.log_epoch(
-            epoch, logs
-        )  # a reused model's; those logged already are left
+        tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
     tracker.set_tags({"precision": model.properties["dtype_policy"]})
     tracker.log_figures(model, step=model.properties["epochs"])
     execution.stop_after("Trainer")
@@ -402,18 +397,3 @@ def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
 
 def _digest_of(path: Any) -> str | None:
     return file_digest(path) if path is not None and path.is_file() else None
-
-
-def _record_lineage(execution: Execution, tracker: Any) -> None:
-    """Keep the graph of the artifacts in the store, and with the run in MLflow."""
-    lineage = execution.lineage()
-    path = execution.store.root / "runs" / f"{execution.run_id}.json"
-    write_atomically(path, (json.dumps(lineage, indent=2) + "\n").encode())
-    if not isinstance(sys.exception(), OSError):  # a full disk takes no more
-        tracker.log_json("lineage.json", lineage)
-
-
-def _compare_link(execution: Execution, tracker: Any) -> str:
-    searched = execution.artifact(Hyperparameters)
-    link = tracker.trials_link(searched.record.key) if searched else None
-    return link or tracker.experiment_link
