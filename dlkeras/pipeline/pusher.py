@@ -97,7 +97,10 @@ def serving_model(
 
     image = preprocessing.inputs[0]
     allowed = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
-    return keras.Model(image, network(preprocessing(image)), name=allowed)
+    # Keras's resizing takes itself to be in training unless told otherwise, and the
+    # batch normalisations behind it would follow: `model(image)` would train them.
+    inputs = preprocessing(image, training=False)
+    return keras.Model(image, network(inputs, training=False), name=allowed)
 
 
 def _check(

@@ -54,6 +54,9 @@ with _held_back_stderr():
 
     tf.config.list_physical_devices()  # looks for a GPU, and says so, only once
 
+# A saved network is made of them: without them Keras cannot read it back.
+import dlkeras.layers  # noqa: E402, F401
+
 tf.get_logger().setLevel(logging.ERROR)
 logging.getLogger("absl").setLevel(logging.ERROR)
 tfds.disable_progress_bar()

@@ -48,3 +48,21 @@ def test_a_pipeline_that_has_pushed_nothing_is_refused(tmp_path):
     assert done.returncode == 1
     assert "expected one that has pushed a model" in done.stderr
     assert not (tmp_path / "to").exists()
+
+
+def test_a_served_network_with_batch_normalisation_answers_as_in_predict():
+    import keras
+
+    from dlkeras.architectures import resnet20
+    from dlkeras.pipeline.pusher import serving_model
+
+    images = keras.Input((None, None, 3), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255)(images)
+    preprocessing = keras.Model(images, keras.layers.Resizing(32, 32)(x))
+    network = resnet20(width_multiplier=0.25)
+    served = serving_model(preprocessing, network, "served")
+    image = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), "uint8")
+    expected = network.predict(preprocessing.predict(image, verbose=0), verbose=0)
+    np.testing.assert_allclose(np.asarray(served(image)), expected, rtol=1e-4)
+    mean = network.get_layer("stem_normalization").moving_mean
+    np.testing.assert_array_equal(np.asarray(mean), np.zeros(4))
