@@ -51,10 +51,10 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
 
-notebooks: .venv/docs.stamp  ## write the notebooks (.ipynb) to build/ and run them
+notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
 	@$(BIN)/python scripts/notebooks.py
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 \
-	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb build/notebooks/solutions)
+	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site

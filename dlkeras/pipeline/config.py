@@ -276,6 +276,7 @@ class TrainerConfig(ComponentConfig):
     on_finding: Literal["warn", "stop"] = "warn"
     """what a finding of severity error does: it is told, or it ends the run"""
     transfer: TransferConfig = TransferConfig()
+    """where the first weights come from, and what of the network learns"""
 
 
 class EvaluatorConfig(ComponentConfig):

@@ -1,10 +1,14 @@
 """What a run says of its artifacts: to the user, and to MLflow."""
 
+import json
+import sys
 from typing import Any
 
-from dlkeras.pipeline.artifacts import Evaluation, Examples
+from dlkeras.pipeline.artifacts import Evaluation, Examples, Hyperparameters
 from dlkeras.pipeline.example_gen import QUARANTINE, left_out
+from dlkeras.pipeline.execution import Execution
 from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.store import write_atomically
 
 
 def tell_what_is_left_out(examples: Examples, tracker: Any, progress: Progress) -> None:
@@ -33,3 +37,19 @@ def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
     }
     tracker.log_table("per_class.json", {"class": list(classes), **columns})
     tracker.log_figures(evaluation, step)
+
+
+def record_lineage(execution: Execution, tracker: Any) -> None:
+    """Keep the graph of the artifacts in the store, and with the run in MLflow."""
+    lineage = execution.lineage()
+    path = execution.store.root / "runs" / f"{execution.run_id}.json"
+    write_atomically(path, (json.dumps(lineage, indent=2) + "\n").encode())
+    if not isinstance(sys.exception(), OSError):  # a full disk takes no more
+        tracker.log_json("lineage.json", lineage)
+
+
+def compare_link(execution: Execution, tracker: Any) -> str:
+    """The page that compares the trials, or that of all runs where there are none."""
+    searched = execution.artifact(Hyperparameters)
+    link = tracker.trials_link(searched.record.key) if searched else None
+    return link or tracker.experiment_link

@@ -1,8 +1,6 @@
 """The pipeline, read from the top down: which component reads what the others wrote."""
 
-import json
 import os
-import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -30,7 +28,12 @@ from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.pusher import pusher
-from dlkeras.pipeline.reporting import log_evaluation, tell_what_is_left_out
+from dlkeras.pipeline.reporting import (
+    compare_link,
+    log_evaluation,
+    record_lineage,
+    tell_what_is_left_out,
+)
 from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
@@ -42,7 +45,7 @@ from dlkeras.pipeline.step_code import (
     TRAINING_CODE,
     TRANSFORM_CODE,
 )
-from dlkeras.pipeline.store import Store, file_digest, storage_errors, write_atomically
+from dlkeras.pipeline.store import Store, file_digest, storage_errors
 from dlkeras.pipeline.trainer import trainer
 from dlkeras.pipeline.transfer_source import resolved
 from dlkeras.pipeline.transform import transform
@@ -117,11 +120,11 @@ def run(
         except UntilReached:
             progress.say(f"stopped after {until}")
         finally:
-            _record_lineage(execution, tracker)
+            record_lineage(execution, tracker)
         blessing = execution.artifact(Blessing)
         link = tracker.run_link
-        compare_link = _compare_link(execution, tracker)
-        tracker.set_note(run_note(config, execution.steps, version, compare_link))
+        comparison = compare_link(execution, tracker)
+        tracker.set_note(run_note(config, execution.steps, version, comparison))
     return PipelineResult(
         run_id=execution.run_id,
         steps=tuple(execution.steps),
@@ -129,7 +132,7 @@ def run(
         reason=blessing.reason if blessing else f"stopped after {until}",
         model_version=version,
         run_link=link,
-        compare_link=compare_link,
+        compare_link=comparison,
     )
 
 
@@ -301,9 +304,7 @@ def _components(
         code=trainer_code,
     )
     for epoch, logs in enumerate(model.history):
-        tracker.log_epoch(
-            epoch, logs
-        )  # a reused model's; those logged already are left
+        tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
     tracker.set_tags({"precision": model.properties["dtype_policy"]})
     tracker.log_figures(model, step=model.properties["epochs"])
     execution.stop_after("Trainer")
@@ -381,18 +382,3 @@ def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:
 
 def _digest_of(path: Any) -> str | None:
     return file_digest(path) if path is not None and path.is_file() else None
-
-
-def _record_lineage(execution: Execution, tracker: Any) -> None:
-    """Keep the graph of the artifacts in the store, and with the run in MLflow."""
-    lineage = execution.lineage()
-    path = execution.store.root / "runs" / f"{execution.run_id}.json"
-    write_atomically(path, (json.dumps(lineage, indent=2) + "\n").encode())
-    if not isinstance(sys.exception(), OSError):  # a full disk takes no more
-        tracker.log_json("lineage.json", lineage)
-
-
-def _compare_link(execution: Execution, tracker: Any) -> str:
-    searched = execution.artifact(Hyperparameters)
-    link = tracker.trials_link(searched.record.key) if searched else None
-    return link or tracker.experiment_link

@@ -94,7 +94,9 @@ def trainer(
     ).cache()
     monitoring = None
     if config.monitor:
-        probe = validation.unbatch().batch(PROBE_SIZE).take(1)
+        # Read to the end: a cache that is left half-way is thrown away, with a warning.
+        images = [np.asarray(batch[0]) for batch in validation]
+        probe = np.concatenate(images)[:PROBE_SIZE]
         monitoring = Monitoring(
             config, probe, folder=work, say=say, on_figures=on_figures
         )

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from dlkeras import visualization as show
-from dlkeras.architectures import googlenet, lenet5, resnet20
+from dlkeras.architectures import googlenet, lenet5, resnet20, summary_table
 from dlkeras.layers import InceptionModule, ResidualBlock
 from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
 
@@ -133,7 +133,29 @@ def reliability():
     return show.reliability_diagram(confidence, accuracy, np.arange(10) ** 2, 0.05)
 
 
+def sizes_by_split(first, second):
+    draw = random()
+    return {
+        name: np.stack([draw.normal(*first, count), draw.normal(*second, count)], 1)
+        for name, count in (("train", 80), ("test", 20))
+    }
+
+
+def pixels():
+    draw = random()
+    return {
+        name: [np.histogram(draw.normal(level, 40, 5000), 256, (0, 256))[0].tolist()]
+        for name, level in (("train", 90), ("test", 150))
+    }
+
+
 PICTURES = {
+    "accuracy_by_examples": lambda: show.accuracy_by_examples(
+        {
+            "transfer": {10: [0.6, 0.64], 30: [0.7, 0.72], 100: [0.8, 0.81]},
+            "from scratch": {10: [0.4, 0.5], 30: [0.6, 0.61], 100: [0.75, 0.79]},
+        }
+    ),
     "activation_distributions": distributions,
     "activation_functions": lambda: show.activation_functions(),
     "activation_statistics": statistics,
@@ -146,6 +168,12 @@ PICTURES = {
     ),
     "architecture_resnet20": lambda: show.architecture_diagram(resnet20()),
     "augmentation_grid": augmented,
+    "brightness_and_contrast": lambda: show.brightness_and_contrast(
+        sizes_by_split((120, 30), (50, 10))
+    ),
+    "class_balance": lambda: show.class_balance(
+        {"train": {"cat": 30, "dog": 44}, "test": {"cat": 9, "dog": 7}}
+    ),
     "confusion_matrix": lambda: show.confusion_matrix(
         np.diag([36, 30, 40, 28, 33]) + np.eye(5, k=1, dtype=int) * 2, list("abcde")
     ),
@@ -158,10 +186,16 @@ PICTURES = {
     "gradient_map": lambda: by_depth(
         lambda norms, layers: show.gradient_map(norms, layers, range(30))
     ),
+    "image_sizes": lambda: show.image_sizes(sizes_by_split((640, 60), (480, 50))),
+    "image_table": lambda: show.image_table(
+        random().random((2, 3, 8, 8, 1)), ["shift", "zoom"], ["original", "1", "2"]
+    ),
     "learning_curves": lambda: show.learning_curves(history(), language="pt"),
     "lms_learning_curve": lms,
     "loss_landscape": landscape,
     "misclassified": gallery,
+    "network_table": lambda: show.network_table(summary_table(lenet5())),
+    "pixel_distribution": lambda: show.pixel_distribution(pixels()),
     "receptive_field": lambda: show.receptive_field(
         fixed_lenet(), ["C1", "S2", "C3", "S4", "C5"], digit()
     ),

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+# TensorFlow has no public name for the question whether kernels are deterministic.
+from tensorflow.python.framework import config as determinism
+
 BLOCK = 1
 
 
@@ -155,7 +158,11 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
         return None
     # At inference the gain is that a graph folds the kernel into the convolution before
     # it. Without a graph Keras's operations are as fast, and agree to the last bit.
-    if statistics is not None and tf.executing_eagerly():
+    # Nor with deterministic kernels: XLA then gets a convolution that is folded with
+    # the kernel and the activation, and knows that form for ReLU alone.
+    if statistics is not None and (
+        tf.executing_eagerly() or determinism.is_op_determinism_enabled()
+    ):
         return None
     channels = x.shape[-1]
     mean, variance = statistics or ((), ())
