@@ -28,6 +28,8 @@ def accuracy_by_examples(
     """
     figure, axes = new_figure(6.4, 4.2, title)
     sizes = sorted({size for accuracies in results.values() for size in accuracies})
+    ends = {way: np.mean(values[max(values)]) for way, values in results.items()}
+    below = sorted(ends, key=lambda way: ends[way])  # labels apart, where dots touch
     for (way, accuracies), colour, marker in zip(
         results.items(), (GREY, BLUE, ORANGE, GREEN), "so^D", strict=False
     ):
@@ -40,7 +42,7 @@ def accuracy_by_examples(
         axes.annotate(
             f"{means[-1]:.1%}",
             (known[-1], means[-1]),
-            xytext=(8, 0),
+            xytext=(8, 14 * (below.index(way) - (len(below) - 1) / 2)),
             textcoords="offset points",
             color=colour,
             va="center",
