@@ -10,6 +10,7 @@ import numpy as np
 from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transform
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.search_spaces import chosen
 from dlkeras.pipeline.store import Draft, canonical_digest
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def trainer(
     from dlkeras.pipeline.network import compiled_network, make_deterministic
     from dlkeras.pipeline.train_state import TrainState
 
-    values = hyperparameters.values if hyperparameters else {}
-    learning_rate = values.get("learning_rate", config.learning_rate)
-    strength = values.get("augmentation_strength", config.augmentation_strength)
+    config = chosen(config, hyperparameters.values if hyperparameters else {})
+    learning_rate, strength = config.learning_rate, config.augmentation_strength
     steps = steps_per_epoch(examples, config.batch_size)
 
     make_deterministic(seed)
@@ -79,11 +79,6 @@ def trainer(
         patience=config.early_stopping_patience,
         restore_best_weights=True,
     )
-    state = TrainState(work, config.keep_checkpoints, stopping)
-    if state.load(model):
-        say(f"resuming after epoch {state.epoch} of {config.epochs}")
-    for epoch, logs in enumerate(state.history):
-        on_epoch_end(epoch, logs)
 
     def record(epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
@@ -96,6 +91,30 @@ def trainer(
         logs["learning_rate"] = float(model.optimizer.learning_rate)
         on_epoch_end(epoch, {name: float(value) for name, value in logs.items()})
 
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), stopping]
+    if config.learning_rate_schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                mode="min",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+            )
+        )
+    state = TrainState(
+        work,
+        config.keep_checkpoints,
+        callbacks,
+        save_freq=config.save_freq,
+        steps=steps,
+    )
+    sample = np.zeros((1, *transform.input_shape), "float32"), np.zeros(1, "int64")
+    if state.load(model, sample):
+        within = f" and {state.step} steps" if state.step else ""
+        say(f"resuming after epoch {state.epoch}{within} of {config.epochs}")
+    for epoch, logs in enumerate(state.history):
+        on_epoch_end(epoch, logs)
+
     batches = training_batches(
         examples,
         transform,
@@ -106,21 +125,19 @@ def trainer(
         epochs=config.epochs,
     )
     if state.stopped or state.epoch == config.epochs:
-        model.set_weights(state.best_weights)
+        state.give_back()
+        stopping.set_model(model)
+        stopping.on_train_end()  # takes the best weights
     else:
         model.fit(
-            batches,
+            batches.skip(state.step),
             steps_per_epoch=steps,
             initial_epoch=state.epoch,
             epochs=config.epochs,
             validation_data=evaluation_batches(
                 examples, transform, "validation", config.batch_size
             ).cache(),
-            callbacks=[
-                keras.callbacks.LambdaCallback(on_epoch_end=record),
-                stopping,
-                state,
-            ],
+            callbacks=state.callbacks,
             shuffle=False,  # the data set is in its order already
             verbose=verbose,
         )
@@ -137,7 +154,7 @@ def trainer(
         best_epoch=best + 1,
         val_loss=state.history[best]["val_loss"],
         val_accuracy=state.history[best]["val_accuracy"],
-        dtype_policy=keras.config.dtype_policy().name,
+        dtype_policy=model.dtype_policy.name,
     )
     weights = [hashlib.sha256(np.asarray(w).tobytes()) for w in network.get_weights()]
     output.digest = canonical_digest(
