@@ -2,7 +2,7 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-slow test-browser coverage test-jax test-torch lint \
+.PHONY: help run test test-long test-slow test-browser torture coverage test-jax test-torch lint \
   ui docs docs-tables docs-pictures notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
@@ -45,6 +45,9 @@ test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
 
 test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
 	@KERAS_BACKEND=torch $(BIN)/python -m pytest $(COMPONENTS) $(ARGS)
+
+torture: .venv/test.stamp  ## kill training at every write and at random; count what is lost
+	@$(BIN)/python benchmarks/torture.py $(ARGS)
 
 bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)

@@ -94,6 +94,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     augment.add_argument("--epochs", type=_count, default=6, help="versions of each")
     augment.add_argument("--seed", type=_seed, default=0, help="decides them")
+    why = add("why", _why, "say why a component ran: which part of its key changed")
+    why.add_argument("run", metavar="RUN", help="a run's id, its beginning, or last")
+    why.add_argument("component", metavar="COMPONENT", help="such as Trainer")
+    status = add("status", _status, "show what the store holds and who is working")
+    status.add_argument(
+        "--verify", action="store_true", help="compare every file with its SHA-256"
+    )
+    gc = add("gc", _gc, "list artifacts that nothing needs, and remove them if asked")
+    gc.add_argument(
+        "--delete", action="store_true", help="remove them (default: only list them)"
+    )
+    gc.add_argument(
+        "--keep-runs",
+        type=_count,
+        default=5,
+        help="keep what the latest runs made or reused (default: 5)",
+    )
+    gc.add_argument(
+        "--min-age",
+        type=float,
+        default=24.0,
+        metavar="HOURS",
+        help="keep what was used within so many hours (default: 24)",
+    )
     predict = add("predict", _predict, "classify images with a pushed model")
     predict.add_argument(
         "model",
@@ -105,6 +129,30 @@ def _parser() -> argparse.ArgumentParser:
         "--invert", action="store_true", help="dark on light: invert the grey levels"
     )
     predict.add_argument("--json", action="store_true", help="print JSON")
+    serve = add("serve", _serve, "answer requests for a pushed model on this machine")
+    serve.add_argument(
+        "model", metavar="MODEL", help="a registered name, name@alias or name/version"
+    )
+    serve.add_argument("--port", type=_port, default=5001, help="default: 5001")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, this machine alone); put a "
+        "server that encrypts and asks who calls before any other",
+    )
+    serve.add_argument(
+        "--max-body",
+        type=_count,
+        default=16,
+        metavar="MIB",
+        help="largest body of a request in MiB (default: 16)",
+    )
+    rollback = add("rollback", _rollback, "give a model's alias to an earlier version")
+    rollback.add_argument("name", metavar="NAME", help="a registered model")
+    rollback.add_argument("--alias", default="champion", help="default: champion")
+    rollback.add_argument(
+        "--to", type=_count, metavar="VERSION", help="default: the one before"
+    )
     add("doctor", _doctor, "check versions, backend, devices and folders")
     return parser
 
@@ -206,6 +254,19 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    lineage = _read_lineage(_lineage_file(options))
+    print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
+    for step in lineage["steps"]:
+        how = "reused" if step["cached"] else f"made in {step['seconds']:.1f} s"
+        print(f"{step['type']} {step['digest'][:8]}  by {step['component']}, {how}")
+        for name, reference in step["inputs"].items():
+            print(f"  reads {name}: {reference['type']} {reference['digest'][:8]}")
+        for name in step["files"]:
+            print(f"  {options.mlruns / 'store' / step['path'] / name}")
+    return 0
+
+
+def _lineage_file(options: argparse.Namespace) -> Path:
     from dlkeras.pipeline.errors import InputError
 
     folder = options.mlruns / "store" / "runs"
@@ -220,15 +281,60 @@ def _show(options: argparse.Namespace) -> int:
             f"RUN: expected the beginning of one run's id; {options.run!r} fits "
             f"{len(found)} runs in {folder}; the latest are: {known}"
         )
-    lineage = json.loads(found[0].read_text(encoding="utf-8"))
-    print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
-    for step in lineage["steps"]:
-        how = "reused" if step["cached"] else f"made in {step['seconds']:.1f} s"
-        print(f"{step['type']} {step['digest'][:8]}  by {step['component']}, {how}")
-        for name, reference in step["inputs"].items():
-            print(f"  reads {name}: {reference['type']} {reference['digest'][:8]}")
-        for name in step["files"]:
-            print(f"  {options.mlruns / 'store' / step['path'] / name}")
+    return found[0]
+
+
+def _read_lineage(file: Path) -> dict[str, Any]:
+    from dlkeras.pipeline.errors import CorruptArtifactError
+
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorruptArtifactError(
+            f"{file}: expected the record of a run; it cannot be read; run the same "
+            "job again to have it written anew"
+        ) from error
+
+
+def _why(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.provenance import reasons
+
+    lineage = _read_lineage(_lineage_file(options))
+    for line in reasons(options.mlruns / "store", lineage, options.component):
+        print(line)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.store_report import damaged_files, status
+
+    for line in status(options.mlruns / "store"):
+        print(line)
+    damaged = 0
+    if options.verify:
+        for line in damaged_files(options.mlruns / "store"):
+            print(f"DAMAGED {line}")
+            damaged += 1
+        print(f"damaged artifacts: {damaged}" if damaged else "every file is whole")
+    return 1 if damaged else 0
+
+
+def _gc(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.garbage import collect, garbage
+
+    found = garbage(
+        options.mlruns / "store",
+        keep_runs=options.keep_runs,
+        min_age=options.min_age * 3600,
+    )
+    for piece in found:
+        print(f"{piece.size / 2**20:8.1f} MiB  {piece.path}  {piece.what}")
+    total = sum(piece.size for piece in found) / 2**20
+    if options.delete:
+        freed = collect(options.mlruns / "store", found) / 2**20
+        print(f"removed: {freed:.1f} MiB")
+    else:
+        print(f"could be removed with --delete: {total:.1f} MiB")
     return 0
 
 
@@ -264,6 +370,28 @@ def _augment(options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     print(options.output)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.tracking import model_server
+
+    model = model_server.load_served_model(
+        options.tracking_uri, options.mlruns, options.model
+    )
+    address = f"http://{options.host}:{options.port}"
+    print(f"{options.model} answers POST {address}/invocations", flush=True)
+    model_server.serve(model, options.host, options.port, options.max_body * 2**20)
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline import tracking
+
+    before, now = tracking.roll_back(
+        options.tracking_uri, options.mlruns, options.name, options.alias, options.to
+    )
+    print(f"{options.name}@{options.alias}: version {now}, before {before}")
     return 0
 
 

@@ -8,6 +8,7 @@ from dlkeras.pipeline.command_line import main as main
 from dlkeras.pipeline.config import EvaluatorConfig as EvaluatorConfig
 from dlkeras.pipeline.config import ExampleGenConfig as ExampleGenConfig
 from dlkeras.pipeline.config import ExampleValidatorConfig as ExampleValidatorConfig
+from dlkeras.pipeline.config import InfraValidatorConfig as InfraValidatorConfig
 from dlkeras.pipeline.config import PipelineConfig as PipelineConfig
 from dlkeras.pipeline.config import PusherConfig as PusherConfig
 from dlkeras.pipeline.config import SchemaGenConfig as SchemaGenConfig

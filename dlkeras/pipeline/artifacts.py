@@ -65,6 +65,7 @@ class Record(BaseModel):
     config: dict[str, Any]
     inputs: dict[str, InputRecord]
     versions: dict[str, str]
+    code: dict[str, str] = Field(default_factory=dict)
     properties: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileRecord]
     created: str
@@ -227,8 +228,8 @@ class Hyperparameters(Artifact):
     producer: ClassVar[str] = "Tuner"
 
     @property
-    def values(self) -> dict[str, float]:
-        """The best trial's values: learning_rate, augmentation_strength."""
+    def values(self) -> dict[str, Any]:
+        """The best trial's values, by the name of the trainer's field."""
         return self.properties["values"]
 
     @cached_property
@@ -262,8 +263,15 @@ class Evaluation(Artifact):
     producer: ClassVar[str] = "Evaluator"
 
     @cached_property
+    def predictions(self) -> "pd.DataFrame":
+        """A row for each test example: id, label, prediction, confidence, p(CLASS)."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / "predictions.parquet")
+
+    @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Overall, per class and confusion matrix."""
+        """Overall, per class and confusion matrix, by slice, under corruptions."""
         return self.read_json("metrics.json")
 
 
@@ -281,6 +289,17 @@ class Blessing(Artifact):
     def reason(self) -> str:
         """The rules in one line."""
         return self.properties["reason"]
+
+
+class ServableModel(Artifact):
+    """A model in each form it is served in, which a fresh process has tried."""
+
+    producer: ClassVar[str] = "InfraValidator"
+
+    @property
+    def forms(self) -> list[str]:
+        """The forms: "keras", "saved_model", and "onnx", "litert" where asked for."""
+        return self.properties["forms"]
 
 
 class PushedModel(Artifact):
@@ -309,6 +328,7 @@ ARTIFACT_TYPES: dict[str, type[Artifact]] = {
         Model,
         Evaluation,
         Blessing,
+        ServableModel,
         PushedModel,
     )
 }

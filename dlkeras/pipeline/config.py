@@ -30,6 +30,7 @@ COMPONENTS = (
     "Tuner",
     "Trainer",
     "Evaluator",
+    "InfraValidator",
     "Pusher",
 )
 ComponentName = Literal[
@@ -41,6 +42,7 @@ ComponentName = Literal[
     "Tuner",
     "Trainer",
     "Evaluator",
+    "InfraValidator",
     "Pusher",
 ]
 
@@ -204,14 +206,29 @@ class TransformConfig(ComponentConfig):
 
 
 class TunerConfig(ComponentConfig):
-    """The search over learning rate and augmentation strength."""
+    """The search for hyperparameters: how, over what, and by how many processes."""
 
     enabled: bool = True
     """search for hyperparameters before training (--no-tuner skips it)"""
+    algorithm: Literal["random", "bayesian", "hyperband"] = "random"
+    """how the next trial is chosen"""
+    space: dict[str, str] = Field(
+        default={"learning_rate": "on", "augmentation_strength": "on"}
+    )
+    """what is varied, as NAME=on, NAME=off, NAME=LOW:HIGH or NAME=VALUE,VALUE; NAME is
+    a field of the trainer, such as dropout, activation or optimizer"""
     max_trials: int = Field(default=3, ge=1)
-    """number of trials"""
+    """number of trials (hyperband: at most so many)"""
     epochs: int = Field(default=2, ge=1)
-    """epochs of each trial"""
+    """most epochs of each trial"""
+    patience: int | None = Field(default=None, ge=1)
+    """end a trial after so many epochs without a lower validation loss"""
+    factor: int = Field(default=3, ge=2)
+    """hyperband: one trial in so many goes on to the next round"""
+    workers: int = Field(default=0, ge=0)
+    """number of processes that run trials beside each other; 0 is this one alone"""
+    deadline: float = Field(default=3600.0, gt=0)
+    """seconds within which some worker must end an epoch or a trial"""
     min_learning_rate: float = Field(default=5e-4, gt=0)
     """lower end of the learning rates tried (sampled in the logarithm)"""
     max_learning_rate: float = Field(default=4e-3, gt=0)
@@ -259,14 +276,35 @@ class TrainerConfig(ComponentConfig):
     """images in a training step"""
     learning_rate: float = Field(default=2e-3, gt=0)
     """initial learning rate of Adam, where no tuner chooses one"""
-    learning_rate_schedule: Literal["cosine", "constant"] = "cosine"
-    """how the learning rate goes on from there: cosine falls to 0 at the last epoch"""
+    learning_rate_schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    """how the learning rate goes on from there: cosine falls to 0 at the last epoch,
+    plateau falls when the validation loss no longer does"""
+    plateau_factor: float = Field(default=0.3, gt=0, lt=1)
+    """factor on the learning rate where the schedule is plateau"""
+    plateau_patience: int = Field(default=3, ge=1)
+    """epochs without a lower validation loss before that"""
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """what follows the gradients; sgd with Nesterov momentum 0.9"""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """share of units dropped before the output (default: the architecture's own)"""
+    width_multiplier: float | None = Field(default=None, gt=0)
+    """factor on the numbers of maps and units (default: the architecture's own)"""
+    activation: str | None = None
+    """Keras's name of the activation (default: the architecture's own)"""
+    kernel_initializer: str | None = None
+    """Keras's name of the initialiser (default: the architecture's own)"""
+    frozen_layers: int = Field(default=0, ge=0)
+    """number of layers with weights, from the images on, that are not trained"""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] | None = None
+    """number format of the computation (default: KERAS_FLOATX, else float32)"""
     augmentation_strength: float = Field(default=1.0, ge=0, le=2)
     """factor on the changes of the augmentation, where no tuner chooses one"""
     early_stopping_patience: int = Field(default=12, ge=1)
     """stop after this many epochs without a lower validation loss"""
     keep_checkpoints: int = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
+    save_freq: int | None = Field(default=None, ge=1)
+    """write a checkpoint every so many steps within an epoch, too"""
     monitor: bool = True
     """measure gradients and activations, and say what is wrong with a training"""
     gradient_frequency: int = Field(default=10, ge=1)
@@ -292,6 +330,40 @@ class EvaluatorConfig(ComponentConfig):
     """least test accuracy of a blessed model"""
     max_accuracy_drop: float = Field(default=0.01, ge=0, le=1)
     """a blessed model may be at most this much worse than the last blessed one"""
+    significance: float = Field(default=0.05, ge=0, lt=1)
+    """a model that McNemar's test finds worse at this level is not blessed"""
+    min_slice_accuracy: float | None = Field(default=None, ge=0, le=1)
+    """least accuracy of every slice (default: none)"""
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    """greatest 95th percentile of the time for one image, in ms (default: none)"""
+    first_model: Literal["bless", "refuse"] = "bless"
+    """what becomes of a model that has no blessed one to be compared with"""
+    slices: tuple[str, ...] = ("mean",)
+    """columns of the statistics by which the test examples are sliced, numbers by
+    quarters; mean is the brightness"""
+    bootstrap_samples: int = Field(default=1000, ge=100)
+    """resamples behind an interval"""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """share of the resamples inside an interval"""
+    robustness_images: int = Field(default=500, ge=0)
+    """number of test images that are shifted, blurred, made noisy and pale; 0: none"""
+    latency_repetitions: int = Field(default=100, ge=2)
+    """number of answers that are timed"""
+
+
+class InfraValidatorConfig(ComponentConfig):
+    """The forms in which a model is served, and how a fresh process tries them."""
+
+    onnx: bool = False
+    """write the network as ONNX, too (needs the extra onnx)"""
+    litert: bool = False
+    """write the network as LiteRT, too (needs the extra litert)"""
+    images: int = Field(default=20, ge=1)
+    """number of real images that each form must answer"""
+    tolerance: float = Field(default=1e-5, gt=0)
+    """largest difference of a probability from the trainer's model"""
+    timeout: float = Field(default=300.0, gt=0)
+    """seconds within which the fresh process must answer"""
 
 
 class PusherConfig(ComponentConfig):
@@ -332,6 +404,7 @@ class PipelineConfig(ComponentConfig):
     tuner: TunerConfig = TunerConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig = PusherConfig()
 
     @property

@@ -1,13 +1,22 @@
-"""Evaluator: what a model does on the test split, and whether it may be pushed."""
+"""Evaluator: what a model does on the test split: how well, how surely, how fast."""
 
 from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.artifacts import Evaluation, Examples, Model, Transform
+from dlkeras.pipeline.artifacts import Examples, Model, Statistics, Transform
 from dlkeras.pipeline.config import EvaluatorConfig
+from dlkeras.pipeline.cost_of_answers import cost_of_answers
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.robustness import robustness
+from dlkeras.pipeline.servable import serving_model
+from dlkeras.pipeline.slices import accuracy_by_slice
+from dlkeras.pipeline.store import Draft, canonical_digest
+from dlkeras.pipeline.uncertainty import (
+    bootstrap_interval,
+    scale_temperature,
+    temperature,
+)
 
 BATCH_SIZE = 256
 
@@ -18,22 +27,26 @@ def evaluator(
     examples: Examples,
     transform: Transform,
     model: Model,
+    statistics: Statistics,
 ) -> None:
     """Measure a model on the test split.
 
     Args:
-        config: k of the top-k accuracy, bins of the calibration, size of galleries.
+        config: k of the top-k accuracy, bins of the calibration, size of galleries,
+            slices, intervals and corruptions.
         output: gets `metrics.json` (accuracy, top-k accuracy, loss, calibration error,
-            precision, recall and F1 for each class, confusion matrix),
+            precision, recall and F1 for each class, confusion matrix; intervals,
+            slices, temperature, robustness and cost),
             `predictions.parquet` (a row for each example: id, label, prediction,
             confidence, a probability for each class) and figures.
         examples: the data set.
         transform: the preprocessing that belongs to the model.
         model: what to measure.
+        statistics: the columns by which the examples are sliced.
 
     Raises:
         InputError: the model has another number of outputs than the examples have
-            classes.
+            classes, or there is no column to slice by.
     """
     import pandas as pd
 
@@ -56,8 +69,40 @@ def evaluator(
     metrics = classification_metrics(
         truth, probabilities, examples.labels, config.top_k, config.calibration_bins
     )
-    output.write_json("metrics.json", metrics)
     predicted = probabilities.argmax(axis=1)
+    table = statistics.table.set_index("id").loc[identifiers]
+    metrics |= _uncertainty(config, metrics, truth, probabilities, examples.labels)
+    metrics["slices"] = accuracy_by_slice(
+        table,
+        config.slices,
+        predicted == truth,
+        config.bootstrap_samples,
+        config.confidence,
+    )
+    metrics["temperature_scaling"] = _temperature_scaling(
+        config,
+        network,
+        evaluation_batches(examples, transform, "validation", BATCH_SIZE),
+        (truth, probabilities, examples.labels),
+    )
+    raw, shown = _first_images(examples, config.robustness_images), len(truth)
+    shown = min(shown, len(raw))
+    answer = _answer(transform, network)
+    if raw:
+        metrics["robustness"] = {
+            "images": shown,
+            **robustness(raw, truth[:shown], answer),
+        }
+    one = _first_images(examples, 1)
+    metrics["cost"] = cost_of_answers(
+        network, lambda: answer(one), config.latency_repetitions
+    )
+    output.write_json("metrics.json", metrics)
+    # Without what is never the same twice: the time.
+    cost = {k: v for k, v in metrics["cost"].items() if k != "latency_ms"}
+    output.digest = canonical_digest(
+        [{**metrics, "cost": cost}, probabilities.astype(float).round(6).tolist()]
+    )
     confidence = probabilities.max(axis=1)
     table = pd.DataFrame(
         {
@@ -99,10 +144,81 @@ def evaluator(
         figure.savefig(output.figure_path(name))
     output.properties.update(
         accuracy=metrics["accuracy"],
+        accuracy_interval=metrics["accuracy_interval"],
         ece=metrics["ece"],
         examples=len(truth),
         misclassified=int((predicted != truth).sum()),
     )
+
+
+def _uncertainty(
+    config: EvaluatorConfig,
+    metrics: dict[str, Any],
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    labels: tuple[str, ...],
+) -> dict[str, Any]:
+    """Intervals of the accuracy, of the loss, and of each class's recall."""
+    right = probabilities.argmax(axis=1) == truth
+    likelihood = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
+
+    def interval(values: np.ndarray) -> list[float]:
+        return bootstrap_interval(values, config.bootstrap_samples, config.confidence)
+
+    for index, label in enumerate(labels):
+        of_class = right[truth == index]
+        if len(of_class):
+            metrics["classes"][label]["recall_interval"] = interval(of_class)
+    return {
+        "confidence": config.confidence,
+        "accuracy_interval": interval(right),
+        "loss_interval": interval(-np.log(likelihood)),
+    }
+
+
+def _temperature_scaling(
+    config: EvaluatorConfig, network: Any, validation: Any, test: tuple
+) -> dict[str, float]:
+    """Fit a temperature on the validation split, and measure the test split with it."""
+    batches = [(np.asarray(network(x)), np.asarray(y)) for x, y in validation]
+    scale = temperature(
+        np.concatenate([y for _, y in batches]), np.concatenate([p for p, _ in batches])
+    )
+    truth, probabilities, labels = test
+    scaled = classification_metrics(
+        truth,
+        scale_temperature(probabilities, scale),
+        labels,
+        config.top_k,
+        config.calibration_bins,
+    )
+    return {"temperature": scale, "loss": scaled["loss"], "ece": scaled["ece"]}
+
+
+def _answer(transform: Transform, network: Any) -> Any:
+    """The function of raw images of any size to probabilities, as it is served."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    served = serving_model(transform.preprocessing(), network, "served")
+    image = tf.TensorSpec((None, None, None, transform.input_shape[-1]), tf.uint8)
+    call = tf.function(served, input_signature=[image], autograph=False)
+
+    def answer(images: list[np.ndarray]) -> np.ndarray:
+        if len({image.shape for image in images}) == 1:
+            stacked = np.stack(images)
+            parts = range(0, len(images), BATCH_SIZE)
+            return np.concatenate(
+                [np.asarray(call(stacked[i : i + BATCH_SIZE])) for i in parts]
+            )
+        return np.concatenate([np.asarray(call(image[None])) for image in images])
+
+    return answer
+
+
+def _first_images(examples: Examples, number: int) -> list[np.ndarray]:
+    """The first raw images of the test split."""
+    taken = examples.dataset("test").take(number).as_numpy_iterator()
+    return [example["image"] for example in taken]
 
 
 def _raw_images(examples: Examples, wanted: set[int]) -> dict[int, np.ndarray]:
@@ -203,56 +319,3 @@ def reliability(
         "accuracy": (np.bincount(which, right, bins) / divisor).tolist(),
         "count": count.tolist(),
     }
-
-
-def bless(
-    config: EvaluatorConfig,
-    output: Draft,
-    evaluation: Evaluation,
-    baseline: Evaluation | None,
-) -> None:
-    """Decide whether a model may be pushed.
-
-    Args:
-        config: the least accuracy, and how much worse than the baseline is allowed.
-        output: gets `blessed` and `reason` as properties, and `rules.json`.
-        evaluation: the model's.
-        baseline: that of the last blessed model, on the same examples; None for the
-            first model.
-    """
-    accuracy = evaluation.metrics["accuracy"]
-    rules = [
-        {
-            "rule": "accuracy",
-            "bound": config.min_accuracy,
-            "value": accuracy,
-            "passed": accuracy >= config.min_accuracy,
-        }
-    ]
-    parts = [
-        f"accuracy {accuracy:.4f} "
-        f"{'reaches' if rules[0]['passed'] else 'is below'} {config.min_accuracy:g}"
-    ]
-    if baseline is None:
-        parts.append("no other blessed model to compare with")
-    else:
-        previous = baseline.metrics["accuracy"]
-        bound = previous - config.max_accuracy_drop
-        passed = accuracy >= bound - 1e-12
-        rules.append(
-            {
-                "rule": "accuracy against the last blessed model",
-                "bound": bound,
-                "value": accuracy,
-                "passed": passed,
-            }
-        )
-        parts.append(
-            f"the last blessed model has {previous:.4f}, "
-            + ("at most" if passed else "more than")
-            + f" {config.max_accuracy_drop:g} better"
-        )
-    output.write_json("rules.json", rules)
-    output.properties.update(
-        blessed=all(rule["passed"] for rule in rules), reason="; ".join(parts)
-    )

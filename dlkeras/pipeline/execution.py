@@ -20,6 +20,11 @@ T = TypeVar("T", bound=Artifact)
 SHARED_CODE = ("pipeline.artifacts", "pipeline.store")
 
 
+def _code(modules: tuple[str, ...]) -> dict[str, str]:
+    """Digests of the modules that an output depends on, by name."""
+    return {name: code_digest(name) for name in (*SHARED_CODE, *modules)}
+
+
 @dataclass(frozen=True)
 class Step:
     """What became of one step of a run."""
@@ -88,7 +93,7 @@ class Execution:
         key = self.key(component, artifact_type, config, inputs, code, packages)
         started = time.perf_counter()
         found = None
-        with self.store.lock(artifact_type, key):
+        with self.store.lock(artifact_type, key, self.progress.say):
             if component not in self.force:
                 found = self.store.find(artifact_type, key)
             cached = found is not None
@@ -105,6 +110,7 @@ class Execution:
                     inputs={name: a for name, a in inputs.items() if a is not None},
                     versions=package_versions("dlkeras", *packages),
                     run_id=self.run_id,
+                    code=_code(code),
                 ) as draft:
                     write(draft)
                 self.store.discard_work(artifact_type, key)
@@ -138,7 +144,7 @@ class Execution:
                     name: a.record.digest if a is not None else None
                     for name, a in inputs.items()
                 },
-                "code": code_digest(*SHARED_CODE, *code),
+                "code": _code(code),
                 "versions": package_versions("dlkeras", *packages),
             }
         )

@@ -1,6 +1,6 @@
 """The network to train, compiled: what the tuner tries and the trainer trains."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
@@ -26,12 +26,12 @@ def compiled_network(
         config: architecture or source of the transfer, and learning rate schedule.
         input_shape: height, width and channels of the preprocessed images.
         num_classes: number of classes.
-        learning_rate: initial learning rate of Adam.
+        learning_rate: initial learning rate of the optimizer.
         steps: number of training steps after which a cosine schedule reaches 0.
 
     Returns:
-        A model compiled with Adam, cross-entropy and accuracy, for labels that are
-        class numbers or shares of classes.
+        A model compiled with the configured optimizer, cross-entropy and accuracy,
+        for labels that are class numbers or shares of classes.
 
     Raises:
         InputError: there is no such architecture, or it cannot be built for this
@@ -40,19 +40,31 @@ def compiled_network(
     from dlkeras.pipeline.tensorflow_import import keras
 
     transfer = config.transfer
-    if transfer.source:
-        model = transferred_network(transfer, input_shape, num_classes)
-    else:
-        try:
+    policy = keras.config.dtype_policy()
+    try:
+        if config.precision is not None:
+            keras.config.set_dtype_policy(config.precision)
+        if transfer.source:
+            model = _transferred(config, input_shape, num_classes)
+        else:
             model = create(
-                config.architecture, input_shape=input_shape, num_classes=num_classes
+                config.architecture,
+                input_shape=input_shape,
+                num_classes=num_classes,
+                **architecture_options(config),
             )
-        except ValueError as error:
-            raise InputError(f"--trainer.architecture: {error}") from error
+    except ValueError as error:
+        raise InputError(f"--trainer.architecture: {error}") from error
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if config.frozen_layers:
+        from dlkeras.transfer import freeze
+
+        freeze(model, config.frozen_layers)
     schedule = learning_rate
     if config.learning_rate_schedule == "cosine":
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = keras.optimizers.Adam(schedule)
+    optimizer = _optimizer(config.optimizer, schedule)
     if transfer.source and transfer.learning_rate_decay < 1:
         from dlkeras.transfer import layerwise_learning_rates
 
@@ -64,6 +76,38 @@ def compiled_network(
         metrics=[accuracy],
     )
     return model
+
+
+def architecture_options(config: TrainerConfig) -> dict[str, Any]:
+    """The arguments of the builder that the configuration names."""
+    names = ("dropout", "width_multiplier", "activation", "kernel_initializer")
+    options = {name: getattr(config, name) for name in names}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _transferred(
+    config: TrainerConfig, input_shape: tuple[int, int, int], num_classes: int
+) -> "keras.Model":
+    for name, value in architecture_options(config).items():
+        raise InputError(
+            f"--trainer.{name.replace('_', '-')}: expected no option of an "
+            f"architecture beside --trainer.transfer.source, whose network is made "
+            f"already; received {value}"
+        )
+    return transferred_network(config.transfer, input_shape, num_classes)
+
+
+def _optimizer(name: str, learning_rate: Any) -> "keras.optimizers.Optimizer":
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    if name == "sgd":
+        return keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+    }
+    return kinds[name](learning_rate)
 
 
 def make_deterministic(seed: int) -> None:

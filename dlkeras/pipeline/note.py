@@ -51,7 +51,10 @@ def run_note(
         )
     if found := artifacts.get("Hyperparameters"):
         p = found.properties
-        values = ", ".join(f"{k} {v:.3g}" for k, v in p["values"].items())
+        values = ", ".join(
+            f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+            for k, v in p["values"].items()
+        )
         lines.append(
             f"- **Tuner**: {values}, the best of {p['completed']} completed trials of "
             f"{p['trials']} ([compare them]({compare_link}))"

@@ -27,7 +27,14 @@ def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
         f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
         "test/loss": metrics["loss"],
         "test/ece": metrics["ece"],
+        "test/accuracy_low": metrics["accuracy_interval"][0],
+        "test/accuracy_high": metrics["accuracy_interval"][1],
+        "test/ece_after_temperature": metrics["temperature_scaling"]["ece"],
+        "test/latency_p95_ms": metrics["cost"]["latency_ms"]["p95"],
     }
+    for name, accuracies in metrics.get("robustness", {}).items():
+        if name != "images":
+            named[f"robustness/{name}"] = sum(accuracies) / len(accuracies)
     tracker.log_metrics(named, step)
     # A table: as metrics, each number would be a chart of a single point.
     classes = metrics["classes"]

@@ -15,16 +15,19 @@ from dlkeras.pipeline.artifacts import (
     Model,
     PushedModel,
     Schema,
+    ServableModel,
     Statistics,
     Transform,
 )
 from dlkeras.pipeline.baseline import last_blessed
+from dlkeras.pipeline.blessing import bless
 from dlkeras.pipeline.config import COMPONENTS, PipelineConfig
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.evaluator import bless, evaluator
+from dlkeras.pipeline.evaluator import evaluator
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
+from dlkeras.pipeline.infra_validator import infra_validator
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.pusher import pusher
@@ -38,6 +41,7 @@ from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.step_code import (
+    EVALUATION_CODE,
     FIGURE_CODE,
     SCHEMA_CODE,
     SOURCE_CODE,
@@ -51,12 +55,28 @@ from dlkeras.pipeline.transfer_source import resolved
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
 
-# What of the trainer's configuration a trial depends on.
-TRIED = {"architecture", "batch_size", "epochs", "learning_rate_schedule", "transfer"}
 # Beam writes the same bytes.
 HOW_TO_PREPARE = {"beam_python", "beam_options"}
+# What of the configurations no trial and no training depends on.
+NOT_TRIED = {
+    "keep_checkpoints",
+    "save_freq",
+    "early_stopping_patience",
+    "monitor",
+    "gradient_frequency",
+    "activation_frequency",
+    "on_finding",
+}
+NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
 # Changing a threshold decides anew, and measures nothing again.
-BLESSING_RULES = {"min_accuracy", "max_accuracy_drop"}
+BLESSING_RULES = {
+    "min_accuracy",
+    "max_accuracy_drop",
+    "significance",
+    "min_slice_accuracy",
+    "max_latency_ms",
+    "first_model",
+}
 
 
 def run(
@@ -217,14 +237,19 @@ def _components(
     hyperparameters = None
     if config.tuner.enabled:
         tuner_config = {
-            "tuner": _dump(config.tuner),
-            "trainer": _dump(config.trainer, include=TRIED),
+            "tuner": _dump(config.tuner, exclude={"workers", "deadline"}),
+            "trainer": _dump(config.trainer, exclude=NOT_TRIED),
             "seed": config.seed,
             "floatx": floatx,
             "source": source,
         }
         tuner_inputs = {"examples": examples, "transform": transformation}
-        tuner_code = ("pipeline.tuner", *TRAINING_CODE)
+        tuner_code = (
+            "pipeline.tuner",
+            "pipeline.trials",
+            "pipeline.search_spaces",
+            *TRAINING_CODE,
+        )
         tuner_packages = ("keras", "tensorflow", "keras-tuner")
         tuner_key = execution.key(
             "Tuner",
@@ -235,6 +260,15 @@ def _components(
             tuner_packages,
         )
         tracker.search = tuner_key
+        of_a_trial = _dump(config.tuner, exclude=NOT_OF_A_TRIAL)
+        trial_key = execution.key(
+            "Trial",
+            Hyperparameters,
+            tuner_config | {"tuner": of_a_trial},
+            tuner_inputs,
+            tuner_code,
+            tuner_packages,
+        )
         hyperparameters = step(
             "Tuner",
             Hyperparameters,
@@ -249,6 +283,9 @@ def _components(
                 observer=tracker,
                 verbose=progress.keras_verbose,
                 say=progress.say,
+                cache=None
+                if "Tuner" in execution.force
+                else store.root / "trials" / trial_key[:16],
             ),
             config=tuner_config,
             inputs=tuner_inputs,
@@ -260,7 +297,11 @@ def _components(
         )
     execution.stop_after("Tuner")
 
-    unused = {"keep_checkpoints", *(hyperparameters.values if hyperparameters else ())}
+    unused = {
+        "keep_checkpoints",
+        "save_freq",
+        *(hyperparameters.values if hyperparameters else ()),
+    }
     trainer_config = {
         "trainer": _dump(config.trainer, exclude=unused),
         "seed": config.seed,
@@ -277,6 +318,7 @@ def _components(
         "pipeline.train_state",
         "pipeline.monitoring",
         "callbacks",
+        "pipeline.search_spaces",
         *TRAINING_CODE,
         *FIGURE_CODE,
     )
@@ -314,12 +356,17 @@ def _components(
             "Evaluator",
             Evaluation,
             lambda output: evaluator(
-                config.evaluator, output, examples, transform_of, of
+                config.evaluator, output, examples, transform_of, of, statistics
             ),
             config={"evaluator": _dump(config.evaluator, exclude=BLESSING_RULES)},
-            inputs={"examples": examples, "transform": transform_of, "model": of},
-            code=("pipeline.evaluator", "pipeline.input_pipeline", *FIGURE_CODE),
-            packages=("keras", "tensorflow", "scikit-learn"),
+            inputs={
+                "examples": examples,
+                "transform": transform_of,
+                "model": of,
+                "statistics": statistics,
+            },
+            code=(*EVALUATION_CODE, *FIGURE_CODE),
+            packages=("keras", "tensorflow", "scikit-learn", "scipy"),
         )
 
     evaluation = evaluate(model, transformation)
@@ -340,14 +387,40 @@ def _components(
             "evaluation": evaluation,
             "baseline": baseline,
         },
-        code=("pipeline.evaluator",),
-        packages=(),
+        code=("pipeline.blessing", "pipeline.uncertainty"),
+        packages=("scipy",),
     )
     tracker.set_tags({"dlkeras.blessed": blessing.blessed})
     execution.stop_after("Evaluator")
 
     if not blessing.blessed:
         return None
+    servable = step(
+        "InfraValidator",
+        ServableModel,
+        lambda output: infra_validator(
+            config.infra_validator,
+            output,
+            name=config.model_name,
+            examples=examples,
+            transform=transformation,
+            model=model,
+            blessing=blessing,
+        ),
+        config={
+            "infra_validator": _dump(config.infra_validator, exclude={"timeout"}),
+            "name": config.model_name,
+        },
+        inputs={
+            "examples": examples,
+            "transform": transformation,
+            "model": model,
+            "blessing": blessing,
+        },
+        code=("pipeline.infra_validator", "pipeline.servable"),
+    )
+    execution.stop_after("InfraValidator")
+
     pushed = step(
         "Pusher",
         PushedModel,
@@ -357,8 +430,8 @@ def _components(
             name=config.model_name,
             examples=examples,
             statistics=statistics,
-            transform=transformation,
             model=model,
+            servable=servable,
             evaluation=evaluation,
             blessing=blessing,
         ),
@@ -366,14 +439,16 @@ def _components(
         inputs={
             "examples": examples,
             "statistics": statistics,
-            "transform": transformation,
             "model": model,
+            "servable": servable,
             "evaluation": evaluation,
             "blessing": blessing,
         },
         code=("pipeline.pusher",),
+        packages=(),
     )
-    return tracker.register(pushed)
+    with store.named_lock(f"registry-{config.model_name}", progress.say):
+        return tracker.register(pushed)
 
 
 def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:

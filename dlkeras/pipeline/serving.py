@@ -1,8 +1,9 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
+import io
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from dlkeras.pipeline.pusher import read_labels
 from dlkeras.pipeline.store import file_digest
 
 TOP = 3
+# Weights are noise, which hardly packs: Keras stores them unpacked.
+MAX_RATIO = 20
+MAX_SLACK = 2**24
 
 
 def load_pushed_model(
@@ -66,7 +70,11 @@ def _check_manifest(path: Path) -> None:
         return
     for line in manifest.read_text(encoding="utf-8").splitlines():
         published, name = line.split(maxsplit=1)
-        file = path.with_name(name)
+        if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
+            raise CorruptArtifactError(
+                f"{manifest}: expected files beside it; it names {name}"
+            )
+        file = path.parent / name
         received = file_digest(file) if file.is_file() else "no such file"
         if received != published:
             raise CorruptArtifactError(
@@ -97,17 +105,7 @@ def predict(
     """
     pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
 
-    from dlkeras.pipeline.tensorflow_import import keras
-
-    try:
-        model = keras.saving.load_model(model_path)
-    except (ValueError, OSError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        if not zipfile.is_zipfile(model_path):
-            reason = "it is cut short, or of another kind"
-        raise InputError(
-            f"MODEL: expected a whole Keras model in {model_path}; {reason}"
-        ) from error
+    model = load_safely(model_path)
     channels = model.input_shape[-1]
     answers = []
     for path, image in zip(images, pixels, strict=True):
@@ -134,6 +132,86 @@ def _read(path: Path) -> np.ndarray:
         return decode(path.read_bytes())[1]
     except (OSError, ValueError) as error:
         raise InputError(f"IMAGE: expected an image file; {path}: {error}") from error
+
+
+def load_safely(path: Path) -> Any:
+    """Load a `.keras` file from anywhere: it runs no code, and unpacks to what it says.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        InputError: it is not a whole `.keras` file, is far larger when unpacked, names
+            files elsewhere, or has a part that safe mode refuses.
+    """
+    _check_archive(path)
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    try:
+        return keras.saving.load_model(path)  # safe_mode stays on
+    except Exception as error:  # a file from outside may raise anything
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"MODEL: expected a whole Keras model in {path}; {lines[0]}"
+        ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Look at the members of a `.keras` file before anything of it is unpacked."""
+    expected = f"MODEL: expected a whole Keras model in {path}; "
+    if path.is_symlink():
+        raise InputError(f"{expected}it is a link to another file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        reason = "it is cut short, or of another kind"
+        raise InputError(expected + reason) from error
+    size = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    if size > MAX_RATIO * packed + MAX_SLACK:
+        raise InputError(f"{expected}its {packed} bytes are {size} bytes when unpacked")
+    names = [PurePosixPath(member.filename) for member in members]
+    outside = [str(n) for n in names if n.is_absolute() or ".." in n.parts]
+    if outside:
+        raise InputError(f"{expected}its member {outside[0]!r} leads out of it")
+    with zipfile.ZipFile(path) as archive:
+        for member in members:
+            if member.filename.endswith(".h5"):
+                _check_hdf5(archive.read(member), expected)
+
+
+def _check_hdf5(content: bytes, expected: str) -> None:
+    """Refuse weights that stand in another file."""
+    import h5py
+
+    def look(group: Any) -> None:
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise InputError(f"{expected}its weights link to {link.filename!r}")
+            if isinstance(link, h5py.HardLink) and isinstance(group[name], h5py.Group):
+                look(group[name])
+            elif isinstance(link, h5py.HardLink) and group[name].external:
+                raise InputError(f"{expected}its weights stand in another file")
+
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            look(file)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"{expected}its weights cannot be read") from error
+
+
+def image_pixels(content: bytes, channels: int) -> np.ndarray:
+    """Decode an image file's content, `(height, width, channels)` uint8.
+
+    Raises:
+        ValueError: it is not an image that can be decoded whole.
+    """
+    return _with_channels(decode(content)[1], channels)
 
 
 def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:

@@ -32,6 +32,14 @@ TRAINING_CODE = (
     "layers",
     "transfer_learning",
 )
+EVALUATION_CODE = (
+    "pipeline.evaluator",
+    "pipeline.input_pipeline",
+    "pipeline.cost_of_answers",
+    "pipeline.robustness",
+    "pipeline.slices",
+    "pipeline.uncertainty",
+)
 TRANSFORM_CODE = (
     "pipeline.transform",
     "pipeline.augmentation",

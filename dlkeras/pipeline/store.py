@@ -18,13 +18,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 from pydantic import ValidationError
 
 from dlkeras.pipeline.artifacts import (
@@ -34,6 +33,8 @@ from dlkeras.pipeline.artifacts import (
     Record,
 )
 from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
+from dlkeras.pipeline.fault_injection import write_boundary
+from dlkeras.pipeline.ownership import owned
 
 T = TypeVar("T", bound=Artifact)
 
@@ -67,18 +68,25 @@ def fsync_folder(path: Path) -> None:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename."""
+    write_boundary(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            half = len(data) // 2
+            file.write(data[:half])
+            file.flush()
+            write_boundary(path)
+            file.write(data[half:])
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
+        write_boundary(path)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
+    write_boundary(path)
 
 
 @contextlib.contextmanager
@@ -164,12 +172,20 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    @contextlib.contextmanager
-    def lock(self, artifact_type: type[Artifact], key: str) -> Iterator[None]:
+    def lock(
+        self,
+        artifact_type: type[Artifact],
+        key: str,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> contextlib.AbstractContextManager[None]:
         """Let one process at a time make an artifact; freed when its holder dies."""
-        path = self.root / "locks" / f"{artifact_type.__name__}-{key[:16]}.lock"
-        with filelock.FileLock(path):
-            yield
+        return self.named_lock(f"{artifact_type.__name__}-{key[:16]}", say)
+
+    def named_lock(
+        self, name: str, say: Callable[[str], None] = lambda text: None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Let one process at a time do what the name says."""
+        return owned(self.root / "locks" / f"{name}.lock", name, say)
 
     def find(self, artifact_type: type[T], key: str, verify: bool = True) -> T | None:
         """Look an artifact up.
@@ -201,10 +217,17 @@ class Store:
                 f"{record_path}: expected key {key}; received {record.key}"
             )
         if verify:
-            self._check_files(path, record)
+            self.check_files(path, record)
+        with contextlib.suppress(OSError):  # what was used last is what gc keeps
+            os.utime(record_path)
         return artifact_type(path, record)
 
-    def _check_files(self, path: Path, record: Record) -> None:
+    def check_files(self, path: Path, record: Record) -> None:
+        """Compare the SHA-256 of every file of an artifact with its record.
+
+        Raises:
+            CorruptArtifactError: a file is missing or is not the one published.
+        """
         for name, published in record.files.items():
             file = path / name
             received = file_digest(file) if file.is_file() else "no such file"
@@ -237,6 +260,7 @@ class Store:
         inputs: dict[str, Artifact],
         versions: dict[str, str],
         run_id: str,
+        code: dict[str, str] | None = None,
     ) -> Iterator[Draft]:
         """Give a component a folder to write into; publish it when the block ends.
 
@@ -254,8 +278,10 @@ class Store:
         with storage_errors(self.root):
             temporary = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
             try:
+                write_boundary(temporary)
                 draft = Draft(temporary)
                 yield draft
+                write_boundary(temporary)
                 files = {}
                 for file in sorted(temporary.rglob("*")):
                     if file.is_file():
@@ -279,9 +305,10 @@ class Store:
                     config=config,
                     inputs={name: a.reference() for name, a in inputs.items()},
                     versions=versions,
+                    code=code or {},
                     properties=draft.properties,
                     files=files,
-                    created=datetime.now(UTC).isoformat(timespec="microseconds"),
+                    created=self._next_time(artifact_type),
                     seconds=round(time.perf_counter() - started, 3),
                     run_id=run_id,
                 )
@@ -292,17 +319,28 @@ class Store:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
+    def _next_time(self, artifact_type: type[Artifact]) -> str:
+        """Now, or just after the newest of this type where the clock was moved back."""
+        now = datetime.now(UTC)
+        newest = [a.record.created for a in self.artifacts(artifact_type)[-1:]]
+        for created in newest:
+            now = max(now, datetime.fromisoformat(created) + timedelta(microseconds=1))
+        return now.isoformat(timespec="microseconds")
+
     def _move_into_place(self, temporary: Path, target: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         if target.exists():
             # Out of sight first: a reader finds the old one, nothing, or the new one.
             aside = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
             os.replace(target, aside / "replaced")
+            write_boundary(target)
             os.replace(temporary, target)
             shutil.rmtree(aside, ignore_errors=True)
         else:
+            write_boundary(target)
             os.replace(temporary, target)
         fsync_folder(target.parent)
+        write_boundary(target)
 
     def discard_work(self, artifact_type: type[Artifact], key: str) -> None:
         """Remove a component's working folder, when its artifact is published."""

@@ -11,6 +11,7 @@ from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transfo
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.monitoring import FigureObserver
+from dlkeras.pipeline.search_spaces import chosen
 from dlkeras.pipeline.store import Draft, canonical_digest
 from dlkeras.pipeline.transfer_source import transfer_table
 
@@ -68,9 +69,8 @@ def trainer(
     from dlkeras.pipeline.network import compiled_network, make_deterministic
     from dlkeras.pipeline.train_state import TrainState
 
-    values = hyperparameters.values if hyperparameters else {}
-    learning_rate = values.get("learning_rate", config.learning_rate)
-    strength = values.get("augmentation_strength", config.augmentation_strength)
+    config = chosen(config, hyperparameters.values if hyperparameters else {})
+    learning_rate, strength = config.learning_rate, config.augmentation_strength
     steps = steps_per_epoch(examples, config.batch_size)
 
     make_deterministic(seed)
@@ -100,11 +100,6 @@ def trainer(
         monitoring = Monitoring(
             config, probe, folder=work, say=say, on_figures=on_figures
         )
-    state = TrainState(work, config.keep_checkpoints, stopping, monitoring)
-    if state.load(model):
-        say(f"resuming after epoch {state.epoch} of {config.epochs}")
-    for epoch, logs in enumerate(state.history):
-        on_epoch_end(epoch, logs)
 
     def record(epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
@@ -121,6 +116,31 @@ def trainer(
         metrics = {**logs, **measured}
         on_epoch_end(epoch, {name: float(value) for name, value in metrics.items()})
 
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), stopping]
+    if config.learning_rate_schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                mode="min",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+            )
+        )
+    state = TrainState(
+        work,
+        config.keep_checkpoints,
+        callbacks,
+        save_freq=config.save_freq,
+        steps=steps,
+        monitoring=monitoring,
+    )
+    sample = np.zeros((1, *transform.input_shape), "float32"), np.zeros(1, "int64")
+    if state.load(model, sample):
+        within = f" and {state.step} steps" if state.step else ""
+        say(f"resuming after epoch {state.epoch}{within} of {config.epochs}")
+    for epoch, logs in enumerate(state.history):
+        on_epoch_end(epoch, logs)
+
     batches = training_batches(
         examples,
         transform,
@@ -131,19 +151,19 @@ def trainer(
         epochs=config.epochs,
     )
     if state.stopped or state.epoch == config.epochs:
-        model.set_weights(state.best_weights)
+        state.give_back()
+        stopping.set_model(model)
+        stopping.on_train_end()  # takes the best weights
     else:
         model.fit(
-            batches,
+            batches.skip(state.step),
             steps_per_epoch=steps,
             initial_epoch=state.epoch,
             epochs=config.epochs,
             validation_data=validation,
             callbacks=[
                 *(monitoring.callbacks if monitoring else ()),
-                keras.callbacks.LambdaCallback(on_epoch_end=record),
-                stopping,
-                state,
+                *state.callbacks,
             ],
             shuffle=False,  # the data set is in its order already
             verbose=verbose,
@@ -161,7 +181,7 @@ def trainer(
         best_epoch=best + 1,
         val_loss=state.history[best]["val_loss"],
         val_accuracy=state.history[best]["val_accuracy"],
-        dtype_policy=keras.config.dtype_policy().name,
+        dtype_policy=model.dtype_policy.name,
     )
     weights = [hashlib.sha256(np.asarray(w).tobytes()) for w in network.get_weights()]
     output.digest = canonical_digest(

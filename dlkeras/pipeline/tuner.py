@@ -1,38 +1,27 @@
-"""Tuner: keras-tuner's search over learning rate and augmentation strength."""
+"""Tuner: keras-tuner's search for hyperparameters; the lowest validation loss wins."""
 
 import contextlib
 import io
-import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.errors import PipelineError
-from dlkeras.pipeline.store import Draft, write_atomically
+from dlkeras.pipeline.search_recovery import recover_search, save_search
+from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.trials import (
+    OBJECTIVE,
+    PROJECT,
+    TrialObserver,
+    Trials,
+    search_of,
+)
 
-OBJECTIVE = "val_loss"
-PROJECT = "search"
-ORACLE_COPY = "oracle.copy.json"
-
-
-class TrialObserver(Protocol):
-    """Who is told of the trials while they run."""
-
-    def trial_started(self, trial: str, values: dict[str, float]) -> None:
-        """A trial begins with these hyperparameters."""
-        ...
-
-    def trial_epoch(self, trial: str, epoch: int, logs: dict[str, float]) -> None:
-        """An epoch of a trial is done."""
-        ...
-
-    def trial_ended(self, trial: str, status: str, score: float | None) -> None:
-        """A trial is done: its status is COMPLETED, FAILED or INVALID."""
-        ...
+SEARCH_COPY = "search.copy.json"
 
 
 def tuner(
@@ -47,11 +36,12 @@ def tuner(
     observer: TrialObserver,
     verbose: str,
     say: Callable[[str], None],
+    cache: Path | None = None,
 ) -> None:
-    """Search at random; the lowest validation loss wins.
+    """Search; a trial that fails is recorded and does not end the search.
 
     Args:
-        config: number and length of the trials, ranges.
+        config: how, over what, number and length of the trials, workers.
         output: gets `trials.json`, and the best `values` and `score` as properties.
         examples: the data set.
         transform: preprocessing and augmentation.
@@ -61,132 +51,37 @@ def tuner(
         observer: is told of the trials while they run.
         verbose: Keras's progress, "1" a bar, "2" a line an epoch.
         say: shows a line to the user.
+        cache: where finished trials are kept by their hyperparameters.
 
     Raises:
-        PipelineError: no trial completed; the message has the first one's error.
+        PipelineError: no trial completed; the message has the first one's error. Or no
+            worker ends an epoch within the deadline.
     """
-    from dlkeras.pipeline.tensorflow_import import keras  # isort: split
-
-    import keras_tuner
-
-    from dlkeras.pipeline.input_pipeline import (
-        evaluation_batches,
-        steps_per_epoch,
-        training_batches,
-    )
-    from dlkeras.pipeline.network import compiled_network, make_deterministic
-
-    steps = steps_per_epoch(examples, trainer.batch_size)
-
-    def network(learning_rate: float) -> Any:
-        return compiled_network(
-            trainer,
-            input_shape=transform.input_shape,
-            num_classes=len(examples.labels),
-            learning_rate=learning_rate,
-            steps=steps * trainer.epochs,
-        )
-
-    network(config.min_learning_rate)  # what cannot be built is an error, not a trial
-
-    class Search(keras_tuner.HyperModel):
-        """The network and its training, as functions of the hyperparameters."""
-
-        def build(self, hp: Any) -> Any:
-            make_deterministic(seed)
-            hp.Float(
-                "augmentation_strength",
-                config.min_augmentation_strength,
-                config.max_augmentation_strength,
-            )
-            return network(
-                hp.Float(
-                    "learning_rate",
-                    config.min_learning_rate,
-                    config.max_learning_rate,
-                    sampling="log",
-                )
-            )
-
-        def fit(self, hp: Any, model: Any, callbacks: Any = None, **_: Any) -> Any:
-            batches = training_batches(
-                examples,
-                transform,
-                batch_size=trainer.batch_size,
-                seed=seed,
-                augmentation_strength=hp.get("augmentation_strength"),
-                first_epoch=0,
-                epochs=config.epochs,
-            )
-            return model.fit(
-                batches,
-                steps_per_epoch=steps,
-                epochs=config.epochs,
-                validation_data=validation,
-                callbacks=callbacks,
-                shuffle=False,  # the data set is in its order already
-                verbose=verbose,
-            )
-
-    class ObservedSearch(keras_tuner.RandomSearch):
-        """RandomSearch that tells the observer what happens."""
-
-        def on_trial_begin(self, trial: Any) -> None:
-            values = trial.hyperparameters.values
-            observer.trial_started(trial.trial_id, values)
-            number = int(trial.trial_id) + 1
-            shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
-            say(f"trial {number} of {config.max_trials}: {shown}")
-            super().on_trial_begin(trial)
-
-        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-            def tell(epoch: int, logs: dict | None = None) -> None:
-                observer.trial_epoch(trial.trial_id, epoch, dict(logs or {}))
-
-            told = keras.callbacks.LambdaCallback(on_epoch_end=tell)
-            callbacks = [*kwargs.pop("callbacks", []), told]
-            return super().run_trial(trial, *args, callbacks=callbacks, **kwargs)
-
-        def on_trial_end(self, trial: Any) -> None:
-            try:
-                super().on_trial_end(trial)
-            finally:
-                ended = self.oracle.trials[trial.trial_id]
-                if oracle_file.exists():
-                    write_atomically(work / ORACLE_COPY, oracle_file.read_bytes())
-                observer.trial_ended(trial.trial_id, ended.status, ended.score)
-
-    validation = evaluation_batches(
-        examples, transform, "validation", trainer.batch_size
-    ).cache()
-    oracle_file = work / PROJECT / "oracle.json"
-    _recover(oracle_file, work / ORACLE_COPY, say)
+    trials = Trials(config, trainer, examples, transform, seed, work, cache, verbose)
+    trials.network(trainer)  # what cannot be built is an error, not a trial
+    recover_search(work / PROJECT, work / SEARCH_COPY, say)
+    told = _Told(observer, config, work, say)
     with contextlib.redirect_stdout(io.StringIO()):  # it would say that it reloads
-        search = ObservedSearch(
-            Search(),
-            objective=keras_tuner.Objective(OBJECTIVE, "min"),
-            max_trials=config.max_trials,
-            seed=seed + 1,  # 0 would be taken for no seed
-            directory=str(work),
-            project_name=PROJECT,
-            overwrite=False,
-        )
+        search = search_of(trials, told)
     started = time.perf_counter()
-    # keras-tuner raises after too many failures in a row; what failed is told below.
-    with contextlib.suppress(RuntimeError):
+    if config.workers:
+        from dlkeras.pipeline.search_workers import search_with_workers
+
+        search_with_workers(trials, search.oracle, told, say)
+    else:
         search.search(verbose=0)
-    trials = [search.oracle.trials[name] for name in sorted(search.oracle.trials)]
-    completed = [trial for trial in trials if trial.status == "COMPLETED"]
+    ended = [search.oracle.trials[name] for name in sorted(search.oracle.trials)]
+    completed = [trial for trial in ended if trial.status == "COMPLETED"]
     if not completed:
         shutil.rmtree(work / PROJECT)  # what failed may not fail again
-        messages = [trial.message for trial in trials if trial.message]
+        messages = [trial.message for trial in ended if trial.message]
         last_line = (
             messages[0].strip().splitlines()[-1]
             if messages
             else f"{OBJECTIVE} is not a finite number; lower --tuner.max-learning-rate"
         )
         raise PipelineError(
-            f"expected at least one completed trial; {len(trials)} of {len(trials)} "
+            f"expected at least one completed trial; {len(ended)} of {len(ended)} "
             f"failed, the first with: {last_line}"
         )
     best = min(completed, key=lambda trial: trial.score)
@@ -200,14 +95,15 @@ def tuner(
                 "values": trial.hyperparameters.values,
                 "message": trial.message,
             }
-            for trial in trials
+            for trial in ended
         ],
     )
     output.properties.update(
-        values=best.hyperparameters.values,
+        values=_fields(best.hyperparameters.values),
         score=best.score,
         objective=OBJECTIVE,
-        trials=len(trials),
+        algorithm=config.algorithm,
+        trials=len(ended),
         completed=len(completed),
     )
     say(
@@ -216,21 +112,40 @@ def tuner(
     )
 
 
-def _recover(oracle_file: Path, copy: Path, say: Callable[[str], None]) -> None:
-    """Mend a search whose file a kill has torn: keras-tuner writes it in place."""
-    if not oracle_file.parent.exists() or _is_json(oracle_file):
-        return
-    if _is_json(copy):
-        say("the search was cut short while it was saved; its last copy is used")
-        write_atomically(oracle_file, copy.read_bytes())
-    else:
-        say("the search was cut short while it was saved; it starts afresh")
-        shutil.rmtree(oracle_file.parent)
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's values without hyperband's bookkeeping."""
+    return {name: v for name, v in values.items() if not name.startswith("tuner/")}
 
 
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return True
+class _Told:
+    """Passes on what happens, shows a line of it, and keeps a copy of the search."""
+
+    def __init__(
+        self,
+        observer: TrialObserver,
+        config: TunerConfig,
+        work: Path,
+        say: Callable[[str], None],
+    ):
+        self._observer, self._config = observer, config
+        self._work, self._say = work, say
+
+    def trial_started(self, trial: str, values: Mapping[str, Any]) -> None:
+        shown = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in _fields(values).items()
+        )
+        self._observer.trial_started(trial, _fields(values))
+        self._say(f"trial {int(trial) + 1} of {self._config.max_trials}: {shown}")
+
+    def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, float]) -> None:
+        self._observer.trial_epoch(trial, epoch, logs)
+
+    def trial_ended(
+        self, trial: str, status: str, score: float | None, message: str | None
+    ) -> None:
+        save_search(self._work / PROJECT, self._work / SEARCH_COPY)
+        self._observer.trial_ended(trial, status, score, message)
+        if message:
+            last = message.strip().splitlines()[-1]
+            self._say(f"trial {int(trial) + 1} failed: {last}")

@@ -1,14 +1,18 @@
 """Metrics against scikit-learn and arithmetic by hand; the rules of the blessing."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
 from dlkeras.pipeline import EvaluatorConfig, TrainerConfig, run
-from dlkeras.pipeline.evaluator import bless, classification_metrics, reliability
+from dlkeras.pipeline.blessing import bless
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.evaluator import classification_metrics, reliability
 from dlkeras.pipeline.store import Draft
 
 LABELS = ("a", "b", "c", "d")
@@ -59,6 +63,21 @@ def test_perfectly_calibrated_predictions_have_no_error():
     assert classification_metrics(truth, probabilities, ("a", "b"), 1)["ece"] < 0.01
 
 
+def evaluation(accuracy, number=100, wrong_from=0, **metrics):
+    """An evaluation of 100 examples, the wrong ones one after the other."""
+    wrong = round((1 - accuracy) * number)
+    predictions = np.array(["a"] * number)
+    predictions[wrong_from : wrong_from + wrong] = "b"
+    table = pd.DataFrame(
+        {"id": np.arange(number).astype(str), "label": "a", "prediction": predictions}
+    )
+    return SimpleNamespace(
+        metrics={"accuracy": accuracy, **metrics},
+        predictions=table,
+        path=Path("evaluation"),
+    )
+
+
 @pytest.mark.parametrize(
     ("accuracy", "baseline", "blessed", "part"),
     [
@@ -73,8 +92,7 @@ def test_perfectly_calibrated_predictions_have_no_error():
 def test_a_model_is_blessed_by_both_rules(tmp_path, accuracy, baseline, blessed, part):
     draft = Draft(tmp_path)
     evaluations = [
-        None if value is None else SimpleNamespace(metrics={"accuracy": value})
-        for value in (accuracy, baseline)
+        None if value is None else evaluation(value) for value in (accuracy, baseline)
     ]
     bless(EvaluatorConfig(min_accuracy=0.96), draft, *evaluations)
     assert draft.properties["blessed"] is blessed
@@ -82,6 +100,57 @@ def test_a_model_is_blessed_by_both_rules(tmp_path, accuracy, baseline, blessed,
     assert "\n" not in draft.properties["reason"]
     rules = json.loads((tmp_path / "rules.json").read_text())
     assert all(rule["passed"] for rule in rules) is blessed
+
+
+RULES = {
+    "slice": (
+        {"min_slice_accuracy": 0.9},
+        {"slices": {"mean": {"0 to 9": {"accuracy": 0.8, "examples": 5}}}},
+        "0.8000 where mean is 0 to 9, below 0.9",
+    ),
+    "latency": (
+        {"max_latency_ms": 5.0},
+        {"cost": {"latency_ms": {"p95": 7.5}}},
+        "latency 7.5 ms is above 5 ms",
+    ),
+    "first": ({"first_model": "refuse"}, {}, "a first model is not blessed"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_slices_latency_and_the_policy_of_the_first_model_can_refuse(tmp_path, rule):
+    limits, metrics, part = RULES[rule]
+    draft = Draft(tmp_path)
+    bless(EvaluatorConfig(**limits), draft, evaluation(1.0, **metrics), None)
+    assert draft.properties["blessed"] is False
+    assert part in draft.properties["reason"]
+    bless(EvaluatorConfig(), draft, evaluation(1.0, **metrics), None)
+    assert draft.properties["blessed"] is True
+
+
+def test_a_model_that_is_significantly_worse_is_refused_within_the_allowed_drop(
+    tmp_path,
+):
+    # 8 wrong where the other was right and none the other way: p = 2 / 2**8 = 0.0078
+    config = EvaluatorConfig(min_accuracy=0.0, max_accuracy_drop=0.1)
+    draft = Draft(tmp_path)
+    bless(config, draft, evaluation(0.92), evaluation(1.0))
+    assert draft.properties["blessed"] is False
+    assert (
+        "wrong where it was right 8 (p 0.0078, below 0.05)"
+        in (draft.properties["reason"])
+    )
+    # 8 wrong of other examples than the other's 7: no difference that can be told
+    bless(config, draft, evaluation(0.92), evaluation(0.93, wrong_from=50))
+    assert draft.properties["blessed"] is True
+
+
+def test_evaluations_of_other_examples_are_not_compared(tmp_path):
+    other = evaluation(0.9)
+    other.predictions["id"] = other.predictions["id"] + "x"
+    for theirs in (other, evaluation(0.9, number=99)):
+        with pytest.raises(InputError, match="the same test examples"):
+            bless(EvaluatorConfig(), Draft(tmp_path), evaluation(0.9), theirs)
 
 
 def test_a_model_that_is_not_blessed_is_not_pushed(script_runner, tmp_path):

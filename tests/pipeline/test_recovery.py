@@ -1,6 +1,5 @@
 """What was torn, altered or refused once does not stand in the way of the next run."""
 
-import json
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from dlkeras.pipeline import (
 )
 from dlkeras.pipeline.errors import InputError, PipelineError, TrackingError
 from dlkeras.pipeline.example_gen import source_fingerprint
-from dlkeras.pipeline.tuner import ORACLE_COPY, PROJECT, _recover
+from dlkeras.pipeline.search_recovery import recover_search, save_search
 
 
 def write_folder(folder, channels=1, number=20, classes=("a", "b")):
@@ -91,22 +90,31 @@ def test_models_for_other_channels_are_not_compared(config, tmp_path, silent):
         assert "no other blessed model" in result.reason
 
 
+@pytest.mark.parametrize("damage", ["oracle.json", "trial_0/trial.json", "missing"])
 @pytest.mark.parametrize(
-    ("copy", "words"), [(True, "its last copy is used"), (False, "starts afresh")]
+    ("copied", "words"), [(True, "its last copy is used"), (False, "starts afresh")]
 )
-def test_a_torn_search_is_recovered(tmp_path, copy, words):
-    oracle = tmp_path / PROJECT / "oracle.json"
-    oracle.parent.mkdir()
-    oracle.write_text('{"torn": ')
-    if copy:
-        (tmp_path / ORACLE_COPY).write_text('{"whole": 1}')
-    said = []
-    _recover(oracle, tmp_path / ORACLE_COPY, said.append)
-    assert words in said[0]
-    if copy:
-        assert json.loads(oracle.read_text()) == {"whole": 1}
+def test_a_torn_search_is_recovered(tmp_path, copied, words, damage):
+    project, copy = tmp_path / "search", tmp_path / "copy.json"
+    (project / "trial_0").mkdir(parents=True)
+    whole = {"oracle.json": '{"start_order": ["0"]}', "trial_0/trial.json": "{}"}
+    for name, text in whole.items():
+        (project / name).write_text(text)
+    if copied:
+        save_search(project, copy)
+    if damage == "missing":
+        (project / "trial_0/trial.json").unlink()
     else:
-        assert not oracle.parent.exists()
+        (project / damage).write_text('{"torn": ')
+    said = []
+    recover_search(project, copy, said.append)
+    assert words in said[0]
+    if copied:
+        assert {n: (project / n).read_text() for n in whole} == whole
+        recover_search(project, copy, said.append)
+        assert len(said) == 1
+    else:
+        assert not project.exists()
 
 
 def test_a_search_that_failed_once_is_searched_again(config, silent, monkeypatch):

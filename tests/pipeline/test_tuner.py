@@ -6,7 +6,8 @@ import pytest
 
 from dlkeras.pipeline import TrainerConfig, TunerConfig, run
 from dlkeras.pipeline.artifacts import Hyperparameters
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.search_spaces import Choice, Range, search_space
 from dlkeras.pipeline.store import Draft
 from dlkeras.pipeline.tuner import tuner
 
@@ -16,6 +17,7 @@ class Observer:
 
     def __init__(self, stop_at=None):
         self.events = []
+        self.messages = []
         self.stop_at = stop_at
 
     def trial_started(self, trial, values):
@@ -26,8 +28,9 @@ class Observer:
         if self.stop_at == trial:
             raise KeyboardInterrupt
 
-    def trial_ended(self, trial, status, score):
+    def trial_ended(self, trial, status, score, message=None):
         self.events.append(("ended", trial, status))
+        self.messages.append(message)
 
 
 @pytest.fixture
@@ -36,8 +39,10 @@ def search(prepared, tmp_path):
         (tmp_path / output).mkdir(exist_ok=True)
         draft = Draft(tmp_path / output)
         options = {"seed": 0, "work": tmp_path / "work"} | changes
+        options["work"].mkdir(exist_ok=True)
+        config = {"max_trials": 2, "epochs": 1} | options.pop("tuner", {})
         tuner(
-            TunerConfig(max_trials=2, epochs=1), draft, prepared["Examples"],
+            TunerConfig(**config), draft, prepared["Examples"],
             prepared["Transform"], trainer=TrainerConfig(batch_size=128, epochs=2),
             observer=observer or Observer(), verbose="0", say=lambda text: None,
             **options,
@@ -99,3 +104,171 @@ def test_a_search_in_which_every_trial_fails_is_an_error(
     assert statuses == ["FAILED"] * 3
     store = config.mlruns / "store" / Hyperparameters.__name__
     assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    ("space", "name", "dimension"),
+    [
+        ({"dropout": "0:0.5"}, "dropout", Range(0, 0.5)),
+        ({"learning_rate": "1e-4:1e-2"}, "learning_rate", Range(1e-4, 1e-2, True)),
+        ({"frozen_layers": "0:2"}, "frozen_layers", Range(0, 2, whole=True)),
+        ({"activation": "relu,tanh"}, "activation", Choice(("relu", "tanh"))),
+        ({"batch-size": "off"}, None, None),
+        ({"dropout": "0:2"}, None, None),
+        ({"dropout": "0.5:0.1"}, None, None),
+        ({"optimizer": "adam,adem"}, None, None),
+        ({"optimizer": "?"}, None, None),
+        ({"learning_rate": "off"}, None, None),
+    ],
+)
+def test_a_space_is_declared_by_the_architecture_or_read_from_the_command_line(
+    space, name, dimension
+):
+    config = TunerConfig(space=space)
+    if name is None:
+        with pytest.raises(InputError, match=r"--tuner\.space: expected"):
+            search_space("lenet5", config)
+    else:
+        assert search_space("lenet5", config) == {name: dimension}
+
+
+def test_flags_add_to_the_space_and_take_from_it():
+    from dlkeras.pipeline import PipelineConfig
+    from dlkeras.pipeline.command_line import parse
+
+    flags = [
+        "--tuner.space",
+        "dropout=0:0.3",
+        "--tuner.space",
+        "augmentation_strength=off",
+    ]
+    config, _ = parse(PipelineConfig(), flags)
+    assert list(search_space("lenet5", config.tuner)) == ["dropout", "learning_rate"]
+
+
+def test_every_architecture_can_be_built_at_the_ends_of_its_declared_space():
+    from dlkeras.architectures import create
+    from dlkeras.pipeline.network import architecture_options
+    from dlkeras.pipeline.search_spaces import chosen, declared
+
+    for name, size in (("lenet5", 32), ("resnet20", 16)):
+        known = declared(name, TunerConfig())
+        for end in (0, -1):
+            values = {
+                key: d.values[end] if isinstance(d, Choice) else (d.low, d.high)[end]
+                for key, d in known.items()
+                if key != "frozen_layers"
+            }
+            config = chosen(TrainerConfig(architecture=name), values)
+            create(
+                config.architecture,
+                input_shape=(size, size, 1),
+                num_classes=3,
+                **architecture_options(config),
+            )
+
+
+@pytest.mark.parametrize("algorithm", ["bayesian", "hyperband"])
+def test_every_algorithm_searches_the_same_space(search, algorithm):
+    space = {"learning_rate": "on", "augmentation_strength": "off",
+             "optimizer": "adam,sgd", "dropout": "0:0.3"}  # fmt: skip
+    observer = Observer()
+    draft = search(
+        observer=observer, tuner={"algorithm": algorithm, "space": space, "epochs": 2}
+    )
+    assert set(draft.properties["values"]) == {"learning_rate", "optimizer", "dropout"}
+    assert draft.properties["completed"] == 2
+    assert [e[0] for e in observer.events if e[0] != "epoch"] == [
+        "started",
+        "ended",
+    ] * 2
+
+
+def test_a_failing_trial_is_recorded_with_its_traceback_and_ends_itself_alone(
+    search, monkeypatch
+):
+    import keras
+
+    fit, calls = keras.Model.fit, []
+
+    def sometimes(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("only the first")
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", sometimes)
+    observer = Observer()
+    draft = search(observer=observer)
+    trials = json.loads((draft.path / "trials.json").read_text())
+    assert [trial["status"] for trial in trials] == ["FAILED", "COMPLETED"]
+    assert "only the first" in trials[0]["message"]
+    assert "Traceback" in observer.messages[0]
+    assert draft.properties["values"] == trials[1]["values"]
+
+
+def test_a_trial_ends_early_where_its_loss_no_longer_falls(search):
+    observer = Observer()
+    search(
+        observer=observer,
+        tuner={"max_trials": 1, "epochs": 8, "patience": 1,
+               "space": {"learning_rate": "0.9:0.9", "augmentation_strength": "off"}},
+    )  # fmt: skip
+    assert 1 < sum(event[0] == "epoch" for event in observer.events) < 8
+
+
+def test_a_trial_is_not_trained_again_for_the_same_hyperparameters(
+    search, tmp_path, monkeypatch
+):
+    import keras
+
+    cache = tmp_path / "cache"
+    first = search("one", work=tmp_path / "a", cache=cache).properties
+    monkeypatch.setattr(keras.Model, "fit", None)
+    observer = Observer()
+    second = search("two", work=tmp_path / "b", cache=cache, observer=observer)
+    assert second.properties == first
+    assert [event[0] for event in observer.events] == ["started", "epoch", "ended"] * 2
+
+
+def test_two_workers_find_what_one_process_finds_though_one_is_killed(search, tmp_path):
+    """The trials' scores do not depend on who runs them; a killed one is resumed."""
+    import os
+    import signal
+    import threading
+    import time
+
+    import psutil
+
+    alone = search("alone", work=tmp_path / "a", tuner={"max_trials": 3})
+    killed = []
+
+    def kill_a_worker():
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and not killed:
+            for child in psutil.Process().children():
+                words = child.cmdline()
+                logs = list((tmp_path / "b").glob("epochs-*.jsonl"))
+                if any("search_workers" in word for word in words) and logs:
+                    os.kill(child.pid, signal.SIGKILL)
+                    killed.append(child.pid)
+                    return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    observer = Observer()
+    together = search(
+        "together", work=tmp_path / "b", observer=observer,
+        tuner={"max_trials": 3, "workers": 2, "deadline": 300.0},
+    )  # fmt: skip
+    killer.join()
+    assert killed
+    assert together.properties == alone.properties
+    ended = [event for event in observer.events if event[0] == "ended"]
+    assert sorted(ended) == [("ended", str(i), "COMPLETED") for i in range(3)]
+
+
+def test_workers_that_give_no_sign_are_an_error_and_not_a_wait(search):
+    with pytest.raises(PipelineError, match=r"within 0\.5 s \(--tuner\.deadline\)"):
+        search(tuner={"workers": 1, "deadline": 0.5})

@@ -12,5 +12,6 @@ from dlkeras.pipeline.tracking.connection import (
 from dlkeras.pipeline.tracking.connection import ui_command as ui_command
 from dlkeras.pipeline.tracking.queries import list_runs as list_runs
 from dlkeras.pipeline.tracking.queries import pushed_folder as pushed_folder
+from dlkeras.pipeline.tracking.queries import roll_back as roll_back
 from dlkeras.pipeline.tracking.session import track as track
 from dlkeras.pipeline.tracking.tracker import Tracker as Tracker

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
+from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.tracking.connection import connect
 
 
@@ -62,3 +63,42 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
         return None
     path = version.tags.get("dlkeras.path")
     return Path(path) if path else None
+
+
+def roll_back(
+    tracking_uri: str | None, mlruns: Path, name: str, alias: str, to: int | None
+) -> tuple[int, int]:
+    """Give a registered model's alias to an earlier version.
+
+    Args:
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+        name: the registered model.
+        alias: the alias to move.
+        to: the version to have it; None takes the one before the present one.
+
+    Returns:
+        The version that had the alias, and the one that has it now.
+
+    Raises:
+        InputError: there is no such model, alias or version.
+    """
+    client = connect(tracking_uri, mlruns)
+    try:
+        present = int(client.get_model_version_by_alias(name, alias).version)
+    except MlflowException as error:
+        raise InputError(
+            f"NAME: expected a registered model with the alias {alias!r}; "
+            f"received {name!r}: {str(error).splitlines()[0]}"
+        ) from error
+    found = client.search_model_versions(f"name = '{name}'")
+    versions = sorted(int(v.version) for v in found)
+    earlier = [version for version in versions if version < present]
+    chosen = to if to is not None else max(earlier, default=None)
+    if chosen is None or chosen not in versions:
+        raise InputError(
+            f"--to: expected a version of {name}, one of {versions}; received "
+            f"{to if to is not None else f'none before {present}'}"
+        )
+    client.set_registered_model_alias(name, alias, str(chosen))
+    return present, chosen

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -18,9 +17,11 @@ from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.tracking.connection import ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
+from dlkeras.pipeline.tracking.model_server import LOADER
 from dlkeras.pipeline.versions import package_versions
 
 OBJECTIVE = "val_loss"
+ALIASED = "dlkeras.aliased"
 
 
 class Tracker:
@@ -39,6 +40,7 @@ class Tracker:
         self.run_id: str = run.info.run_id
         self.run_name: str = run.info.run_name
         self.experiment_id: str = run.info.experiment_id
+        self.taken_up = "dlkeras.config" in run.data.tags
         self.resumed = "train/loss" in run.data.metrics
         self._images: set[tuple[str, int]] | None = None
         self._last_epoch = 0
@@ -71,12 +73,23 @@ class Tracker:
         )
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics in one call."""
+        """Log metrics in one call; a run taken up again has some of them already."""
         now = int(time.time() * 1000)
         self._client.log_batch(
             self.run_id,
-            metrics=[Metric(name, float(v), now, step) for name, v in metrics.items()],
+            metrics=[
+                Metric(name, float(v), now, step)
+                for name, v in metrics.items()
+                if not self._has_point(name, step)
+            ],
         )
+
+    def _has_point(self, name: str, step: int) -> bool:
+        """Whether the run had this metric's point before this process took it up."""
+        if name not in self._run.data.metrics:
+            return False
+        points = self._client.get_metric_history(self.run_id, name)
+        return any(point.step == step for point in points)
 
     def log_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Log what Keras measured in an epoch; one that is logged already is left."""
@@ -155,7 +168,7 @@ class Tracker:
 
     # The tuner's trials, child runs --------------------------------------------------
 
-    def trial_started(self, trial: str, values: Mapping[str, float]) -> None:
+    def trial_started(self, trial: str, values: Mapping[str, Any]) -> None:
         """Open a child run for a trial."""
         run = self._client.create_run(
             self.experiment_id,
@@ -169,7 +182,10 @@ class Tracker:
             },
         )
         self._trials[trial] = run.info.run_id
-        params = [Param(name, f"{value:.6g}") for name, value in values.items()]
+        params = [
+            Param(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+            for name, value in values.items()
+        ]
         self._client.log_batch(run.info.run_id, params=params)
 
     def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, float]) -> None:
@@ -183,9 +199,13 @@ class Tracker:
             ],
         )
 
-    def trial_ended(self, trial: str, status: str, score: float | None) -> None:
-        """Close a trial's run."""
+    def trial_ended(
+        self, trial: str, status: str, score: float | None, message: str | None = None
+    ) -> None:
+        """Close a trial's run; what made it fail stands in `traceback.txt`."""
         run_id = self._trials[trial]
+        if message:
+            self._client.log_text(run_id, message, "traceback.txt")
         if score is not None:
             # The first name in the alphabet: what the comparison page shows at first.
             self._client.log_metric(run_id, f"objective/{OBJECTIVE}", score)
@@ -211,49 +231,45 @@ class Tracker:
         digest = pushed.record.digest
         existing = self._client.search_model_versions(f"name = '{name}'")
         versions = [v for v in existing if v.tags.get("dlkeras.digest") == digest]
-        version = int(versions[0].version) if versions else self._log_model(pushed)
-        current = None
-        with contextlib.suppress(MlflowException):  # there is no such alias yet
-            current = self._client.get_model_version_by_alias(name, alias)
-        if current is None or int(current.version) != version:
-            self._client.set_registered_model_alias(name, alias, str(version))
-        self.set_tags({"dlkeras.model": f"models:/{name}/{version}"})
-        return version
+        number = versions[0].version if versions else self._log_model(pushed)
+        # Once: a model that `dlkeras rollback` has put aside stays aside.
+        if not versions or ALIASED not in versions[0].tags:
+            self._client.set_registered_model_alias(name, alias, str(number))
+            self._client.set_model_version_tag(name, str(number), ALIASED, alias)
+        self.set_tags({"dlkeras.model": f"models:/{name}/{number}"})
+        return int(number)
 
     def _log_model(self, pushed: PushedModel) -> int:
-        import mlflow.keras
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        import mlflow.pyfunc
 
-        from dlkeras.pipeline.tensorflow_import import keras
-
-        name = pushed.properties["name"]
-        labels, channels = pushed.properties["labels"], pushed.properties["channels"]
-        image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels))
-        output = TensorSpec(np.dtype("float32"), (-1, len(labels)))
-        logged = mlflow.keras.log_model(
-            keras.saving.load_model(pushed.path / PushedModel.MODEL),
+        name, labels = pushed.properties["name"], pushed.properties["labels"]
+        logged = mlflow.pyfunc.log_model(
             name="model",
-            signature=ModelSignature(Schema([image]), Schema([output])),
+            loader_module=LOADER,
+            data_path=str(pushed.path),
             pip_requirements=[
                 f"{package}=={version}"
-                for package, version in package_versions("keras", "tensorflow").items()
+                for package, version in package_versions(
+                    "dlkeras", "keras", "tensorflow", "pillow"
+                ).items()
             ],
             metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
         )
         with contextlib.suppress(MlflowException):  # it exists from the first run on
             self._client.create_registered_model(name)
-        version = self._client.create_model_version(
-            name, logged.model_uri, self.run_id, model_id=logged.model_id
-        ).version
-        self._client.update_model_version(name, version, description=pushed.card)
         self._client.update_registered_model(name, description=pushed.card)
-        for key, value in {
-            "dlkeras.digest": pushed.record.digest,
-            "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
-            "dlkeras.path": str(pushed.path.resolve()),
-        }.items():
-            self._client.set_model_version_tag(name, version, key, value)
+        version = self._client.create_model_version(
+            name,
+            logged.model_uri,
+            self.run_id,
+            tags={  # at once: a version without its digest would be made again
+                "dlkeras.digest": pushed.record.digest,
+                "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
+                "dlkeras.path": str(pushed.path.resolve()),
+            },
+            description=pushed.card,
+            model_id=logged.model_id,
+        ).version
         return int(version)
 
     # Links ---------------------------------------------------------------------------

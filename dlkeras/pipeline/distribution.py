@@ -1,0 +1,248 @@
+"""Training on several devices and machines, by the engines that exist, through `fit`.
+
+- `mirrored`: all devices of this machine (`tf.distribute.MirroredStrategy`);
+- `multi_worker`: all devices of the machines that `TF_CONFIG` names
+  (`tf.distribute.MultiWorkerMirroredStrategy`);
+- `data_parallel`: all devices of all processes, on the JAX backend
+  (`keras.distribution.DataParallel`).
+
+This is the only file of the package that speaks to these engines.
+"""
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from dlkeras.pipeline.errors import InputError, PipelineError
+
+T = TypeVar("T")
+Kind = Literal["none", "mirrored", "multi_worker"]
+
+# What keras#20585 looks like; once Keras has other code there, nothing is changed.
+_BROKEN_BUILD = "self.distribute_strategy.reduce("
+_BROKEN_REDUCE = 'strategy.reduce("MEAN", v, axis=0)'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The machines of a training, and which of them this process is.
+
+    Attributes:
+        workers: addresses, HOST:PORT, of all of them.
+        index: the number of this one; 0 is the chief.
+    """
+
+    workers: tuple[str, ...]
+    index: int
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process evaluates, writes checkpoints and tells MLflow."""
+        return self.index == 0
+
+
+def cluster() -> Cluster:
+    """Read `TF_CONFIG`; without it this process is alone.
+
+    Raises:
+        InputError: the variable is not what TensorFlow expects.
+
+    Example:
+    >>> cluster()
+    Cluster(workers=('this',), index=0)
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return Cluster(("this",), 0)
+    try:
+        config = json.loads(text)
+        workers = tuple(config["cluster"]["worker"])
+        index = int(config["task"]["index"])
+        if config["task"]["type"] != "worker" or not 0 <= index < len(workers):
+            raise ValueError("the task must be one of the workers")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            'TF_CONFIG: expected {"cluster": {"worker": ["HOST:PORT", ...]}, "task": '
+            f'{{"type": "worker", "index": 0}}}}; received {text!r}: {error}'
+        ) from error
+    return Cluster(workers, index)
+
+
+def strategy(kind: Kind) -> Any:
+    """The engine of TensorFlow under whose `scope()` a model is built.
+
+    Args:
+        kind: "none", "mirrored" or "multi_worker"; the last must be asked for before
+            TensorFlow has computed anything.
+
+    Returns:
+        A `tf.distribute.Strategy`.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    if kind == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if kind == "multi_worker":
+        cluster()  # what is wrong with TF_CONFIG is said in one line
+        mend_multi_worker_fit()
+        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    return tf.distribute.get_strategy()
+
+
+def shard(files: Sequence[T], workers: int, index: int) -> list[T]:
+    """The files of one worker: each file belongs to exactly one.
+
+    Args:
+        files: all files, in an order that every worker has.
+        workers: how many workers there are.
+        index: which of them, from 0.
+
+    Raises:
+        InputError: there are fewer files than workers.
+
+    Example:
+    >>> [shard(["a", "b", "c"], 2, index) for index in (0, 1)]
+    [['a', 'c'], ['b']]
+    """
+    if len(files) < workers:
+        raise InputError(
+            f"expected at least one shard file for each of {workers} workers; "
+            f"received {len(files)}"
+        )
+    return list(files[index::workers])
+
+
+def unsharded(dataset: Any) -> Any:
+    """A `tf.data.Dataset` of one worker's own files, which is not to be cut again."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return dataset.with_options(options)
+
+
+def needs_mending() -> bool:
+    """Whether this Keras breaks `fit` under MultiWorkerMirroredStrategy (keras#20585).
+
+    The code itself is looked at: a version number would not know of a back-port.
+    """
+    from keras.src.backend.tensorflow import trainer
+
+    build = inspect.getsource(trainer.TensorFlowTrainer._maybe_symbolic_build)
+    reduce = inspect.getsource(trainer.reduce_per_replica)
+    return _BROKEN_BUILD in build and _BROKEN_REDUCE in reduce
+
+
+def mend_multi_worker_fit() -> bool:
+    """Let `fit` run under MultiWorkerMirroredStrategy where Keras does not.
+
+    Keras reduces the first batch over the workers only to learn its shape, which fails
+    where batches differ in length, and takes the mean of scalar metrics along an axis
+    that they do not have.
+
+    Returns:
+        Whether anything was changed: False where Keras is mended already.
+    """
+    from keras.src.backend.tensorflow import trainer
+
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    if not needs_mending():
+        return False
+    reduce_before = trainer.reduce_per_replica
+
+    def build_from_local_batch(
+        self: Any, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        if self._distribute_strategy is None:
+            return
+        if iterator is not None:
+            for _, _, steps in iterator:
+                data_batch = tf.nest.map_structure(
+                    lambda x: self.distribute_strategy.experimental_local_results(x)[0],
+                    next(steps),
+                )
+                break
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
+
+    def reduce_scalars_too(values: Any, strategy: Any, reduction: str) -> Any:
+        several = getattr(strategy.extended, "_in_multi_worker_mode", lambda: False)()
+        if not several or reduction not in ("auto", "mean"):
+            return reduce_before(values, strategy, reduction)
+        return tf.nest.map_structure(
+            lambda value: strategy.reduce("MEAN", value, axis=None), values
+        )
+
+    trainer.TensorFlowTrainer._maybe_symbolic_build = build_from_local_batch
+    trainer.reduce_per_replica = reduce_scalars_too
+    return True
+
+
+@contextlib.contextmanager
+def lost_workers() -> Iterator[None]:
+    """Say in one line that another worker has ended.
+
+    Raises:
+        PipelineError: a collective operation failed, as it does within seconds of
+            another worker's death.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.CancelledError,
+    )
+    try:
+        yield
+    except lost as error:
+        place = cluster()
+        others = [w for i, w in enumerate(place.workers) if i != place.index]
+        raise PipelineError(
+            f"expected an answer of the other workers {', '.join(others)}; one has "
+            "ended. Start all of them again: training goes on from the last checkpoint "
+            f"({str(error).strip().splitlines()[0][:120]})"
+        ) from error
+
+
+def data_parallel(address: str, processes: int, index: int) -> Any:
+    """Spread every batch over the devices of several processes, on the JAX backend.
+
+    Call it before anything is computed; models built afterwards train in parallel
+    through `fit`, each process with its own part of every batch.
+
+    Args:
+        address: HOST:PORT of process 0.
+        processes: how many there are.
+        index: which of them this one is, from 0.
+
+    Returns:
+        The `keras.distribution.DataParallel` that is now Keras's.
+
+    Raises:
+        InputError: Keras runs on another backend.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        raise InputError(
+            "data_parallel: expected KERAS_BACKEND=jax; received "
+            f"{keras.backend.backend()}; on TensorFlow use multi_worker"
+        )
+    if processes > 1:
+        import jax
+
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.distribution.initialize(address, processes, index)
+    found = keras.distribution.DataParallel(auto_shard_dataset=False)
+    keras.distribution.set_distribution(found)
+    return found

@@ -1,0 +1,215 @@
+"""InfraValidator: the blessed model in each form it is served in, tried by a stranger.
+
+A fresh process, which knows nothing of the training, loads every form, compares its
+files with their SHA-256, and answers real images as the trainer's model does.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts import (
+    Blessing,
+    Examples,
+    Model,
+    Transform,
+)
+from dlkeras.pipeline.config import InfraValidatorConfig
+from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.servable import (
+    KERAS,
+    LITERT,
+    ONNX,
+    SAVED_MODEL,
+    TAKES_RAW_IMAGES,
+    digests,
+    load_form,
+    serving_model,
+    write_form,
+)
+from dlkeras.pipeline.store import Draft, canonical_digest
+
+QUESTIONS = "questions.npz"
+PROTOCOL = "infra_validation.json"
+
+
+def infra_validator(
+    config: InfraValidatorConfig,
+    output: Draft,
+    *,
+    name: str,
+    examples: Examples,
+    transform: Transform,
+    model: Model,
+    blessing: Blessing,
+) -> None:
+    """Write every form of a model, and have a fresh process load and question it.
+
+    Args:
+        config: the forms, the number of images, the tolerance and the deadline.
+        output: gets the forms, `questions.npz` (real images and the probabilities of
+            the trainer's model) and `infra_validation.json` (for each form its files'
+            SHA-256 and the largest difference).
+        name: the model's name.
+        examples: where the images are taken from: the test split's first.
+        transform: the preprocessing that belongs to the model.
+        model: the trainer's.
+        blessing: that of the evaluator; without it nothing is tried.
+
+    Raises:
+        PipelineError: a form cannot be loaded, is not the file that was written, or
+            answers differently.
+        InputError: a package that a form needs is not installed.
+    """
+    del blessing  # it is read by being an input: no blessing, no servable model
+    with _fresh_process(output.path) as process:  # it imports while the forms are made
+        _write_and_ask(config, output, name, examples, transform, model, process)
+
+
+def _write_and_ask(
+    config: InfraValidatorConfig,
+    output: Draft,
+    name: str,
+    examples: Examples,
+    transform: Transform,
+    model: Model,
+    process: subprocess.Popen,
+) -> None:
+    network, preprocessing = model.network(), transform.preprocessing()
+    served = serving_model(preprocessing, network, name)
+    forms = [KERAS, SAVED_MODEL]
+    forms += [ONNX] if config.onnx else []
+    forms += [LITERT] if config.litert else []
+    for form in forms:
+        write_form(form, output.path, served, network)
+    asked = {}
+    for index, example in enumerate(
+        examples.dataset("test").take(config.images).as_numpy_iterator()
+    ):
+        image = example["image"][None]
+        prepared = preprocessing(image)
+        asked[f"raw_{index}"] = image
+        asked[f"prepared_{index}"] = np.asarray(prepared)
+        asked[f"expected_{index}"] = np.asarray(network(prepared))
+    np.savez_compressed(output.path / QUESTIONS, **asked)
+    request = {
+        "tolerance": config.tolerance,
+        "forms": {form: digests(output.path, form) for form in forms},
+    }
+    differences = _ask(process, request, config.timeout)
+    protocol = {
+        form: {"files": files, "largest_difference": differences[form]}
+        for form, files in request["forms"].items()
+    }
+    output.write_json(PROTOCOL, protocol)
+    output.properties.update(
+        forms=forms,
+        images=len(asked) // 3,
+        tolerance=config.tolerance,
+        largest_difference=max(differences.values()),
+    )
+    output.digest = canonical_digest([served.to_json(), model.record.digest, forms])
+
+
+@contextlib.contextmanager
+def _fresh_process(folder: Path) -> Iterator[subprocess.Popen]:
+    """Start `answer` of this file in a process of its own; end it in any case."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkeras.pipeline.infra_validator", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _ask(process: subprocess.Popen, request: dict, timeout: float) -> dict[str, float]:
+    try:
+        given, complaints = process.communicate(json.dumps(request), timeout)
+    except subprocess.TimeoutExpired as error:
+        raise PipelineError(
+            f"expected the served model's answers within {timeout:g} s; the process "
+            "that was to give them gave none: --infra-validator.timeout"
+        ) from error
+    try:
+        answer = json.loads(given.splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        last = (complaints.strip().splitlines() or ["no message"])[-1]
+        raise PipelineError(
+            f"the process that was to load the served model ended with exit code "
+            f"{process.returncode}: {last}"
+        ) from error
+    if "problem" in answer:
+        raise PipelineError(f"not pushed: {answer['problem']}")
+    return answer
+
+
+def answer(folder: Path, request: dict) -> dict[str, float]:
+    """Load and question every form; the fresh process's part.
+
+    Args:
+        folder: where the forms and the questions are.
+        request: `tolerance`, and `forms`: SHA-256 of each file by form.
+
+    Returns:
+        The largest difference from the trainer's model, by form.
+
+    Raises:
+        PipelineError: a file is another one, or an answer differs.
+    """
+    with np.load(folder / QUESTIONS, allow_pickle=False) as asked:
+        questions = dict(asked)
+    differences = {}
+    for form, published in request["forms"].items():
+        found = digests(folder, form)
+        for name in sorted(published.keys() | found.keys()):
+            if published.get(name) != found.get(name):
+                raise PipelineError(
+                    f"{name}: expected SHA-256 {str(published.get(name))[:16]}, "
+                    f"received {str(found.get(name))[:16]}"
+                )
+        try:
+            call = load_form(form, folder)
+        except Exception as error:  # whatever it is, this form cannot be served
+            raise PipelineError(
+                f"{form}: expected a model that loads in a fresh process; "
+                f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            ) from error
+        kind = "raw" if form in TAKES_RAW_IMAGES else "prepared"
+        differences[form] = 0.0
+        for index in range(len(questions) // 3):
+            expected = questions[f"expected_{index}"]
+            received = call(questions[f"{kind}_{index}"])
+            difference = (
+                float(np.abs(expected - received).max())
+                if expected.shape == received.shape
+                else np.inf
+            )
+            if not difference <= request["tolerance"]:
+                raise PipelineError(
+                    f"{form}: expected the trainer's probabilities within "
+                    f"{request['tolerance']:g} for test image {index}; they differ by "
+                    f"{difference:.2g}"
+                )
+            differences[form] = max(differences[form], difference)
+    return differences
+
+
+if __name__ == "__main__":
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401  (while the other writes)
+
+    try:
+        reply: dict = answer(Path(sys.argv[1]), json.load(sys.stdin))
+    except PipelineError as problem:
+        reply = {"problem": str(problem)}
+    print(json.dumps(reply))

@@ -1,0 +1,167 @@
+"""MLflow's own model server for a pushed model, with limits on what it takes."""
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.pyfunc import FLAVOR_NAME
+
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.tracking.connection import connect, first_line
+
+LOADER = "dlkeras.pipeline.tracking.served_model"
+# What MLflow would run code for: pickles, and folders put on the module path.
+_CODE = ("code", "python_model", "model_code_path", "cloudpickle_version", "artifacts")
+
+
+def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any:
+    """Load a registered model for serving; one that would run its own code is refused.
+
+    Args:
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+        model: `name` (its champion), `name@alias` or `name/version`, or a folder in
+            MLflow's format.
+
+    Returns:
+        MLflow's `PyFuncModel`.
+
+    Raises:
+        InputError: there is no such model, or it is not one that the pusher registered.
+    """
+    folder = Path(model)
+    if not (folder / "MLmodel").is_file():
+        connect(tracking_uri, mlruns)
+        name = model.removeprefix("models:/")
+        uri = name if "@" in name or "/" in name else f"{name}@champion"
+        try:
+            folder = Path(
+                mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{uri}")
+            )
+        except (MlflowException, OSError) as error:
+            raise InputError(
+                "MODEL: expected the name of a registered model (name, name@alias or "
+                f"name/version); received {model!r}: {first_line(error)}"
+            ) from error
+    check_flavors(folder)
+    try:
+        return mlflow.pyfunc.load_model(str(folder))
+    except (MlflowException, ValueError, OSError) as error:
+        raise InputError(f"MODEL: {folder}: {first_line(error)}") from error
+
+
+def check_flavors(folder: Path) -> None:
+    """Refuse a model that is not loaded by this package alone.
+
+    Raises:
+        InputError: its `MLmodel` names another loader, or code or a pickle of its own.
+    """
+    try:
+        flavor = Model.load(str(folder / "MLmodel")).flavors[FLAVOR_NAME]
+    except Exception as error:  # a file from outside may be anything
+        raise InputError(
+            f"MODEL: expected MLflow's description of a model in {folder / 'MLmodel'}; "
+            f"{type(error).__name__}"
+        ) from error
+    loader, found = flavor.get("loader_module"), [n for n in _CODE if flavor.get(n)]
+    data = folder / str(flavor.get("data", ""))
+    inside = data.resolve().is_relative_to(folder.resolve())
+    if loader != LOADER or found or not inside:
+        raise InputError(
+            f"MODEL: expected a model that {LOADER} loads, from a folder beside its "
+            f"MLmodel and without code of its own; {folder / 'MLmodel'} has loader "
+            f"{loader!r}, data {flavor.get('data')!r} and {found or 'no code'}: it is "
+            "not loaded"
+        )
+
+
+class BodyLimit:
+    """Refuse a request before its body is read, or once too much of it has come.
+
+    Args:
+        app: the application behind.
+        max_bytes: the largest body.
+    """
+
+    def __init__(self, app: Any, max_bytes: int):
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
+    ) -> None:
+        """Answer as ASGI asks."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        headers = {k.lower(): v for k, v in scope["headers"]}
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip()
+        if kind != b"application/json":
+            await _refuse(send, 400, "expected Content-Type: application/json")
+            return
+        length = headers.get(b"content-length", b"0")
+        too_large = f"expected a body of at most {self.max_bytes} bytes"
+        if not length.isdigit() or int(length) > self.max_bytes:
+            await _refuse(send, 413, f"{too_large}; received {length.decode()}")
+            return
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.max_bytes:
+                await _refuse(send, 413, too_large)
+                return
+        given = iter([{"type": "http.request", "body": bytes(body)}])
+
+        async def again() -> Any:
+            return next(given, None) or await receive()
+
+        await self.app(scope, again, send)
+
+
+async def _refuse(send: Any, status: int, reason: str) -> None:
+    from starlette.responses import JSONResponse
+
+    answer = JSONResponse({"error": reason}, status)
+    await answer({"type": "http", "method": "POST", "headers": []}, None, send)  # type: ignore[arg-type]
+
+
+def application(model: Any, max_bytes: int) -> Any:
+    """MLflow's server for a model, an ASGI application; its errors are a client's.
+
+    Args:
+        model: from `load_served_model`.
+        max_bytes: the largest body that is taken.
+    """
+    from fastapi import Request
+    from mlflow.pyfunc import scoring_server
+    from starlette.responses import JSONResponse
+
+    app = scoring_server.init(model)
+
+    async def bad_body(request: Request, error: Exception) -> JSONResponse:
+        del request
+        reason = f"the body cannot be used: {type(error).__name__}"
+        return JSONResponse({"error": reason}, 400)
+
+    for kind in (RecursionError, ValueError, TypeError, KeyError, AttributeError):
+        app.add_exception_handler(kind, bad_body)
+    return BodyLimit(app, max_bytes)
+
+
+def serve(model: Any, host: str, port: int, max_bytes: int) -> None:
+    """Answer requests until the process is stopped."""
+    import uvicorn
+
+    os.environ.setdefault("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "60")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(
+            application(model, max_bytes), host=host, port=port, log_level="warning"
+        )

@@ -1,0 +1,126 @@
+"""The pushed model as MLflow serves it: image bytes or arrays in, probabilities out.
+
+MLflow finds this module by its name in the `MLmodel` file: nothing is pickled, and no
+code lies beside the model. What it loads is the `.keras` file, in safe mode, after its
+SHA-256 is compared with the manifest.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.serving import (
+    image_pixels,
+    load_pushed_model,
+    load_safely,
+)
+
+MAX_PIXELS = 2**26
+
+
+class ServedModel:
+    """A pushed model that answers what a model server is asked.
+
+    Args:
+        folder: what the pusher wrote.
+    """
+
+    def __init__(self, folder: Path):
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        path, self.labels = load_pushed_model(str(folder), None, folder)
+        model = load_safely(path)
+        self.channels = int(model.input_shape[-1])
+        image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
+        self._answer = tf.function(model, input_signature=[image], autograph=False)
+
+    def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
+        """Give class probabilities, `(images, classes)`.
+
+        Args:
+            model_input: raw pixels `(images, height, width, channels)`, whole numbers
+                from 0 to 255; or a list of image files' contents, as bytes or in base64
+                text, of any size.
+            params: there are none.
+
+        Raises:
+            MlflowException: the input is neither; the server answers 400.
+        """
+        del params
+        try:
+            return np.concatenate(
+                [
+                    np.asarray(self._answer(batch))
+                    for batch in self._batches(model_input)
+                ]
+            )
+        except ValueError as error:
+            raise MlflowException(
+                str(error), error_code=INVALID_PARAMETER_VALUE
+            ) from error
+
+    def _batches(self, given: Any) -> list[np.ndarray]:
+        if isinstance(given, dict):
+            raise ValueError(_expectation(f"named inputs {sorted(given)[:5]}"))
+        if isinstance(given, list) and all(isinstance(v, bytes) for v in given):
+            return [self._decoded(content) for content in given] or self._none()
+        values = np.asarray(given)
+        if values.dtype.kind in "SU" and values.ndim == 1:
+            return [self._decoded(_from_base64(text)) for text in values.tolist()]
+        if values.dtype.kind not in "iuf" or values.ndim != 4:
+            raise ValueError(
+                _expectation(f"an array of {values.dtype} of shape {values.shape}")
+            )
+        if values.shape[-1] != self.channels or 0 in values.shape:
+            raise ValueError(
+                f"expected images of {self.channels} channels, (images, height, width, "
+                f"{self.channels}), none of them 0; received {values.shape}"
+            )
+        if values.size > MAX_PIXELS:
+            raise ValueError(
+                f"expected at most {MAX_PIXELS:,} pixels; received {values.size:,}"
+            )
+        pixels = values.astype("uint8")
+        if not np.array_equal(pixels, values):
+            raise ValueError(
+                "expected pixels that are whole numbers from 0 to 255; received "
+                f"values from {values.min()} to {values.max()}"
+            )
+        return [pixels]
+
+    def _none(self) -> list[np.ndarray]:
+        raise ValueError(_expectation("an empty list"))
+
+    def _decoded(self, content: bytes) -> np.ndarray:
+        try:
+            return image_pixels(content, self.channels)[None]
+        except (OSError, ValueError) as error:
+            raise ValueError(f"expected the bytes of an image file; {error}") from error
+
+
+def _expectation(received: str) -> str:
+    return (
+        "expected pixels (images, height, width, channels) or a list of image files in "
+        f"base64; received {received}"
+    )
+
+
+def _from_base64(text: Any) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"expected an image file in base64; {error}") from error
+
+
+def _load_pyfunc(data_path: str) -> ServedModel:
+    """What MLflow calls to load the model."""
+    try:
+        return ServedModel(Path(data_path))
+    except PipelineError as error:
+        raise MlflowException(str(error)) from error

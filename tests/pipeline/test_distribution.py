@@ -1,0 +1,132 @@
+"""Two real processes train as one does, each on its own shard files."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlkeras.pipeline import distribution
+from dlkeras.pipeline.errors import InputError
+from tests.conftest import ROOT
+
+SCRIPT = Path(__file__).with_name("worker_training.py")
+EPOCHS = 4
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+        | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-2000:]
+    return json.loads(output.splitlines()[-1])
+
+
+def addresses(number=2):
+    with_ports = [socket.socket() for _ in range(number)]
+    for opened in with_ports:
+        opened.bind(("127.0.0.1", 0))
+    found = [f"127.0.0.1:{opened.getsockname()[1]}" for opened in with_ports]
+    for opened in with_ports:
+        opened.close()
+    return found
+
+
+def two_workers(folder, **environment):
+    workers = addresses()
+    return [
+        start(
+            "multi_worker",
+            folder,
+            EPOCHS,
+            TF_CONFIG=json.dumps(
+                {
+                    "cluster": {"worker": workers},
+                    "task": {"type": "worker", "index": index},
+                }
+            ),
+            **environment,
+        )
+        for index in (0, 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return answer(start("alone", tmp_path_factory.mktemp("alone"), EPOCHS))
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("together")
+    return [answer(process) for process in two_workers(folder)], folder
+
+
+def test_two_workers_have_the_loss_curve_of_one_process(alone, together):
+    """Sums of gradients in another order: float32 differs in its last digits."""
+    for worker in together[0]:
+        assert np.allclose(worker["losses"], alone["losses"], rtol=1e-5)
+        for ours, theirs in zip(worker["weights"], alone["weights"], strict=True):
+            assert np.allclose(ours, theirs, atol=1e-5)
+    assert together[0][0]["digest"] == together[0][1]["digest"]
+
+
+def test_every_example_is_seen_once_an_epoch_and_by_one_worker(together):
+    one, two = ([i for i in worker["seen"]] for worker in together[0])
+    # What stands ready for a step that does not come belongs to no epoch.
+    one, two = one[: 24 * EPOCHS], two[: 24 * EPOCHS]
+    assert sorted(one) == sorted(list(range(24)) * EPOCHS)
+    assert sorted(two) == sorted(list(range(24, 48)) * EPOCHS)
+
+
+def test_the_chief_alone_writes_checkpoints(together):
+    names = sorted(file.name for file in together[1].iterdir())
+    assert names == ["epoch-0003.ckpt", "epoch-0004.ckpt"]
+
+
+def test_the_mending_turns_itself_off_where_keras_is_mended(monkeypatch):
+    from keras.src.backend.tensorflow import trainer
+
+    if not distribution.needs_mending():
+        pytest.skip("this Keras is mended")
+
+    def mended(values, strategy, reduction):
+        return values
+
+    monkeypatch.setattr(trainer, "reduce_per_replica", mended)
+    assert not distribution.needs_mending()
+    assert distribution.mend_multi_worker_fit() is False
+    assert trainer.reduce_per_replica is mended
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+    ],
+)
+def test_a_tf_config_that_is_no_cluster_is_named(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="TF_CONFIG: expected"):
+        distribution.cluster()
+
+
+def test_fewer_files_than_workers_are_refused():
+    with pytest.raises(InputError, match="for each of 3 workers; received 2"):
+        distribution.shard(["a", "b"], 3, 0)

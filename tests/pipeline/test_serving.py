@@ -1,0 +1,301 @@
+"""What is pushed is tried by a fresh process, served by MLflow, and rolled back."""
+
+import base64
+import http.client
+import io
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from dlkeras.cli import main
+from dlkeras.pipeline import InfraValidatorConfig, infra_validator
+from dlkeras.pipeline.artifacts import (
+    Blessing,
+    Examples,
+    Model,
+    PushedModel,
+    ServableModel,
+    Transform,
+)
+from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
+from dlkeras.pipeline.servable import FILES, digests, load_form
+from dlkeras.pipeline.serving import load_pushed_model
+from dlkeras.pipeline.store import Draft, Store
+
+
+def digit_pixels(number=20):
+    images = load_digits().images[:number]
+    return np.round(images * 255 / 16).astype("uint8")[..., None]
+
+
+@pytest.fixture(scope="module")
+def store(main_job):
+    return Store(main_job.mlruns / "store")
+
+
+@pytest.fixture(scope="module")
+def servable(store):
+    (artifact,) = store.artifacts(ServableModel)
+    return artifact
+
+
+def test_every_form_answered_20_real_images_within_1e_minus_5(servable):
+    assert servable.forms == ["keras", "saved_model"]
+    assert servable.properties["images"] == 20
+    assert servable.properties["largest_difference"] <= 1e-5
+    protocol = servable.read_json("infra_validation.json")
+    for form in servable.forms:
+        assert protocol[form]["files"] == digests(servable.path, form)
+
+
+def test_the_saved_model_takes_raw_digits_of_scikit_learn(servable):
+    answers = load_form("saved_model", servable.path)(digit_pixels(200))
+    right = answers.argmax(axis=1) == load_digits().target[:200]
+    assert right.mean() >= 0.97
+
+
+@pytest.fixture
+def folder(servable, tmp_path):
+    """A copy of what was validated, to damage."""
+    copy = tmp_path / "servable"
+    shutil.copytree(servable.path, copy)
+    forms = {form: digests(copy, form) for form in servable.forms}
+    return copy, {"tolerance": 1e-5, "forms": forms}
+
+
+@pytest.mark.parametrize("damage", ["altered", "another network", "extra file"])
+def test_a_form_that_is_not_what_was_written_is_refused(folder, damage):
+    path, request = folder
+    if damage == "altered":
+        file = path / FILES["keras"]
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        part = "model.keras: expected SHA-256"
+    elif damage == "extra file":
+        (path / FILES["saved_model"] / "assets").mkdir(exist_ok=True)
+        (path / FILES["saved_model"] / "assets" / "more").write_text("")
+        part = "saved_model/assets/more: expected SHA-256 None"
+    else:
+        with np.load(path / "questions.npz") as asked:
+            questions = dict(asked)
+        questions["expected_7"] = questions["expected_7"][:, ::-1]
+        np.savez(path / "questions.npz", **questions)
+        part = "keras: expected the trainer's probabilities within 1e-05 for test im"
+    with pytest.raises(PipelineError) as caught:
+        infra_validator.answer(path, request)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
+    found = {kind: store.artifacts(kind)[0] for kind in (Examples, Transform, Model)}
+    with pytest.raises(PipelineError, match=r"answers within 0\.01 s.*timeout"):
+        infra_validator.infra_validator(
+            InfraValidatorConfig(timeout=0.01),
+            Draft(tmp_path),
+            name="x",
+            examples=found[Examples],
+            transform=found[Transform],
+            model=found[Model],
+            blessing=store.artifacts(Blessing)[0],
+        )
+
+
+def test_a_manifest_covers_every_file_of_a_pushed_model(store, tmp_path):
+    (pushed,) = store.artifacts(PushedModel)
+    copy = tmp_path / "pushed"
+    shutil.copytree(pushed.path, copy)
+    variables = next(copy.glob("saved_model/variables/*.data*"))
+    data = bytearray(variables.read_bytes())
+    data[len(data) // 2] ^= 1
+    variables.write_bytes(data)
+    with pytest.raises(CorruptArtifactError, match="not the model that was pushed"):
+        load_pushed_model(str(copy), None, tmp_path)
+
+
+# The model server ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(main_job):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkeras.cli", "serve", "lenet5_digits", "--port",
+         str(port), "--mlruns", main_job.mlruns, "--max-body", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            if ask(port, method="GET", path="/ping")[0] == 200:
+                break
+        except OSError:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    yield port
+    process.terminate()
+    process.wait(timeout=60)
+
+
+def ask(port, body=b"", method="POST", path="/invocations", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    kept = {"Content-Type": "application/json"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    connection.request(method, path, body, kept)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(errors="replace")
+
+
+def test_the_server_answers_arrays_and_image_files_as_the_model_does(server, servable):
+    pixels = digit_pixels()
+    expected = load_form("keras", servable.path)(pixels)
+    status, text = ask(server, json.dumps({"inputs": pixels.tolist()}))
+    assert status == 200, text
+    assert np.allclose(json.loads(text)["predictions"], expected, atol=1e-5)
+    files = []
+    for image in pixels:
+        buffer = io.BytesIO()
+        Image.fromarray(image[..., 0]).save(buffer, "PNG")
+        files.append(base64.b64encode(buffer.getvalue()).decode())
+    status, text = ask(server, json.dumps({"inputs": files}))
+    assert status == 200, text
+    assert np.allclose(json.loads(text)["predictions"], expected, atol=1e-5)
+
+
+BAD = {
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"inputs": "\xff\xfe"}',
+    "a list": b"[1, 2]",
+    "no inputs": b"{}",
+    "null": b'{"inputs": null}',
+    "text": b'{"inputs": "image"}',
+    "not base64": b'{"inputs": ["%%%"]}',
+    "not an image": b'{"inputs": ["aGVsbG8="]}',
+    "two dimensions": b'{"inputs": [[1, 2], [3, 4]]}',
+    "ragged": b'{"inputs": [[[[1], [2]], [[3]]]]}',
+    "three channels": b'{"inputs": [[[[1, 2, 3]]]]}',
+    "above 255": b'{"inputs": [[[[256]]]]}',
+    "negative": b'{"inputs": [[[[-1]]]]}',
+    "not a number": b'{"inputs": [[[[NaN]]]]}',
+    "an empty batch": b'{"inputs": []}',
+    "named": b'{"inputs": {"a": [1]}}',
+    "a table": b'{"dataframe_split": {"columns": ["a"], "data": [[1]]}}',
+    "deep": b'{"inputs": ' + b"[" * 20000 + b"]" * 20000 + b"}",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_body_gets_400_with_a_reason(server, name):
+    status, text = ask(server, BAD[name])
+    assert status == 400, text
+    assert len(json.loads(text)) > 0
+    assert "Traceback" not in text
+
+
+def test_other_content_types_are_refused(server):
+    assert ask(server, b"a\n1", Content_Type="text/csv")[0] == 400
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=60)
+    connection.putrequest("POST", "/invocations")
+    connection.endheaders()
+    assert connection.getresponse().status == 400
+
+
+def test_a_body_of_1_gib_is_refused_before_it_is_sent(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=60)
+    connection.putrequest("POST", "/invocations")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(2**30))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert "at most 1048576 bytes" in answer.read().decode()
+
+
+def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(server):
+    def pieces():
+        for _ in range(40):
+            yield b" " * 65536
+
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=60)
+    try:
+        connection.request(
+            "POST",
+            "/invocations",
+            pieces(),
+            {"Content-Type": "application/json"},
+            encode_chunked=True,
+        )
+        status = connection.getresponse().status
+    except (BrokenPipeError, ConnectionResetError):
+        status = 413  # it hung up on us while we sent
+    assert status == 413
+    assert ask(server, method="GET", path="/ping")[0] == 200
+
+
+def test_the_server_listens_on_this_machine_alone(server):
+    own = socket.gethostbyname(socket.gethostname())
+    if own.startswith("127."):
+        pytest.skip("this machine has no other address")
+    with pytest.raises(OSError):
+        socket.create_connection((own, server), timeout=2)
+
+
+def test_a_model_that_is_not_registered_is_named(main_job, capsys):
+    arguments = ["serve", "nothing", "--mlruns", str(main_job.mlruns)]
+    assert main(arguments) == 2
+    assert "'nothing'" in capsys.readouterr().err
+
+
+# Rollback -----------------------------------------------------------------------------
+
+
+def test_rollback_moves_the_alias_and_a_cached_run_leaves_it_there(
+    tiny_config, silent, capsys
+):
+    from dlkeras.pipeline import EvaluatorConfig, run
+
+    config = tiny_config.model_copy(
+        update={
+            "name": "rolled",
+            "evaluator": EvaluatorConfig(min_accuracy=0.0, max_accuracy_drop=1.0),
+        }
+    )
+    again = config.model_copy(update={"seed": 1})
+    assert run(config, progress=silent).model_version == 1
+    assert run(again, progress=silent).model_version == 2
+    assert run(again, progress=silent).model_version == 2  # pushed once
+    client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
+
+    def champion():
+        return int(client.get_model_version_by_alias("rolled", "champion").version)
+
+    assert champion() == 2
+    place = ["--mlruns", str(config.mlruns)]
+    assert main(["rollback", "rolled", *place]) == 0
+    assert "version 1, before 2" in capsys.readouterr().out
+    assert champion() == 1
+    run(again, progress=silent)
+    assert champion() == 1
+    assert main(["rollback", "rolled", *place]) == 2
+    assert "none before 1" in capsys.readouterr().err
+    assert main(["rollback", "rolled", "--to", "2", *place]) == 0
+    assert champion() == 2
+    with pytest.raises(InputError, match="one of"):
+        from dlkeras.pipeline import tracking
+
+        tracking.roll_back(None, config.mlruns, "rolled", "champion", 9)

@@ -1,0 +1,61 @@
+"""A training killed with SIGKILL at its writes ends with the bits it would have had."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPT = Path(__file__).with_name("killable_training.py")
+
+
+def train(folder, fault=None):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("DLKERAS_FAULT", None)
+    if fault:
+        environment["DLKERAS_FAULT"] = fault
+    return subprocess.run(
+        [sys.executable, SCRIPT, folder],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    done = train(tmp_path_factory.mktemp("whole"))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_training_has_all_that_a_checkpoint_must_hold(whole):
+    assert whole["loss_scaled"] == "LossScaleOptimizer"
+    rates = [epoch["learning_rate"] for epoch in whole["history"]]
+    assert rates[-1] < rates[0]  # ReduceLROnPlateau had a say
+    assert whole["best_epoch"] + 1 < len(whole["history"])  # and so had EarlyStopping
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bits(tmp_path, whole):
+    """Boundary 18 is in the middle of a process's fifth checkpoint."""
+    within_an_epoch = 0
+    for kills in range(20):
+        fault = "kill:18" if kills < 19 else None
+        done = train(tmp_path, fault)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+        newest = sorted(file.name for file in tmp_path.glob("epoch-*.ckpt"))[-1]
+        within_an_epoch += "step" in newest
+    answer = json.loads(done.stdout)
+    assert kills >= 2
+    assert within_an_epoch
+    assert answer["resumed"]
+    assert answer["history"] == whole["history"]
+    assert answer["digest"] == whole["digest"]
+    assert not list(tmp_path.glob("[!.]*"))[2:]  # two generations are kept
