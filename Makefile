@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Processes that run the tests beside each other.
+JOBS ?= 2
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -24,8 +26,8 @@ LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_trans
   dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
-	@$(BIN)/python -m pytest -m "not slow and not browser" $(LONG:%=--ignore=%) \
-	  --ignore=tests/docs $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not browser" \
+	  $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
 
 test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
 	@$(BIN)/python -m pytest -m "not slow" $(LONG) $(ARGS)

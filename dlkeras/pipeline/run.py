@@ -9,31 +9,23 @@ from pydantic import BaseModel
 from dlkeras.pipeline.artifacts import (
     Anomalies,
     Blessing,
-    Evaluation,
     Examples,
     Hyperparameters,
     Model,
-    PushedModel,
     Schema,
-    ServableModel,
     Statistics,
     Transform,
 )
-from dlkeras.pipeline.baseline import last_blessed
-from dlkeras.pipeline.blessing import bless
 from dlkeras.pipeline.config import COMPONENTS, PipelineConfig
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.evaluator import evaluator
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
-from dlkeras.pipeline.infra_validator import infra_validator
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
-from dlkeras.pipeline.pusher import pusher
+from dlkeras.pipeline.release import release
 from dlkeras.pipeline.reporting import (
     compare_link,
-    log_evaluation,
     record_lineage,
     tell_what_is_left_out,
 )
@@ -41,7 +33,6 @@ from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.step_code import (
-    EVALUATION_CODE,
     FIGURE_CODE,
     SCHEMA_CODE,
     SOURCE_CODE,
@@ -68,15 +59,6 @@ NOT_TRIED = {
     "on_finding",
 }
 NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
-# Changing a threshold decides anew, and measures nothing again.
-BLESSING_RULES = {
-    "min_accuracy",
-    "max_accuracy_drop",
-    "significance",
-    "min_slice_accuracy",
-    "max_latency_ms",
-    "first_model",
-}
 
 
 def run(
@@ -351,104 +333,15 @@ def _components(
     tracker.log_figures(model, step=model.properties["epochs"])
     execution.stop_after("Trainer")
 
-    def evaluate(of: Model, transform_of: Transform) -> Evaluation:
-        return step(
-            "Evaluator",
-            Evaluation,
-            lambda output: evaluator(
-                config.evaluator, output, examples, transform_of, of, statistics
-            ),
-            config={"evaluator": _dump(config.evaluator, exclude=BLESSING_RULES)},
-            inputs={
-                "examples": examples,
-                "transform": transform_of,
-                "model": of,
-                "statistics": statistics,
-            },
-            code=(*EVALUATION_CODE, *FIGURE_CODE),
-            packages=("keras", "tensorflow", "scikit-learn", "scipy"),
-        )
-
-    evaluation = evaluate(model, transformation)
-    log_evaluation(tracker, evaluation, model.properties["epochs"])
-    previous = last_blessed(store, config.name, examples, model, progress.say)
-    baseline = None
-    if previous is not None:
-        with execution.quietly():
-            baseline = evaluate(*previous)
-    blessing = step(
-        "Evaluator",
-        Blessing,
-        lambda output: bless(config.evaluator, output, evaluation, baseline),
-        config={"evaluator": _dump(config.evaluator, include=BLESSING_RULES)},
-        inputs={
-            "model": model,
-            "transform": transformation,
-            "evaluation": evaluation,
-            "baseline": baseline,
-        },
-        code=("pipeline.blessing", "pipeline.uncertainty"),
-        packages=("scipy",),
+    return release(
+        config,
+        execution,
+        tracker,
+        examples=examples,
+        statistics=statistics,
+        transformation=transformation,
+        model=model,
     )
-    tracker.set_tags({"dlkeras.blessed": blessing.blessed})
-    execution.stop_after("Evaluator")
-
-    if not blessing.blessed:
-        return None
-    servable = step(
-        "InfraValidator",
-        ServableModel,
-        lambda output: infra_validator(
-            config.infra_validator,
-            output,
-            name=config.model_name,
-            examples=examples,
-            transform=transformation,
-            model=model,
-            blessing=blessing,
-        ),
-        config={
-            "infra_validator": _dump(config.infra_validator, exclude={"timeout"}),
-            "name": config.model_name,
-        },
-        inputs={
-            "examples": examples,
-            "transform": transformation,
-            "model": model,
-            "blessing": blessing,
-        },
-        code=("pipeline.infra_validator", "pipeline.servable"),
-    )
-    execution.stop_after("InfraValidator")
-
-    pushed = step(
-        "Pusher",
-        PushedModel,
-        lambda output: pusher(
-            config.pusher,
-            output,
-            name=config.model_name,
-            examples=examples,
-            statistics=statistics,
-            model=model,
-            servable=servable,
-            evaluation=evaluation,
-            blessing=blessing,
-        ),
-        config={"pusher": _dump(config.pusher), "name": config.model_name},
-        inputs={
-            "examples": examples,
-            "statistics": statistics,
-            "model": model,
-            "servable": servable,
-            "evaluation": evaluation,
-            "blessing": blessing,
-        },
-        code=("pipeline.pusher",),
-        packages=(),
-    )
-    with store.named_lock(f"registry-{config.model_name}", progress.say):
-        return tracker.register(pushed)
 
 
 def _dump(config: BaseModel, **which: Any) -> dict[str, Any]:

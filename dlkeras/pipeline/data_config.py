@@ -1,0 +1,162 @@
+"""The configuration of the components that make, check and preprocess examples."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+
+# A path is written as the user gave it, so that a configuration moves with its folder.
+PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
+
+
+class ComponentConfig(BaseModel):
+    """What every component's configuration has in common: frozen, strict, no extras."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+class ExampleGenConfig(ComponentConfig):
+    """Which examples to ingest, and how to split a source that has no splits."""
+
+    dataset: str = "digits"
+    """name of a TensorFlow data set ("digits" comes with the package, "mnist:3.0.1")"""
+    builder_dir: PathField | None = None
+    """folder of one prepared TensorFlow data set, in place of dataset"""
+    data_dir: PathField | None = None
+    """folder of prepared TensorFlow data sets (default: inside the store)"""
+    download: bool = False
+    """allow the data set to be downloaded where data_dir does not have it"""
+    train_split: str | None = None
+    """TensorFlow data sets: what to train on, such as "train[:80%]" (default: train)"""
+    validation_split: str | None = None
+    """TensorFlow data sets: what to validate on"""
+    test_split: str | None = None
+    """TensorFlow data sets: what to test on"""
+    image_folder: PathField | None = None
+    """folder or archive of CLASS/*.png or SPLIT/CLASS/*.png, in place of dataset"""
+    manifest: PathField | None = None
+    """CSV or Parquet table: path, label, split and group if any, in place of dataset"""
+    npz: PathField | None = None
+    """NumPy archive with x_train, y_train, x_test, y_test, in place of dataset"""
+    validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    """share of the examples for validation, where the source has no such split"""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """share of the examples for the test, where the source has no such split"""
+    on_error: Literal["stop", "quarantine"] = "stop"
+    """an example that cannot be read ends the run, or is left out and listed"""
+    max_pixels: int = Field(default=64_000_000, ge=1)
+    """largest height times width of an image; larger ones are not decoded"""
+    file_format: Literal["tfrecord", "array_record"] = "tfrecord"
+    """form of the shards"""
+    examples_per_shard: int = Field(default=4096, ge=1)
+    """examples of the source that are written together"""
+    beam_python: PathField | None = None
+    """prepare on Apache Beam, with the Python of the environment that has it"""
+    beam_options: str = "--direct_num_workers=2 --direct_running_mode=multi_processing"
+    """options of the Beam runner"""
+
+    @model_validator(mode="after")
+    def _leave_some_for_training(self) -> "ExampleGenConfig":
+        sources = ("builder_dir", "image_folder", "manifest", "npz")
+        given = [name for name in sources if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"at most one source must be given. Received: {', '.join(given)}"
+            )
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "validation_fraction + test_fraction must be less than 1. Received: "
+                f"{self.validation_fraction} + {self.test_fraction}"
+            )
+        return self
+
+
+class StatisticsGenConfig(ComponentConfig):
+    """How finely the examples are described."""
+
+    histogram_bins: int = Field(default=32, ge=2, le=256)
+    """number of bins of the histograms of pixels and brightness"""
+    gallery_size: int = Field(default=8, ge=0, le=64)
+    """images of each class on the page of the statistics"""
+
+
+class SchemaGenConfig(ComponentConfig):
+    """Where the schema comes from: inferred from the statistics, or curated."""
+
+    path: PathField | None = None
+    """a curated schema (TOML or JSON) to use in place of the inferred one"""
+
+
+class ExampleValidatorConfig(ComponentConfig):
+    """How anomalies are reported."""
+
+    max_named_examples: int = Field(default=20, ge=1)
+    """at most this many offending examples are named for each anomaly"""
+
+
+class TransformConfig(ComponentConfig):
+    """The deterministic preprocessing, and the augmentation of the training split."""
+
+    height: int = Field(default=32, ge=1)
+    """height in pixels after resizing"""
+    width: int = Field(default=32, ge=1)
+    """width in pixels after resizing"""
+    scale: float = 1.275 / 255
+    """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
+    offset: float = -0.1
+    """added after the factor"""
+    augment: bool = True
+    """augment the training images by what follows"""
+    shift: float = Field(default=0.08, ge=0, le=1)
+    """largest shift, as a share of the height and width"""
+    rotation: float = Field(default=12.0, ge=0, le=180)
+    """largest rotation, in degrees"""
+    zoom: float = Field(default=0.12, ge=0, lt=1)
+    """largest zoom, as a share: 0.1 gives factors from 0.9 to 1.1"""
+    fill_mode: Literal["constant", "nearest", "reflect"] = "constant"
+    """what stands outside the image; constant is a raw pixel of 0"""
+    horizontal_flip: bool = False
+    """mirror half of the images left to right"""
+    vertical_flip: bool = False
+    """mirror half of the images top to bottom"""
+    crop_padding: int = Field(default=0, ge=0)
+    """pad by so many pixels, and cut the size out anywhere (ResNet on CIFAR: 4)"""
+    min_crop_area: float = Field(default=1.0, gt=0, le=1)
+    """cut out this share of the area or more, and enlarge it (Inception: 0.08)"""
+    elastic: float = Field(default=0.0, ge=0)
+    """elastic distortion: standard deviation of the displacement, in pixels"""
+    elastic_sigma: float = Field(default=4.0, gt=0)
+    """elastic distortion: width of the Gaussian that smooths it, in pixels"""
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    """largest change of brightness; 1 makes black of white"""
+    contrast: float = Field(default=0.0, ge=0, le=1)
+    """largest change of contrast, as a share"""
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    """largest change of saturation, as a share (colour images)"""
+    hue: float = Field(default=0.0, ge=0, le=0.5)
+    """largest turn of the hue; 0.5 is half of the circle (colour images)"""
+    auto_contrast: float = Field(default=0.0, ge=0, le=1)
+    """probability of stretching the pixels over the whole range"""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """standard deviation of Gaussian noise, 1 being white; it seldom helps"""
+    erasing: float = Field(default=0.0, ge=0, le=1)
+    """probability of erasing a random rectangle"""
+    cutout: float = Field(default=0.0, ge=0, le=1)
+    """side of the square that is erased, as a share of the image's"""
+    rand_augment: int = Field(default=0, ge=0, le=4)
+    """number of RandAugment's operations on each image"""
+    rand_augment_magnitude: float = Field(default=9.0, ge=0, le=10)
+    """their magnitude, 0 to 10"""
+    mixup: float = Field(default=0.0, ge=0)
+    """alpha of mixup's Beta distribution; 0 mixes no images"""
+    cutmix: float = Field(default=0.0, ge=0)
+    """alpha of CutMix's Beta distribution; 0 mixes no images"""
+    preview_examples: int = Field(default=6, ge=1, le=64)
+    """number of images on the preview of the augmentation"""
