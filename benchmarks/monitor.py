@@ -58,7 +58,7 @@ def resnet20():
                 x = layers.MaxPooling2D(1, 2)(x)
                 x = layers.Concatenate()([x, x * 0.0])
             x = layers.ReLU()(layers.Add()([x, y]))
-    x = layers.GlobalAveragePooling2D(2)(x)
+    x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(10)(x))
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # The first so many samples are judged: later a training that has converged may have
 # gradients as small as it likes.
 WINDOW = 24
+# Of a long training so many samples say what is usual.
+SPREAD = 512
 VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
 DEAD_SHARE = SATURATED_SHARE = 0.5
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-2
@@ -86,6 +88,30 @@ def diagnose(*measurements: Any) -> list[Finding]:
             )
         for rule in rules:
             findings += rule(history)
+    return sorted(findings, key=lambda finding: finding.severity)
+
+
+def diagnose_new(history: GradientHistory, judged: int) -> list[Finding]:
+    """As `diagnose`, at a cost that does not grow with the length of the training.
+
+    Args:
+        history: all that was measured.
+        judged: the number of samples that an earlier diagnosis has seen. The rules
+            that look for a single bad sample see the others; those that look at what
+            is usual see up to 512 samples of the whole training.
+
+    Returns:
+        The findings, errors first.
+    """
+    number = len(history)
+    first = np.arange(min(WINDOW, number))
+    new = np.arange(min(judged, number), number)
+    spread = np.linspace(0, number - 1, min(number, SPREAD)).astype(int)
+    latest = history.samples(np.union1d(first, new))
+    usual = history.samples(np.union1d(first, spread))
+    findings: list[Finding] = []
+    for rule in GRADIENT_RULES:
+        findings += rule(latest if rule in SINGLE_SAMPLE_RULES else usual)
     return sorted(findings, key=lambda finding: finding.severity)
 
 
@@ -326,6 +352,7 @@ GRADIENT_RULES: tuple[Callable, ...] = (
     frozen_layer_moves,
     loss_over_epochs,
 )
+SINGLE_SAMPLE_RULES = frozenset({gradient_over_time, non_finite_gradient})
 ACTIVATION_RULES: tuple[Callable, ...] = (
     dead_relu,
     saturation,

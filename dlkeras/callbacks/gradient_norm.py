@@ -13,10 +13,11 @@ from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import Attachment
 from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.backend.layout import ROWS
-from dlkeras.callbacks.diagnosis import diagnose
+from dlkeras.callbacks.diagnosis import diagnose_new
 from dlkeras.callbacks.finding import Finding, Reporter
 from dlkeras.callbacks.history import GradientHistory
 from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
+from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose
@@ -102,8 +103,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._owners: dict[int, tuple[str, str]] = {}
         self._columns: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._waiting: list[tuple] = []
-        self._records: list[tuple] = []
+        self._measured = Measurements()
         self._assembled = False
+        self._judged = 0  # samples that the diagnosis has seen
         self._epoch = 0
         self._digests: dict[str, int] = {}
 
@@ -161,7 +163,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._assembled = False
         if self.add_to_logs and logs is not None:
             logs.update(self.epoch_metrics(epoch))
-        if self._report(diagnose(self.history)):
+        findings = diagnose_new(self.history, self._judged)
+        self._judged = len(self.history)
+        if self._report(findings):
             model: Any = self._model
             model.stop_training = True
 
@@ -191,7 +195,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         mine = history.epochs == epoch
         if not mine.any():
             return {}
-        medians = np.median(history.per_layer("gradient_norm")[mine], 0)
+        medians = np.median(history.samples(mine).per_layer("gradient_norm"), 0)
         names = [f"gradient_norm/{name}" for name in history.layer_names]
         return dict(zip(names, medians.tolist(), strict=True))
 
@@ -204,11 +208,6 @@ class GradientNormMonitor(keras.callbacks.Callback):
             are those of an uninterrupted one.
         """
         self._fetch(len(self._waiting))
-        facts = [record[:4] for record in self._records]
-        facts = np.array(facts, float).reshape(len(facts), 4)
-        tables = np.full((len(facts), len(ROWS), len(self._columns)), np.nan)
-        for table, (*_, columns, values) in zip(tables, self._records, strict=True):
-            table[:, columns] = values
         about = {
             "columns": [[*key, *column] for key, column in self._columns.items()],
             "every": None if self._schedule.timing else self._schedule.every,
@@ -218,8 +217,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         }
         return {
             "about": np.array(json.dumps(about, default=float)),
-            "facts": facts,
-            "values": tables,
+            "facts": self._measured.facts.copy(),
+            "values": self._measured.values.copy(),
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -232,18 +231,14 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._columns = {
             (layer, name): tuple(column) for layer, name, *column in about["columns"]
         }
-        columns = list(range(len(self._columns)))
-        self._records = [
-            (int(step), int(epoch), loss, scale, columns, values)
-            for (step, epoch, loss, scale), values in zip(
-                np.asarray(state["facts"]).tolist(), state["values"], strict=True
-            )
-        ]
+        self._measured.take(state["facts"], state["values"])
+        self._judged = self._measured.length
         self._history.frozen_moved = [(e, name) for e, name in about["frozen_moved"]]
         self._history.epoch_logs = about["epoch_logs"]
         self._report.restore(about["findings"])
-        if about["every"] is not None and self._records:
-            self._schedule.resume(about["every"], self._records[-1][0])
+        if about["every"] is not None and self._measured.length:
+            last = int(self._measured.facts[-1, 0])
+            self._schedule.resume(about["every"], last)
         self._assembled = False
 
     def _check_names(self, model: Any) -> None:
@@ -286,7 +281,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
             values = np.empty((len(ROWS), len(columns)))
             values[:, attachment.order] = numbers[:-2].reshape(len(ROWS), -1)
             loss = np.nan if loss is None else float(np.mean(to_numpy(loss)))
-            self._records.append((step, epoch, loss, scale, columns, values))
+            self._measured.append((step, epoch, loss, scale), columns, values)
             self._assembled = False
         del self._waiting[:count]
 
@@ -304,27 +299,31 @@ class GradientNormMonitor(keras.callbacks.Callback):
         return self._columns[key][0]
 
     def _assemble(self) -> None:
-        """Records to arrays: the columns in order of depth, those asked for."""
-        history = self._history
+        """Show what was measured: the columns in order of depth, those asked for."""
+        history, measured = self._history, self._measured
         depth = {name: index for index, name in enumerate(history.layers)}
-        keys = [
-            key
-            for key in sorted(self._columns, key=lambda k: depth.get(k[0], len(depth)))
-            if self.layers is None
-            or any(key[0] == n or key[0].startswith(f"{n}/") for n in self.layers)
-        ]
-        table = np.full((len(self._records), len(ROWS), len(self._columns)), np.nan)
-        for row, (*_, columns, values) in enumerate(self._records):
-            table[row][:, columns] = values
-        picked = [self._columns[key] for key in keys]
+        keys = sorted(self._columns, key=lambda k: depth.get(k[0], len(depth)))
+        order = [self._columns[key][0] for key in keys]
+        measured.widen(len(order))
+        if order != list(range(len(order))):
+            measured.permute(order)
+            for index, key in enumerate(keys):
+                self._columns[key] = (index, *self._columns[key][1:])
+        history.values = measured.values
+        if self.layers is not None:
+            keys = [
+                key
+                for key in keys
+                if any(key[0] == n or key[0].startswith(f"{n}/") for n in self.layers)
+            ]
+            wanted = [self._columns[key][0] for key in keys]
+            history.values = measured.values[:, :, wanted]
         history.variables = keys
-        history.values = table[:, :, [column for column, _, _ in picked]]
-        history.sizes = np.array([size for _, size, _ in picked], float)
-        history.ranks = np.array([rank for _, _, rank in picked], int)
-        facts = list(zip(*(record[:4] for record in self._records), strict=True))
-        facts = facts or [(), (), (), ()]
-        history.steps, history.epochs = (np.array(f, int) for f in facts[:2])
-        history.loss, history.loss_scale = (np.array(f, float) for f in facts[2:])
+        history.sizes = np.array([self._columns[key][1] for key in keys], float)
+        history.ranks = np.array([self._columns[key][2] for key in keys], int)
+        facts = measured.facts
+        history.steps, history.epochs = facts[:, 0].astype(int), facts[:, 1].astype(int)
+        history.loss, history.loss_scale = facts[:, 2], facts[:, 3]
         history.sampled_every = self._schedule.every
 
     def _frozen_digests(self, model: Any) -> dict[str, int]:

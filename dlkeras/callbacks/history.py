@@ -1,6 +1,7 @@
 """What a GradientNormMonitor has measured, as arrays."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,21 @@ class GradientHistory:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def samples(self, which: Any) -> "GradientHistory":
+        """The history of some samples only.
+
+        Args:
+            which: what NumPy takes for an index: a slice, a mask, numbers.
+        """
+        return replace(
+            self,
+            steps=self.steps[which],
+            epochs=self.epochs[which],
+            loss=self.loss[which],
+            loss_scale=self.loss_scale[which],
+            values=self.values[which],
+        )
 
     @property
     def variable_names(self) -> list[str]:

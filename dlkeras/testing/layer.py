@@ -33,7 +33,8 @@ def check_layer(
     - `batch`, `empty_batch`: any number of examples, each treated on its own.
     - `size`: the `dynamic_axes` may be unknown and may change.
     - `data_format`: if it is an argument, channels first is channels last transposed.
-    - `mixed_precision`: float32 weights, bfloat16 outputs, close to float32's.
+    - `mixed_precision`: under mixed_bfloat16 and mixed_float16 the weights are float32,
+      the outputs of the narrow type, and close to float32's.
     - `jit_compile`: XLA computes the same (not on PyTorch).
     - `gradients`: reach every weight, and equal finite differences there and for the
       inputs.

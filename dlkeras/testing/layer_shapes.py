@@ -141,38 +141,44 @@ def check_size(subject: LayerSubject, axes: tuple[int, ...]) -> bool | None:
 
 
 def check_mixed_precision(subject: LayerSubject) -> None:
-    """Under mixed_bfloat16 weights stay float32 and outputs are bfloat16, and close."""
+    """Weights stay float32; outputs are bfloat16 or float16, and close to float32's."""
+    for policy, largest_gap in (("mixed_bfloat16", 0.1), ("mixed_float16", 0.02)):
+        _check_policy(subject, policy, largest_gap)
+
+
+def _check_policy(subject: LayerSubject, policy: str, largest_gap: float) -> None:
+    compute_dtype = policy.removeprefix("mixed_")
     reference = subject.built(dtype="float32")
-    layer = subject.make(dtype="mixed_bfloat16")
+    layer = subject.make(dtype=policy)
     inputs = subject.arrays()
     try:
         subject.call(layer, inputs, training=False)
     except Exception as error:
         raise AssertionError(
-            f"the layer fails under mixed_bfloat16: {brief(error)}"
+            f"the layer fails under {policy}: {brief(error)}"
         ) from error
     narrow = [
         variable.path
         for variable in layer.weights
         if "float" in variable.dtype and variable.dtype != "float32"
     ]
-    expect(not narrow, f"under mixed_bfloat16 the weights {narrow} are not float32")
+    expect(not narrow, f"under {policy} the weights {narrow} are not float32")
     copy_state(reference, layer)
     outputs = subject.call(layer, inputs, training=False)
     plain = subject.call(reference, inputs, training=False)
     leaking = [
         mixed
         for mixed, full in zip(dtypes_of(outputs), dtypes_of(plain), strict=True)
-        if full == "float32" and mixed != "bfloat16"
+        if full == "float32" and mixed != compute_dtype
     ]
     expect(
         not leaking,
-        f"under mixed_bfloat16 an output is {leaking}: the compute dtype leaks",
+        f"under {policy} an output is {leaking}: the compute dtype leaks",
     )
     gap = difference(flat_arrays(plain), flat_arrays(outputs))
     expect(
-        gap < 0.1,
-        f"under mixed_bfloat16 the outputs differ by {gap:.2g} of their largest value",
+        gap < largest_gap,
+        f"under {policy} the outputs differ by {gap:.2g} of their largest value",
     )
 
 
