@@ -36,17 +36,19 @@ test-slow: .venv/torch.stamp  ## tell sick from healthy trainings over 20 seeds
 	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
-COMPONENTS = tests/layers tests/optimization tests/testing dlkeras/layers \
-  dlkeras/optimization dlkeras/testing
+COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks \
+  dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
 
 test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
-	@KERAS_BACKEND=jax $(BIN)/python -m pytest $(COMPONENTS) $(ARGS)
+	@KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
+	  $(COMPONENTS) $(ARGS)
 
 test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
-	@KERAS_BACKEND=torch $(BIN)/python -m pytest $(COMPONENTS) $(ARGS)
+	@KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
+	  $(COMPONENTS) $(ARGS)
 
 torture: .venv/test.stamp  ## kill training at every write and at random; count what is lost
 	@$(BIN)/python benchmarks/torture.py $(ARGS)
