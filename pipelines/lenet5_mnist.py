@@ -19,10 +19,10 @@ from dlkeras.pipeline import (
 CONFIG = PipelineConfig(
     name="lenet5_mnist",
     example_gen=ExampleGenConfig(dataset="mnist:3.0.1", validation_fraction=0.05),
-    transform=TransformConfig(height=32, width=32, shift=0.06, rotation=10, zoom=0.1),
+    transform=TransformConfig(height=32, width=32, shift=0.07, rotation=10, zoom=0.1),
     tuner=TunerConfig(enabled=False),
     trainer=TrainerConfig(
-        architecture="lenet5", epochs=12, batch_size=64, learning_rate=2e-3
+        architecture="lenet5", epochs=12, batch_size=64, learning_rate=3e-3
     ),
     evaluator=EvaluatorConfig(min_accuracy=0.991),
 )

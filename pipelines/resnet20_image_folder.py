@@ -37,7 +37,7 @@ CONFIG = PipelineConfig(
     ),
     tuner=TunerConfig(enabled=False),
     trainer=TrainerConfig(
-        architecture="resnet20", epochs=15, batch_size=64, learning_rate=2e-3
+        architecture="resnet20", epochs=15, batch_size=64, learning_rate=3e-3
     ),
     evaluator=EvaluatorConfig(min_accuracy=0.6),
 )

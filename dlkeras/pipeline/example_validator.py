@@ -103,9 +103,7 @@ def find_anomalies(
             ),
         ):
             if was is not None:
-                find_drift(
-                    was, now, bounds, table, report, prefix=prefix, since=since
-                )
+                find_drift(was, now, bounds, table, report, prefix=prefix, since=since)
     return anomalies
 
 

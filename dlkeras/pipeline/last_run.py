@@ -1,4 +1,4 @@
-"""The statistics of the last run of a pipeline, with which a new data set is compared."""
+"""The statistics of a pipeline's last run, with which new data are compared."""
 
 import contextlib
 import json

@@ -14,9 +14,9 @@ from scipy.spatial import distance
 
 from dlkeras.pipeline import ExampleGenConfig, SchemaGenConfig, StatisticsGenConfig, run
 from dlkeras.pipeline.artifacts import Examples, ImageSchema
+from dlkeras.pipeline.drift import jensen_shannon
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.drift import jensen_shannon
 from dlkeras.pipeline.example_validator import find_anomalies
 from dlkeras.pipeline.image_schema import DriftRules, load_schema, to_toml
 from dlkeras.pipeline.near_duplicates import (

@@ -88,9 +88,7 @@ def test_a_new_data_set_is_compared_with_the_last_runs(folders, tmp_path, silent
     assert back.properties["compared_with_run"] == later.run_id
 
 
-def test_data_that_drift_stopped_does_not_become_the_measure(
-    folders, tmp_path, silent
-):
+def test_data_that_drift_stopped_does_not_become_the_measure(folders, tmp_path, silent):
     _, first, second = folders
     _, result = anomalies(tmp_path / "runs", first, silent)
     written = result.artifacts["Schema"].path / "schema.toml"
