@@ -295,6 +295,20 @@ def test_a_schema_is_toml_that_reads_back_the_same(tmp_path):
     assert load_schema(other) == schema
 
 
+def test_the_schema_is_read_by_tensorflow_metadata(prepared):
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    text = (prepared["Schema"].path / "schema.pbtxt").read_text(encoding="utf-8")
+    read = text_format.Parse(text, schema_pb2.Schema())
+    features = {feature.name: feature for feature in read.feature}
+    assert list(features["label"].string_domain.value) == list("0123456789")
+    height = features["height"].int_domain
+    assert (height.min, height.max) == (8, 8)  # the UCI digits are 8x8
+    assert features["label"].drift_comparator.infinity_norm.threshold == 0.1
+    assert text_format.MessageToString(read, as_utf8=True) == text
+
+
 def test_an_unknown_rule_among_the_warnings_is_named(tmp_path):
     file = tmp_path / "schema.toml"
     text = to_toml(SCHEMA).replace('"max_class_imbalance", ', '"max_classes", ')

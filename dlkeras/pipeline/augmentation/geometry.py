@@ -15,10 +15,15 @@ COMPILED_PIXELS = 128 * 128
 MAX_ASPECT = 4 / 3
 
 
-def compiles(images: "tf.Tensor") -> bool:
+def is_large(height: int, width: int) -> bool:
     """Whether images are so large that their augmentation is compiled by XLA."""
+    return height * width >= COMPILED_PIXELS
+
+
+def compiles(images: "tf.Tensor") -> bool:
+    """Whether these images are."""
     size: Any = images.shape
-    return size[1] * size[2] >= COMPILED_PIXELS
+    return is_large(size[1], size[2])
 
 
 def moves_pixels(config: TransformConfig) -> bool:

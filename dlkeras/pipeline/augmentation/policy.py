@@ -68,6 +68,8 @@ class Policy:
             or config.erasing
             or config.cutout
         )
+        # Large images one by one, while each is in the processor's cache.
+        self.one_by_one = geometry.is_large(config.height, config.width)
 
     def image(
         self, image: "tf.Tensor", row: "tf.Tensor", key: "tf.Tensor", index: "tf.Tensor"
