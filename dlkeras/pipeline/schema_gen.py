@@ -11,8 +11,8 @@ from dlkeras.pipeline.image_schema import (
     load_schema,
     to_toml,
 )
+from dlkeras.pipeline.schema_metadata import PROTO_FILE, to_metadata
 from dlkeras.pipeline.store import Draft, canonical_digest
-from dlkeras.pipeline.tensorflow_metadata import PROTO_FILE, to_metadata
 
 __all__ = ["infer_schema", "load_schema", "schema_gen"]
 
