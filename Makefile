@@ -67,8 +67,9 @@ docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
 
-docs-tables: .venv/test.stamp  ## measure the tables of docs/ anew
+docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
 	@$(BIN)/python tests/pipeline/corrupt_input.py docs/corrupt_input.md
+	@$(BIN)/python benchmarks/augmentation.py --write docs/augmentation.md
 
 docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
 	@$(BIN)/python docs/pictures.py $(ARGS)

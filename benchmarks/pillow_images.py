@@ -15,8 +15,8 @@ SET = {
 class PillowImages:
     """Images augmented one by one with Pillow: decode, resize, affine, enhance."""
 
-    def __init__(self, files: list[Path], side: int):
-        self.side = side
+    def __init__(self, files: list[Path], side: int, keep: bool):
+        self.side, self.keep = side, keep
         self.encoded = [file.read_bytes() for file in files]
         self.kept: dict[int, Image.Image] = {}
 
@@ -28,7 +28,7 @@ class PillowImages:
         if image is None:
             image = Image.open(io.BytesIO(self.encoded[index]))
             image = image.resize((self.side, self.side), Image.Resampling.BILINEAR)
-            if self.side <= 64:
+            if self.keep:
                 self.kept[index] = image
         random, side = np.random.default_rng(), self.side
         u = random.uniform(-1, 1, 7)

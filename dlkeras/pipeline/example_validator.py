@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from dlkeras.pipeline.artifacts import (
     SPLITS,
     Anomalies,
@@ -13,6 +11,7 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
 )
 from dlkeras.pipeline.config import ExampleValidatorConfig
+from dlkeras.pipeline.drift import Distributions, find_drift
 from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.store import Draft
 
@@ -22,6 +21,7 @@ def example_validator(
     output: Draft,
     statistics: Statistics,
     schema: Schema,
+    last: Statistics | None = None,
 ) -> None:
     """Compare every example, and the splits as wholes, with the schema.
 
@@ -32,13 +32,19 @@ def example_validator(
             of the first ones; and the numbers of both severities as properties.
         statistics: the rows of the examples, and their summary.
         schema: the rules.
+        last: the statistics of the pipeline's last run that had other data, if any.
     """
     anomalies = find_anomalies(
-        statistics.table, schema.schema, config.max_named_examples, statistics.summary
+        statistics.table,
+        schema.schema,
+        config.max_named_examples,
+        statistics.summary,
+        last.summary if last is not None else None,
     )
     output.write_json("anomalies.json", anomalies)
     output.properties["anomalies"] = len(anomalies)
     output.properties["warnings"] = sum(a["severity"] == "warn" for a in anomalies)
+    output.properties["compared_with_run"] = last.record.run_id if last else None
 
 
 def find_anomalies(
@@ -46,6 +52,7 @@ def find_anomalies(
     schema: ImageSchema,
     max_named: int = 20,
     summary: dict[str, Any] | None = None,
+    last: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """List the rules that a table of examples breaks.
 
@@ -56,6 +63,7 @@ def find_anomalies(
         max_named: how many ids are given for each anomaly.
         summary: the content of `statistics.json`; without it neither near-duplicates
             nor drift are looked at.
+        last: the same file of the last run, for drift since then.
 
     Returns:
         For each broken rule a dictionary: rule, key (its name in the schema), severity,
@@ -84,7 +92,18 @@ def find_anomalies(
     _check_copies(table, schema, report)
     if summary is not None:
         _check_whole(summary, schema, report)
-        _check_drift(summary["splits"]["train"], schema, report)
+        now = Distributions.of_summary(summary)
+        for was, bounds, prefix, since in (
+            (Distributions.of_rules(schema.drift), schema.drift, "drift", "the schema"),
+            (
+                Distributions.of_summary(last) if last is not None else None,
+                schema.last_run,
+                "last_run",
+                "the last run",
+            ),
+        ):
+            if was is not None:
+                find_drift(was, now, bounds, table, report, prefix=prefix, since=since)
     return anomalies
 
 
@@ -181,53 +200,6 @@ def _check_whole(summary: dict[str, Any], schema: ImageSchema, report: Report) -
                 round(share, 4),
                 ids,
             )
-
-
-def _check_drift(train: dict[str, Any], schema: ImageSchema, report: Report) -> None:
-    """Compare the distributions of train with those that the schema keeps."""
-    drift = schema.drift
-    total = max(sum(train["classes"].values()), 1)
-    if drift.classes:
-        distances = {
-            label: abs(train["classes"].get(label, 0) / total - share)
-            for label, share in drift.classes.items()
-        }
-        worst = max(distances, key=lambda label: distances[label])
-        if distances[worst] > drift.max_label_distance:
-            report(
-                "drift.max_label_distance",
-                f"L-infinity distance of the classes' shares (class {worst!r})",
-                drift.max_label_distance,
-                round(distances[worst], 4),
-                [],
-            )
-    for key, name, was, now in (
-        ("pixel", "pixels", drift.pixels, train["pixel_histogram"]),
-        ("brightness", "brightness", drift.brightness, train["brightness_histogram"]),
-    ):
-        bound = getattr(drift, f"max_{key}_divergence")
-        if len(was) != len(now):
-            continue
-        value = jensen_shannon(was, now)
-        if value > bound:
-            rule = f"Jensen-Shannon divergence of the {name} of train"
-            report(f"drift.max_{key}_divergence", rule, bound, round(value, 4), [])
-
-
-def jensen_shannon(one: Sequence[float], other: Sequence[float]) -> float:
-    """Jensen-Shannon divergence of two histograms, to base 2: 0 to 1 (Lin 1991).
-
-    >>> jensen_shannon([1, 0], [0, 5]), jensen_shannon([1, 1], [2, 2])
-    (1.0, 0.0)
-    """
-    p, q = (np.asarray(h, dtype="float64") / max(sum(h), 1e-300) for h in (one, other))
-    middle = (p + q) / 2
-
-    def divergence(a: np.ndarray) -> float:
-        some = a > 0
-        return float(np.sum(a[some] * np.log2(a[some] / middle[some])))
-
-    return (divergence(p) + divergence(q)) / 2
 
 
 def tell(anomaly: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ The file is TOML, with the meaning of each rule as a comment above it; JSON is r
 
 import json
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from dlkeras.pipeline.errors import InputError
 
 SCHEMA_FILE = "schema.toml"
 FLAG = "--schema-gen.path"
+PARTS = ("last_run", "drift")
 Severity = Literal["stop", "warn"]
 
 
@@ -30,8 +32,8 @@ class Part(BaseModel):
     )
 
 
-class DriftRules(Part):
-    """How far a data set may be from the one that the schema was made of.
+class DriftBounds(Part):
+    """How far a data set may be from the last run's, where that had other data.
 
     Bounds are distances from 0 (the same) to 1: Jensen-Shannon divergence (base 2) of
     pixels and brightness, L-infinity distance of the classes' shares.
@@ -43,6 +45,14 @@ class DriftRules(Part):
     """largest Jensen-Shannon divergence of the histograms of the pixels"""
     max_brightness_divergence: float = Field(default=0.1, ge=0, le=1)
     """largest Jensen-Shannon divergence of the histograms of the images' means"""
+
+
+class DriftRules(DriftBounds):
+    """How far a data set may be from the one that the schema was made of.
+
+    Bounds are distances as above.
+    """
+
     classes: dict[str, float] = Field(default_factory=dict)
     """share of each class when the schema was made"""
     pixels: list[float] = Field(default_factory=list)
@@ -87,8 +97,13 @@ class ImageSchema(Part):
         "drift.max_label_distance",
         "drift.max_pixel_divergence",
         "drift.max_brightness_divergence",
+        "last_run.max_label_distance",
+        "last_run.max_pixel_divergence",
+        "last_run.max_brightness_divergence",
     )
     """rules that warn where they are broken; all others stop the run"""
+    last_run: DriftBounds = DriftBounds()
+    """how far a data set may be from the last run's"""
     drift: DriftRules = DriftRules()
     """how far a data set may be from the one that the schema was made of"""
 
@@ -130,7 +145,7 @@ def load_schema(path: Path) -> ImageSchema:
         raise InputError(f"{FLAG} {path}: {describe(error)}") from error
     known = {
         *ImageSchema.model_fields,
-        *(f"drift.{n}" for n in DriftRules.model_fields),
+        *(f"{part}.{n}" for part in PARTS for n in DriftBounds.model_fields),
     }
     unknown = sorted(set(schema.warnings) - known)
     if unknown:
@@ -153,7 +168,9 @@ def to_toml(schema: ImageSchema) -> str:
     ['a', 'b']
     """
     lines = ["# The rules for the examples. Edit it, and hand it to", f"# {FLAG}.", ""]
-    lines += _fields(schema, skip={"drift"})
+    lines += _fields(schema, skip=PARTS)
+    lines += ["[last_run]", *(f"# {line}".rstrip() for line in _doc(DriftBounds)), ""]
+    lines += _fields(schema.last_run)
     lines += ["[drift]", *(f"# {line}".rstrip() for line in _doc(DriftRules)), ""]
     lines += _fields(schema.drift, skip={"classes"})
     lines += ["[drift.classes]"]
@@ -165,7 +182,7 @@ def _doc(model: type[BaseModel]) -> list[str]:
     return [line.strip() for line in (model.__doc__ or "").strip().splitlines()]
 
 
-def _fields(part: Part, skip: set[str]) -> list[str]:
+def _fields(part: Part, skip: Collection[str] = ()) -> list[str]:
     lines: list[str] = []
     for name, field in type(part).model_fields.items():
         if name not in skip:

@@ -81,6 +81,8 @@ def training_batches(
     number = examples.splits[split]
     buffer = min(number, SHUFFLE_BUFFER)
     policy = Policy(config, augmentation_strength, len(examples.labels))
+    alone = policy.batched and policy.one_by_one
+    together = policy.batched and not policy.one_by_one
     # What does not fit into memory is shuffled while it is encoded, and small.
     kept = _fits_in_memory(examples, transform, split)
     stored = _preprocessed(examples, transform, split) if kept else None
@@ -101,9 +103,11 @@ def training_batches(
             image, label, index = preprocess(example) if preprocess else example
             if policy.single:
                 image = policy.image(image, row, key, index)
+            if alone:
+                image = policy.batch(image[None], row[None])[0]
             return image, label, index, row
 
-        if preprocess or policy.single:
+        if preprocess or policy.single or alone:
             dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
         else:
             dataset = dataset.map(lambda example, row: (*example, row))
@@ -115,13 +119,13 @@ def training_batches(
             indices: "tf.Tensor",
             rows: "tf.Tensor",
         ) -> tuple:
-            if policy.batched:
+            if together:
                 images = policy.batch(images, rows)
             if policy.mixes:
                 images, labels = policy.mix(images, labels, key, indices[0])
             return images, labels
 
-        if policy.batched or policy.mixes:
+        if together or policy.mixes:
             return dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
         return dataset.map(batch)
 

@@ -21,6 +21,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
+from dlkeras.pipeline.last_run import last_statistics
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.release import release
@@ -188,15 +189,16 @@ def _components(
     )
     execution.stop_after("SchemaGen")
 
+    last = last_statistics(store, config.name, execution.run_id, statistics)
     anomalies = step(
         "ExampleValidator",
         Anomalies,
         lambda output: example_validator(
-            config.example_validator, output, statistics, schema
+            config.example_validator, output, statistics, schema, last
         ),
         config={"example_validator": _dump(config.example_validator)},
-        inputs={"statistics": statistics, "schema": schema},
-        code=("pipeline.example_validator", *SCHEMA_CODE),
+        inputs={"statistics": statistics, "schema": schema, "last": last},
+        code=("pipeline.example_validator", "pipeline.drift", *SCHEMA_CODE),
         packages=("pandas",),
     )
     for warning in stop_on_anomalies(anomalies):

@@ -11,7 +11,8 @@ from dlkeras.pipeline.image_schema import (
     load_schema,
     to_toml,
 )
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.schema_metadata import PROTO_FILE, to_metadata
+from dlkeras.pipeline.store import Draft, canonical_digest
 
 __all__ = ["infer_schema", "load_schema", "schema_gen"]
 
@@ -19,9 +20,13 @@ __all__ = ["infer_schema", "load_schema", "schema_gen"]
 def schema_gen(config: SchemaGenConfig, output: Draft, statistics: Statistics) -> None:
     """Write the schema as `schema.toml`, to be read and edited.
 
+    `schema.pbtxt` is the part of it that TensorFlow Metadata has words for, so that the
+    tools of TFX read it; nothing here does.
+
     Args:
         config: the path of a curated schema, if there is one.
-        output: gets `schema.toml`, an `ImageSchema`; and `curated` as a property.
+        output: gets `schema.toml`, an `ImageSchema`; `schema.pbtxt`; and `curated` as
+            a property.
         statistics: the statistics that the schema is inferred from, all splits.
 
     Raises:
@@ -29,6 +34,9 @@ def schema_gen(config: SchemaGenConfig, output: Draft, statistics: Statistics) -
     """
     schema = load_schema(config.path) if config.path else infer_schema(statistics)
     (output.path / SCHEMA_FILE).write_text(to_toml(schema), encoding="utf-8")
+    (output.path / PROTO_FILE).write_text(to_metadata(schema), encoding="utf-8")
+    # The text of a protocol buffer may differ between versions of its library.
+    output.digest = canonical_digest(schema.model_dump(mode="json"))
     output.properties["curated"] = config.path is not None
 
 

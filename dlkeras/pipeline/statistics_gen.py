@@ -36,10 +36,11 @@ def statistics_gen(
         config: number of histogram bins, and images of each class on the page.
         output: gets `examples.parquet`, a row for every example (id, split, label,
             format, height, width, channels, dtype, sha256 of the pixels, perceptual
-            hash, mean, std); `statistics.json`, the splits by number and class: sizes,
-            aspect ratios, pixel statistics for each channel, brightness, contrast,
-            formats, duplicates and near-duplicates; `statistics.html`, a page of both;
-            figures; and `images_per_second` as a property.
+            hash, mean, std, channels of the file); `statistics.json`, the splits by
+            number and class: sizes, aspect ratios, pixel statistics for each channel,
+            brightness, contrast, formats, duplicates and near-duplicates;
+            `statistics.html`, a page of both; figures; and `images_per_second` as a
+            property.
         examples: what to describe.
     """
     import pandas as pd
@@ -49,7 +50,7 @@ def statistics_gen(
         name: []
         for name in (
             "id", "split", "label", "format", "height", "width", "channels", "dtype",
-            "sha256", "mean", "std",
+            "sha256", "mean", "std", "file_channels",
         )
     }  # fmt: skip
     hashes: list[np.ndarray] = []
@@ -91,9 +92,11 @@ def statistics_gen(
             sums[split][example.label] += whole
             mean, std = moments(*whole)
             height, width, channels = pixels.shape
+            # A grey image among coloured ones is read as three equal channels.
             row = (
-                example.id, split, label, example.format, height, width, channels,
-                str(pixels.dtype), pixel_digest(pixels), mean, std,
+                example.id, split, label, example.format, height, width,
+                examples.channels, str(pixels.dtype), pixel_digest(pixels), mean, std,
+                channels,
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
@@ -185,7 +188,7 @@ def _describe(
         "height": _range(table.height),
         "width": _range(table.width),
         "aspect_ratio": _quantiles(ratio),
-        "channels": sorted(int(n) for n in table.channels.unique()),
+        "channels": sorted(int(n) for n in table.file_channels.unique()),
         "dtypes": sorted(table.dtype.unique()),
         "formats": {k: int(v) for k, v in sorted(table.format.value_counts().items())},
         "pixel_mean": mean,

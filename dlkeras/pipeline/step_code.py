@@ -13,7 +13,7 @@ SOURCE_CODE = (
     "datasets",
     *EXAMPLE_CODE,
 )
-SCHEMA_CODE = ("pipeline.image_schema",)
+SCHEMA_CODE = ("pipeline.image_schema", "pipeline.schema_metadata")
 STATISTICS_CODE = (
     "pipeline.statistics_gen",
     "pipeline.statistics_page",

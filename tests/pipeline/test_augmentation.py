@@ -13,7 +13,7 @@ from dlkeras.pipeline.augmentation.mixing import mix
 from dlkeras.pipeline.augmentation.policy import uniform_rows
 from dlkeras.pipeline.augmentation.rand_augment import OPERATIONS, apply, rand_augment
 from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
-from dlkeras.pipeline.tensorflow_import import tf
+from dlkeras.pipeline.tensorflow_import import keras, tf
 
 OFF = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "scale": 1 / 255, "offset": 0.0}
 GREY = {"constant_values": 0.5}
@@ -63,6 +63,59 @@ def test_a_crop_of_a_quarter_is_that_quarter_enlarged():
     expected = tf.image.resize(quarter, (32, 32), "bilinear").numpy()
     inner = slice(2, -2)  # at the edge of the crop its neighbours show
     assert np.allclose(found[:, inner, inner], expected[:, inner, inner], atol=1e-4)
+
+
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "reflect"])
+def test_large_images_are_resampled_as_keras_does(fill_mode):
+    config = TransformConfig(
+        height=140, width=150, fill_mode=fill_mode, horizontal_flip=True, shift=0.2,
+        rotation=40.0, zoom=0.3, offset=-0.3,
+    )  # fmt: skip
+    images = tf.constant(pictures(4, 140, 150))
+    draws = np.random.default_rng(1).random((4, 12)).astype("float32")
+    matrices = transform_matrices(config, 1.0, tf.constant(draws))
+    expected = keras.ops.image.affine_transform(
+        images, matrices, interpolation="bilinear", fill_mode=fill_mode,
+        fill_value=config.offset, data_format="channels_last",
+    )  # fmt: skip
+    found = resample(config, images, matrices)
+    assert np.allclose(found, expected, atol=1e-3)
+    # Of fewer images the loop is compiled anew: not a bit may change.
+    assert np.array_equal(resample(config, images[:3], matrices[:3]), found[:3])
+
+
+@pytest.mark.parametrize("height, width", [(32, 32), (140, 150), (1, 7)])
+def test_flips_and_padded_crops_keep_every_bit_of_a_pixel(height, width):
+    config = TransformConfig(
+        **{**OFF, "offset": -0.3}, height=height, width=width, horizontal_flip=True,
+        vertical_flip=True, crop_padding=5,
+    )  # fmt: skip
+    images = pictures(64, height, width)
+    draws = np.random.default_rng(2).random((64, 12)).astype("float32")
+    matrices = transform_matrices(config, 1.0, tf.constant(draws))
+    found = resample(config, tf.constant(images), matrices).numpy()
+    frame = ((0, 0), (5, 5), (5, 5), (0, 0))
+    padded = np.pad(images, frame, constant_values=np.float32(-0.3))
+    for image, row, result in zip(padded, draws, found, strict=True):
+        top, left = (int(np.floor(row[place] * 11)) for place in (10, 9))
+        image = image[top : top + height, left : left + width]
+        # A matrix looks through the flip first: what was cut out is mirrored.
+        image = image[:, ::-1] if row[5] < 0.5 else image
+        image = image[::-1] if row[6] < 0.5 else image
+        assert np.array_equal(result, image)
+
+
+def test_colours_of_large_images_are_those_of_small_ones():
+    colourful = {
+        "brightness": 0.3, "contrast": 0.3, "saturation": 0.4, "hue": 0.2,
+        "auto_contrast": 0.5,
+    }  # fmt: skip
+    images = tf.constant(pictures(4, 140, 150))
+    rows = np.random.default_rng(3).random((4, 32)).astype("float32")
+    config = TransformConfig(**OFF, height=140, width=150, **colourful)
+    found = Policy(config, 1.0, 2).batch(images, tf.constant(rows))
+    expected = colours(config, 1.0, images, tf.constant(rows[:, 12:17]))
+    assert np.allclose(found, expected, atol=1e-3)
 
 
 def test_elastic_displacement_has_the_standard_deviation_that_is_asked_for():

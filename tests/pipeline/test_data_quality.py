@@ -14,9 +14,10 @@ from scipy.spatial import distance
 
 from dlkeras.pipeline import ExampleGenConfig, SchemaGenConfig, StatisticsGenConfig, run
 from dlkeras.pipeline.artifacts import Examples, ImageSchema
+from dlkeras.pipeline.drift import jensen_shannon
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.example_validator import find_anomalies, jensen_shannon
+from dlkeras.pipeline.example_validator import find_anomalies
 from dlkeras.pipeline.image_schema import DriftRules, load_schema, to_toml
 from dlkeras.pipeline.near_duplicates import (
     near_duplicate_pairs,
@@ -292,6 +293,20 @@ def test_a_schema_is_toml_that_reads_back_the_same(tmp_path):
     other = tmp_path / "schema.json"
     other.write_text(schema.model_dump_json())
     assert load_schema(other) == schema
+
+
+def test_the_schema_is_read_by_tensorflow_metadata(prepared):
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    text = (prepared["Schema"].path / "schema.pbtxt").read_text(encoding="utf-8")
+    read = text_format.Parse(text, schema_pb2.Schema())
+    features = {feature.name: feature for feature in read.feature}
+    assert list(features["label"].string_domain.value) == list("0123456789")
+    height = features["height"].int_domain
+    assert (height.min, height.max) == (8, 8)  # the UCI digits are 8x8
+    assert features["label"].drift_comparator.infinity_norm.threshold == 0.1
+    assert text_format.MessageToString(read, as_utf8=True) == text
 
 
 def test_an_unknown_rule_among_the_warnings_is_named(tmp_path):

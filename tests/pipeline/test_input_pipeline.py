@@ -6,7 +6,12 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from dlkeras.pipeline import TransformConfig
-from dlkeras.pipeline.augmentation import resample, transform_matrices, uniform_rows
+from dlkeras.pipeline.augmentation import (
+    geometry,
+    resample,
+    transform_matrices,
+    uniform_rows,
+)
 from dlkeras.pipeline.input_pipeline import (
     evaluation_batches,
     steps_per_epoch,
@@ -138,3 +143,23 @@ def test_draws_fill_the_range_that_the_configuration_gives():
         assert np.abs(shifts).max() > 0.97 * largest
         assert abs(shifts.mean()) < 0.1 * largest
         assert shifts.std() == pytest.approx(largest / np.sqrt(3), rel=0.1)
+
+
+def test_images_augmented_one_by_one_are_those_augmented_together(
+    prepared, monkeypatch
+):
+    def epoch():
+        return list(
+            training_batches(
+                prepared["Examples"], prepared["Transform"], batch_size=100, seed=3,
+                augmentation_strength=1.0, first_epoch=0, epochs=1,
+            ).as_numpy_iterator()
+        )  # fmt: skip
+
+    together = epoch()
+    monkeypatch.setattr(geometry, "COMPILED_PIXELS", 1)
+    alone = epoch()
+    assert len(alone) == len(together)
+    for (images, labels), (others, same) in zip(alone, together, strict=True):
+        assert np.array_equal(labels, same)
+        assert np.allclose(images, others, atol=1e-3)

@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen
 from dlkeras.pipeline.image_decoding import decode, decode_image
 from dlkeras.pipeline.sources import SourceExample, open_source
+from dlkeras.pipeline.sources.numpy_arrays import NumpySource
 from dlkeras.pipeline.store import Draft
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -166,6 +168,34 @@ def test_an_npz_of_keras_datasets_keeps_its_splits_and_pixels(tmp_path):
         assert pixels == arrays[array][int(index)].tobytes()
         assert label == arrays[array.replace("x", "y")][int(index), 0]
         assert (split == "test") == (array == "x_test")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_is_read_one_image_at_a_time(save, tmp_path):
+    """200 MB of images; whoever loads them at once needs as much."""
+    x = np.arange(200, dtype="uint8")[:, None, None] * np.ones((1000, 1000), "uint8")
+    save(tmp_path / "set.npz", x=x, y=np.arange(200) % 2)
+    del x
+    tracemalloc.start()
+    try:
+        source = NumpySource(tmp_path / "set.npz", tmp_path / "scratch")
+        seen = {}
+        for example in source.examples():
+            pixels = example.read()
+            assert pixels.shape == (1000, 1000)
+            assert pixels.min() == pixels.max()
+            seen[example.id] = (int(pixels[0, 0]), example.label)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    assert seen == {f"x[{n}]": (n, n % 2) for n in range(200)}
+
+
+def test_an_npz_stored_by_columns_is_refused_with_what_to_do(tmp_path):
+    x = np.asfortranarray(np.zeros((20, 8, 9), "uint8"))
+    np.savez(tmp_path / "set.npz", x=x, y=np.arange(20) % 2)
+    with pytest.raises(InputError, match="ascontiguousarray"):
+        NumpySource(tmp_path / "set.npz", tmp_path / "scratch")
 
 
 def test_an_archive_gives_the_examples_of_the_folder_inside(photos, tmp_path):

@@ -68,6 +68,8 @@ class Policy:
             or config.erasing
             or config.cutout
         )
+        # Large images one by one, while each is in the processor's cache.
+        self.one_by_one = geometry.is_large(config.height, config.width)
 
     def image(
         self, image: "tf.Tensor", row: "tf.Tensor", key: "tf.Tensor", index: "tf.Tensor"
@@ -117,9 +119,7 @@ class Policy:
             )
             images = geometry.resample(config, images, matrices)
         if colour.changes_colours(config):
-            unit = self._unit(images)
-            changed = colour.colours(config, self._strength, unit, rows[:, COLOURS])
-            images = self._network(changed)
+            images = self._colours(images, rows[:, COLOURS])
         if config.erasing or config.cutout:
             grey = config.offset + 127.5 * config.scale
             images = colour.erase(config, images, rows[:, ERASING], grey)
@@ -145,6 +145,20 @@ class Policy:
         shares = tf.one_hot(labels, self._classes)
         seed = tf.stack([key[0] * 1_000_003 + key[1], first])
         return mixing.mix(self._config, images, shares, seed)
+
+    def _colours(self, images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
+        """Change colours; those of large images in one compiled loop."""
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        def changed(images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
+            unit = self._unit(images)
+            return self._network(
+                colour.colours(self._config, self._strength, unit, draws)
+            )
+
+        if not geometry.compiles(images):
+            return changed(images, draws)
+        return tf.function(changed, jit_compile=True, autograph=False)(images, draws)
 
     def _unit(self, images: "tf.Tensor") -> "tf.Tensor":
         """From the network's range to 0 to 1."""

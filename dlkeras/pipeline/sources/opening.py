@@ -36,7 +36,7 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
     if config.manifest is not None:
         return ManifestSource(config.manifest)
     if config.npz is not None:
-        return NumpySource(config.npz)
+        return NumpySource(config.npz, scratch)
     packaged = config.dataset in PACKAGED and config.builder_dir is None
     if packaged and config.data_dir is None:
         return TFDSSource(config, scratch)  # a second, anew each time
