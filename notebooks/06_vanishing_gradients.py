@@ -268,8 +268,9 @@ plt.show()
 # 1. How deep may the logistic network with Glorot's weights be before `diagnose` names
 #    its gradient? Predict the depth from the factor 1/4 and the bound of the finding.
 # 2. Tanh with N(0, 1) explodes. Give the kernels the standard deviation 0.1 times $s$
-#    and find by trial the $s$ for which the first and the last layer get gradients of
-#    the same size. Which initialiser have you found?
+#    and compare the first and the last of 20 layers: their gradients, and the spread of
+#    their outputs. Why are the gradients alike for every small $s$ too, and for which
+#    $s$ do both signals come through? Which initialiser have you found?
 # 3. Train the 20-layer ReLU network with Glorot's weights instead of He's. By which
 #    factor does the standard deviation of the outputs shrink from layer to layer, and
 #    what is it after 20? (`activations.history.std`)

@@ -160,7 +160,7 @@ class Inception(Glyph):
         one, three, five = (
             TIMES.join([str(n)] * 2) for n in (1, 3, layer.kernel_size_5x5)
         )
-        pool = say(self.language, "max pool", "pool máx.") + f" {three}"
+        pool = say(self.language, "max pool", "máx.") + f" {three}"
         paths = [
             [(one, layer.filters_1x1)],
             [(one, layer.filters_3x3_reduce), (three, layer.filters_3x3)],

@@ -5,15 +5,18 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
 
 
-def network_table(rows: Sequence[Any], title: str | None = None) -> Figure:
+def network_table(
+    rows: Sequence[Any], title: str | None = None, *, language: str = "en"
+) -> Figure:
     """Draw the rows of `summary_table`: four columns of bars, a line for each layer.
 
     Args:
         rows: what `dlkeras.architectures.summary_table` returns.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         A figure of parameters, multiply-adds, memory and receptive field, with the
@@ -43,9 +46,19 @@ def network_table(rows: Sequence[Any], title: str | None = None) -> Figure:
         for row in rows
     ]
     columns = [
-        ("parameters", [row.parameters + row.frozen for row in rows], BLUE, ""),
-        ("multiply-adds", [row.multiply_adds for row in rows], ORANGE, ""),
-        ("memory", [row.memory for row in rows], GREEN, "B"),
+        (
+            say(language, "parameters", "parâmetros"),
+            [row.parameters + row.frozen for row in rows],
+            BLUE,
+            "",
+        ),
+        (
+            say(language, "multiply-adds", "multiplicações e somas"),
+            [row.multiply_adds for row in rows],
+            ORANGE,
+            "",
+        ),
+        (say(language, "memory", "memória"), [row.memory for row in rows], GREEN, "B"),
     ]
     figure, axes = new_figure(
         10, 1.1 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
@@ -55,7 +68,7 @@ def network_table(rows: Sequence[Any], title: str | None = None) -> Figure:
         axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
     seen = [row.receptive_field or 0 for row in rows]
     _bars(axes[0][3], seen, GREY, "", plain=True)
-    axes[0][3].set_title("sees\npixels", fontsize=9)
+    axes[0][3].set_title(say(language, "sees\npixels", "vê\npixels"), fontsize=9)
     first = axes[0][0]
     first.set_yticks(range(len(rows)), names, fontsize=7.5)
     first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top

@@ -79,12 +79,10 @@ def learning_curves(
             axis.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
             axis.annotate(
                 f"{names['best']} {best}",
-                (best, 0.5),
+                (best, 1.01),  # above the frame, where no curve runs through it
                 xycoords=("data", "axes fraction"),
-                rotation=90,
-                # On the side where the line leaves room for the text.
-                ha="right" if best > epochs[-1] / 2 else "left",
-                va="center",
+                ha="center",
+                va="bottom",
                 fontsize=8,
                 color=GREY,
             )

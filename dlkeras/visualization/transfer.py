@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
 
 
 def accuracy_by_examples(
-    results: Mapping[str, Mapping[int, Sequence[float]]], title: str | None = None
+    results: Mapping[str, Mapping[int, Sequence[float]]],
+    title: str | None = None,
+    *,
+    language: str = "en",
 ) -> Figure:
     """Draw the accuracy of several ways to train over the examples a class.
 
@@ -17,6 +20,7 @@ def accuracy_by_examples(
         results: accuracies, one for each seed, by the number of labelled examples a
             class, by the name of the way.
         title: text above the figure.
+        language: `"en"` or `"pt"`.
 
     Returns:
         A figure with a line of means for each way, and a dot for each seed.
@@ -51,8 +55,10 @@ def accuracy_by_examples(
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
     axes.margins(x=0.12)
-    axes.set_xlabel("Labelled images a class")
-    axes.set_ylabel("Test accuracy")
+    axes.set_xlabel(
+        say(language, "Labelled images a class", "Imagens rotuladas por classe")
+    )
+    axes.set_ylabel(say(language, "Test accuracy", "Acurácia no teste"))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")

@@ -270,9 +270,10 @@ plt.show()
 # 1. Que profundidade pode ter a rede logística com os pesos de Glorot antes que
 #    `diagnose` acuse o seu gradiente? Preveja a profundidade a partir do fator 1/4 e do
 #    limite da regra.
-# 2. A tanh com N(0, 1) explode. Dê aos kernels o desvio padrão 0,1 vezes $s$ e ache por
-#    tentativa o $s$ com que a primeira e a última camada recebem gradientes do mesmo
-#    tamanho. Qual inicializador você encontrou?
+# 2. A tanh com N(0, 1) explode. Dê aos kernels o desvio padrão 0,1 vezes $s$ e compare
+#    a primeira e a última de 20 camadas: seus gradientes e a dispersão de suas saídas.
+#    Por que os gradientes também são parecidos com todo $s$ pequeno, e com qual $s$ os
+#    dois sinais chegam ao fim? Qual inicializador você encontrou?
 # 3. Treine a rede ReLU de 20 camadas com os pesos de Glorot no lugar dos de He. Por que
 #    fator encolhe o desvio padrão das saídas de camada a camada, e quanto resta depois
 #    de 20? (`activations.history.std`)

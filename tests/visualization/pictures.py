@@ -186,6 +186,9 @@ PICTURES = {
     "gradient_map": lambda: by_depth(
         lambda norms, layers: show.gradient_map(norms, layers, range(30))
     ),
+    "image_grid": lambda: show.image_grid(
+        random().random((5, 8, 8, 1)), list("abcde"), "Five images"
+    ),
     "image_sizes": lambda: show.image_sizes(sizes_by_split((640, 60), (480, 50))),
     "image_table": lambda: show.image_table(
         random().random((2, 3, 8, 8, 1)), ["shift", "zoom"], ["original", "1", "2"]

@@ -1,9 +1,12 @@
 """Every figure looks as it did when somebody looked at it: stored pictures."""
 
+import functools
 import importlib
+import re
 from pathlib import Path
 
 import pytest
+from matplotlib.text import Text
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from pictures import BASELINE, DPI, PICTURES
@@ -46,6 +49,28 @@ def test_every_function_that_draws_has_a_stored_picture():
         - {"saliency_map", "Any"}
     )
     names = " ".join(PICTURES)
-    renamed = {"architecture_diagram": "architecture", "image_grid": "misclassified"}
+    renamed = {"architecture_diagram": "architecture"}
     assert len(drawing) > 18
     assert not [name for name in drawing if renamed.get(name, name) not in names]
+
+
+# Nobody else's words: the images' captions are the caller's.
+WITHOUT_WORDS = {"image_grid", "image_table"}
+ENGLISH = re.compile(
+    r"\b(accuracy|and|by|classes|each|examples|gradient|image|layer|layers|loss|"
+    r"number|of|output|outputs|parameters|share|step|the|to|weights?|with)\b", re.I
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_figure_in_portuguese_has_no_english_words(name, monkeypatch):
+    package = importlib.import_module("dlkeras.visualization")
+    for function in dir(package):
+        drawn = getattr(package, function)
+        if "language" in (getattr(drawn, "__kwdefaults__", None) or ()):
+            monkeypatch.setattr(
+                package, function, functools.partial(drawn, language="pt")
+            )
+    words = [text.get_text() for text in PICTURES[name]().findobj(Text)]
+    if name not in WITHOUT_WORDS:
+        assert not [word for word in words if ENGLISH.search(word)]

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from dlkeras.architectures import lenet5
-from dlkeras.transfer import freeze, replace_head
+from dlkeras.transfer import freeze, replace_head, unfreeze
 
 digits = load_digits()
 resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
@@ -59,7 +59,7 @@ few = np.concatenate([random.permutation(few) for _ in range(15)])
 found = {}
 for until in ("F6", "stage1", None):
     source.set_weights(learnt)
-    source.trainable = True
+    unfreeze(source)
     keras.utils.set_random_seed(1)
     model = replace_head(source, 5)
     if until:
