@@ -44,8 +44,10 @@ def test_the_training_has_all_that_a_checkpoint_must_hold(whole):
     assert any(name.startswith("gradient_norm/") for name in whole["history"][-1])
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bits_and_measurements(tmp_path, whole):
-    """Boundary 18 is in the middle of a process's fifth checkpoint."""
+def test_killed_again_and_again_it_ends_with_the_same_bits_and_measurements(
+    tmp_path, whole
+):
+    """Weights, history and measurements; boundary 18 is within a fifth checkpoint."""
     within_an_epoch = 0
     for kills in range(20):
         fault = "kill:18" if kills < 19 else None
