@@ -218,6 +218,9 @@ def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
 
     progress = Progress()
     result = run(config, force=options.force, until=options.until, progress=progress)
+    if not result.run_link:  # of a worker whose chief has the run
+        progress.say(result.reason)
+        return result.exit_code
     progress.table(result.steps)
     evaluation = result.artifacts.get("Evaluation")
     if evaluation is not None:

@@ -10,9 +10,11 @@ This is the only file of the package that speaks to these engines.
 """
 
 import contextlib
+import functools
 import inspect
 import json
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -72,6 +74,12 @@ def cluster() -> Cluster:
     return Cluster(workers, index)
 
 
+def place(kind: Kind) -> Cluster:
+    """The machines of a training of this kind; those that share nothing are alone."""
+    return cluster() if kind == "multi_worker" else Cluster(("this",), 0)
+
+
+@functools.cache
 def strategy(kind: Kind) -> Any:
     """The engine of TensorFlow under whose `scope()` a model is built.
 
@@ -92,6 +100,80 @@ def strategy(kind: Kind) -> Any:
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     return tf.distribute.get_strategy()
+
+
+def scope(kind: Kind) -> contextlib.AbstractContextManager[Any]:
+    """Where a model of this kind is built and trained."""
+    return contextlib.nullcontext() if kind == "none" else strategy(kind).scope()
+
+
+def check_batches(kind: Kind, examples: int, batch_size: int) -> None:
+    """Refuse batches that the devices cannot share.
+
+    Args:
+        kind: how the devices are to work together.
+        examples: number of examples of an epoch.
+        batch_size: number of examples of a step, of all devices.
+
+    Raises:
+        InputError: a step would leave a device without an example.
+
+    Example:
+    >>> check_batches("none", 1257, 32)
+    """
+    if kind == "none":
+        return
+    devices = strategy(kind).num_replicas_in_sync
+    last = examples % batch_size
+    if batch_size % devices or 0 < last < devices:
+        raise InputError(
+            "--trainer.batch-size: expected batches that the devices can share, the "
+            f"last of an epoch, too; received {batch_size} and, at the end of "
+            f"{examples} examples, {last}, for {devices} devices"
+        )
+
+
+def distributed(kind: Kind, batches: Any) -> Any:
+    """Hand each device of this machine its part of every batch of this machine.
+
+    Args:
+        kind: how the devices work together.
+        batches: a `tf.data.Dataset` of this machine's part of every batch.
+
+    Returns:
+        What `fit` takes.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    if kind != "multi_worker":
+        return batches
+    engine = strategy(kind)
+    local = engine.num_replicas_in_sync // len(cluster().workers)
+
+    def parts(*batch: Any) -> Any:
+        return tf.data.Dataset.range(local).map(
+            lambda part: tuple(values[part::local] for values in batch)
+        )
+
+    # Made by a function, it is not cut once more by the number of devices.
+    return engine.distribute_datasets_from_function(
+        lambda context: batches if local == 1 else batches.flat_map(parts)
+    )
+
+
+def whole(kind: Kind, batches: Any) -> Any:
+    """Batches that every machine reads from the first to the last, as in validation."""
+    return unsharded(batches) if kind == "multi_worker" else batches
+
+
+def chief_answers(workers: Cluster) -> bool:
+    """Whether the chief's process is there."""
+    host, _, port = workers.workers[0].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def shard(files: Sequence[T], workers: int, index: int) -> list[T]:
@@ -187,8 +269,11 @@ def mend_multi_worker_fit() -> bool:
 
 
 @contextlib.contextmanager
-def lost_workers() -> Iterator[None]:
+def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
     """Say in one line that another worker has ended.
+
+    Args:
+        kind: where it is not "multi_worker", nothing is done.
 
     Raises:
         PipelineError: a collective operation failed, as it does within seconds of
@@ -205,8 +290,10 @@ def lost_workers() -> Iterator[None]:
     try:
         yield
     except lost as error:
-        place = cluster()
-        others = [w for i, w in enumerate(place.workers) if i != place.index]
+        if kind != "multi_worker":
+            raise
+        here = cluster()
+        others = [w for i, w in enumerate(here.workers) if i != here.index]
         raise PipelineError(
             f"expected an answer of the other workers {', '.join(others)}; one has "
             "ended. Start all of them again: training goes on from the last checkpoint "

@@ -58,6 +58,7 @@ def training_batches(
     first_epoch: int,
     epochs: int,
     split: str = "train",
+    part: tuple[int, int] = (0, 1),
 ) -> "tf.data.Dataset":
     """Read a split again and again, each epoch in an order of its own, augmented.
 
@@ -70,6 +71,9 @@ def training_batches(
         first_epoch: where to start, 0 unless training resumes.
         epochs: where to stop.
         split: which split.
+        part: (index, number) of the machines that share every batch: this one's are
+            the examples at index, index + number, index + 2 number, and so on; the
+            others are neither decoded nor augmented.
 
     Returns:
         Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
@@ -79,6 +83,7 @@ def training_batches(
 
     config = transform_config(transform)
     number = examples.splits[split]
+    index_of_machine, machines = part
     buffer = min(number, SHUFFLE_BUFFER)
     policy = Policy(config, augmentation_strength, len(examples.labels))
     alone = policy.batched and policy.one_by_one
@@ -98,6 +103,8 @@ def training_batches(
         source = examples.dataset(split, decode=False) if stored is None else stored
         dataset = tf.data.Dataset.zip(source, uniform_rows(key, number))
         dataset = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
+        if machines > 1:
+            dataset = dataset.shard(machines, index_of_machine)
 
         def single(example: "tuple | dict", row: "tf.Tensor") -> tuple:
             image, label, index = preprocess(example) if preprocess else example
@@ -111,7 +118,7 @@ def training_batches(
             dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
         else:
             dataset = dataset.map(lambda example, row: (*example, row))
-        dataset = dataset.batch(batch_size)
+        dataset = dataset.batch(batch_size // machines)
 
         def batch(
             images: "tf.Tensor",

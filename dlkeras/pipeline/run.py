@@ -1,11 +1,13 @@
 """The pipeline, read from the top down: which component reads what the others wrote."""
 
+import contextlib
 import os
 from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
 
+from dlkeras.pipeline import distribution
 from dlkeras.pipeline.artifacts import (
     Anomalies,
     Blessing,
@@ -21,6 +23,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
+from dlkeras.pipeline.following import Following, NotTracked
 from dlkeras.pipeline.last_run import last_statistics
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
@@ -58,6 +61,7 @@ NOT_TRIED = {
     "gradient_frequency",
     "activation_frequency",
     "on_finding",
+    "distribution",
 }
 NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
 
@@ -109,6 +113,11 @@ def run(
         )
     store = Store(config.mlruns / "store")
 
+    place = distribution.place(config.trainer.distribution)
+    if config.trainer.distribution == "multi_worker":
+        distribution.strategy("multi_worker")  # before TensorFlow computes anything
+    if not place.is_chief:
+        return _follow(config, store, progress, place.index, force, until)
     from dlkeras.pipeline import tracking
 
     with storage_errors(config.mlruns), tracking.track(config) as tracker:
@@ -136,6 +145,31 @@ def run(
         model_version=version,
         run_link=link,
         compare_link=comparison,
+    )
+
+
+def _follow(
+    config: PipelineConfig,
+    store: Store,
+    progress: Progress,
+    index: int,
+    force: Collection[str],
+    until: str | None,
+) -> PipelineResult:
+    """Train with the chief, who keeps, judges and pushes what comes of it."""
+    execution = Following(
+        store, config.name, "", progress, force=force, until=until or "Trainer"
+    )
+    with contextlib.suppress(UntilReached):
+        _components(config, execution, NotTracked())
+    return PipelineResult(
+        run_id="",
+        steps=(),
+        blessed=None,
+        reason=f"worker {index} has done its part; the chief goes on",
+        model_version=None,
+        run_link="",
+        compare_link="",
     )
 
 
@@ -299,6 +333,7 @@ def _components(
     }
     trainer_code = (
         "pipeline.trainer",
+        "pipeline.distribution",
         "pipeline.train_state",
         "pipeline.monitoring",
         "callbacks",

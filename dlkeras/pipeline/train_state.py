@@ -45,6 +45,8 @@ class TrainState(keras.callbacks.Callback):
         monitoring: what measures the training; `get_state` and `set_state` give and
             take its measurements, a dictionary of arrays, and `epoch_metrics(epoch)`
             is what the history gets of them.
+        writes: whether this process writes the checkpoints; of several that train
+            together, one does.
 
     Attributes:
         epoch: number of epochs that are done.
@@ -74,9 +76,11 @@ class TrainState(keras.callbacks.Callback):
         save_freq: int | None = None,
         steps: int | None = None,
         monitoring: Any = None,
+        writes: bool = True,
     ):
         super().__init__()
         self.folder = folder
+        self.writes = writes
         self.keep = max(keep, 2)
         self.callbacks = [_CutEpoch(self), *callbacks, self]
         self.save_freq = save_freq
@@ -206,6 +210,9 @@ class TrainState(keras.callbacks.Callback):
             "callbacks": plain,
             "arrays": lengths,
         }
+        # What stands above may be a sum over several processes: all of them take part.
+        if not self.writes:
+            return
         write_atomically(path, _encode(state, arrays))
         for old in _newest_first(self.folder)[self.keep :]:
             old.unlink()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkeras.pipeline import distribution
 from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Model, Transform
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
@@ -56,7 +57,9 @@ def trainer(
         say: shows a line to the user.
 
     Raises:
-        PipelineError: a loss is no longer finite. No checkpoint is written of it.
+        PipelineError: a loss is no longer finite, of which no checkpoint is written;
+            or another machine of a distributed training has ended.
+        InputError: the devices cannot share the batches.
     """
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
@@ -73,14 +76,18 @@ def trainer(
     learning_rate, strength = config.learning_rate, config.augmentation_strength
     steps = steps_per_epoch(examples, config.batch_size)
 
+    kind = config.distribution
+    place = distribution.place(kind)
+    distribution.check_batches(kind, examples.splits["train"], config.batch_size)
     make_deterministic(seed)
-    model = compiled_network(
-        config,
-        input_shape=transform.input_shape,
-        num_classes=len(examples.labels),
-        learning_rate=learning_rate,
-        steps=steps * config.epochs,
-    )
+    with distribution.scope(kind):
+        model = compiled_network(
+            config,
+            input_shape=transform.input_shape,
+            num_classes=len(examples.labels),
+            learning_rate=learning_rate,
+            steps=steps * config.epochs,
+        )
     if config.transfer.source:
         say(transfer_table(model, config.transfer))
     stopping = keras.callbacks.EarlyStopping(
@@ -98,7 +105,11 @@ def trainer(
         images = [np.asarray(batch[0]) for batch in validation]
         probe = np.concatenate(images)[:PROBE_SIZE]
         monitoring = Monitoring(
-            config, probe, folder=work, say=say, on_figures=on_figures
+            config,
+            probe,
+            folder=work if place.is_chief else output.path,
+            say=say,
+            on_figures=on_figures,
         )
 
     def record(epoch: int, logs: dict | None = None) -> None:
@@ -133,9 +144,12 @@ def trainer(
         save_freq=config.save_freq,
         steps=steps,
         monitoring=monitoring,
+        writes=place.is_chief,
     )
     sample = np.zeros((1, *transform.input_shape), "float32"), np.zeros(1, "int64")
-    if state.load(model, sample):
+    with distribution.scope(kind), distribution.lost_workers(kind):
+        resumed = state.load(model, sample)
+    if resumed:
         within = f" and {state.step} steps" if state.step else ""
         say(f"resuming after epoch {state.epoch}{within} of {config.epochs}")
     for epoch, logs in enumerate(state.history):
@@ -149,25 +163,29 @@ def trainer(
         augmentation_strength=strength,
         first_epoch=state.epoch,
         epochs=config.epochs,
+        part=(place.index, len(place.workers)),
     )
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
         stopping.set_model(model)
         stopping.on_train_end()  # takes the best weights
     else:
-        model.fit(
-            batches.skip(state.step),
-            steps_per_epoch=steps,
-            initial_epoch=state.epoch,
-            epochs=config.epochs,
-            validation_data=validation,
-            callbacks=[
-                *(monitoring.callbacks if monitoring else ()),
-                *state.callbacks,
-            ],
-            shuffle=False,  # the data set is in its order already
-            verbose=verbose,
-        )
+        with distribution.lost_workers(kind):
+            model.fit(
+                distribution.distributed(kind, batches.skip(state.step)),
+                steps_per_epoch=steps,
+                initial_epoch=state.epoch,
+                epochs=config.epochs,
+                validation_data=distribution.whole(kind, validation),
+                callbacks=[
+                    *(monitoring.callbacks if monitoring else ()),
+                    *state.callbacks,
+                ],
+                shuffle=False,  # the data set is in its order already
+                verbose=verbose,
+            )
+    if not place.is_chief:
+        return  # what comes of it is the chief's to keep
     network = keras.Model(model.inputs, model.outputs, name=model.name)
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)

@@ -1,7 +1,8 @@
 """A training with all that a checkpoint must hold; it prints what it ended with.
 
 `python killable_training.py FOLDER`: dropout, augmentation layers, mixed precision with
-a dynamic loss scale, early stopping, ReduceLROnPlateau, and checkpoints within epochs.
+a dynamic loss scale, early stopping, ReduceLROnPlateau, checkpoints within epochs, and
+the pipeline's monitors of gradients and activations.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dlkeras.pipeline.config import TrainerConfig
+from dlkeras.pipeline.monitoring import Monitoring
 from dlkeras.pipeline.tensorflow_import import keras, tf
 from dlkeras.pipeline.train_state import TrainState
 
@@ -55,7 +58,21 @@ def main(folder: Path) -> None:
         patience=3, restore_best_weights=True, **kept
     )
     plateau = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, **kept)
-    state = TrainState(folder, 2, [stopping, plateau], save_freq=3, steps=STEPS)
+    monitoring = Monitoring(
+        TrainerConfig(gradient_frequency=2),
+        images[:16],
+        folder=folder / "figures",
+        say=lambda line: None,
+        on_figures=lambda figures, epoch: None,
+    )
+    state = TrainState(
+        folder,
+        2,
+        [stopping, plateau],
+        save_freq=3,
+        steps=STEPS,
+        monitoring=monitoring,
+    )
     resumed = state.load(model, (images[:1], labels[:1]))
     where = [state.epoch, state.step]
     batches = epoch_batches(state.epoch).skip(state.step)
@@ -72,7 +89,7 @@ def main(folder: Path) -> None:
             initial_epoch=state.epoch,
             epochs=EPOCHS,
             validation_data=(images[:16], labels[:16]),
-            callbacks=state.callbacks,
+            callbacks=[*monitoring.callbacks, *state.callbacks],
             shuffle=False,
             verbose=0,
         )
@@ -80,9 +97,15 @@ def main(folder: Path) -> None:
     digest = hashlib.sha256()
     for variable in variables:
         digest.update(np.asarray(variable).tobytes())
+    measured = {
+        name: hashlib.sha256(array.tobytes()).hexdigest()
+        for name, array in monitoring.get_state().items()
+    }
     print(
         json.dumps(
             {
+                "measured": measured,
+                "findings": monitoring.findings,
                 "resumed": resumed,
                 "from": where,
                 "digest": digest.hexdigest(),

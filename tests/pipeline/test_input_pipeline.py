@@ -71,6 +71,23 @@ def test_every_example_is_read_once_an_epoch(batches, prepared):
     assert np.bincount(labels).tolist() == list(counts.values())
 
 
+def test_the_parts_of_two_machines_are_the_batches_of_one(batches, prepared):
+    """Same images, same augmentation, same order: each example once, on one machine."""
+    parts = [
+        training_batches(
+            prepared["Examples"], prepared["Transform"], batch_size=32, seed=0,
+            augmentation_strength=1.0, first_epoch=0, epochs=2, part=(index, 2),
+        )
+        for index in (0, 1)
+    ]  # fmt: skip
+    steps = list(zip(*parts, strict=True))
+    for (images, labels), ((even, e), (odd, o)) in zip(batches(), steps, strict=True):
+        assert np.array_equal(images[0::2], even)
+        assert np.array_equal(images[1::2], odd)
+        assert np.array_equal(labels[0::2], e)
+        assert np.array_equal(labels[1::2], o)
+
+
 def test_what_is_not_training_is_not_augmented(prepared):
     """Scikit-learn's arrays, enlarged by SciPy, are the images of the test split."""
     examples, transform = prepared["Examples"], prepared["Transform"]

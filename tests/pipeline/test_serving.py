@@ -264,38 +264,42 @@ def test_a_model_that_is_not_registered_is_named(main_job, capsys):
 # Rollback -----------------------------------------------------------------------------
 
 
-def test_rollback_moves_the_alias_and_a_cached_run_leaves_it_there(
-    tiny_config, silent, capsys
+def test_rollback_moves_the_alias_and_a_model_pushed_before_leaves_it_there(
+    main_job, store, tmp_path, capsys
 ):
-    from dlkeras.pipeline import EvaluatorConfig, run
+    """Two versions of one model under another name, in a copy of the database."""
+    from dlkeras.pipeline import PipelineConfig, tracking
 
-    config = tiny_config.model_copy(
-        update={
-            "name": "rolled",
-            "evaluator": EvaluatorConfig(min_accuracy=0.0, max_accuracy_drop=1.0),
-        }
-    )
-    again = config.model_copy(update={"seed": 1})
-    assert run(config, progress=silent).model_version == 1
-    assert run(again, progress=silent).model_version == 2
-    assert run(again, progress=silent).model_version == 2  # pushed once
+    config = PipelineConfig(name="rolled", mlruns=tmp_path / "mlruns")
+    config.mlruns.mkdir()
+    shutil.copyfile(main_job.mlruns / "mlflow.db", config.mlruns / "mlflow.db")
+    (found,) = store.artifacts(PushedModel)
+
+    def version(digest):
+        properties = {**found.properties, "name": "rolled"}
+        changed = {"digest": digest * 32, "properties": properties}
+        return PushedModel(found.path, found.record.model_copy(update=changed))
+
     client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
 
     def champion():
         return int(client.get_model_version_by_alias("rolled", "champion").version)
 
-    assert champion() == 2
+    with tracking.track(config) as tracker:
+        assert tracker.register(version("aa")) == 1
+        assert tracker.register(version("bb")) == 2
+        assert tracker.register(version("bb")) == 2  # pushed once
+        assert champion() == 2
     place = ["--mlruns", str(config.mlruns)]
     assert main(["rollback", "rolled", *place]) == 0
     assert "version 1, before 2" in capsys.readouterr().out
     assert champion() == 1
-    run(again, progress=silent)
+    with tracking.track(config) as tracker:
+        assert tracker.register(version("bb")) == 2
     assert champion() == 1
     assert main(["rollback", "rolled", *place]) == 2
     assert "none before 1" in capsys.readouterr().err
     assert main(["rollback", "rolled", "--to", "2", *place]) == 0
     assert champion() == 2
     with pytest.raises(InputError, match="one of"):
-        from dlkeras.pipeline import tracking
-
         tracking.roll_back(None, config.mlruns, "rolled", "champion", 9)

@@ -39,10 +39,15 @@ def test_the_training_has_all_that_a_checkpoint_must_hold(whole):
     rates = [epoch["learning_rate"] for epoch in whole["history"]]
     assert rates[-1] < rates[0]  # ReduceLROnPlateau had a say
     assert whole["best_epoch"] + 1 < len(whole["history"])  # and so had EarlyStopping
+    assert any(name.startswith("gradients/") for name in whole["measured"])
+    assert any(name.startswith("activations/") for name in whole["measured"])
+    assert any(name.startswith("gradient_norm/") for name in whole["history"][-1])
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bits(tmp_path, whole):
-    """Boundary 18 is in the middle of a process's fifth checkpoint."""
+def test_killed_again_and_again_it_ends_with_the_same_bits_and_measurements(
+    tmp_path, whole
+):
+    """Weights, history and measurements; boundary 18 is within a fifth checkpoint."""
     within_an_epoch = 0
     for kills in range(20):
         fault = "kill:18" if kills < 19 else None
@@ -56,6 +61,9 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(tmp_path, whole):
     assert kills >= 2
     assert within_an_epoch
     assert answer["resumed"]
-    assert answer["history"] == whole["history"]
+    # As text: a norm that overflowed under the loss scale is no number.
+    assert json.dumps(answer["history"]) == json.dumps(whole["history"])
     assert answer["digest"] == whole["digest"]
+    assert answer["measured"] == whole["measured"]
+    assert answer["findings"] == whole["findings"]
     assert not list(tmp_path.glob("[!.]*"))[2:]  # two generations are kept

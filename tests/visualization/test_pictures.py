@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from matplotlib.text import Text
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
+from matplotlib.text import Text
 from pictures import BASELINE, DPI, PICTURES
 
 # Root mean square of the difference, of 255 grey levels: one drawn on another backend

@@ -4,6 +4,7 @@ import http.client
 import logging
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,7 +20,12 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    IntegrityError,
+    InternalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 PROBE_SECONDS = 5
@@ -60,18 +66,34 @@ def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
     else:
         os.environ["MLFLOW_TRACKING_URI"] = given
     try:
-        if not uri.startswith("sqlite:"):
+        if not is_database(uri):
             return _reach()
         # Two processes that migrate a new database at once break it.
         with storage_errors(mlruns):
             mlruns.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(mlruns / "mlflow.db.lock"):
-                return _reach()
+                return _reach_database()
     # A database's driver may be missing, and a URI may be of no kind that is known.
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise TrackingError(
             f"expected an MLflow server or database at {uri}; {first_line(error)}"
         ) from error
+
+
+def is_database(uri: str) -> bool:
+    """Whether MLflow opens a database itself, with no server of its own between."""
+    scheme = uri.partition(":")[0].partition("+")[0]
+    return scheme in ("sqlite", "postgresql", "mysql", "mssql")
+
+
+def _reach_database() -> MlflowClient:
+    """Reach a database, also one that another machine migrates at this moment."""
+    for pause in (2, 5, 10):
+        try:
+            return _reach()
+        except (ProgrammingError, IntegrityError, InternalError):
+            time.sleep(pause)
+    return _reach()
 
 
 def _reach() -> MlflowClient:

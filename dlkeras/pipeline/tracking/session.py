@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError
 from dlkeras.pipeline.store import canonical_digest
-from dlkeras.pipeline.tracking.connection import connect, first_line
+from dlkeras.pipeline.tracking.connection import connect, first_line, is_database
 from dlkeras.pipeline.tracking.environment import (
     environment_tags,
     process_is_gone,
@@ -35,7 +35,7 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
     mlflow.set_system_metrics_sampling_interval(1)
     mlflow.set_system_metrics_samples_before_logging(1)
     try:
-        experiment_id = _experiment(client, config, local=uri.startswith("sqlite:"))
+        experiment_id = _experiment(client, config, local=is_database(uri))
         _end_runs_of_dead_processes(client, experiment_id)
         digest = canonical_digest(config.model_dump(mode="json"))
         interrupted = client.search_runs(

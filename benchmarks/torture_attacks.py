@@ -1,0 +1,256 @@
+"""What is done to a job: kills, full disks, read-only folders, crowds, clocks."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torn_files
+from tortured_job import (
+    ROOT,
+    TIMEOUT,
+    Outcome,
+    command,
+    content,
+    environment,
+    finish,
+    has_finished,
+    has_run,
+    problems_in_mlflow,
+    runs_in,
+    say,
+    start,
+)
+
+
+class Torture:
+    """The attacks on one job, and what became of them."""
+
+    def __init__(self, job: str, folder: Path, processes: int, seed: int):
+        self.job, self.folder, self.processes = job, folder, processes
+        self.random = random.Random(seed)
+        self.folder.mkdir(parents=True)
+        self.reference = folder / "reference"
+        started = time.perf_counter()
+        code, output, errors = finish(start(self.reference, job, "count:0"))
+        counted = re.search(r"(\d+) write boundaries", errors)
+        if code or counted is None:
+            raise SystemExit(f"the job fails by itself:\n{output}\n{errors}")
+        self.boundaries = int(counted.group(1))
+        self.seconds = time.perf_counter() - started
+        self.expected = content(self.reference)
+        say(f"{job}: {self.seconds:.0f} s undisturbed, {self.boundaries} boundaries")
+
+    def verdict(
+        self, mlruns: Path, runs: int = 1, **more: str
+    ) -> tuple[str | None, bool]:
+        """Give the command again, and compare what it ends with."""
+        code, _output, errors = finish(start(mlruns, self.job, **more))
+        if code:
+            last = (errors.strip().splitlines() or ["no message"])[-1]
+            return f"exit code {code}: {last}", False
+        got = content(mlruns)
+        if got != self.expected:
+            other = [k for k in self.expected if got.get(k) != self.expected[k]]
+            return f"other bits: {', '.join(other)}", True
+        return problems_in_mlflow(mlruns, runs), True
+
+    def _each(
+        self, attack: str, points: list, strike: Callable[[Path, object], str | None]
+    ) -> Outcome:
+        """Strike at each point in a folder of its own, then judge."""
+        outcome = Outcome(f"{self.job}: {attack}")
+
+        def one(point: object) -> tuple[object, str | None, bool]:
+            mlruns = Path(tempfile.mkdtemp(dir=self.folder))
+            try:
+                problem = strike(mlruns, point)
+                runs = 1
+                if problem and problem.startswith("runs "):
+                    runs, problem = int(problem.split()[1]), None
+                if problem:
+                    return point, problem, False
+                problem, resumed = self.verdict(mlruns, runs)
+                return point, problem, resumed
+            finally:
+                shutil.rmtree(mlruns, ignore_errors=True)
+
+        with ThreadPoolExecutor(self.processes) as pool:
+            for point, problem, resumed in pool.map(one, points):
+                outcome.add(problem, resumed, str(point))
+        say(outcome.row())
+        return outcome
+
+    def random_kills(self, number: int) -> Outcome:
+        moments = [self.random.uniform(0, self.seconds) for _ in range(number)]
+
+        def strike(mlruns: Path, moment: object) -> None:
+            process = start(mlruns, self.job)
+            try:
+                process.communicate(timeout=float(str(moment)))
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                process.communicate()
+
+        def strike_and_count(mlruns: Path, moment: object) -> str | None:
+            strike(mlruns, moment)
+            return None if not has_finished(mlruns) else "runs 2"
+
+        return self._each("kill -9 at random times", moments, strike_and_count)
+
+    def write_kills(self, points: list[int]) -> Outcome:
+        def strike(mlruns: Path, boundary: object) -> str | None:
+            code, _, errors = finish(start(mlruns, self.job, f"kill:{boundary}"))
+            return None if code == -signal.SIGKILL else f"it lived: {code} {errors}"
+
+        return self._each("kill -9 at write boundaries", points, strike)
+
+    def full_disk(self, points: list[int]) -> Outcome:
+        def strike(mlruns: Path, boundary: object) -> str | None:
+            code, _, errors = finish(start(mlruns, self.job, f"enospc:{boundary}"))
+            if code == 1 and len(errors.strip().splitlines()) == 1:
+                return f"runs {1 + has_run(mlruns)}" if "full" in errors else errors
+            return f"expected one line and exit code 1; {code}: {errors[-300:]}"
+
+        return self._each("ENOSPC at write boundaries", points, strike)
+
+    def together(self, number: int, rounds: int) -> Outcome:
+        outcome = Outcome(f"{self.job}: {number} processes at once, a fresh folder")
+        for index in range(rounds):
+            mlruns = self.folder / f"together{index}"
+            running = [start(mlruns, self.job) for _ in range(number)]
+            with ThreadPoolExecutor(number) as pool:
+                ended = list(pool.map(finish, running))
+            problem = None
+            failed = [f"{code}: {errors[-300:]}" for code, _, errors in ended if code]
+            made: dict[str, int] = {}
+            for _, output, _ in ended:
+                for name in re.findall(r"^(\w+) done in", output, re.MULTILINE):
+                    made[name] = made.get(name, 0) + 1
+            twice = {n: c for n, c in made.items() if c > 1 + (n == "Evaluator")}
+            if failed:
+                problem = (
+                    f"{len(failed)} of {number} failed, the first with {failed[0]}"
+                )
+            elif twice:
+                problem = f"made more than once: {twice}"
+            elif content(mlruns) != self.expected:
+                problem = "other bits"
+            else:
+                problem = problems_in_mlflow(mlruns, number)
+            outcome.add(problem, not failed, f"round {index + 1}")
+            shutil.rmtree(mlruns, ignore_errors=True)
+        say(outcome.row())
+        return outcome
+
+    def small_disk(self) -> Outcome:
+        """A real file system that fills up while the job runs."""
+        outcome = Outcome(f"{self.job}: a tmpfs that fills up")
+        for component in ("ExampleGen", "Trainer", "Evaluator", "Pusher"):
+            with mounted(self.folder / "tmpfs", "size=120m") as disk:
+                if disk is None:
+                    say("a tmpfs cannot be mounted here: left out")
+                    return outcome
+                process = start(disk / "mlruns", self.job)
+                assert process.stdout
+                for line in process.stdout:
+                    if line.startswith(f"{component} ..."):
+                        break
+                ballast = disk / "ballast"
+                with ballast.open("wb") as file:
+                    try:
+                        while True:
+                            file.write(b"\0" * 2**12)
+                            file.flush()
+                    except OSError:
+                        pass
+                code, _, errors = finish(process)
+                ballast.unlink()
+                lines = errors.strip().splitlines()
+                if code != 1 or len(lines) != 1 or "full" not in lines[0]:
+                    problem = f"expected one line, the disk is full; {code}: {errors}"
+                    outcome.add(problem, False, component)
+                    continue
+                runs = len(runs_in(disk / "mlruns")) + 1
+                outcome.add(*self.verdict(disk / "mlruns", runs), component)
+        say(outcome.row())
+        return outcome
+
+    def read_only(self) -> Outcome:
+        outcome = Outcome(f"{self.job}: a read-only folder")
+        with mounted(self.folder / "ro", "size=200m") as disk:
+            if disk is None:
+                return outcome
+            shutil.copytree(self.reference, disk / "mlruns")
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+            code, _, errors = finish(start(disk / "mlruns", self.job))
+            subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+            lines = errors.strip().splitlines()
+            said = code == 1 and len(lines) == 1 and "writable" in lines[0]
+            problem, resumed = self.verdict(disk / "mlruns", 2)
+            outcome.add(problem if said else f"{code}: {errors}", resumed, "whole run")
+        say(outcome.row())
+        return outcome
+
+    def clock(self) -> Outcome:
+        """The clock stands a year earlier for the second run of two."""
+        outcome = Outcome(f"{self.job}: the clock moved back a year")
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+        if library is None:
+            say("libfaketime is not installed: the clock is left alone")
+            return outcome
+        mlruns = self.folder / "clock"
+        shutil.copytree(self.reference, mlruns)
+        later = environment(
+            LD_PRELOAD=str(library), FAKETIME="-365d", DONT_FAKE_MONOTONIC="1"
+        )
+        other = subprocess.run(
+            [*command(mlruns, self.job), "--seed", "1"],
+            cwd=ROOT, env=later, capture_output=True, text=True, timeout=TIMEOUT,
+        )  # fmt: skip
+        from dlkeras.pipeline.artifacts import Model
+        from dlkeras.pipeline.store import Store
+
+        newest = Store(mlruns / "store").artifacts(Model)[-1].record.config["seed"]
+        problem = None
+        if other.returncode:
+            problem = other.stderr[-300:]
+        elif newest != 1:
+            problem = "the model made last is not the newest"
+        outcome.add(problem, other.returncode == 0, "a run of another seed")
+        say(outcome.row())
+        return outcome
+
+    def torn(self, offsets: int) -> Outcome:
+        outcome = Outcome(f"{self.job}: files torn at {offsets} offsets")
+        for kind, problem in torn_files.attack(
+            self.reference, self.folder / "torn", command(Path("MLRUNS"), self.job),
+            environment(), offsets,
+        ):  # fmt: skip
+            outcome.add(problem, problem is None, kind)
+        say(outcome.row())
+        return outcome
+
+
+class mounted:
+    """A small file system of its own; None where this process may not mount one."""
+
+    def __init__(self, folder: Path, options: str):
+        self.folder, self.options = folder, options
+
+    def __enter__(self) -> Path | None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mount = ["mount", "-t", "tmpfs", "-o", self.options, "tmpfs", self.folder]
+        self.is_mounted = os.geteuid() == 0 and not subprocess.run(mount).returncode
+        return self.folder if self.is_mounted else None
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_mounted:
+            subprocess.run(["umount", self.folder], check=True)

@@ -1,0 +1,136 @@
+"""The main job on two workers: two real processes share every batch, one keeps all."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dlkeras.pipeline.artifacts import Model
+from dlkeras.pipeline.store import Store
+from tests.conftest import ROOT, SCRIPT
+
+pytestmark = pytest.mark.slow
+
+# 1,168 examples in batches of 32: two workers can halve the last one, of 16, too.
+FLAGS = ["--no-tuner", "--trainer.epochs", "3", "--until", "Trainer"]
+DEADLINE = 400
+
+
+def start(mlruns, *flags, workers=(), index=0):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    if workers:
+        flags = (*flags, "--trainer.distribution", "multi_worker")
+        environment["TF_CONFIG"] = json.dumps(
+            {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        )
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, "--mlruns", mlruns, *FLAGS, *flags],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def addresses():
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    found = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def two_workers(mlruns):
+    workers = addresses()
+    return [start(mlruns, workers=workers, index=index) for index in (0, 1)]
+
+
+def finish(*processes):
+    ended = [process.communicate(timeout=DEADLINE) for process in processes]
+    codes = [process.returncode for process in processes]
+    assert codes == [0] * len(codes), [errors[-2000:] for _, errors in ended]
+    return [output for output, _ in ended]
+
+
+def model(mlruns, distribution):
+    (found,) = [
+        artifact
+        for artifact in Store(mlruns / "store").artifacts(Model)
+        if artifact.record.config["trainer"]["distribution"] == distribution
+    ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One process, and then two with the same global batch, in one folder."""
+    mlruns = tmp_path_factory.mktemp("distributed") / "mlruns"
+    finish(start(mlruns))
+    return mlruns, finish(*two_workers(mlruns))
+
+
+def test_two_workers_have_the_curves_and_weights_of_one_process(trained):
+    """The batches are the same; their gradients are added up in another order.
+
+    float32 has 7 digits, and 111 steps of Adam, which divides by the size of small
+    gradients, let a difference in the last one grow.
+    """
+    alone, together = (model(trained[0], kind) for kind in ("none", "multi_worker"))
+    for ours, theirs in zip(together.history, alone.history, strict=True):
+        for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
+            assert ours[name] == pytest.approx(theirs[name], rel=2e-3, abs=2e-3), name
+    import keras
+
+    networks = [
+        keras.saving.load_model(m.path / "network.keras") for m in (alone, together)
+    ]
+    for one, two in zip(*(n.get_weights() for n in networks), strict=True):
+        assert np.allclose(one, two, atol=5e-3)
+
+
+def test_the_chief_alone_keeps_the_model_and_the_run(trained):
+    from mlflow import MlflowClient
+
+    mlruns, (chief, worker) = trained
+    assert "Trainer done in" in chief
+    assert "This run:" in chief
+    assert "worker 1 has done its part; the chief goes on" in worker
+    assert "This run:" not in worker
+    client = MlflowClient(f"sqlite:///{mlruns / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("lenet5_digits").experiment_id
+    assert len(client.search_runs([experiment])) == 2  # alone, and the two together
+    assert len(list((mlruns / "store" / "Model").iterdir())) == 2
+    assert not list((mlruns / "store" / "incomplete").iterdir())
+
+
+def test_a_killed_worker_stops_the_chief_and_a_restart_of_both_goes_on_exactly(
+    trained, tmp_path
+):
+    mlruns = tmp_path / "mlruns"
+    shutil.copytree(trained[0], mlruns)
+    expected = model(mlruns, "multi_worker").record.digest
+    shutil.rmtree(mlruns / "store" / "Model")
+    chief, worker = two_workers(mlruns)
+    deadline = time.monotonic() + DEADLINE
+    while not list(mlruns.glob("store/work/Model-*/epoch-0001.ckpt")):
+        assert chief.poll() is None, chief.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(worker.pid, signal.SIGKILL)
+    died = time.monotonic()
+    worker.communicate()
+    _, errors = chief.communicate(timeout=DEADLINE)
+    assert time.monotonic() - died < 30
+    assert chief.returncode == 1
+    (line,) = errors.splitlines()
+    assert "one has ended. Start all of them again" in line
+    printed = finish(*two_workers(mlruns))
+    assert "resuming after epoch" in printed[0]
+    assert model(mlruns, "multi_worker").record.digest == expected
