@@ -84,7 +84,8 @@ class Torture:
 
         with ThreadPoolExecutor(self.processes) as pool:
             for point, problem, resumed in pool.map(one, points):
-                outcome.add(problem, resumed, str(point))
+                where = point if isinstance(point, int) else f"{point:.1f} s"
+                outcome.add(problem, resumed, str(where))
         say(outcome.row())
         return outcome
 

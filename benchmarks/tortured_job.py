@@ -14,11 +14,16 @@ SCRIPT = ROOT / "pipelines" / "lenet5_digits.py"
 ALWAYS = [
     "--evaluator.min-accuracy", "0", "--evaluator.max-accuracy-drop", "1",
     "--evaluator.robustness-images", "0", "--evaluator.bootstrap-samples", "100",
-    "--evaluator.latency-repetitions", "2",
+    "--evaluator.latency-repetitions", "2", "--infra-validator.timeout", "3000",
 ]  # fmt: skip
 JOBS = {
     "LeNet-5": [
         "--tuner.max-trials", "2", "--tuner.epochs", "1", "--trainer.epochs", "3",
+        "--trainer.save-freq", "15", "--trainer.learning-rate-schedule", "plateau",
+    ],
+    # For ten points in some minutes.
+    "quick": [
+        "--tuner.max-trials", "1", "--tuner.epochs", "1", "--trainer.epochs", "2",
         "--trainer.save-freq", "15", "--trainer.learning-rate-schedule", "plateau",
     ],
     "ResNet-20": [
@@ -27,7 +32,7 @@ JOBS = {
         "--transform.width", "16", "--trainer.save-freq", "4",
     ],
 }  # fmt: skip
-TIMEOUT = 900
+TIMEOUT = 3600
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Outcome:
         self.identical += problem is None
         if problem is not None:
             self.losses.append(f"{self.attack}, {where}: {problem}")
+            say(f"LOST {self.losses[-1]}")
 
     def row(self) -> str:
         lost = self.tried - self.identical

@@ -161,9 +161,18 @@ def distributed(kind: Kind, batches: Any) -> Any:
     )
 
 
-def whole(kind: Kind, batches: Any) -> Any:
-    """Batches that every machine reads from the first to the last, as in validation."""
-    return unsharded(batches) if kind == "multi_worker" else batches
+def validation(kind: Kind, batches: Any, steps: int) -> dict[str, Any]:
+    """What `fit` takes to validate on: every machine, all of it.
+
+    Args:
+        kind: how the devices work together.
+        batches: a `tf.data.Dataset`.
+        steps: number of its batches; Keras would count those of a machine's device.
+    """
+    if kind != "multi_worker":
+        return {"validation_data": batches}
+    everything = distributed(kind, batches.repeat())
+    return {"validation_data": everything, "validation_steps": steps}
 
 
 def chief_answers(workers: Cluster) -> bool:
@@ -297,7 +306,7 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
         raise PipelineError(
             f"expected an answer of the other workers {', '.join(others)}; one has "
             "ended. Start all of them again: training goes on from the last checkpoint "
-            f"({str(error).strip().splitlines()[0][:120]})"
+            f"({type(error).__name__})"
         ) from error
 
 

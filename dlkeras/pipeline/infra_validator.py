@@ -25,6 +25,7 @@ from dlkeras.pipeline.servable import (
     KERAS,
     LITERT,
     ONNX,
+    QUESTIONS,
     SAVED_MODEL,
     TAKES_RAW_IMAGES,
     digests,
@@ -34,7 +35,6 @@ from dlkeras.pipeline.servable import (
 )
 from dlkeras.pipeline.store import Draft, canonical_digest
 
-QUESTIONS = "questions.npz"
 PROTOCOL = "infra_validation.json"
 
 

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dlkeras.pipeline.artifacts import (
     Blessing,
     Evaluation,
@@ -15,10 +17,11 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
 )
 from dlkeras.pipeline.config import PusherConfig
-from dlkeras.pipeline.servable import FILES
+from dlkeras.pipeline.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
 
 LABELS_FILE = "labels.json"
+EXAMPLE_FILE = "example.json"
 
 
 def pusher(
@@ -38,8 +41,9 @@ def pusher(
     Args:
         config: the name and the alias in the registry.
         output: gets the forms of the model (`model.keras` and `saved_model/`: raw uint8
-            images of any size to class probabilities), `labels.json`, a model card
-            `README.md` and `MANIFEST.sha256`, which `sha256sum -c` reads.
+            images of any size to class probabilities), `labels.json`, `example.json`
+            (a body for the model server), a model card `README.md` and
+            `MANIFEST.sha256`, which `sha256sum -c` reads.
         name: the model's name.
         examples: for the labels and the card.
         statistics: for the card.
@@ -55,6 +59,8 @@ def pusher(
         else:
             shutil.copyfile(source, target)
     output.write_json(LABELS_FILE, list(examples.labels))
+    with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
+        output.write_json(EXAMPLE_FILE, {"inputs": asked["raw_0"].tolist()})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     manifest = "".join(
@@ -105,7 +111,8 @@ def model_card(
         f"Input `image`: raw pixels, uint8, `(batch, height, width, "
         f"{examples.channels})`, any height and width; resizing and rescaling are part "
         f"of the model. Output: a probability for each of {len(examples.labels)} "
-        f"classes, in the order of `{LABELS_FILE}`."
+        f"classes, in the order of `{LABELS_FILE}`. `{EXAMPLE_FILE}` is a question for "
+        "the model server, a real image."
     )
     limits = (
         f"Meant for images like those it was trained on ({size} pixels). It gives a "

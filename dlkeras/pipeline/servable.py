@@ -25,6 +25,8 @@ FILES = {
     LITERT: "network.tflite",
 }
 TAKES_RAW_IMAGES = frozenset({KERAS, SAVED_MODEL})
+# Real images, raw and prepared, and the probabilities of the trainer's model.
+QUESTIONS = "questions.npz"
 
 
 def serving_model(

@@ -176,7 +176,11 @@ def trainer(
                 steps_per_epoch=steps,
                 initial_epoch=state.epoch,
                 epochs=config.epochs,
-                validation_data=distribution.whole(kind, validation),
+                **distribution.validation(
+                    kind,
+                    validation,
+                    steps_per_epoch(examples, config.batch_size, "validation"),
+                ),
                 callbacks=[
                     *(monitoring.callbacks if monitoring else ()),
                     *state.callbacks,

@@ -4,6 +4,7 @@ import base64
 import http.client
 import io
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineEr
 from dlkeras.pipeline.servable import FILES, digests, load_form
 from dlkeras.pipeline.serving import load_pushed_model
 from dlkeras.pipeline.store import Draft, Store
+from tests.conftest import ROOT
 
 
 def digit_pixels(number=20):
@@ -121,6 +123,55 @@ def test_a_manifest_covers_every_file_of_a_pushed_model(store, tmp_path):
     variables.write_bytes(data)
     with pytest.raises(CorruptArtifactError, match="not the model that was pushed"):
         load_pushed_model(str(copy), None, tmp_path)
+
+
+PLAIN = """
+import json, sys
+import mlflow, numpy as np
+model = mlflow.pyfunc.load_model("models:/lenet5_digits@champion")
+pixels = np.array(json.load(open(sys.argv[1]))["inputs"], "uint8")
+files = [open(sys.argv[2], "rb").read()]
+print(json.dumps({
+    "array": model.predict(pixels).tolist(),
+    "file": model.predict(files).tolist(),
+    "outputs": model.metadata.signature.outputs.to_dict(),
+}))
+"""
+
+
+def test_a_plain_process_asks_the_registered_model_by_its_name(
+    main_job, store, servable, tmp_path
+):
+    (pushed,) = store.artifacts(PushedModel)
+    pixels = np.array(pushed.read_json("example.json")["inputs"], "uint8")
+    Image.fromarray(pixels[0, ..., 0]).save(tmp_path / "image.png")
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, pushed.path / "example.json",
+         tmp_path / "image.png"],
+        capture_output=True, text=True, cwd=ROOT,
+        env=os.environ
+        | {"MLFLOW_TRACKING_URI": f"sqlite:///{main_job.mlruns / 'mlflow.db'}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    expected = load_form("keras", servable.path)(pixels)
+    assert np.allclose(answer["array"], expected, atol=1e-5)
+    assert np.allclose(answer["file"], expected, atol=1e-5)
+    (outputs,) = answer["outputs"]
+    assert outputs["tensor-spec"] == {"dtype": "float32", "shape": [-1, 10]}
+
+
+def test_nothing_that_mlflow_keeps_of_the_model_is_a_pickle(main_job):
+    (folder,) = (main_job.mlruns / "artifacts").rglob("MLmodel")
+    files = [file for file in folder.parent.rglob("*") if file.is_file()]
+    assert len(files) > 8
+    for file in files:
+        assert file.suffix not in (".pkl", ".pickle", ".joblib", ".pt", ".pth"), file
+        # Protocol 2 and above begin with this byte.
+        assert file.read_bytes()[:1] != b"\x80", file
+    text = folder.read_text()
+    assert "python_model" not in text
+    assert "cloudpickle" not in text
 
 
 # The model server ---------------------------------------------------------------------

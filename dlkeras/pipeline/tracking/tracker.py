@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -241,10 +242,16 @@ class Tracker:
 
     def _log_model(self, pushed: PushedModel) -> int:
         import mlflow.pyfunc
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
 
         name, labels = pushed.properties["name"], pushed.properties["labels"]
+        # Of the outputs alone: what goes in is an array or a list of image files, and
+        # MLflow knows one type; `ServedModel` checks both.
+        probabilities = TensorSpec(np.dtype("float32"), (-1, len(labels)))
         logged = mlflow.pyfunc.log_model(
             name="model",
+            signature=ModelSignature(outputs=Schema([probabilities])),
             loader_module=LOADER,
             data_path=str(pushed.path),
             pip_requirements=[
