@@ -15,9 +15,10 @@ from typing import Any
 import keras
 import numpy as np
 from sklearn.datasets import load_digits
+from transfer_picture import transfer
 
 from dlkeras import visualization as show
-from dlkeras.architectures import create, lenet5, names
+from dlkeras.architectures import create, lenet5, names, summary_table
 from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
 from dlkeras.layers import (
     AffineProjectionFilter,
@@ -145,6 +146,56 @@ def _augmented() -> Any:
         keras.ops.convert_to_numpy(layer(x, training=True)) for layer in layers.values()
     ]
     return show.augmentation_grid(x, np.stack(drawn, 1), captions=list(layers))
+
+
+def _vanishing() -> Any:
+    keras.utils.set_random_seed(0)
+    hidden = [keras.layers.Dense(20, "sigmoid", name=f"h{i}") for i in range(1, 20)]
+    deep = keras.Sequential([keras.Input((20,)), *hidden, keras.layers.Dense(1)])
+    deep.compile("sgd", "mse")
+    monitor = GradientNormMonitor(frequency=1, on_finding=None)
+    x = np.random.default_rng(0).normal(size=(256, 20)).astype("float32")
+    deep.fit(x, x[:, :1], callbacks=[monitor], verbose=0)
+    found = monitor.history
+    chosen = [name.startswith("h") and name.endswith("kernel")
+              for name in found.variable_names]  # fmt: skip
+    return show.gradient_flow(
+        np.asarray(found.gradient_norm)[:, chosen], [f"h{i}" for i in range(1, 20)]
+    )
+
+
+def _updates() -> Any:
+    found = trained()[2].history
+    columns = [i for i, n in enumerate(found.variable_names) if n.endswith("kernel")]
+    layers = [found.variable_names[i].rsplit("/", 1)[0] for i in columns]
+    return show.update_ratios(np.asarray(found.update_ratio)[:, columns], layers)
+
+
+def _reliability() -> Any:
+    truth, answers = digits()[3], trained()[5]
+    confidence, right = answers.max(1), answers.argmax(1) == truth
+    edges = np.linspace(0, 1, 11)
+    bins = np.digitize(confidence, edges[1:-1])
+    count = np.bincount(bins, minlength=10)
+    mean, share = (np.bincount(bins, v, 10) / np.maximum(count, 1)
+                   for v in (confidence, right))  # fmt: skip
+    ece = float((count * np.abs(mean - share)).sum() / count.sum())
+    return show.reliability_diagram(mean, share, count, ece)
+
+
+def _by_split(draw: Callable, measure: Callable) -> Any:
+    x, y, x_test, y_test = digits()
+    pixels = [(images + 0.1) / 1.275 * 255 for images in (x, x_test)]
+    splits = zip(("train", "test"), pixels, (y, y_test), strict=True)
+    return draw({name: measure(images, labels) for name, images, labels in splits})
+
+
+def _pixels(images: np.ndarray, _: Any) -> list[list[int]]:
+    return [np.histogram(images, 17, (0, 256))[0].tolist()]
+
+
+def _brightness(images: np.ndarray, _: Any) -> np.ndarray:
+    return np.stack([images.mean((1, 2, 3)), images.std((1, 2, 3))], 1)
 
 
 def _descents() -> Any:
@@ -292,6 +343,19 @@ PICTURES: dict[str, Callable[[], Any]] = {
         *_kernels(), [int(step) for step in trained()[2].history.steps]
     ),
     "augmentation_grid": _augmented,
+    "vanishing_gradient": _vanishing,
+    "update_ratios": _updates,
+    "reliability_diagram": _reliability,
+    "class_balance": lambda: _by_split(
+        show.class_balance,
+        lambda _, labels: {d: int((labels == int(d)).sum()) for d in LABELS},
+    ),
+    "pixel_distribution": lambda: _by_split(show.pixel_distribution, _pixels),
+    "brightness_and_contrast": lambda: _by_split(
+        show.brightness_and_contrast, _brightness
+    ),
+    "network_table": lambda: show.network_table(summary_table(lenet5()), "lenet5"),
+    "accuracy_by_examples": lambda: transfer(*digits()),
     "activation_functions": lambda: show.activation_functions(),
     "cost_surface": _descents,
     "cost_surface_bowl": _bowl,

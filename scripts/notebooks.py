@@ -22,6 +22,7 @@ SOURCES = ROOT / "notebooks"
 BRANCH = "notebooks"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 COLAB = "https://colab.research.google.com/github"
+GITHUB = "https://github.com/"
 
 WORDS = {
     "en": (
@@ -53,12 +54,13 @@ def opening(path: Path, address: str | None) -> str:
 
     Args:
         path: the notebook below the folder, e.g. `pt-BR/05_back_propagation.ipynb`.
-        address: the repository on GitHub; None leaves the badge out.
+        address: the repository; Colab opens those on GitHub alone, and for any other,
+            or None, there is no badge.
     """
     badge, local = WORDS["pt" if "pt-BR" in path.parts else "en"]
     lines = [local.format(url=f"http://localhost:8888/lab/tree/{path.as_posix()}")]
-    if address:
-        name = address.removeprefix("https://github.com/").removesuffix(".git")
+    if address and address.startswith(GITHUB):
+        name = address.removeprefix(GITHUB).removesuffix("/").removesuffix(".git")
         link = f"{COLAB}/{name}/blob/{BRANCH}/{path.as_posix()}"
         lines.insert(0, f"[![{badge}]({BADGE})]({link})")
     return "\n\n".join(lines)

@@ -111,5 +111,6 @@ def test_the_badge_leads_to_the_notebook_in_the_repository_that_pyproject_names(
         "pt-BR/02_unconstrained_optimization.ipynb" in text
     )
     assert "Abrir no Colab" in text
-    assert "colab" not in script.opening(path, None)
+    for none in (None, "https://gitlab.com/someone/something"):
+        assert "colab" not in script.opening(path, none)
     assert "localhost:8888/lab/tree/pt-BR/02_unconstrained" in text
