@@ -130,7 +130,7 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@touch $@
 
 UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-annotate --no-header --no-emit-index-url --extra pipeline --group build
+  --no-annotate --no-header --no-emit-index-url --no-strip-extras --extra pipeline --group build
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements/run.txt
 	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
