@@ -6,11 +6,14 @@ Nothing in the pages comes from another host: fonts are the reader's own, and fo
 are MathML, which docutils writes and browsers read without a script.
 """
 
+import os
 import re
 from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports it
 
 project = "dlkeras"
 author = "The dlkeras authors"

@@ -58,7 +58,7 @@ def test_every_part_has_its_page(site):
 
     text = "".join(page.read_text("utf-8") for page in site.glob("layers/*.html"))
     classes = [n for n, o in vars(dlkeras.layers).items() if isinstance(o, type)]
-    assert len(classes) == 11
+    assert {"LMSFilter", "InceptionModule", "ResidualBlock", "RBFOutput"} <= {*classes}
     for name in classes:
         assert f'id="dlkeras.layers.{name}"' in text, name
     for name in ("lenet5", "alexnet", "googlenet", "resnet", "resnet_cifar"):
