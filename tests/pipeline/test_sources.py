@@ -3,7 +3,6 @@
 import hashlib
 import io
 import itertools
-import os
 import shutil
 import tarfile
 import tracemalloc
@@ -538,30 +537,7 @@ def test_a_folder_of_mixed_kinds_is_read_by_tensorflow_as_pillow_reads_it(tmp_pa
         )
 
 
-# Beam ---------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(
-    "DLKERAS_BEAM_PYTHON" not in os.environ,
-    reason="DLKERAS_BEAM_PYTHON names no Python that has apache-beam and dlkeras",
-)
-def test_beam_with_two_workers_writes_the_same_bytes(photos, tmp_path):
-    (photos / "cat" / "bad.png").write_bytes(b"?")
-    config = {"image_folder": photos, "examples_per_shard": 8, "on_error": "quarantine"}
-    here = ingest(tmp_path / "here", **config)
-    python = Path(os.environ["DLKERAS_BEAM_PYTHON"])
-    there = ingest(tmp_path / "beam", beam_python=python, **config)
-    assert here.digest == there.digest
-    assert here.properties == there.properties
-
-    def files(draft: Draft) -> dict[str, bytes]:
-        return {
-            file.relative_to(draft.path).as_posix(): file.read_bytes()
-            for file in draft.path.rglob("*")
-            if file.is_file()
-        }
-
-    assert files(here) == files(there)
+# Beam: test_beam.py has what needs it ------------------------------------------------
 
 
 def test_a_python_without_beam_is_named(photos, tmp_path):
