@@ -7,7 +7,6 @@ The screenshots for the documentation are taken by
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,8 +18,6 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 PATIENCE = 90  # seconds: MLflow's pages load their parts one after the other
 
 
@@ -28,22 +25,6 @@ def _free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def driver():
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("needs Chromium and chromedriver: apt install chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
-                 "--disable-gpu", "--window-size=1400,1100"):  # fmt: skip
-        options.add_argument(flag)
-    service = webdriver.chrome.service.Service(DRIVER)
-    browser = webdriver.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")
