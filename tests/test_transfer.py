@@ -105,6 +105,19 @@ def test_everything_thawed_is_everything_but_the_normalisations():
     assert len(model.trainable_weights) == len(small().trainable_weights)
 
 
+def test_a_loaded_model_has_the_same_frozen_parts(tmp_path):
+    inception = googlenet((65, 65, 3), 4, auxiliary=True, normalization="batch", **TINY)
+    for model in (small(), inception):
+        unfreeze(model, since="stage3")
+        freeze(model, until="stage2")
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        trained = [w.path for w in model.trainable_weights]
+        assert trained == [w.path for w in loaded.trainable_weights]
+        assert trained
+        assert not [path for path in trained if "normalization" in path]
+
+
 def test_a_new_head_stands_on_the_old_features():
     model = small()
     other = replace_head(model, 7, activation=None, dropout=0.1)

@@ -154,6 +154,13 @@ def _from_own(
     model: Any, found: Found, left: list[str], source: str, head: bool
 ) -> list[tuple[Any, np.ndarray]]:
     """Match arrays that have the names of the model's own parts."""
+    last = "head_normalization"  # of v2, whose layers have the names of v1's
+    if (last in parts(model)) != (last in found or last in left):
+        which = "v2" if last in left else "v1"
+        raise ValueError(
+            f"Only one of model {model.name!r} and the {source} has a layer {last!r}: "
+            f"pass version={which!r}."
+        )
     values = []
     for path, layer in parts(model).items():
         if path in HEADS and not head:
@@ -164,8 +171,6 @@ def _from_own(
             hint = "Is the source of another depth, version or normalisation?"
             if path in HEADS:
                 hint = "Pass head=False to keep the model's own head."
-            elif path == "head_normalization":
-                hint = "Pass version='v1': the source has no normalisation there."
             elif path in ("S2", "S4"):
                 hint = "Pass version='table': the source's S2 and S4 only average."
             raise ValueError(
