@@ -159,6 +159,23 @@ def test_a_head_of_another_size_is_refused_or_left_out(resnet50_source):
     assert np.array_equal(kernel, theirs)
 
 
+def test_files_of_keras_applications_are_sources(resnet50_source, tmp_path):
+    expected = answers(resnet50_source)
+    for ending in ("weights.h5", "keras"):
+        file = tmp_path / f"theirs.{ending}"
+        if ending == "keras":
+            resnet50_source.save(file)
+        else:
+            resnet50_source.save_weights(file)
+        model = resnet50(**OPTIONS, weights=file, **ZEROS)
+        assert gap(model, expected) < TOLERANCE
+    file = tmp_path / "theirs.weights.h5"
+    with pytest.raises(ValueError, match=r"for ResNet-50, 101 and 152.*'resnet18'"):
+        resnet18(**OPTIONS, weights=file, **ZEROS)
+    with pytest.raises(ValueError, match=r"pass layout='keras'"):
+        resnet50(**OPTIONS, version="v2", weights=file, **ZEROS)
+
+
 def test_our_own_models_and_files_are_sources(tmp_path):
     model = resnet20(num_classes=4)
     image = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
