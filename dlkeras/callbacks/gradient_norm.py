@@ -123,7 +123,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._history.layers = layer_infos(model)
         self._owners = owners(model)
         self._check_names(model)
-        if self._attachment is None or self._attachment.model is not model:
+        again = self._attachment is not None and self._attachment.model is model
+        if self._attachment is None or not again:
             self._attachment = Attachment(
                 model, self._schedule, self._deliver, self._give_up
             )
@@ -134,9 +135,11 @@ class GradientNormMonitor(keras.callbacks.Callback):
             return
         self._history.dynamic_loss_scale = self._attachment.loss_scaled
         to_numpy: Any = keras.ops.convert_to_numpy
-        iterations = to_numpy(optimizer_state.inner(optimizer)._iterations)
+        done = int(to_numpy(optimizer_state.inner(optimizer)._iterations))
+        if again and self._attachment.loss_scaled:  # it has not counted those skipped
+            done = max(done, self._schedule.step)
         self._schedule.begin(
-            int(iterations),
+            done,
             per_call=model.steps_per_execution,
             planned=(self.params or {}).get("steps"),
             accumulation=optimizer_state.accumulation_steps(optimizer),
@@ -210,7 +213,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._fetch(len(self._waiting))
         about = {
             "columns": [[*key, *column] for key, column in self._columns.items()],
-            "every": None if self._schedule.timing else self._schedule.every,
+            "rhythm": self._schedule.get_state(),
             "frozen_moved": self._history.frozen_moved,
             "epoch_logs": self._history.epoch_logs,
             "findings": self._report.state(),
@@ -236,9 +239,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._history.frozen_moved = [(e, name) for e, name in about["frozen_moved"]]
         self._history.epoch_logs = about["epoch_logs"]
         self._report.restore(about["findings"])
-        if about["every"] is not None and self._measured.length:
-            last = int(self._measured.facts[-1, 0])
-            self._schedule.resume(about["every"], last)
+        if about["rhythm"] is not None:
+            self._schedule.resume(**about["rhythm"])
         self._assembled = False
 
     def _check_names(self, model: Any) -> None:

@@ -424,6 +424,24 @@ def test_fit_twice_continues_the_count_and_a_clone_starts_its_own():
     assert other.history.steps.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_steps_that_a_loss_scale_skips_are_counted_by_the_next_fit(resumed):
+    model, (x, y) = keras.Sequential([keras.Input((6,)), layers.Dense(3)]), data()
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=2.0**127
+    )
+    first = second = GradientNormMonitor(frequency=2, on_finding=None)
+    trained(model, x * 1e3, y, first, epochs=1, optimizer=optimizer)
+    skipped = first.history.non_finite_share.any(1)
+    assert skipped[0]
+    if resumed:
+        second = GradientNormMonitor(frequency=2, on_finding=None)
+        second.set_state(first.get_state())
+    model.fit(x * 1e3, y, batch_size=8, verbose=0, callbacks=[second])
+    assert int(optimizer.inner_optimizer.iterations) < 6
+    assert second.history.steps.tolist() == ([1, 3, 5] if resumed else [1, 3, 4, 6])
+
+
 def test_a_layer_unfrozen_later_gets_a_column_that_begins_later():
     model, (x, y) = mlp(), data()
     model.get_layer("first").trainable = False

@@ -33,8 +33,6 @@ class ManifestSource:
             labels, or puts a group into two splits.
     """
 
-    random_access = True
-
     def __init__(self, manifest: Path):
         table = _read(manifest)
         missing = [name for name in COLUMNS[:2] if name not in table]
