@@ -8,9 +8,11 @@ from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
     integer_pair,
+    nothing,
     one_of,
     positive_integer,
     rate,
@@ -183,6 +185,8 @@ class AuxiliaryClassifier(FrozenPartsMixin):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the class probabilities seen from here."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         x = self.convolution(self.pool(inputs))
         if self.convolution_normalization is not None:
             x = self.convolution_normalization(x, training=training)

@@ -10,8 +10,10 @@ from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
+    nothing,
     one_of,
     positive_integer,
     require_float,
@@ -185,6 +187,8 @@ class InceptionModule(FrozenPartsMixin):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Stack the four views along the channels."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
 
         def convolve(name: str, x: Any) -> Any:
             x = self.convolutions[name](x)

@@ -10,8 +10,10 @@ from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
+    nothing,
     one_of,
     positive_integer,
     rate,
@@ -218,6 +220,8 @@ class _Residual(FrozenPartsMixin):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Add what the branch computes to what the shortcut hands on."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         last = len(self.convolutions) - 1
         x = inputs
         if self.version == "v2":
