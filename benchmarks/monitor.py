@@ -23,7 +23,9 @@ BACKEND = keras.backend.backend()
 
 
 def mlp():
-    hidden = [layers.Dense(100, "relu", "he_normal") for _ in range(20)]
+    hidden = [
+        layers.Dense(100, "relu", kernel_initializer="he_normal") for _ in range(20)
+    ]
     return keras.Sequential([keras.Input((100,)), *hidden, layers.Dense(10)])
 
 
