@@ -315,6 +315,11 @@ class PushedModel(Artifact):
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+    EXAMPLE: ClassVar[str] = "example.json"
+
+    def question(self) -> list[Any]:
+        """A real image for the model server: raw pixels, a batch of one."""
+        return self.read_json(self.EXAMPLE)["inputs"]
 
     @property
     def card(self) -> str:

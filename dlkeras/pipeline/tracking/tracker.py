@@ -41,7 +41,6 @@ class Tracker:
         self.run_id: str = run.info.run_id
         self.run_name: str = run.info.run_name
         self.experiment_id: str = run.info.experiment_id
-        self.taken_up = "dlkeras.config" in run.data.tags
         self.resumed = "train/loss" in run.data.metrics
         self._images: set[tuple[str, int]] | None = None
         self._last_epoch = 0
@@ -254,6 +253,7 @@ class Tracker:
         logged = mlflow.pyfunc.log_model(
             name="model",
             signature=ModelSignature(outputs=Schema([probabilities])),
+            input_example=np.array(pushed.question(), "uint8"),
             loader_module=LOADER,
             data_path=str(pushed.path),
             pip_requirements=[
