@@ -155,6 +155,12 @@ class Examples(Artifact):
 
         return image_decoder(self.path / self.properties["builder"])
 
+    def stored_bytes(self, split: str) -> int:
+        """Bytes of a split's records, images encoded."""
+        from dlkeras.pipeline.example_reading import stored_bytes
+
+        return stored_bytes(self.path / self.properties["builder"], split)
+
     def encoded(self, split: str) -> "Iterator[EncodedExample]":
         """Read a split in its stored order, the images still encoded."""
         from dlkeras.pipeline.example_reading import read_encoded
@@ -309,6 +315,11 @@ class PushedModel(Artifact):
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+    EXAMPLE: ClassVar[str] = "example.json"
+
+    def question(self) -> list[Any]:
+        """A real image for the model server: raw pixels, a batch of one."""
+        return self.read_json(self.EXAMPLE)["inputs"]
 
     @property
     def card(self) -> str:

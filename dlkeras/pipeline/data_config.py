@@ -36,9 +36,9 @@ class ExampleGenConfig(ComponentConfig):
     train_split: str | None = None
     """TensorFlow data sets: what to train on, such as "train[:80%]" (default: train)"""
     validation_split: str | None = None
-    """TensorFlow data sets: what to validate on"""
+    """TensorFlow data sets: what to validate on (default: validation, if unused)"""
     test_split: str | None = None
-    """TensorFlow data sets: what to test on"""
+    """TensorFlow data sets: what to test on (default: test, if not used above)"""
     image_folder: PathField | None = None
     """folder or archive of CLASS/*.png or SPLIT/CLASS/*.png, in place of dataset"""
     manifest: PathField | None = None

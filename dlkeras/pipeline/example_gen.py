@@ -5,7 +5,6 @@ digested, which decides its split where the source has none; and written. What c
 read ends the run, or is left out and listed, as the configuration says.
 """
 
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,10 +55,10 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     source = open_source(config, data_dir, scratch)
     folder = output.path / NAME / VERSION
     folder.mkdir(parents=True)
-    if config.beam_python is not None and source.random_access:
+    if config.beam_python is not None:
         from dlkeras.pipeline.beam_job import written_on_beam
 
-        runs = written_on_beam(config, len(source), folder, scratch)
+        runs = written_on_beam(config, len(source), folder, scratch, data_dir)
     else:
         runs = list(_written_here(config, source, folder))
     problems = [problem for run in runs for problem in run.problems]
@@ -104,14 +103,10 @@ def _written_here(
 ) -> Iterator[WrittenRun]:
     """Write a source run by run, in this process."""
     split_of = split_rule(config, source.splits)
-    examples = source.examples()
-    for number in itertools.count():
-        part = itertools.islice(examples, config.examples_per_shard)
-        first = next(part, None)
-        if first is None and number > 0:
-            return
-        rest = itertools.chain([] if first is None else [first], part)
-        yield write_run(number, rest, folder, config, split_of)
+    size = config.examples_per_shard
+    for number, start in enumerate(range(0, len(source), size)):
+        examples = source.examples(start, start + size)
+        yield write_run(number, examples, folder, config, split_of)
 
 
 def _tell(source: Source, problems: list[tuple[str, str, int]]) -> str:

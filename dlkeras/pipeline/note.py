@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.execution import Step
+from dlkeras.pipeline.result import Step
 
 
 def run_note(

@@ -22,7 +22,7 @@ def slice_names(column: Any) -> np.ndarray:
 
     Example:
     >>> import pandas as pd
-    >>> sorted(set(slice_names(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))))
+    >>> sorted(set(slice_names(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0])).tolist()))
     ['1 to 2', '2 to 3', '3 to 4', '4 to 5']
     """
     import pandas as pd

@@ -103,7 +103,8 @@ def augmentation_preview(
     columns = [originals]
     for epoch in range(epochs):
         key = tf.constant([seed, epoch], tf.int64)
-        rows = next(iter(uniform_rows(key, len(pixels)).batch(len(pixels))))
+        decided = uniform_rows(key, len(pixels), policy.decide)
+        rows = next(iter(decided.batch(len(pixels))))
         images = originals
         if policy.single:
             images = tf.stack(

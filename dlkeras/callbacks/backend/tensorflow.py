@@ -26,6 +26,18 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
 
 
+def traced(function: Any) -> bool:
+    """Whether a train function is a graph by now, and bound to its variables."""
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            count = getattr(cell.cell_contents, "experimental_get_tracing_count", None)
+        except ValueError:  # an empty cell
+            continue
+        if count is not None and count() > 0:
+            return True
+    return False
+
+
 def wait(outputs: Any) -> None:
     """Return when the step is done."""
     for value in tf.nest.flatten(outputs):

@@ -251,6 +251,7 @@ class Tracker:
         logged = mlflow.pyfunc.log_model(
             name="model",
             signature=ModelSignature(outputs=Schema([probabilities])),
+            input_example=np.array(pushed.question(), "uint8"),
             loader_module=LOADER,
             data_path=str(pushed.path),
             pip_requirements=[
