@@ -126,12 +126,12 @@ def _work(
         time.sleep(0.02)
     process.kill()
     process.wait()
-    from dlkeras.pipeline.search_recovery import recover_search
+    from dlkeras.pipeline.search_recovery import _files, recover_search
 
     project = next(mlruns.glob(search))
     kept = mlruns.with_name("search")
     shutil.copytree(project, kept)
-    for file in sorted(kept.rglob("*.json")):
+    for file in _files(kept):
         for length in cuts(file.stat().st_size, offsets):
             said: list[str] = []
             target = project / file.relative_to(kept)
@@ -158,7 +158,9 @@ def _work(
             f"store/work/{kind_of(checkpoint)} at {length}",
             None if noticed else "taken",
         )
-    for file in (next(mlruns.glob(f"{search}/oracle.json"), None), checkpoint):
+    # What keras-tuner writes and no search reads again is torn along with them.
+    others = mlruns.glob(f"{search}/trial_*/build_config.json")
+    for file in (next(mlruns.glob(f"{search}/oracle.json"), None), checkpoint, *others):
         if file is not None:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     done = subprocess.run(
