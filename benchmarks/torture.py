@@ -46,7 +46,12 @@ def attacks(
         def chain(kind: str, most: int | None, of: Torture = torture) -> Outcome:
             # Spread over the job, and at its beginning and its end.
             stride = max(1, of.boundaries // (most + 1)) if most else 1
-            return Chains(of, until).writes(kind, stride, most)
+            with Chains(of, until) as chains:
+                return chains.writes(kind, stride, most)
+
+        def kills(of: Torture = torture) -> Outcome:
+            with Chains(of, until) as chains:
+                return chains.kills(options.random)
 
         if "writes" in options.only:
             yield (
@@ -58,7 +63,7 @@ def attacks(
             yield (
                 (lambda t=torture: t.random_kills(options.random))
                 if options.apart
-                else (lambda t=torture: Chains(t, until).kills(options.random))
+                else kills
             )
         if "enospc" in options.only:
             most = options.full or options.writes

@@ -265,4 +265,5 @@ class mounted:
 
     def __exit__(self, *_: object) -> None:
         if self.is_mounted:
-            subprocess.run(["umount", self.folder], check=True)
+            # Lazily: what is asked of MLflow here keeps its database open.
+            subprocess.run(["umount", "--lazy", self.folder], check=True)

@@ -44,6 +44,12 @@ class Chains:
         self.torture, self.until = torture, until
         self.server = ForkServer(environment())
 
+    def __enter__(self) -> "Chains":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+
     def run(self, mlruns: Path, fault: str | None = None, life: float | None = None):
         """Run the job, or let it live for some seconds."""
         argv = command(mlruns, self.torture.job)[1:]

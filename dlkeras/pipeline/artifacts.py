@@ -118,6 +118,16 @@ class Examples(Artifact):
 
     producer: ClassVar[str] = "ExampleGen"
 
+    METADATA: ClassVar[str] = "metadata.parquet"
+
+    @property
+    def metadata(self) -> "pd.DataFrame | None":
+        """What else the source knows of the examples, by id; None where nothing."""
+        import pandas as pd
+
+        file = self.path / self.METADATA
+        return pd.read_parquet(file).set_index("id") if file.is_file() else None
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the label's integers."""

@@ -42,9 +42,10 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     Args:
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
-            reason, number), and `labels`, `channels`, `splits`, `source`, `formats` and
+            reason, number), `metadata.parquet` (what the source knows of the examples
+            beside), and `labels`, `channels`, `splits`, `source`, `formats` and
             `builder` (the folder that TFDS reads) as properties. Its digest is made of
-            the decoded examples.
+            the decoded examples and of the metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
@@ -95,7 +96,13 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         formats=dict(sorted(formats.items())),
     )
     digests = sorted(digest for run in runs for digest in run.digests)
-    output.digest = canonical_digest([list(source.labels), channels, digests])
+    content: list = [list(source.labels), channels, digests]
+    metadata = getattr(source, "metadata", None)
+    if metadata is not None:
+        metadata = metadata.sort_values("id", ignore_index=True)
+        metadata.to_parquet(output.path / Examples.METADATA)
+        content.append([list(metadata), metadata.astype(str).to_numpy().tolist()])
+    output.digest = canonical_digest(content)
 
 
 def _written_here(

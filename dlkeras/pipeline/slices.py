@@ -64,7 +64,8 @@ def accuracy_by_slice(
     for name in columns:
         if name not in table:
             raise InputError(
-                f"--evaluator.slices: expected columns of the statistics, of "
+                f"--evaluator.slices: expected columns of the statistics or of the "
+                f"examples' metadata, of "
                 f"{', '.join(table.columns)}; received {name!r}"
             )
         names = slice_names(table[name])

@@ -58,7 +58,11 @@ def two_workers(mlruns, engine):
 
 
 def finish(*processes):
-    ended = [process.communicate(timeout=DEADLINE) for process in processes]
+    try:
+        ended = [process.communicate(timeout=DEADLINE) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     codes = [process.returncode for process in processes]
     assert codes == [0] * len(codes), [errors[-2000:] for _, errors in ended]
     return [output for output, _ in ended]

@@ -1,5 +1,6 @@
 """A manifest: a CSV or Parquet table of paths and labels, with splits and groups."""
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -26,6 +27,7 @@ class ManifestSource:
     A path is relative to the table's folder and stays inside it. `split` is train,
     validation or test. All examples of one `group` (a patient, a film, a camera) go to
     one split. The examples are gone through in the order of a hash of their paths.
+    Any other column is metadata, by which the evaluator can slice.
 
     Args:
         manifest: a .csv or .parquet file.
@@ -46,6 +48,7 @@ class ManifestSource:
         self._root = os.path.realpath(manifest.parent)
         self.description = f"manifest {manifest.name}"
         self.ignored: list[str] = []
+        self.metadata = _metadata(table)
         table = table.assign(row=range(2, len(table) + 2))
         for name in COLUMNS:
             if name in table:
@@ -138,6 +141,21 @@ def _read(manifest: Path) -> Any:
         raise InputError(
             f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {reason}"
         ) from error
+
+
+def _metadata(table: Any) -> Any:
+    """The columns beside path, label and split, with the examples' ids, or None."""
+    import pandas as pd
+
+    names = [name for name in table if name not in COLUMNS[:3]]
+    if not names:
+        return None
+    found = table[names].copy()
+    found.insert(0, "id", [printable(str(path).strip()) for path in table["path"]])
+    for name in names:
+        with contextlib.suppress(ValueError, TypeError):  # a CSV's numbers are text
+            found[name] = pd.to_numeric(found[name])
+    return found.drop_duplicates("id")
 
 
 def _check_groups(manifest: Path, table: Any) -> None:

@@ -62,6 +62,9 @@ class Source(Protocol):
         labels: names of the classes.
         ignored: files that lie beside the examples and are none.
         splits: the splits that the source itself gives.
+
+    A source may have `metadata`, too: a pandas table of what else is known of the
+    examples, a row for each `id`.
     """
 
     description: str
