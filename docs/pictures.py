@@ -372,7 +372,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
         show.brightness_and_contrast, _brightness
     ),
     "network_table": lambda: show.network_table(summary_table(lenet5()), "lenet5"),
-    "accuracy_by_examples": lambda: transfer(*digits()),
+    "accuracy_by_examples": transfer,
     "activation_functions": lambda: show.activation_functions(),
     "cost_surface": _descents,
     "cost_surface_bowl": _bowl,

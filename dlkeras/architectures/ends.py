@@ -164,9 +164,8 @@ def preprocess(images: Any, kind: bool | str, channels: int) -> Any:
         means = list(CAFFE_MEANS)
         if channels != 3:
             means = [sum(means) / 3] * channels
-        return layers.Rescaling(1.0, [-m for m in means], name="preprocessing")(
-            blue_first
-        )
+        lower: Any = [-mean for mean in means]
+        return layers.Rescaling(1.0, lower, name="preprocessing")(blue_first)
     if kind not in (True, "imagenet"):
         raise ValueError(
             "include_preprocessing must be True, False, 'imagenet', 'symmetric' or "

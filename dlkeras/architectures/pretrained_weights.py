@@ -105,56 +105,68 @@ def pretrained(build: Callable[..., keras.Model], name: str) -> keras.Model:
     return model
 
 
-def imagenet(model: Any, build: Callable[..., keras.Model]) -> keras.Model:
+def application_of(model: Any, what: str) -> Callable[..., keras.Model]:
+    """Return the builder in `keras.applications` of the same network.
+
+    Args:
+        model: A ResNet.
+        what: What is to be loaded, for the message.
+
+    Raises:
+        ValueError: Keras has no such network; the message says what to pass.
+    """
+    blocks = [x for x in model.layers if x.name.startswith("stage")]
+    depth = {16: 50, 33: 101, 50: 152}.get(len(blocks))
+    if depth is None or len(getattr(blocks[0], "convolutions", ())) != 3:
+        raise ValueError(
+            f"{what} is for ResNet-50, 101 and 152, which keras.applications has. "
+            f"Received: model {model.name!r}"
+        )
+    kind = f"ResNet{depth}"
+    if "head_normalization" in [layer.name for layer in model.layers]:
+        kind += "V2"
+        if model.get_layer("stage2_block1").strides != 1:
+            raise ValueError(
+                f"keras.applications.{kind} has its strides in the last block of a "
+                f"stage: pass layout='keras'. Received: model {model.name!r} with "
+                "layout='paper'"
+            )
+    elif blocks[0].version != "v1":
+        raise ValueError(
+            f"keras.applications.{kind} has its strides in the first 1x1 convolution: "
+            f"pass version='v1'. Received: model {model.name!r} with version='v1.5'"
+        )
+    return getattr(keras.applications, kind)
+
+
+def imagenet(model: Any) -> keras.Model:
     """Return the network of `keras.applications` with ImageNet's weights.
 
     Keras downloads them once into its own folder, `~/.keras/models`.
 
     Args:
         model: The network that is to get the weights.
-        build: Its builder.
 
     Raises:
         ValueError: Keras has no such network, or the model's head has not ImageNet's
             1,000 classes.
         OSError: The weights cannot be downloaded.
     """
-    architecture = getattr(build, "__name__", "")
-    names = [layer.name for layer in model.layers]
-    if architecture not in ("resnet50", "resnet101", "resnet152"):
-        raise ValueError(
-            "weights='imagenet' are those of keras.applications: ResNet-50, 101 and "
-            f"152. Received: weights='imagenet' for {architecture!r}"
-        )
-    kind = architecture.replace("resnet", "ResNet")
-    strided = model.get_layer("stage2_block1").strides
-    if "head_normalization" in names:
-        kind += "V2"
-        if strided != 1:
-            raise ValueError(
-                f"keras.applications.{kind} has its strides in the last block of a "
-                f"stage: pass layout='keras'. Received: model {model.name!r} with "
-                "layout='paper'"
-            )
-    elif model.get_layer("stage2_block1").version != "v1":
-        raise ValueError(
-            f"keras.applications.{kind} has its strides in the first 1x1 convolution: "
-            f"pass version='v1'. Received: model {model.name!r} with version='v1.5'"
-        )
-    classes = model.get_layer("classifier").units if "classifier" in names else None
-    if classes not in (None, 1000):
+    build = application_of(model, "weights='imagenet'")
+    heads = [x.units for x in model.layers if x.name == "classifier"]
+    if heads not in ([], [1000]):
         raise ValueError(
             "weights='imagenet' know 1000 classes: pass num_classes=1000, or "
             "num_classes=0 and then transfer.replace_head. "
-            f"Received: num_classes={classes}"
+            f"Received: num_classes={heads[0]}"
         )
-    build_theirs = getattr(keras.applications, kind)
     try:
-        return build_theirs(weights="imagenet", include_top=classes is not None)
+        return build(weights="imagenet", include_top=bool(heads))
     except Exception as error:  # Keras raises plain exceptions
         raise OSError(
-            f"The weights of keras.applications.{kind} cannot be downloaded: {error}. "
-            "Where there is no network, put Keras's file into ~/.keras/models."
+            f"The weights of keras.applications.{build.__name__} cannot be downloaded: "
+            f"{error}. Where there is no network, put Keras's file into "
+            "~/.keras/models."
         ) from error
 
 

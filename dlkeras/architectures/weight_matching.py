@@ -159,9 +159,7 @@ def check_nothing_left(model: Any, left: list[str]) -> None:
     """Refuse a source that has more weights than the model."""
     if left:
         hint = "Is the source of another depth or version?"
-        if left[0] == "head_normalization":
-            hint = "Pass version='v2'."
-        elif left[0] == "S2":
+        if left[0] == "S2":
             hint = "Pass version='1998'."
         raise ValueError(
             f"The source has {left[0]!r} and {len(left) - 1} more weights for which "

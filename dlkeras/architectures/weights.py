@@ -9,7 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.architectures.pretrained_weights import imagenet, pretrained
+from dlkeras.architectures.pretrained_weights import (
+    application_of,
+    imagenet,
+    pretrained,
+)
 from dlkeras.architectures.weight_files import WeightFileError, read_weight_file
 from dlkeras.architectures.weight_h5 import Found, read_keras_weights
 from dlkeras.architectures.weight_matching import (
@@ -35,8 +39,8 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
     """Load the weights of another implementation of the same network.
 
     Known are the ResNets of `keras.applications` (its v2 with
-    `version="v2", layout="keras"`), and the state dicts of PyTorch's ResNets
-    (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
+    `version="v2", layout="keras"`) and their files; the state dicts of PyTorch's
+    ResNets (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
     (`normalization="batch", kernel_size_5x5=3, stem_padding="symmetric",
     pool4_size=2`; the images of its ImageNet weights want
     `include_preprocessing="symmetric"`) and of its AlexNet (`version="2014"`); and any
@@ -75,8 +79,11 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
     """
     if isinstance(source, str | Path) and str(source).endswith(".weights.h5"):
         found, left = read_keras_weights(model, source)
-        values = _from_own(model, found, left, f"file {str(source)!r}", head)
-        source = None
+        if family(model) == "resnet" and "layers/conv2d_1" in left:
+            source = _application_in(model, source, found.get("classifier"))
+        else:
+            values = _from_own(model, found, left, f"file {str(source)!r}", head)
+            source = None
     elif isinstance(source, str | Path):
         source = _opened(source)
     if source is None:
@@ -107,7 +114,7 @@ def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
         build: The builder.
     """
     if isinstance(weights, str) and weights == "imagenet":
-        weights = imagenet(model, build)
+        weights = imagenet(model)
     elif isinstance(weights, str) and not Path(weights).suffix:
         weights = pretrained(build, weights)
     if weights is not None:
@@ -137,6 +144,27 @@ def _opened(file: str | Path) -> Any:
     )
 
 
+def _application_in(model: Any, file: Any, dense: Any) -> keras.Model:
+    """Return the network of keras.applications whose weights a file holds."""
+    build = application_of(model, f"{str(file)!r}, a file of keras.applications,")
+    if dense is None:
+        theirs = build(weights=None, include_top=False)
+    else:
+        theirs = build(weights=None, classes=dense[0].shape[-1])
+    found, _ = read_keras_weights(theirs, file)
+    for layer in theirs.layers:
+        arrays = found.get(layer.name, [])
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if shapes != [array.shape for array in arrays]:
+            raise ValueError(
+                f"Layer {layer.name!r} of keras.applications.{build.__name__} has "
+                f"weights of the shapes {shapes}, the file {str(file)!r} "
+                f"{[array.shape for array in arrays]}. Is it of another depth?"
+            )
+        layer.set_weights(arrays)
+    return theirs
+
+
 def _from_our_model(model: Any, source: Any, head: bool) -> list:
     theirs = parts(source)
     if not set(theirs) & {path for path in parts(model) if path not in HEADS}:
@@ -154,6 +182,13 @@ def _from_own(
     model: Any, found: Found, left: list[str], source: str, head: bool
 ) -> list[tuple[Any, np.ndarray]]:
     """Match arrays that have the names of the model's own parts."""
+    last = "head_normalization"  # of v2, whose layers have the names of v1's
+    if (last in parts(model)) != (last in found or last in left):
+        which = "v2" if last in left else "v1"
+        raise ValueError(
+            f"Only one of model {model.name!r} and the {source} has a layer {last!r}: "
+            f"pass version={which!r}."
+        )
     values = []
     for path, layer in parts(model).items():
         if path in HEADS and not head:
@@ -164,8 +199,6 @@ def _from_own(
             hint = "Is the source of another depth, version or normalisation?"
             if path in HEADS:
                 hint = "Pass head=False to keep the model's own head."
-            elif path == "head_normalization":
-                hint = "Pass version='v1': the source has no normalisation there."
             elif path in ("S2", "S4"):
                 hint = "Pass version='table': the source's S2 and S4 only average."
             raise ValueError(

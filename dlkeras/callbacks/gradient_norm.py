@@ -59,7 +59,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     >>> import keras, numpy as np
     >>> from dlkeras.callbacks import GradientNormMonitor
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="d")])
-    >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
+    >>> model.compile(keras.optimizers.SGD(1e-4), "mse")
     >>> monitor = GradientNormMonitor(frequency=1)
     >>> x, y = np.ones((64, 4), "float32"), np.ones((64, 1), "float32")
     >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
@@ -113,6 +113,10 @@ class GradientNormMonitor(keras.callbacks.Callback):
         """Take hold of the model's train function."""
         model: Any = self._model
         self.reason = None
+        self._history.layers = layer_infos(model)
+        self._owners = owners(model)
+        self._check_names(model)
+        self._digests = self._frozen_digests(model)
         optimizer = getattr(model, "optimizer", None)
         if not hasattr(optimizer, backend.APPLY):
             self._give_up(
@@ -120,9 +124,6 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 f"Received: optimizer={optimizer!r}"
             )
             return
-        self._history.layers = layer_infos(model)
-        self._owners = owners(model)
-        self._check_names(model)
         again = self._attachment is not None and self._attachment.model is model
         if self._attachment is None or not again:
             self._attachment = Attachment(
@@ -130,7 +131,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
             )
         try:
             self._attachment.attach()
-        except (AttributeError, NotImplementedError, TypeError) as error:
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
             self._give_up(f"the model's train function cannot be measured: {error}")
             return
         self._history.dynamic_loss_scale = self._attachment.loss_scaled
@@ -145,7 +146,6 @@ class GradientNormMonitor(keras.callbacks.Callback):
             accumulation=optimizer_state.accumulation_steps(optimizer),
             skips=self._attachment.loss_scaled,
         )
-        self._digests = self._frozen_digests(model)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Note the epoch."""
@@ -155,8 +155,6 @@ class GradientNormMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Fetch what was measured, and look at the frozen layers."""
         self._fetch(len(self._waiting))
-        if self._attachment is None:
-            return
         digests = self._frozen_digests(self._model)
         before = self._digests  # a model that builds itself late has none yet
         moved = [n for n, value in digests.items() if before.get(n, value) != value]
@@ -329,15 +327,18 @@ class GradientNormMonitor(keras.callbacks.Callback):
         history.sampled_every = self._schedule.every
 
     def _frozen_digests(self, model: Any) -> dict[str, int]:
-        """A checksum of the weights of every layer that training leaves alone."""
+        """A checksum of the weights of every layer that training leaves alone.
+
+        Counters and the states of seeds may move: they are whole numbers.
+        """
         digests: dict[str, int] = {}
+        whose = owners(model)
         for path, layer in walk(model):
-            if layer.trainable or not layer.variables:
+            if layer.trainable:
                 continue
-            digests[path] = 0
             for variable in layer.variables:
-                if isinstance(variable, keras.random.SeedGenerator):
-                    continue
-                value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-                digests[path] = zlib.crc32(value.tobytes(), digests[path])
+                mine = whose.get(id(variable), (path,))[0] == path
+                if mine and keras.backend.is_float_dtype(variable.dtype):
+                    value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+                    digests[path] = zlib.crc32(value.tobytes(), digests.get(path, 0))
         return digests

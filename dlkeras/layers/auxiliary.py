@@ -4,12 +4,15 @@ from typing import Any
 
 import keras
 
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
     integer_pair,
+    nothing,
     one_of,
     positive_integer,
     rate,
@@ -20,7 +23,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
-class AuxiliaryClassifier(keras.layers.Layer):
+class AuxiliaryClassifier(FrozenPartsMixin):
     """GoogLeNet's side branch: it classifies from the middle of the network.
 
     Average pooling 5x5 with stride 3, a 1x1 convolution, a dense layer of 1024
@@ -177,10 +180,13 @@ class AuxiliaryClassifier(keras.layers.Layer):
             self.num_classes, name="classifier", **self._weights_of(2)
         )
         self.classifier.build((batch, self.units))
+        self._hand_on_trainable()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the class probabilities seen from here."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         x = self.convolution(self.pool(inputs))
         if self.convolution_normalization is not None:
             x = self.convolution_normalization(x, training=training)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.inputs import channel_axis, require_float
+from dlkeras.layers.inputs import channel_axis, holds_nothing, nothing, require_float
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -50,6 +50,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     def call(self, inputs: Any) -> Any:
         """Convolve the channels of each group with the group's own filters."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         return super().call(inputs)
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:

@@ -67,6 +67,21 @@ def require_float(layer: keras.layers.Layer, inputs: Any) -> None:
         )
 
 
+def holds_nothing(inputs: Any) -> bool:
+    """Whether the batch is known to be empty.
+
+    TensorFlow's convolution of no images has the shape of its input, and PyTorch
+    has no maximum over none: a layer then gives `nothing` itself.
+    """
+    return inputs.shape[0] == 0
+
+
+def nothing(layer: keras.layers.Layer, inputs: Any) -> Any:
+    """Return what a layer makes of an empty batch: no examples, in the right shape."""
+    shape = layer.compute_output_shape(inputs.shape)
+    return keras.ops.zeros(shape, dtype=layer.compute_dtype)
+
+
 def image_data_format(layer: keras.layers.Layer, value: str | None) -> str:
     """Return where the channels are; `None` asks Keras's own setting."""
     if value is None:

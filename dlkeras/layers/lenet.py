@@ -9,9 +9,11 @@ from keras import ops
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
     integer_pair,
+    nothing,
     one_of,
     require_float,
     windows,
@@ -327,6 +329,8 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Convolve along the existing connections."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         strides: Any = self.strides
         x: Any = ops.conv(
             inputs,

@@ -5,12 +5,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
+    holds_nothing,
     image_data_format,
     image_shape,
+    nothing,
     one_of,
     positive_integer,
     rate,
@@ -23,7 +26,7 @@ VERSIONS = ("v1", "v1.5", "v2")
 SHORTCUTS = ("A", "B", "C", "identity")
 
 
-class _Residual(keras.layers.Layer):
+class _Residual(FrozenPartsMixin):
     """What the two blocks share; a block adds its `_plan` of convolutions."""
 
     def __init__(
@@ -120,6 +123,7 @@ class _Residual(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name="drop_branch",
             )
+        self._hand_on_trainable()
 
     def _check_shortcut(
         self, input_shape: Any, channels_in: int, channels_out: int, changes: bool
@@ -216,6 +220,8 @@ class _Residual(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Add what the branch computes to what the shortcut hands on."""
         require_float(self, inputs)
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         last = len(self.convolutions) - 1
         x = inputs
         if self.version == "v2":

@@ -11,9 +11,10 @@ from dlkeras import stability
 class LMSTheory:
     """What the theory says of a filter with correlations R and p and step size mu.
 
-    The weights move as w += mu e x. Quantities of the LMS filter are exact for
-    Gaussian regressors that are independent from step to step; the steepest descent of
-    `mean_curve` and `steepest_descent_curve` is exact for any.
+    The weights move as w += mu e x, those of complex signals as w += mu e* x.
+    Quantities of the LMS filter are exact for Gaussian regressors (complex: circular
+    ones) that are independent from step to step; the steepest descent of `mean_curve`
+    and `steepest_descent_curve` is exact for any.
 
     Attributes:
         eigenvalues: Of R, ascending: `(taps,)`.
@@ -24,7 +25,8 @@ class LMSTheory:
         max_step_size_mean: Bound below which the mean weights converge, 2 / lambda_max.
         time_constants: Samples in which each mode of the mean weights falls to 1/e,
             -1 / ln |1 - mu lambda|.
-        gamma: The sum of mu lambda / (2 (1 - mu lambda)).
+        gamma: The sum of mu lambda / (2 (1 - mu lambda)); of complex signals, of
+            mu lambda / (2 - mu lambda).
         misadjustment: Excess over minimum error, gamma / (1 - gamma); infinite where
             the filter is not stable in the mean square.
         excess_error: Misadjustment times Jmin.
@@ -61,8 +63,8 @@ class LMSTheory:
         """The weights' distance to w* along each eigenvector."""
         start = np.zeros(len(self.eigenvalues))
         if initial_weights is not None:
-            start = np.asarray(initial_weights, dtype="float64")
-        return self.eigenvectors.T @ (start - self.wiener_solution)
+            start = np.asarray(initial_weights, dtype=self.wiener_solution.dtype)
+        return self.eigenvectors.conj().T @ (start - self.wiener_solution)
 
     def mean_curve(self, steps, initial_weights=None):
         """Mean weights before each of `steps` samples: `(steps, taps)`."""
@@ -73,18 +75,22 @@ class LMSTheory:
     def steepest_descent_curve(self, steps, initial_weights=None):
         """J of the method of steepest descent, which sees the true gradient."""
         decay = (1.0 - self.step_size * self.eigenvalues) ** 2
-        power = decay ** np.arange(steps)[:, None] * self._modes(initial_weights) ** 2
+        modes = np.abs(self._modes(initial_weights)) ** 2
+        power = decay ** np.arange(steps)[:, None] * modes
         return self.minimum_error + power @ self.eigenvalues
 
     def learning_curve(self, steps, initial_weights=None):
         """Mean squared error that LMS is predicted to have: `(steps,)`.
 
         With Gaussian regressors the mean squared modes follow
-        v(n+1) = ((1 - mu lambda)^2 + mu^2 lambda^2) v + mu^2 lambda (lambda.v + Jmin).
+        v(n+1) = ((1 - mu lambda)^2 + mu^2 lambda^2) v + mu^2 lambda (lambda.v + Jmin);
+        circular complex ones have no second mu^2 lambda^2 v.
         """
         mu, eigenvalues = self.step_size, self.eigenvalues
-        modes = self._modes(initial_weights) ** 2
-        keep = (1.0 - mu * eigenvalues) ** 2 + (mu * eigenvalues) ** 2
+        modes = np.abs(self._modes(initial_weights)) ** 2
+        keep = (1.0 - mu * eigenvalues) ** 2
+        if not np.iscomplexobj(self.eigenvectors):
+            keep = keep + (mu * eigenvalues) ** 2
         curve = np.empty(steps)
         for n in range(steps):
             curve[n] = self.minimum_error + eigenvalues @ modes
@@ -92,22 +98,24 @@ class LMSTheory:
         return curve
 
 
-def lms_theory(R, p, step_size, desired_power=1.0):
+def lms_theory(R, p, step_size, desired_power=None):
     """The Wiener solution, bounds, time constants and learning curve of LMS.
 
     Args:
         R: Correlation matrix of the regressor, E[x x^T]: `(taps, taps)`, symmetric
-            and positive definite.
-        p: Cross-correlation of regressor and desired response, E[d x]: `(taps,)`.
+            and positive definite. Of complex signals E[x x^H], Hermitian.
+        p: Cross-correlation of regressor and desired response, E[d x]: `(taps,)`. Of
+            complex signals E[x d*], for a filter y = w^H x.
         step_size: mu of w += mu e x; Widrow's mu is half of it.
-        desired_power: E[d^2].
+        desired_power: E[|d|^2]. By default 1, or where the Wiener filter explains more
+            than that, what it explains: the minimum error is then 0.
 
     Returns:
         An `LMSTheory`.
 
     Raises:
-        ValueError: If an argument is not as described, or if p asks for a minimum
-            error below zero.
+        ValueError: If an argument is not as described, or if `desired_power` asks for
+            a minimum error below zero.
 
     Example:
     >>> from dlkeras.optimization import lms_theory
@@ -125,8 +133,9 @@ def lms_theory(R, p, step_size, desired_power=1.0):
         - Horowitz and Senne (1981); Feuer and Weinstein (1985), Convergence analysis
           of LMS filters with uncorrelated Gaussian data.
     """
-    correlation = np.array(R, dtype="float64")
-    cross = np.array(p, dtype="float64")
+    complex_valued = np.iscomplexobj(R) or np.iscomplexobj(p)
+    dtype = "complex128" if complex_valued else "float64"
+    correlation, cross = np.array(R, dtype=dtype), np.array(p, dtype=dtype)
     taps = len(cross) if cross.ndim == 1 else 0
     if not taps or correlation.shape != (taps, taps):
         raise ValueError(
@@ -134,10 +143,15 @@ def lms_theory(R, p, step_size, desired_power=1.0):
             f"Received: R.shape={correlation.shape}, p.shape={cross.shape}"
         )
     finite = np.isfinite(correlation).all() and np.isfinite(cross).all()
-    if not finite or not np.allclose(correlation, correlation.T):
+    if not finite or not np.allclose(correlation, correlation.conj().T):
         raise ValueError(
-            "lms_theory expects a symmetric R and finite numbers. "
-            f"Received: R={correlation.tolist()}, p={cross.tolist()}"
+            "lms_theory expects a symmetric R (of complex numbers a Hermitian one) and "
+            f"finite numbers. Received: R={correlation.tolist()}, p={cross.tolist()}"
+        )
+    if np.ndim(step_size) or np.iscomplexobj(step_size):
+        raise ValueError(
+            "lms_theory expects step_size to be one real number. "
+            f"Received: step_size={step_size}"
         )
     if not 0 < step_size < float("inf"):
         raise ValueError(
@@ -151,15 +165,18 @@ def lms_theory(R, p, step_size, desired_power=1.0):
             f"Received: R with the eigenvalues {eigenvalues.tolist()}"
         )
     wiener = np.linalg.solve(correlation, cross)
-    minimum = float(desired_power - cross @ wiener)
+    explained = float(np.vdot(cross, wiener).real)
+    if desired_power is None:
+        desired_power = max(1.0, explained)
+    minimum = float(desired_power) - explained
     if not minimum >= -1e-12 * abs(desired_power):
         raise ValueError(
             "lms_theory expects desired_power of at least p.w*, the power that the "
-            f"Wiener filter explains: {cross @ wiener:.6g}. "
+            f"Wiener filter explains: {explained:.6g}. "
             f"Received: desired_power={desired_power}"
         )
     minimum = max(minimum, 0.0)
-    gamma = stability.gamma(eigenvalues, step_size)
+    gamma = stability.gamma(eigenvalues, step_size, complex_valued)
     misadjustment = gamma / (1.0 - gamma) if gamma < 1 else float("inf")
     with np.errstate(divide="ignore"):
         rate = -np.log(np.abs(1.0 - step_size * eigenvalues))
@@ -173,7 +190,7 @@ def lms_theory(R, p, step_size, desired_power=1.0):
         eigenvectors=eigenvectors,
         wiener_solution=wiener,
         minimum_error=minimum,
-        max_step_size=stability.mean_square_bound(eigenvalues),
+        max_step_size=stability.mean_square_bound(eigenvalues, complex_valued),
         max_step_size_mean=stability.mean_bound(eigenvalues),
         time_constants=constants,
         gamma=gamma,

@@ -155,6 +155,12 @@ class Examples(Artifact):
 
         return image_decoder(self.path / self.properties["builder"])
 
+    def stored_bytes(self, split: str) -> int:
+        """Bytes of a split's records, images encoded."""
+        from dlkeras.pipeline.example_reading import stored_bytes
+
+        return stored_bytes(self.path / self.properties["builder"], split)
+
     def encoded(self, split: str) -> "Iterator[EncodedExample]":
         """Read a split in its stored order, the images still encoded."""
         from dlkeras.pipeline.example_reading import read_encoded

@@ -112,6 +112,8 @@ class TransformConfig(ComponentConfig):
     """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
     offset: float = -0.1
     """added after the factor"""
+    antialias: bool = True
+    """average what a shrunk image leaves out; off is several times as fast"""
     augment: bool = True
     """augment the training images by what follows"""
     shift: float = Field(default=0.08, ge=0, le=1)

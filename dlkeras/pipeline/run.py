@@ -24,6 +24,7 @@ from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.following import Following, NotTracked
+from dlkeras.pipeline.jax_training import train_on_jax
 from dlkeras.pipeline.last_run import last_statistics
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
@@ -116,6 +117,7 @@ def run(
     place = distribution.place(config.trainer.distribution)
     if config.trainer.distribution == "multi_worker":
         distribution.strategy("multi_worker")  # before TensorFlow computes anything
+    distribution.show_presence(config.trainer.distribution)
     if not place.is_chief:
         return _follow(config, store, progress, place.index, force, until)
     from dlkeras.pipeline import tracking
@@ -322,6 +324,7 @@ def _components(
     }
     trainer_config = {
         "trainer": _dump(config.trainer, exclude=unused),
+        "machines": len(distribution.place(config.trainer.distribution).workers),
         "seed": config.seed,
         "floatx": floatx,
         "source": source,
@@ -334,6 +337,9 @@ def _components(
     trainer_code = (
         "pipeline.trainer",
         "pipeline.distribution",
+        "pipeline.jax_training",
+        "pipeline.batch_feeding",
+        "pipeline.multi_worker_fit",
         "pipeline.train_state",
         "pipeline.monitoring",
         "callbacks",
@@ -341,13 +347,16 @@ def _components(
         *TRAINING_CODE,
         *FIGURE_CODE,
     )
+    on_jax = config.trainer.distribution == "data_parallel"
+    train = train_on_jax if on_jax else trainer
+    trainer_packages = ("keras", "tensorflow", *(("jax",) if on_jax else ()))
     trainer_key = execution.key(
-        "Trainer", Model, trainer_config, trainer_inputs, trainer_code
+        "Trainer", Model, trainer_config, trainer_inputs, trainer_code, trainer_packages
     )
     model = step(
         "Trainer",
         Model,
-        lambda output: trainer(
+        lambda output: train(
             training,
             output,
             examples,
@@ -363,6 +372,7 @@ def _components(
         config=trainer_config,
         inputs=trainer_inputs,
         code=trainer_code,
+        packages=trainer_packages,
     )
     for epoch, logs in enumerate(model.history):
         tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left

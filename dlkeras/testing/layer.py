@@ -17,6 +17,7 @@ def check_layer(
     input_dtype: str = "float32",
     inputs: Callable[..., Any] | None = None,
     dynamic_axes: tuple[int, ...] = (),
+    dynamic_batch: bool = True,
     skip: Collection[str] = (),
     only: Collection[str] = (),
 ) -> tuple[str, ...]:
@@ -41,7 +42,10 @@ def check_layer(
     - `determinism`: one seed, one result.
     - `state`: using the layer changes nothing in it.
     - `masking`: a mask is passed on in the right shape, or taken away.
-    - `rank`, `dtype`: a wrong input is refused by an error that names the layer.
+    - `rank`, `dtype`: an input that the layer does not take is refused by an error
+      that names it. A layer may take any rank, if its outputs have the shape that it
+      says, and integers, if they give what the same floats give; then the check does
+      not apply.
 
     Args:
         layer: A layer class, or a layer, whose config is then taken for its
@@ -54,6 +58,9 @@ def check_layer(
         inputs: Function of (shape, NumPy random generator) that gives an input, for
             layers that cannot take normal numbers.
         dynamic_axes: Axes of the input, beside the batch, whose size may be unknown.
+        dynamic_batch: Whether the batch may be unknown; false for a layer that keeps
+            a state for each example from call to call.
+            Its check `state` is to be skipped.
         skip: Names of checks that do not apply, such as `"rank"` for a layer that
             takes any.
         only: Names of the checks to run; all if there is none.
@@ -86,19 +93,19 @@ def check_layer(
         ...     def get_config(self):
         ...         return super().get_config()
         >>> try:
-        ...     check_layer(Gain, {"gain": 2.0}, (2, 3), skip=["dtype"])
+        ...     check_layer(Gain, {"gain": 2.0}, (2, 3))
         ... except AssertionError as error:
         ...     print(str(error).splitlines()[1])
         - config: get_config() lacks the constructor's argument `gain`
         >>> Gain.get_config = lambda self: {
         ...     **keras.layers.Layer.get_config(self), "gain": self.gain
         ... }
-        >>> "config" in check_layer(Gain, {"gain": 2.0}, (2, 3), skip=["dtype"])
+        >>> "config" in check_layer(Gain, {"gain": 2.0}, (2, 3))
         True
     """
     if input_shape is None:
         raise ValueError("`input_shape` must be given. Received: input_shape=None")
-    subject = LayerSubject(layer, init, input_shape, input_dtype, inputs)
+    subject = LayerSubject(layer, init, input_shape, input_dtype, inputs, dynamic_batch)
     try:
         subject.built()
     except Exception as error:

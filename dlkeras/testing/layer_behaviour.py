@@ -6,7 +6,16 @@ import keras
 import numpy as np
 
 from dlkeras.testing.findings import brief, expect
-from dlkeras.testing.subject import LayerSubject, difference, flat_arrays, to_array
+from dlkeras.testing.layer_shapes import computed_shapes, covers
+from dlkeras.testing.subject import (
+    LayerSubject,
+    difference,
+    flat_arrays,
+    names_of,
+    restore,
+    to_array,
+    values_of,
+)
 
 
 def check_jit_compile(subject: LayerSubject) -> bool | None:
@@ -15,7 +24,9 @@ def check_jit_compile(subject: LayerSubject) -> bool | None:
         return False  # torch.compile needs a C++ compiler on the machine
     layer = subject.built()
     inputs = subject.arrays()
+    before = values_of(layer.variables)
     expected = subject.outputs(layer, inputs)
+    restore(before)
     model: Any = subject.model(layer)
     model.compile(jit_compile=True)
     try:
@@ -91,6 +102,22 @@ def check_state(subject: LayerSubject) -> None:
     )
 
 
+class _Masker(keras.layers.Layer):
+    """Masks what is zero along all axes but the first `axes`."""
+
+    def __init__(self, axes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axes = axes
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        del previous_mask
+        rest = tuple(range(self.axes, len(inputs.shape)))
+        return keras.ops.any(keras.ops.not_equal(inputs, 0.0), axis=rest)
+
+
 class _Spy(keras.layers.Layer):
     """Notes the mask that reaches it."""
 
@@ -108,13 +135,27 @@ def check_masking(subject: LayerSubject) -> bool | None:
     """A mask is passed on in the output's shape, or taken away."""
     if isinstance(subject.input_shape, list | dict):
         return False
-    if len(subject.input_shape) < 3 or "float" not in subject.input_dtype:
+    rank = len(subject.input_shape)
+    if rank < 3 or "float" not in subject.input_dtype:
         return False
+    # A mask tells steps of time apart, or, as some layers take it, every position.
+    try:
+        _mask(subject, 2)
+    except AssertionError:
+        raise
+    except Exception:
+        if rank == 3:
+            raise
+        _mask(subject, rank - 1)
+    return None
+
+
+def _mask(subject: LayerSubject, axes: int) -> None:
     layer = subject.built()
     inputs = subject.arrays()
     inputs[:, -1] = 0.0
     spy = _Spy()
-    outputs = layer(keras.layers.Masking(dtype=layer.dtype_policy)(inputs))
+    outputs = layer(_Masker(axes, dtype=layer.dtype_policy)(inputs))
     first = keras.tree.flatten(outputs)[0]
     spy(first)
     seen = spy.seen[0]
@@ -123,53 +164,89 @@ def check_masking(subject: LayerSubject) -> bool | None:
         expect(
             seen is None, "the layer does not declare supports_masking but lets it by"
         )
-        return None
+        return
     if seen is None:
         expect(
             not default, "supports_masking is declared, but the mask does not come out"
         )
-        return None
+        return
     shape = tuple(first.shape)
     expect(
         seen == shape[: len(seen)],
         f"supports_masking is declared, but the mask that comes out has shape {seen} "
         f"beside an output of shape {shape}",
     )
-    return None
 
 
-def check_rank(subject: LayerSubject) -> None:
-    """An input of the wrong rank is refused by an error that names the layer."""
-    axes = {
-        "one axis too many": lambda s: (*s, 2),
-        "one axis too few": lambda s: s[:-1],
-    }
-    for text, change in axes.items():
+def check_rank(subject: LayerSubject) -> bool | None:
+    """An input of the wrong rank is refused by an error that names the layer.
+
+    Wrong is a rank that the layer does not take: if it is not refused, the outputs
+    must be what `compute_output_shape` says of such an input.
+    """
+    refused = 0
+    for text, change in (
+        ("one axis too many", lambda s: (*s, 2)),
+        ("one axis too few", lambda s: s[:-1]),
+    ):
         layer = subject.built()
         wrong = subject.map_shapes(change)
-        _expect_refusal(subject, layer, subject.arrays(wrong), f"an input with {text}")
+        what = f"an input with {text}"
+        outputs = _unless_refused(layer, subject, subject.arrays(wrong), what)
+        if outputs is None:
+            refused += 1
+            continue
+        shapes = [array.shape for array in outputs]
+        try:
+            said: Any = computed_shapes(subject, layer, wrong)
+        except Exception as error:
+            said = brief(error)
+        expect(
+            isinstance(said, list) and covers(said, shapes),
+            f"{what} is not refused but gives outputs of shapes {shapes}, where "
+            f"compute_output_shape() says {said}",
+        )
+    return None if refused else False
 
 
-def check_dtype(subject: LayerSubject) -> None:
-    """An input of the wrong kind is refused by an error that names the layer."""
-    wrong = "int32" if "float" in subject.input_dtype else "float32"
+def check_dtype(subject: LayerSubject) -> bool | None:
+    """An input of the wrong kind is refused by an error that names the layer.
+
+    Or it is not wrong: the same numbers give the same outputs in both kinds.
+    """
+    right = subject.input_dtype
+    wrong = "int32" if "float" in right else "float32"
     layer = subject.built()
-    arrays = keras.tree.map_structure(
-        lambda array: np.ones(array.shape, wrong), subject.arrays()
+    numbers = keras.tree.map_structure(
+        lambda array: np.arange(array.size).reshape(array.shape) % 3,
+        subject.arrays(),
     )
-    _expect_refusal(subject, layer, arrays, f"an input of dtype {wrong}")
+    if right not in ("bool", "string"):
+        inputs = keras.tree.map_structure(lambda n: n.astype(wrong), numbers)
+        what = f"an input of dtype {wrong}"
+        outputs = _unless_refused(layer, subject, inputs, what)
+        if outputs is None:
+            return None
+        known = keras.tree.map_structure(lambda n: n.astype(right), numbers)
+        gap = difference(subject.outputs(layer, known), outputs)
+        expect(
+            gap < 1e-3,
+            f"{what} is not refused but gives other outputs than the same numbers in "
+            f"{right} (relative difference {gap:.2g})",
+        )
+    return False
 
 
-def _expect_refusal(subject: LayerSubject, layer: Any, inputs: Any, what: str) -> None:
+def _unless_refused(
+    layer: Any, subject: LayerSubject, inputs: Any, what: str
+) -> list | None:
+    """Return the outputs, or None if an error refuses and names the layer."""
     try:
-        outputs = flat_arrays(subject.call(layer, inputs))
+        return flat_arrays(subject.call(layer, inputs, training=False))
     except Exception as error:
         text = str(error)
-        names = (layer.name, type(layer).__name__)
         expect(
-            any(name in text for name in names),
+            any(name in text for name in names_of(layer)),
             f"the error for {what} does not name the layer: {brief(error)}",
         )
-        return
-    shapes = [array.shape for array in outputs]
-    raise AssertionError(f"{what} is not refused but gives outputs of shapes {shapes}")
+        return None

@@ -19,6 +19,43 @@ def flat_shapes(shapes: Any) -> list:
     return [flat for shape in shapes for flat in flat_shapes(shape)]
 
 
+def covers(said: list, shapes: list) -> bool:
+    """Whether the shapes are those said, where an unknown size may be any."""
+    return len(said) == len(shapes) and all(
+        len(a) == len(b) and all(x is None or x == y for x, y in zip(a, b, strict=True))
+        for a, b in zip(said, shapes, strict=True)
+    )
+
+
+def computed_shapes(subject: LayerSubject, layer: Any, input_shape: Any) -> list:
+    """Return what `compute_output_shape` says as a flat list of tuples."""
+    if not isinstance(input_shape, dict):
+        return flat_shapes(layer.compute_output_shape(input_shape))
+    names = inspect.signature(layer.compute_output_shape).parameters
+    given = {f"{k}_shape": input_shape[k] for k in subject.input_shape}
+    if set(given) <= set(names):
+        return flat_shapes(layer.compute_output_shape(**given))
+    # a layer may look at the first shape only
+    return flat_shapes(layer.compute_output_shape(next(iter(given.values()))))
+
+
+def _check_unknown_batch(subject: LayerSubject, layer: Any, shapes: list) -> None:
+    if not subject.dynamic_batch:
+        return
+    unknown = subject.map_shapes(lambda shape: (None, *shape[1:]))
+    try:
+        computed = computed_shapes(subject, layer, unknown)
+    except Exception as error:
+        raise AssertionError(
+            f"compute_output_shape() fails where the batch is unknown: {brief(error)}"
+        ) from error
+    expect(
+        covers(computed, shapes),
+        f"compute_output_shape() says {computed} where the batch is unknown, the call "
+        f"gives {shapes}",
+    )
+
+
 def dtypes_of(tensors: Any) -> list:
     """Return the dtypes of tensors of any structure."""
     return [
@@ -32,27 +69,18 @@ def check_shapes(subject: LayerSubject) -> None:
     layer = subject.built()
     real = subject.call(layer, subject.arrays(), training=False)
     shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(real)]
-    if isinstance(subject.input_shape, dict):
-        names = inspect.signature(layer.compute_output_shape).parameters
-        given = {f"{k}_shape": s for k, s in subject.input_shape.items()}
-        if not set(given) <= set(names):  # a layer may look at the first shape only
-            computed = layer.compute_output_shape(next(iter(given.values())))
-        else:
-            computed = layer.compute_output_shape(**given)
-    else:
-        computed = layer.compute_output_shape(subject.input_shape)
-    computed = flat_shapes(computed)
+    computed = computed_shapes(subject, layer, subject.input_shape)
     expect(
-        computed == shapes,
+        covers(computed, shapes),
         f"compute_output_shape() says {computed}, the call gives {shapes}",
     )
     symbolic = keras.tree.flatten(subject.call(layer, subject.symbols()))
     said = [tuple(tensor.shape) for tensor in symbolic]
-    fits = len(said) == len(shapes) and all(
-        len(a) == len(b) and all(x is None or x == y for x, y in zip(a, b, strict=True))
-        for a, b in zip(said, shapes, strict=True)
+    expect(
+        covers(said, shapes),
+        f"the symbolic call says {said}, the real call gives {shapes}",
     )
-    expect(fits, f"the symbolic call says {said}, the real call gives {shapes}")
+    _check_unknown_batch(subject, layer, shapes)
     expect(
         dtypes_of(symbolic) == dtypes_of(real),
         f"the symbolic call says dtypes {dtypes_of(symbolic)}, the real call gives "
@@ -60,8 +88,10 @@ def check_shapes(subject: LayerSubject) -> None:
     )
 
 
-def check_batch(subject: LayerSubject) -> None:
+def check_batch(subject: LayerSubject) -> bool | None:
     """Any number of examples works, and each is treated on its own."""
+    if not subject.dynamic_batch:
+        return False
     layer = subject.built()
     inputs = subject.arrays()
     together = subject.outputs(layer, inputs)
@@ -78,14 +108,17 @@ def check_batch(subject: LayerSubject) -> None:
         "an example gives another output alone than in its batch (relative "
         f"difference {gap:.2g})",
     )
+    return None
 
 
 def _rows(inputs: Any, rows: slice) -> Any:
     return keras.tree.map_structure(lambda array: array[rows], inputs)
 
 
-def check_empty_batch(subject: LayerSubject) -> None:
+def check_empty_batch(subject: LayerSubject) -> bool | None:
     """No example in, no example out."""
+    if not subject.dynamic_batch:
+        return False
     layer = subject.built()
     expected = [a.shape[1:] for a in subject.outputs(layer, subject.arrays())]
     try:
@@ -99,6 +132,7 @@ def check_empty_batch(subject: LayerSubject) -> None:
         shapes == [(0, *shape) for shape in expected],
         f"an empty batch gives outputs of shapes {shapes}",
     )
+    return None
 
 
 def check_size(subject: LayerSubject, axes: tuple[int, ...]) -> bool | None:
@@ -140,10 +174,13 @@ def check_size(subject: LayerSubject, axes: tuple[int, ...]) -> bool | None:
     return None
 
 
-def check_mixed_precision(subject: LayerSubject) -> None:
+def check_mixed_precision(subject: LayerSubject) -> bool | None:
     """Weights stay float32; outputs are bfloat16 or float16, and close to float32's."""
+    if issubclass(subject.type, keras.Model):
+        return False  # its layers have policies of their own
     for policy, largest_gap in (("mixed_bfloat16", 0.1), ("mixed_float16", 0.02)):
         _check_policy(subject, policy, largest_gap)
+    return None
 
 
 def _check_policy(subject: LayerSubject, policy: str, largest_gap: float) -> None:
@@ -189,12 +226,26 @@ def check_data_format(subject: LayerSubject) -> bool | None:
     if isinstance(subject.input_shape, list | dict):
         return False
     base = subject.init.get("data_format") or keras.config.image_data_format()
-    moves = {"channels_last": (-1, 1), "channels_first": (1, -1)}
-    other = next(name for name in moves if name != base)
+    other = "channels_first" if base == "channels_last" else "channels_last"
+    findings = []
+    # The channels are the second axis, or the third behind an axis of time.
+    for axis in (1, 2) if len(subject.input_shape) == 5 else (1,):
+        move = (-1, axis) if base == "channels_last" else (axis, -1)
+        try:
+            _compare_formats(subject, base, other, move)
+            return None
+        except AssertionError as error:
+            findings.append(error)
+    raise findings[0]
+
+
+def _compare_formats(
+    subject: LayerSubject, base: str, other: str, move: tuple[int, int]
+) -> None:
     inputs = subject.arrays()
     layer = subject.built(data_format=base)
     moved = subject.make(data_format=other)
-    there = np.moveaxis(inputs, *moves[base])
+    there = np.moveaxis(inputs, *move)
     try:
         subject.call(moved, there, training=False)
         copy_state(layer, moved)
@@ -204,7 +255,7 @@ def check_data_format(subject: LayerSubject) -> bool | None:
             f"the layer fails with data_format={other!r}: {brief(error)}"
         ) from error
     expected = [
-        np.moveaxis(array, *moves[base]) if array.ndim == inputs.ndim else array
+        _transposed(array, inputs.ndim, move)
         for array in subject.outputs(layer, inputs)
     ]
     gap = difference(expected, got)
@@ -213,4 +264,11 @@ def check_data_format(subject: LayerSubject) -> bool | None:
         f"data_format={other!r} does not give the transposed output of {base!r} "
         f"(relative difference {gap:.2g})",
     )
-    return None
+
+
+def _transposed(output: np.ndarray, axes: int, move: tuple[int, int]) -> np.ndarray:
+    """Move the channels of an output that still has an axis for time or space."""
+    lost = axes - output.ndim  # time alone, or nothing; else the channels are the last
+    if lost > 1 or (lost == 1 and 2 not in move):
+        return output
+    return np.moveaxis(output, *(n - lost if n > 1 else n for n in move))

@@ -21,6 +21,7 @@ class LayerSubject:
         input_dtype: Dtype of the inputs.
         inputs: Function of (shape, random generator) that gives one input, or `None`
             for normal numbers (small non-negative ones for an integer dtype).
+        dynamic_batch: Whether symbolic inputs leave the batch unknown.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class LayerSubject:
         input_shape: Any,
         input_dtype: str = "float32",
         inputs: Callable[..., Any] | None = None,
+        dynamic_batch: bool = True,
     ) -> None:
         if isinstance(layer, type):
             self.type, self._config = layer, None
@@ -48,7 +50,13 @@ class LayerSubject:
             )
         self.input_shape = input_shape
         self.input_dtype = input_dtype
+        self.dynamic_batch = dynamic_batch
         self._inputs = inputs
+
+    @property
+    def from_config(self) -> bool:
+        """Whether a layer was given, whose config stands for the arguments."""
+        return self._config is not None
 
     @property
     def name(self) -> str:
@@ -95,13 +103,15 @@ class LayerSubject:
         return self.map_shapes(one, shapes)
 
     def symbols(self, free_axes: tuple[int, ...] = (), dtype: Any = None) -> Any:
-        """Return symbolic inputs whose batch and `free_axes` are unknown."""
+        """Return symbolic inputs whose `free_axes` are unknown, like the batch."""
 
         def one(shape: tuple) -> Any:
             sizes = tuple(
                 None if axis in free_axes else size for axis, size in enumerate(shape)
             )
-            return keras.Input(sizes[1:], dtype=dtype or self.input_dtype)
+            batch = None if self.dynamic_batch else shape[0]
+            kind = dtype or self.input_dtype
+            return keras.Input(sizes[1:], batch_size=batch, dtype=kind)
 
         return self.map_shapes(one)
 
@@ -114,13 +124,16 @@ class LayerSubject:
         ):
             options["training"] = training
         if isinstance(inputs, dict):
-            first, *others = inputs
+            # the order of the arguments: a tree of tensors comes back sorted by name
+            first, *others = self.input_shape
             rest = {name: inputs[name] for name in others}
             return layer(inputs[first], **rest, **options)
         return layer(inputs, **options)
 
     def build(self, layer: Any) -> None:
         """Build the layer from the shapes alone."""
+        if layer.built:  # a model of layers that came with its input
+            return
         if not isinstance(self.input_shape, dict):
             layer.build(self.input_shape)
             return
@@ -166,6 +179,32 @@ def copy_state(source: Any, target: Any) -> None:
     """Give `target` the variables of `source`: weights and states of random seeds."""
     for value, variable in zip(source.variables, target.variables, strict=True):
         variable.assign(ops.convert_to_numpy(value))
+
+
+def values_of(variables: list) -> list[tuple[Any, np.ndarray]]:
+    """Return variables with copies of their values, to `restore` them."""
+    return [(v, np.array(ops.convert_to_numpy(v))) for v in variables]
+
+
+def restore(values: list[tuple[Any, np.ndarray]]) -> None:
+    """Give variables the values that they had."""
+    for variable, value in values:
+        variable.assign(value)
+
+
+def names_of(layer: Any) -> set[str]:
+    """Return the names and classes of a layer and of the layers within it."""
+    layers = [layer, *layer._flatten_layers(include_self=False)]
+    return {name for one in layers for name in (one.name, type(one).__name__)}
+
+
+def perturb(layer: Any, seed: int = 3) -> None:
+    """Move every weight a little up, so that none is what it was made as."""
+    rng = np.random.default_rng(seed)
+    for weight in layer.weights:
+        value = to_array(weight)
+        if "float" in weight.dtype:
+            weight.assign(value + rng.uniform(0.05, 0.15, value.shape))
 
 
 def difference(first: list, second: list) -> float:

@@ -159,6 +159,23 @@ def test_a_head_of_another_size_is_refused_or_left_out(resnet50_source):
     assert np.array_equal(kernel, theirs)
 
 
+def test_files_of_keras_applications_are_sources(resnet50_source, tmp_path):
+    expected = answers(resnet50_source)
+    for ending in ("weights.h5", "keras"):
+        file = tmp_path / f"theirs.{ending}"
+        if ending == "keras":
+            resnet50_source.save(file)
+        else:
+            resnet50_source.save_weights(file)
+        model = resnet50(**OPTIONS, weights=file, **ZEROS)
+        assert gap(model, expected) < TOLERANCE
+    file = tmp_path / "theirs.weights.h5"
+    with pytest.raises(ValueError, match=r"for ResNet-50, 101 and 152.*'resnet18'"):
+        resnet18(**OPTIONS, weights=file, **ZEROS)
+    with pytest.raises(ValueError, match=r"pass layout='keras'"):
+        resnet50(**OPTIONS, version="v2", weights=file, **ZEROS)
+
+
 def test_our_own_models_and_files_are_sources(tmp_path):
     model = resnet20(num_classes=4)
     image = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
@@ -192,16 +209,16 @@ def test_a_file_of_another_network_is_refused_with_the_first_layer_and_a_way_out
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"'classifier'.*\(64, 7\).*\(64, 4\).*head=F"):
         load_weights_from(model, file)
-    with pytest.raises(ValueError, match=r"'stage1_block4/convolution_1'.*depth or ver"):
+    with pytest.raises(ValueError, match=r"'stage1_block4/convolution_1'.*depth or v"):
         create("resnet32", num_classes=4, weights=file)
-    with pytest.raises(ValueError, match=r"'head_normalization'.*Pass version='v1'"):
-        resnet20(num_classes=4, version="v2", weights=file)
+    with pytest.raises(ValueError, match=r"'head_normalization'.*pass version='v1'"):
+        load_weights_from(resnet20(num_classes=7, version="v2"), model)
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.array_equal(old, new)  # nothing was half loaded
     load_weights_from(model, file, head=False)
     assert np.array_equal(before[-2], model.get_weights()[-2])
     assert not np.array_equal(before[0], model.get_weights()[0])
-    with pytest.raises(ValueError, match=r"'head_normalization'.*Pass version='v2'"):
+    with pytest.raises(ValueError, match=r"'head_normalization'.*pass version='v2'"):
         load_weights_from(model, resnet20(version="v2"), head=False)
     with pytest.raises(ValueError, match=r"'S2'.*Pass version='table'"):
         lenet5(version="1998", weights="digits")

@@ -501,6 +501,44 @@ def test_frozen_layers_that_move_are_found():
     assert monitor.history.frozen_moved == [(0, "conv"), (1, "conv")]
 
 
+def test_seeds_of_frozen_layers_may_move():
+    inner = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(6), layers.Dropout(0.5)], name="inner"
+    )
+    inner.trainable = False
+    model = keras.Sequential([keras.Input((6,)), inner, layers.Dense(3)])
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in inner.variables]
+    monitor, (x, y) = GradientNormMonitor(frequency=1), data()
+    trained(model, x, y, monitor)
+    after = [np.array(keras.ops.convert_to_numpy(v)) for v in inner.variables]
+    same = [np.array_equal(a, b) for a, b in zip(after, before, strict=True)]
+    assert same == [True, True, False]
+    assert monitor.history.frozen_moved == []
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the others see it or refuse")
+@pytest.mark.parametrize("thaw", [False, True])
+def test_freezing_without_compile_is_told_and_training_goes_on_as_without(thaw, capsys):
+    def weights(*callbacks):
+        keras.utils.set_random_seed(1)
+        model, (x, y) = mlp(), data()
+        model.get_layer("first").trainable = not thaw
+        model.compile(keras.optimizers.SGD(0.1), crossentropy())
+        model.fit(x, y, verbose=0)
+        model.get_layer("first").trainable = thaw
+        model.fit(x, y, epochs=2, verbose=0, callbacks=list(callbacks))
+        return [w.tobytes() for w in model.get_weights()]
+
+    monitor = GradientNormMonitor(frequency=1)
+    assert weights(monitor) == weights()
+    assert "`trainable` must not be changed without calling `comp" in monitor.reason
+    assert "measures nothing" in capsys.readouterr().out
+    moved = [(0, "first"), (1, "first")]
+    assert monitor.history.frozen_moved == ([] if thaw else moved)
+    names = [finding.name for finding in monitor.findings]
+    assert names == ([] if thaw else ["frozen_layer_moves"])
+
+
 def test_only_the_layers_asked_for_are_reported():
     model, (x, y) = shared_nested_frozen(), data()
     monitor = GradientNormMonitor(frequency=1, layers=["inner", "out"])

@@ -186,3 +186,17 @@ def test_the_gradient_of_every_algorithm_equals_finite_differences(name):
     ours = gradients(layer, *inputs)
     assert len(ours) == len(numbers)
     assert_derivatives(ours, squared_errors(update), numbers)
+
+
+@pytest.mark.parametrize("kind", [LMSFilter, RLSFilter, AffineProjectionFilter])
+def test_a_stateful_filter_has_the_gradient_of_a_new_one_in_its_first_call(kind):
+    rng = np.random.default_rng(7)
+    inputs = list(rng.normal(size=(2, 1, 12)).astype("float32"))
+    fresh, carried = kind(3), kind(3, stateful=True)
+    for layer in (fresh, carried):
+        layer.build((1, 12), (1, 12))
+    for mine, other in zip(
+        gradients(carried, *inputs), gradients(fresh, *inputs), strict=True
+    ):
+        assert mine.any()
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)

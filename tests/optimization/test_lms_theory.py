@@ -110,6 +110,61 @@ def test_runs_above_the_mean_square_bound_run_away_and_below_it_do_not():
         last(2 * 0.2)
 
 
+def test_a_desired_response_that_is_explained_whole_has_no_minimum_error():
+    # R^-1 p = (10/3, 10/3) and p.w* = 100/3: no power was given, so it is that
+    theory = lms_theory(CORRELATION, [5, 5], 0.1)
+    np.testing.assert_allclose(theory.wiener_solution, [10 / 3, 10 / 3])
+    assert theory.desired_power == pytest.approx(100 / 3)
+    assert theory.minimum_error == theory.excess_error == 0
+
+
+def test_a_complex_problem_has_the_values_of_the_hand_calculation():
+    # [[1, j/2], [-j/2, 1]]: lambda = 1/2 and 3/2; R^-1 = [[1, -j/2], [j/2, 1]] 4/3,
+    # so p = (1/2, -j/4) gives w* = (1/2, 0), and p^H w* = 1/4
+    theory = lms_theory([[1, 0.5j], [-0.5j, 1]], [0.5, -0.25j], 0.4)
+    np.testing.assert_allclose(theory.eigenvalues, [0.5, 1.5], rtol=1e-14)
+    np.testing.assert_allclose(theory.wiener_solution, [0.5, 0.0], atol=1e-15)
+    assert theory.minimum_error == pytest.approx(0.75, rel=1e-14)
+    # gamma = 0.2 / 1.8 + 0.6 / 1.4
+    assert theory.gamma == pytest.approx(1 / 9 + 3 / 7)
+    assert theory.learning_curve(3000)[-1] == pytest.approx(0.75 / (1 - 1 / 9 - 3 / 7))
+    weights = np.zeros(2, complex)
+    for predicted in theory.mean_curve(10):
+        np.testing.assert_allclose(predicted, weights, atol=1e-14)
+        residual = theory.cross_correlation - theory.correlation @ weights
+        weights = weights + 0.4 * residual
+
+
+def test_white_complex_input_of_8_taps_has_bound_2_ninths():
+    # 8 mu / (2 - mu) = 1
+    theory = lms_theory(np.eye(8, dtype=complex), np.zeros(8), 0.05)
+    assert theory.max_step_size == pytest.approx(2 / 9, rel=1e-12)
+
+
+def test_200_complex_runs_follow_the_predicted_learning_curve():
+    rng = np.random.default_rng(6)
+    correlation = np.array([[1, 0.5j], [-0.5j, 1]])
+    unknown = np.array([0.5, 0.0])
+    runs, steps = 200, 100
+
+    def circular(*shape):
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)) / np.sqrt(2)
+
+    regressors = circular(runs, steps, 2) @ np.linalg.cholesky(correlation).T
+    desired = regressors @ unknown.conj() + np.sqrt(0.75) * circular(runs, steps)
+    layer = LMSFilter(2, 0.2, input_type="regressors", complex_valued=True)
+    error = keras.ops.convert_to_numpy(
+        layer(regressors.astype("complex64"), desired.astype("complex64"))[1]
+    )
+    squared = np.abs(error) ** 2
+    predicted = lms_theory(correlation, correlation @ unknown, 0.2).learning_curve(
+        steps
+    )
+    spread = squared.std(axis=0, ddof=1) / np.sqrt(runs)
+    outside = np.abs(squared.mean(axis=0) - predicted) > 2.576 * spread
+    assert outside.mean() < 0.05
+
+
 def test_dense_trained_by_sgd_at_half_mu_is_the_same_filter():
     # d(e^2)/dw = -2 e x: plain SGD on MSE moves twice as far as w += mu e x
     rng = np.random.default_rng(4)
@@ -139,7 +194,9 @@ def test_dense_trained_by_sgd_at_half_mu_is_the_same_filter():
         (([[1, 1], [1, 1]], [0, 0], 0.1), "positive definite"),
         ((CORRELATION, CROSS, 0), "step_size"),
         ((CORRELATION, CROSS, float("nan")), "step_size"),
-        ((CORRELATION, [5, 5], 0.1), "desired_power"),
+        ((CORRELATION, CROSS, [0.1, 0.2]), "step_size to be one real number"),
+        ((CORRELATION, [5, 5], 0.1, 1.0), "desired_power"),
+        (([[1, 0.5j], [0.5j, 1]], [0, 0], 0.1), "Hermitian"),
     ],
     ids=str,
 )

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from corrupt_input import held_megabytes
 from PIL import Image
 
 from dlkeras.datasets.splitting import hash_split
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.example_digest import pixel_digest
 from dlkeras.pipeline.example_gen import example_gen
 from dlkeras.pipeline.image_decoding import decode, decode_image
 from dlkeras.pipeline.sources import SourceExample, open_source
@@ -505,6 +507,17 @@ def test_an_image_beyond_the_largest_size_is_refused_before_it_is_decoded():
     Image.new("L", (300, 200)).save(buffer, format="PNG")
     with pytest.raises(ValueError, match="at most 50,000 pixels; it claims 300x200"):
         decode_image(buffer.getvalue(), max_pixels=50_000)
+
+
+def test_the_largest_transparent_image_takes_less_than_a_gib():
+    """8,000 x 8,000 is the bound; as RGBA and as RGB Pillow holds 244 MiB of each."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (8000, 8000), (10, 20, 30, 0)).save(buffer, format="PNG")
+    before = held_megabytes(reset=True)
+    image = decode_image(buffer.getvalue())
+    assert len(pixel_digest(image.pixels)) == 64
+    assert image.pixels.min() == 255
+    assert held_megabytes() - before < 1024
 
 
 def test_a_folder_of_mixed_kinds_is_read_by_tensorflow_as_pillow_reads_it(tmp_path):

@@ -287,15 +287,15 @@ class MaskOfTheWrongLength(Scale):
 
 @registered
 class AnyRank(Scale):
+    """Takes what it was not made for, and gives another number of examples."""
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.input_spec = None
 
-    def build(self, input_shape):
-        self.kernel = self.add_weight(shape=(1,), initializer="ones", name="kernel")
-
     def call(self, inputs):
-        return self.activation(self.scale * self.kernel * inputs)
+        x = ops.reshape(inputs, (-1, 4, 3))
+        return self.activation(self.scale * self.kernel * x)
 
 
 @registered
@@ -311,9 +311,72 @@ class NamelessError(Scale):
 
 
 @registered
-class AnyDtype(Scale):
+class TruncatesForIntegers(Scale):
     def call(self, inputs):
-        return super().call(ops.cast(inputs, self.compute_dtype))
+        kernel = ops.cast(0.7 * self.kernel, inputs.dtype)
+        return self.activation(ops.cast(inputs * kernel, self.compute_dtype))
+
+
+@registered
+class ForgottenConstraint(Scale):
+    def __init__(self, limit=None, **kwargs):
+        super().__init__(**kwargs)
+        self.limit = limit
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1],),
+            initializer="ones",
+            constraint=self.limit and keras.constraints.MaxNorm(self.limit),
+            name="kernel",
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "limit": None}
+
+
+@registered
+class ForgottenDefault(Scale):
+    """Lacks a key for an argument that was left at its default."""
+
+    def __init__(self, shift=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = shift
+
+    def call(self, inputs):
+        return super().call(inputs) + self.shift
+
+
+@registered
+class WeightNotSaved(Scale):
+    def save_own_variables(self, store):
+        pass
+
+    def load_own_variables(self, store):
+        pass
+
+
+@registered
+class NeedsTheBatch(Scale):
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0] * 1, *input_shape[1:])
+
+
+@registered
+class ArgumentSetByBuild(Scale):
+    def __init__(self, size=None, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.size = input_shape[-1]
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
 
 
 @registered

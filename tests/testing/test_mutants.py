@@ -8,8 +8,8 @@ import keras
 import pytest
 from broken_layers import (
     SHARED,
-    AnyDtype,
     AnyRank,
+    ArgumentSetByBuild,
     Blend,
     BuildChangesTheConfig,
     ChangesItsArgument,
@@ -20,6 +20,8 @@ from broken_layers import (
     FailsOnNothing,
     FixedBatch,
     FixedLength,
+    ForgottenConstraint,
+    ForgottenDefault,
     ForgottenInitializer,
     ForgottenKey,
     ForgottenRegularizer,
@@ -31,13 +33,16 @@ from broken_layers import (
     MixesExamples,
     NamelessError,
     NarrowWeights,
+    NeedsTheBatch,
     NoiseInUse,
     NotRegistered,
     Scale,
     SharedWeight,
     StopsTheGradient,
+    TruncatesForIntegers,
     UnseededNoise,
     WeightMadeInCall,
+    WeightNotSaved,
     WrongGradient,
     WrongOutputShape,
     WrongSymbolicDtype,
@@ -72,14 +77,20 @@ MUTANTS = {
     CountsItsCalls: r"state: with training=False the call changes `.*count`",
     KeepsItsTensors: r"state: after a symbolic call .*holds its tensors in \['last'\]",
     MaskOfTheWrongLength: r"masking: .*mask that comes out has shape \(3, 4\) beside",
-    AnyRank: r"rank: an input with one axis too many is not refused",
+    AnyRank: r"rank: .* one axis too many is not refused but gives .*\(6, 4, 3\)\]",
     NamelessError: r"rank: the error .*does not name the layer: that does not look",
-    AnyDtype: r"dtype: an input of dtype int32 is not refused",
+    TruncatesForIntegers: r"dtype: .* int32 is not refused but gives other outputs",
+    ForgottenConstraint: r"config: .*has the weight constraints \[None\] instead of",
+    ForgottenDefault: r"config: get_config\(\) lacks the .*argument `shift`",
+    WeightNotSaved: r"save: .*computes other outputs .*: a weight .*is not saved",
+    NeedsTheBatch: r"shapes: compute_output_shape\(\) fails where the batch is unkn",
+    ArgumentSetByBuild: r"config: .*when the layer is built: 'size' was None, is 3",
     IgnoresTheDataFormat: r"data_format: data_format='channels_first' does not give",
 }
 INIT = {"factors": [1.0, 2.0, -1.0], "scale": 2.0, "activation": "tanh"}
 MORE = {
     ForgottenInitializer: {"start": "ones"},
+    ForgottenConstraint: {"limit": 9.0},
     ForgottenRegularizer: {"strength": 0.1},
     IgnoresTheDataFormat: {"data_format": "channels_last"},
 }
@@ -140,8 +151,11 @@ def test_the_suites_work_without_pytest():
         "import sys; sys.modules['pytest'] = None\n"
         "import keras\n"
         "from dlkeras.testing import check_layer\n"
+        "class Flat(keras.layers.Layer):\n"
+        "    call = lambda self, x: keras.ops.reshape(x, (-1, 4))\n"
+        "    compute_output_shape = lambda self, shape: shape\n"
         "try:\n"
-        "    check_layer(keras.layers.ReLU, {}, (2, 4), only=['rank'])\n"
+        "    check_layer(Flat, {}, (2, 4), only=['rank'])\n"
         "except AssertionError as error:\n"
         "    print(error)\n"
     )

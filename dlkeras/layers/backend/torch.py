@@ -38,6 +38,11 @@ def fused(function, options):
 
 
 def _eager(function, options, arrays):
+    # The state is assigned to in place after the call, which a gradient must not see.
+    arrays = {
+        name: array.clone() if name.startswith("state_") else array
+        for name, array in arrays.items()
+    }
     return function(arrays, options, False)
 
 

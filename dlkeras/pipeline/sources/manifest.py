@@ -1,6 +1,8 @@
 """A manifest: a CSV or Parquet table of paths and labels, with splits and groups."""
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ class ManifestSource:
                 f"{FLAG}: expected the columns path and label; {manifest} lacks "
                 f"{' and '.join(missing)}, it has {', '.join(map(str, table))}"
             )
-        self._folder = manifest.parent
+        self._root = os.path.realpath(manifest.parent)
         self.description = f"manifest {manifest.name}"
         self.ignored: list[str] = []
         table = table.assign(row=range(2, len(table) + 2))
@@ -93,7 +95,7 @@ class ManifestSource:
                 id=printable(row["path"]),
                 split=row["split"] if self.splits else None,
                 label=self._numbers[row["label"]],
-                read=(self._folder / row["path"]).read_bytes,
+                read=Path(self._root, row["path"]).read_bytes,
                 group=row["group"] if self._has_groups else None,
             )
 
@@ -110,14 +112,15 @@ class ManifestSource:
             return "expected the split train, validation or test"
         if self._has_groups and (not isinstance(row["group"], str) or not row["group"]):
             return "expected a group; it is empty"
-        folder = self._folder.resolve()
         try:
-            file = (folder / path).resolve()
-            if not file.is_relative_to(folder):
+            file = os.path.realpath(os.path.join(self._root, path))
+            if os.path.commonpath([self._root, file]) != self._root:
                 return "expected a path inside the table's folder"
-            if not file.is_file():
-                return "not a regular file" if file.exists() else "no such file"
-        except (OSError, RuntimeError, ValueError) as error:
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                return "not a regular file"
+        except FileNotFoundError:
+            return "no such file"
+        except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or str(error)
         return None
 

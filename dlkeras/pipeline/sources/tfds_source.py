@@ -222,7 +222,10 @@ def _records(file: str, skip: int, take: int) -> Iterator[bytes]:
         from array_record.python.array_record_module import ArrayRecordReader
 
         reader = ArrayRecordReader(file)
-        for number in range(skip, min(skip + take, reader.num_records())):
+        count = reader.num_records()
+        if count == 0:
+            reader.read([0])  # says what is wrong with the file
+        for number in range(skip, min(skip + take, count)):
             yield from reader.read([number])
         return
     dataset = tf.data.TFRecordDataset(file).skip(skip).take(take)

@@ -1,7 +1,6 @@
 """MLflow's client with a write boundary before each write, for deliberate faults."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from mlflow import MlflowClient
 
@@ -47,5 +46,4 @@ def marked(client: MlflowClient) -> MlflowClient:
     """The client itself, or one whose writes can be struck by `DLKERAS_FAULT`."""
     if not is_on():
         return client
-    wrapped: Callable[[MlflowClient], Any] = _MarkedClient
-    return wrapped(client)
+    return cast(MlflowClient, _MarkedClient(client))
