@@ -59,9 +59,10 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.groups == 1 or keras.backend.backend() != "tensorflow":
             return super().convolution_op(inputs, kernel)
         axis = channel_axis(self.data_format)
+        split: Any = ops.split
         parts = zip(
-            ops.split(inputs, self.groups, axis=axis),
-            ops.split(kernel, self.groups, axis=-1),
+            split(inputs, self.groups, axis=axis),
+            split(kernel, self.groups, axis=-1),
             strict=True,
         )
         convolve = super().convolution_op
