@@ -214,6 +214,23 @@ def test_a_growing_error_is_reported_before_it_overflows():
         LMSFilter(1, 2.4)(np.ones((1, 60), "float32"), desired[:, :60])
 
 
+def test_a_divergence_in_a_later_call_of_arrays_raises_too():
+    signal, desired = signals(1, 400)
+    layer = LMSFilter(8, 0.05, name="later")
+    layer(signal, desired)
+    with pytest.raises(FloatingPointError, match="'later' diverged in 1 of 1"):
+        layer(10 * signal, desired)
+
+
+def test_a_quiet_last_sample_of_a_short_chunk_is_no_divergence():
+    # the first error is 0, the last 1 where the desired response is 0
+    signal, desired = np.ones((2, 1, 10), "float32")
+    desired[0, -1] = 0
+    layer = LMSFilter(1, 1e-6, initial_weights="ones", stateful=True)
+    error = arrays(layer(signal, desired))[1]
+    assert error[0, -1] == pytest.approx(-1, abs=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_divergence_inside_predict_is_not_silent():
     signal, desired = signals(1, 400, 2)
