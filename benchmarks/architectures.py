@@ -1,29 +1,35 @@
 """Seconds a step of the networks, ours and their peers', in one run.
 
-    python benchmarks/architectures.py                   # every row
-    python benchmarks/architectures.py resnet50 --quick  # some rows, few rounds
+    python benchmarks/architectures.py                      # every row
+    python benchmarks/architectures.py "resnet50 train 16"  # one row, some minutes
+    python benchmarks/architectures.py lenet5 --write docs/architectures/speed.md
     KERAS_BACKEND=jax python benchmarks/architectures.py --gpu
 
 A row is a network, a batch and training (forward, backward, SGD with momentum) or
-inference. Its ways to compute take turns in one process, a few steps each, for many
-rounds; the table has the median seconds a step, the ratio of medians to a peer and
-the ratio that is asked for, GFLOP/s (2 a multiply-add, 3 times that for training)
-beside the machine's measured matrix product, and the peak memory of a process of its
-own, less what the libraries take when imported. Peers are `keras.applications`, the
-plainest writing in Keras (`plain_keras.py`), and PyTorch with channels_last
-(`torch_peers.py`). The peers have no weight decay, so ours have none either.
+inference; arguments are the beginnings of rows' names. Each of a row's ways to compute
+has a process of its own, and they take turns, a few steps each, for many rounds. The
+table has the median seconds a step by the clock and of all threads together (which a
+busy machine disturbs less), the ratio of medians to a peer and the ratio that
+is asked for, GFLOP/s (2 a multiply-add, 3 times that for training) beside the machine's
+measured matrix product, and the most memory that the process gained after its
+libraries were imported. Peers are `keras.applications`, the plainest writing in Keras
+(`plain_keras.py`), and PyTorch with channels_last (`torch_peers.py`). The peers have
+no weight decay, so ours have none either.
+
+Rows are kept in `build/architectures.json` until they are measured again, so that the
+page of `--write` has the rows of several runs.
 
 With --gpu the rows are ResNet-50's in bfloat16, ours on the backend of KERAS_BACKEND
 against PyTorch compiled by `torch.compile`.
 """
 
 import argparse
-import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,11 +41,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import plain_keras
-import torch_peers
 
 from dlkeras.architectures import alexnet, googlenet, lenet5, resnet20, resnet50
 
 BACKEND = keras.backend.backend()
+RESULTS = Path(__file__).parent.parent / "build" / "architectures.json"
 OURS, OURS_HALF = "ours", "ours bf16"
 KERAS, TORCH, TORCH_HALF = "keras", "pytorch", "pytorch bf16"
 APPLICATIONS = "applications"
@@ -53,21 +59,26 @@ class Row(NamedTuple):
     training: bool
     ways: tuple[str, ...]
     asked: tuple[tuple[str, str, float], ...]
+    suffix: str = ""
 
     @property
     def name(self):
-        return f"{self.network} {'train' if self.training else 'infer'} {self.batch}"
+        kind = "train" if self.training else "infer"
+        return f"{self.network} {kind} {self.batch}{self.suffix}"
 
 
 def resnet50_rows(batch):
-    ways = (APPLICATIONS, TORCH, TORCH_HALF, OURS, OURS_HALF)
     asked = ((OURS, APPLICATIONS, 0.70), (OURS, TORCH, 0.85))
-    return Row("resnet50", batch, True, ways, (*asked, (OURS_HALF, TORCH_HALF, 1.0)))
+    half = ((OURS_HALF, TORCH_HALF, 1.0),)
+    return (
+        Row("resnet50", batch, True, (APPLICATIONS, TORCH, OURS), asked),
+        Row("resnet50", batch, True, (TORCH_HALF, OURS_HALF), half, " bf16"),
+    )
 
 
 ROWS = [
-    resnet50_rows(16),
-    resnet50_rows(32),
+    *resnet50_rows(16),
+    *resnet50_rows(32),
     Row(
         *("resnet50", 32, False, (APPLICATIONS, TORCH, OURS)),
         ((OURS, APPLICATIONS, 0.92), (OURS, TORCH, 0.70)),
@@ -177,6 +188,8 @@ def runner(way, row):
     labels = rng.integers(0, classes, row.batch).astype("int32")
     half = way.endswith("bf16")
     if way.startswith(TORCH):
+        import torch_peers  # the others' memory is measured without PyTorch
+
         make = getattr(torch_peers, row.network)
         compiled = "compiled" in way
         return torch_peers.runner(make, images, labels, row.training, half, compiled)
@@ -188,32 +201,83 @@ def runner(way, row):
 
 
 def seconds(run, steps):
-    start = time.perf_counter()
+    """Return the seconds a step by the clock, and those of all threads together."""
+    clock, threads = time.perf_counter(), time.process_time()
     run(steps)
-    return (time.perf_counter() - start) / steps
+    spent = time.perf_counter() - clock, time.process_time() - threads
+    return [value / steps for value in spent]
 
 
-def measure(row, rounds, budget):
-    """Return each way's median seconds a step; all ways take turns."""
-    runs = {way: runner(way, row) for way in row.ways}
-    for run in runs.values():
-        run(1)  # compiles, and lets the kernels choose
-    steps = {way: max(1, int(0.2 / seconds(run, 1))) for way, run in runs.items()}
-    times = {way: [] for way in row.ways}
-    started = time.perf_counter()
-    for turn in range(rounds):
-        if turn >= 3 and time.perf_counter() - started > budget:
-            break
-        for way, run in runs.items():
-            times[way].append(seconds(run, steps[way]))
-    return {way: statistics.median(values) for way, values in times.items()}
+class Worker:
+    """A process that computes one way of a row when it is told to."""
+
+    def __init__(self, way, row, gpu):
+        command = [sys.executable, __file__, "--child", way, row.name]
+        backend = "torch" if way.startswith(TORCH) else BACKEND
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # until `end`
+        self.process = subprocess.Popen(
+            command + ["--gpu"] * gpu,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": backend},
+        )
+
+    def ask(self, what):
+        """Return the worker's answer to a line."""
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            self.errors.seek(0)
+            raise RuntimeError(f"A worker ended: {self.errors.read()[-2000:]}")
+        return json.loads(answer)
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.errors.close()
 
 
-def peak_memory(way, row):
-    """Return the megabytes that a process of its own gains in three steps."""
-    command = [sys.executable, __file__, "--child", way, row.name]
-    out = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(out.stdout.splitlines()[-1])
+def child(way, row):
+    """Answer each number of steps by seconds a step, and `peak` by megabytes."""
+    if way.startswith(TORCH):
+        import torch_peers  # noqa: F401  # the library is not the network
+    imported = high_water_mark()
+    run = runner(way, row)
+    for line in sys.stdin:
+        if line.strip() == "peak":
+            print(high_water_mark() - imported, flush=True)
+        else:
+            print(json.dumps(seconds(run, int(line))), flush=True)
+
+
+def measure(row, rounds, budget, gpu):
+    """Return each way's median seconds, by the clock and all threads, and its peak."""
+    workers = {}
+    try:
+        for way in row.ways:
+            workers[way] = Worker(way, row, gpu)
+            workers[way].ask(1)  # compiles, and lets the kernels choose
+        steps = {way: max(1, int(0.2 / w.ask(1)[0])) for way, w in workers.items()}
+        times = {way: [] for way in row.ways}
+        started = time.perf_counter()
+        for turn in range(rounds):
+            if turn >= 3 and time.perf_counter() - started > budget:
+                break
+            for way, worker in workers.items():
+                times[way].append(worker.ask(steps[way]))
+        return {
+            way: (
+                *(statistics.median(column) for column in zip(*values, strict=True)),
+                workers[way].ask("peak"),
+            )
+            for way, values in times.items()
+        }
+    finally:
+        for worker in workers.values():
+            worker.end()
 
 
 def high_water_mark():
@@ -235,55 +299,117 @@ def matrix_product(half):
         float(product[0, 0])
 
     run(1)
-    return 2e-9 * size**3 / min(seconds(run, 2) for _ in range(10))
+    return 2e-9 * size**3 / min(seconds(run, 2)[0] for _ in range(10))
+
+
+def measured(row, arguments, peaks):
+    """Return what the table says of a row."""
+    rounds = 3 if arguments.quick else 15
+    found = measure(row, rounds, arguments.budget, arguments.gpu)
+    work = 2e-9 * NETWORKS[row.network][2] * row.batch * (3 if row.training else 1)
+    ways = {
+        way: {
+            "ms": 1e3 * median,
+            "ms of threads": 1e3 * threads,
+            "gflops": work / median,
+            "of product": work / median / peaks[way.endswith("bf16")],
+            "MB": peak,
+        }
+        for way, (median, threads, peak) in found.items()
+    }
+    ratios = [
+        [
+            way,
+            peer,
+            *(a / b for a, b in zip(found[way], found[peer], strict=True)),
+            asked,
+        ]
+        for way, peer, asked in row.asked
+    ]
+    return {"ways": ways, "ratios": ratios}
+
+
+def lines_of(name, found):
+    """Return a row's part of the page."""
+    yield from (f"## {name}", "")
+    yield (
+        "| way | ms a step | ms of all threads | GFLOP/s | of the product | peak, MB |"
+    )
+    yield "|---|---|---|---|---|---|"
+    for way, w in found["ways"].items():
+        yield (
+            f"| {way} | {w['ms']:,.1f} | {w['ms of threads']:,.1f} "
+            f"| {w['gflops']:,.0f} | {w['of product']:.0%} | {w['MB']:,.0f} |"
+        )
+    yield ""
+    for way, peer, ratio, threads, memory, asked in found["ratios"]:
+        verdict = "reached" if ratio <= asked else "**missed**"
+        yield (
+            f"- {way} / {peer}: {ratio:.2f}, asked {asked:.2f}: {verdict} "
+            f"(of all threads {threads:.2f}, memory {memory:.2f})"
+        )
+    yield from (f"- matrix product: {found['product']}", "")
+
+
+def page(results):
+    """Return the page of all rows that were measured."""
+    yield from ("# Speed and memory", "")
+    yield (
+        "Ours and their peers, each in a process of its own, taking turns; median "
+        "milliseconds a step. Peak memory is what the process gained after importing "
+        "its libraries. `python benchmarks/architectures.py` measures it, a row "
+        'or more at a time (`"resnet50 train 16"`); on 2 cores, with nothing else '
+        "running."
+    )
+    yield ""
+    for name in (row.name for row in ROWS + GPU_ROWS):
+        if name in results:
+            yield from lines_of(name, results[name])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", help="networks; default: all")
+    names = ", ".join(row.name for row in ROWS)
+    parser.add_argument("rows", nargs="*", help=f"beginnings of: {names}")
     parser.add_argument("--quick", action="store_true", help="three rounds a row")
     parser.add_argument("--gpu", action="store_true", help="the rows for a GPU")
-    parser.add_argument("--no-memory", action="store_true", help="no peak memory")
     parser.add_argument("--ways", nargs="+", help="some ways alone, such as ours")
-    parser.add_argument("--budget", type=float, default=90.0, help="seconds a row")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds a row")
+    parser.add_argument("--write", type=Path, help="page of all rows measured so far")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     rows = GPU_ROWS if arguments.gpu else ROWS
     if arguments.child:
         way, name = arguments.child
-        next_row = next(row for row in rows if row.name == name)
-        imported = high_water_mark()
-        runner(way, next_row)(3)
-        print(high_water_mark() - imported)
-        return
+        return child(way, next(row for row in rows if row.name == name))
+    rows = [
+        row
+        for row in rows
+        if not arguments.rows or row.name.startswith(tuple(arguments.rows))
+    ]
+    if not rows:
+        parser.error(f"rows are {names}; received {' '.join(arguments.rows)}")
     peaks = {half: matrix_product(half) for half in (False, True)}
-    print(
-        f"{BACKEND}; matrix product {peaks[False]:,.0f} GFLOP/s in float32, "
-        f"{peaks[True]:,.0f} in bfloat16"
-    )
+    product = f"{peaks[False]:,.0f} GFLOP/s in float32, {peaks[True]:,.0f} in bfloat16"
+    print(f"{BACKEND}; matrix product {product}\n")
+    from dlkeras.pipeline.store import write_atomically
+
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for row in rows:
-        if arguments.rows and not any(row.name.startswith(n) for n in arguments.rows):
-            continue
         if arguments.ways:
             row = row._replace(
                 ways=tuple(way for way in row.ways if way in arguments.ways),
                 asked=tuple(x for x in row.asked if {*x[:2]} <= {*arguments.ways}),
             )
-        medians = measure(row, 3 if arguments.quick else 15, arguments.budget)
-        gc.collect()
-        print(f"\n{row.name}", flush=True)
-        work = 2e-9 * NETWORKS[row.network][2] * row.batch * (3 if row.training else 1)
-        for way, median in medians.items():
-            peak = peaks[way.endswith("bf16")]
-            line = f"  {way:22} {1e3 * median:9.1f} ms {work / median:8.0f} GFLOP/s"
-            line += f" ({work / median / peak:.0%} of the product)"
-            if not arguments.no_memory and not arguments.gpu:
-                line += f" {peak_memory(way, row):7.0f} MB"
-            print(line, flush=True)
-        for way, peer, asked in row.asked:
-            ratio = medians[way] / medians[peer]
-            verdict = "reached" if ratio <= asked else "MISSED"
-            print(f"  {way} / {peer}: {ratio:.2f}, asked {asked:.2f}: {verdict}")
+        found = {**measured(row, arguments, peaks), "product": product}
+        print("\n".join(lines_of(row.name, found)), flush=True)
+        if not (arguments.ways or arguments.quick):
+            known[row.name] = found
+            RESULTS.parent.mkdir(exist_ok=True)
+            write_atomically(RESULTS, json.dumps(known, indent=1).encode())
+    if arguments.write:
+        write_atomically(arguments.write, "\n".join(page(known)).encode())
+    return None
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def attack(
 
 
 def _artifacts(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
-    from dlkeras.pipeline.artifacts import ARTIFACT_TYPES
+    from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, RECORD_FILE
     from dlkeras.pipeline.errors import CorruptArtifactError
     from dlkeras.pipeline.store import Store
 
@@ -68,7 +68,9 @@ def _artifacts(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
                 if not file.is_file() or kind_of(file) in seen:
                     continue
                 seen.add(kind_of(file))
-                for length in cuts(file.stat().st_size, offsets):
+                whole = file.stat().st_size
+                # A record ends with a newline, without which nothing is lost.
+                for length in cuts(whole - (file.name == RECORD_FILE), offsets):
                     problem = f"{file.name} cut to {length} bytes is not noticed"
                     with torn(file, length):
                         try:
@@ -124,12 +126,12 @@ def _work(
         time.sleep(0.02)
     process.kill()
     process.wait()
-    from dlkeras.pipeline.search_recovery import recover_search
+    from dlkeras.pipeline.search_recovery import _files, recover_search
 
     project = next(mlruns.glob(search))
     kept = mlruns.with_name("search")
     shutil.copytree(project, kept)
-    for file in sorted(kept.rglob("*.json")):
+    for file in _files(kept):
         for length in cuts(file.stat().st_size, offsets):
             said: list[str] = []
             target = project / file.relative_to(kept)
@@ -156,7 +158,9 @@ def _work(
             f"store/work/{kind_of(checkpoint)} at {length}",
             None if noticed else "taken",
         )
-    for file in (next(mlruns.glob(f"{search}/oracle.json"), None), checkpoint):
+    # What keras-tuner writes and no search reads again is torn along with them.
+    others = mlruns.glob(f"{search}/trial_*/build_config.json")
+    for file in (next(mlruns.glob(f"{search}/oracle.json"), None), checkpoint, *others):
         if file is not None:
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     done = subprocess.run(

@@ -45,18 +45,28 @@ class Outcome:
     identical: int = 0
     losses: list[str] = field(default_factory=list)
 
-    def add(self, problem: str | None, resumed: bool, where: str) -> None:
+    def add(
+        self, problem: str | None, resumed: bool, where: str, quiet: bool = False
+    ) -> None:
         self.tried += 1
         self.resumed += resumed
         self.identical += problem is None
         if problem is not None:
             self.losses.append(f"{self.attack}, {where}: {problem}")
-            say(f"LOST {self.losses[-1]}")
+            if not quiet:
+                say(f"LOST {self.losses[-1]}")
+
+    def take(self, other: "Outcome") -> None:
+        """Count another's points as this one's."""
+        self.tried += other.tried
+        self.resumed += other.resumed
+        self.identical += other.identical
+        self.losses += other.losses
 
     def row(self) -> str:
         lost = self.tried - self.identical
         return (
-            f"{self.attack:44} {self.tried:6} {self.resumed:8} {self.identical:14} "
+            f"{self.attack:52} {self.tried:6} {self.resumed:8} {self.identical:14} "
             f"{lost:5}"
         )
 

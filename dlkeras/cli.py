@@ -157,31 +157,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 1; received {text!r}"
-        )
+def _whole_number(text: str, low: int, high: float, what: str) -> int:
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"expected {what}; received {text!r}")
     return int(text)
+
+
+def _count(text: str) -> int:
+    return _whole_number(text, 1, float("inf"), "a whole number of at least 1")
 
 
 def _seed(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 0; received {text!r}"
-        )
-    return int(text)
+    return _whole_number(text, 0, float("inf"), "a whole number of at least 0")
 
 
 def _port(text: str) -> int:
-    """A number of a port."""
-    if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(
-            f"expected a port from 1 to 65535; received {text!r}"
-        )
-    return int(text)
+    return _whole_number(text, 1, 65535, "a port from 1 to 65535")
 
 
 class _Version(argparse.Action):
@@ -254,7 +245,9 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    lineage = _read_lineage(_lineage_file(options))
+    from dlkeras.pipeline.lineage import read_lineage
+
+    lineage = read_lineage(options.mlruns / "store", options.run)
     print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
     for step in lineage["steps"]:
         how = "reused" if step["cached"] else f"made in {step['seconds']:.1f} s"
@@ -266,40 +259,11 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _lineage_file(options: argparse.Namespace) -> Path:
-    from dlkeras.pipeline.errors import InputError
-
-    folder = options.mlruns / "store" / "runs"
-    files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    if options.run in ("last", "latest"):
-        found = files[-1:]
-    else:
-        found = [file for file in files if file.stem.startswith(options.run)]
-    if len(found) != 1:
-        known = ", ".join(file.stem[:8] for file in files[-5:]) or "none"
-        raise InputError(
-            f"RUN: expected the beginning of one run's id; {options.run!r} fits "
-            f"{len(found)} runs in {folder}; the latest are: {known}"
-        )
-    return found[0]
-
-
-def _read_lineage(file: Path) -> dict[str, Any]:
-    from dlkeras.pipeline.errors import CorruptArtifactError
-
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CorruptArtifactError(
-            f"{file}: expected the record of a run; it cannot be read; run the same "
-            "job again to have it written anew"
-        ) from error
-
-
 def _why(options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.lineage import read_lineage
     from dlkeras.pipeline.provenance import reasons
 
-    lineage = _read_lineage(_lineage_file(options))
+    lineage = read_lineage(options.mlruns / "store", options.run)
     for line in reasons(options.mlruns / "store", lineage, options.component):
         print(line)
     return 0

@@ -6,11 +6,15 @@ Nothing in the pages comes from another host: fonts are the reader's own, and fo
 are MathML, which docutils writes and browsers read without a script.
 """
 
+import inspect
+import os
 import re
 from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports it
 
 project = "dlkeras"
 author = "The dlkeras authors"
@@ -45,6 +49,7 @@ html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_theme_options = {"navigation_with_keys": True}
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 
 
@@ -85,10 +90,26 @@ def _as_rst(
         lines.insert(place + 1, "")
 
 
+def _signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, shown: str, returns: str
+) -> tuple[str, str] | None:
+    """Show a layer's own arguments: Keras's `__new__` hides them from autodoc."""
+    if what != "class" or not (shown or "").startswith("(*args"):
+        return None
+    own = inspect.signature(obj.__init__)
+    arguments = [
+        argument.replace(annotation=inspect.Parameter.empty)
+        for argument in list(own.parameters.values())[1:]
+    ]
+    own = own.replace(parameters=arguments, return_annotation=own.empty)
+    return str(own), returns
+
+
 def setup(app: Any) -> None:
-    """Register the formulas' writer."""
+    """Register the formulas' writer, and what docstrings and signatures become."""
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("autodoc-process-docstring", _as_rst)
+    app.connect("autodoc-process-signature", _signature)
 
 
 html_math_renderer = "mathml"

@@ -41,8 +41,8 @@ try:
     )
 except ImportError as error:
     raise ImportError(
-        f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[pipeline]'"
+        f"{error}. Install what this notebook needs with, in the project's folder: "
+        "pip install '.[pipeline]'"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")

@@ -74,13 +74,14 @@ def ship(store: Store, pipeline: str, name: str, folder: Path) -> Path:
             f"received {pipeline}"
         )
 
-    def read(kind: type[Artifact], name: str) -> Any:
-        return store.find(kind, pushed[-1].record.inputs[name].key)
+    def read(kind: type[Artifact], name: str, reader: Artifact) -> Any:
+        return store.find(kind, reader.record.inputs[name].key)
 
-    model: Model = read(Model, "model")
-    examples: Examples = read(Examples, "examples")
-    transform: Transform = read(Transform, "transform")
-    metrics = read(Evaluation, "evaluation").metrics
+    model: Model = read(Model, "model", pushed[-1])
+    examples: Examples = read(Examples, "examples", pushed[-1])
+    evaluation: Evaluation = read(Evaluation, "evaluation", pushed[-1])
+    transform: Transform = read(Transform, "transform", evaluation)
+    metrics = evaluation.metrics
     network, architecture = model.network(), model.properties["architecture"]
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "network.weights.h5"

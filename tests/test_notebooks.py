@@ -102,15 +102,95 @@ def test_the_script_writes_notebooks_that_are_valid_and_without_outputs(tmp_path
         assert (code[0].source == "%env DLKERAS_LANGUAGE=pt") == portuguese
 
 
-def test_the_badge_leads_to_the_notebook_in_the_repository_that_pyproject_names():
+def test_the_badge_leads_to_the_notebook_on_its_branch():
     path = Path("pt-BR/02_unconstrained_optimization.ipynb")
-    text = script.opening(path, "https://github.com/someone/something.git")
+    text = script.opening(path, "someone/something", "notebooks")
     # https://colab.research.google.com/github/OWNER/NAME/blob/BRANCH/PATH opens a file
     assert (
         "https://colab.research.google.com/github/someone/something/blob/notebooks/"
         "pt-BR/02_unconstrained_optimization.ipynb" in text
     )
     assert "Abrir no Colab" in text
-    for none in (None, "https://gitlab.com/someone/something"):
-        assert "colab" not in script.opening(path, none)
     assert "localhost:8888/lab/tree/pt-BR/02_unconstrained" in text
+    assert "colab" not in script.opening(path, None, "notebooks")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://github.com/some-one/some.thing.git", "some-one/some.thing"),
+        ("https://github.com/someone/something/", "someone/something"),
+        ("https://user:token@github.com/someone/something", "someone/something"),
+        ("git@github.com:someone/something.git", "someone/something"),
+        ("ssh://git@github.com/someone/something", "someone/something"),
+        ("https://gitlab.com/someone/something", None),
+        ("https://example.org/github.com/someone", None),
+        ("/srv/git/something.git", None),
+    ],
+)
+def test_only_an_address_on_github_names_a_repository(address, name):
+    assert script.on_github(address) == name
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A repository of one commit, which the script takes for the project's."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "someone")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "someone@example.org")
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "dlkeras"\n')
+    (folder / ".gitignore").write_text("*.ipynb\nbuild\n")
+    monkeypatch.setattr(script, "ROOT", folder)
+    script.git("init", "--quiet")
+    script.git("add", ".")
+    script.git("commit", "--quiet", "-m", "first")
+    return folder
+
+
+def test_the_repository_is_origin_unless_pyproject_names_it(clone):
+    assert script.repository() is None  # no address is known, and none is invented
+    script.git("remote", "add", "origin", "git@github.com:someone/fork.git")
+    assert script.repository() == "someone/fork"
+    (clone / "pyproject.toml").write_text(
+        '[project.urls]\nRepository = "https://github.com/someone/something"\n'
+    )
+    assert script.repository() == "someone/something"
+
+
+def test_notebooks_are_committed_on_a_branch_of_their_own(clone):
+    written = clone / "build" / "notebooks"
+    (written / "pt-BR" / ".ipynb_checkpoints").mkdir(parents=True)
+    for name in ("01.ipynb", "pt-BR/01.ipynb", "pt-BR/.ipynb_checkpoints/01.ipynb"):
+        (written / name).write_text("{}")
+    (written / "data.csv").write_text("1")
+    before = script.git("status", "--porcelain"), script.git("rev-parse", "HEAD")
+    for _ in range(2):  # a new branch, and then a commit on top of the last
+        script.commit(written, "published")
+    listed = script.git("ls-tree", "-r", "--name-only", "published")
+    assert listed.split() == ["01.ipynb", "pt-BR/01.ipynb"]
+    assert script.git("rev-list", "--count", "published") == "2"
+    assert before == (script.git("status", "--porcelain"),
+                      script.git("rev-parse", "HEAD"))  # fmt: skip
+
+
+def test_a_notebook_in_colab_says_how_to_install_the_project_there():
+    source = FOLDER / "05_back_propagation.py"
+    here = script.generated(source, None, "notebooks")
+    there = script.generated(source, "someone/something", "notebooks")
+    first = [
+        next(cell.source for cell in notebook.cells if cell.cell_type == "code")
+        for notebook in (here, there)
+    ]
+    assert "in the project's folder" in first[0]
+    assert "pip install '.[tensorflow,visualization]'" in first[0]
+    # A direct reference of PEP 508, since no package index has the project.
+    assert (
+        "pip install 'dlkeras[tensorflow,visualization] @ "
+        "git+https://github.com/someone/something'" in first[1]
+    )
+    assert "in the project's folder" not in first[1]
+    compile(first[1], "cell", "exec")

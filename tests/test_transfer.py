@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dlkeras.architectures import alexnet, googlenet, lenet5, resnet18, resnet20
+from dlkeras.layers import AuxiliaryClassifier, InceptionModule
 from dlkeras.transfer import (
     GradualUnfreezing,
     freeze,
@@ -103,6 +104,33 @@ def test_everything_thawed_is_everything_but_the_normalisations():
     assert all("normalization" in path for path in frozen)
     unfreeze(model, batch_normalization=True)
     assert len(model.trainable_weights) == len(small().trainable_weights)
+
+
+def inception():
+    sizes = {name: 2 for name in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5")}
+    filters = {f"filters_{name}": size for name, size in sizes.items()}
+    options = {**filters, "filters_pool_proj": 2, "normalization": "batch"}
+    images = keras.Input((8, 8, 3))
+    x = InceptionModule(**options, name="stage1_module")(images)
+    x = InceptionModule(**options, name="stage2_module")(x)
+    x = InceptionModule(**options, name="stage3_module")(x)
+    outputs = AuxiliaryClassifier(
+        3, filters=2, units=4, normalization="batch", name="side"
+    )(x)
+    return keras.Model(images, outputs, name="inception")
+
+
+@pytest.mark.parametrize("build", [small, inception], ids=["resnet", "inception"])
+def test_a_loaded_model_has_the_same_frozen_parts(build, tmp_path):
+    model = build()
+    unfreeze(model, since="stage3")
+    freeze(model, until="stage2")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    trained = [w.path for w in model.trainable_weights]
+    assert trained == [w.path for w in loaded.trainable_weights]
+    assert trained
+    assert not [path for path in trained if "normalization" in path]
 
 
 def test_a_new_head_stands_on_the_old_features():

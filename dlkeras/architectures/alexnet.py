@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from dlkeras.architectures.ends import (
+    check_head,
     check_input,
     drawn_apart,
     global_pooling,
@@ -149,6 +150,7 @@ def alexnet(
         return edge >= 0 and s4 >= (3 if pool_after_c7 else 1)
 
     check_input(name, input_shape, fits, "S8 or S4 has no pixel left otherwise")
+    check_head(name, num_classes, pooling, flattened=input_shape)
     if kernel_initializer is None:
         kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
     fresh = drawn_apart(kernel_initializer)
@@ -212,11 +214,6 @@ def alexnet(
     x = convolution(x, 4, 3, "C7", groups=groups, **biased)
     if pool_after_c7:
         x = layers.MaxPooling2D(3, 2, name="S8")(x)
-    if num_classes < 0:
-        raise ValueError(
-            "num_classes must be at least 1, or 0 for features without a head. "
-            f"Received: num_classes={num_classes}"
-        )
     x = global_pooling(x, pooling)
     if num_classes:
         if pooling is None:

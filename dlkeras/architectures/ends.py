@@ -1,6 +1,7 @@
 """Both ends of a network: what is done to the images, and what reads the features."""
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from dlkeras.layers.initializers import distinct
 # Red, green and blue of ImageNet's training images, on a scale of 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+# Blue, green and red of ImageNet on a scale of 0 to 255, as Caffe's networks want it.
+CAFFE_MEANS = (103.939, 116.779, 123.68)
 
 POOLINGS = (None, "avg", "max")
 
@@ -22,7 +25,7 @@ def scaled(filters: int, width_multiplier: float, multiple: int = 1) -> int:
     >>> scaled(64, 0.25), scaled(3, 0.1), scaled(96, 0.33, multiple=2)
     (16, 1, 32)
     """
-    if not width_multiplier > 0:
+    if isinstance(width_multiplier, str) or not width_multiplier > 0:
         raise ValueError(
             "width_multiplier must be positive. "
             f"Received: width_multiplier={width_multiplier!r}"
@@ -42,15 +45,23 @@ def check_input(
         why: What is missing in a smaller image.
 
     Raises:
-        ValueError: There are not three sizes, height or width is too small, or Keras
-            is set to channels first.
+        ValueError: There are not three whole numbers, height or width is too small, or
+            Keras is set to channels first.
     """
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             f"{network} takes images with the channels last. Received: "
             f"keras.config.image_data_format()={keras.config.image_data_format()!r}"
         )
-    if len(input_shape) != 3 or input_shape[-1] is None:
+    sizes = tuple(input_shape) if isinstance(input_shape, tuple | list) else ()
+    open_sizes = sizes[:2].count(None)
+    whole = [whole_number(size) for size in sizes if size is not None]
+    if (
+        len(sizes) != 3
+        or len(whole) + open_sizes != 3
+        or None in whole
+        or not whole[-1]
+    ):
         raise ValueError(
             f"{network} needs an input_shape of height, width and a number of "
             f"channels. Received: input_shape={input_shape!r}"
@@ -63,8 +74,58 @@ def check_input(
         )
 
 
+def whole_number(value: Any) -> int | None:
+    """Return a whole number as an int, and None for what is none.
+
+    >>> whole_number(3), whole_number(3.0), whole_number(True)
+    (3, None, None)
+    """
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_head(
+    network: str, num_classes: Any, pooling: Any, flattened: Any = None
+) -> None:
+    """Refuse a number of classes or a pooling that no head can have.
+
+    Args:
+        network: Name of the network, for the message.
+        num_classes: Number of outputs, or 0 for features.
+        pooling: One of `POOLINGS`.
+        flattened: The input's shape if the head reads every pixel of the maps where
+            there is no pooling.
+
+    Raises:
+        ValueError: `num_classes` is no whole number from 0 on, there is no such
+            pooling, or the pixels to flatten are not known.
+    """
+    number = whole_number(num_classes)
+    if number is None or number < 0:
+        raise ValueError(
+            "num_classes must be at least 1, or 0 for features without a head. "
+            f"Received: num_classes={num_classes!r}"
+        )
+    if pooling not in POOLINGS:
+        raise ValueError(
+            f"pooling must be one of {POOLINGS}. Received: pooling={pooling!r}"
+        )
+    if number and pooling is None and flattened and None in tuple(flattened)[:2]:
+        raise ValueError(
+            f"The dense layers of {network} read every pixel of its maps: pass a "
+            "height and a width, or pooling='avg', which pools the maps first. "
+            f"Received: input_shape={tuple(flattened)}"
+        )
+
+
 def weight_penalty(weight_decay: float) -> keras.regularizers.Regularizer | None:
     """Return the penalty whose gradient is `weight_decay` times the weight."""
+    if not weight_decay >= 0:
+        raise ValueError(
+            f"weight_decay must be at least 0. Received: weight_decay={weight_decay!r}"
+        )
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
 
 
@@ -84,7 +145,8 @@ def preprocess(images: Any, kind: bool | str, channels: int) -> Any:
     Args:
         images: The model's input.
         kind: `True` or `"imagenet"` for mean 0 and deviation 1 of ImageNet's
-            channels; `"symmetric"` for -1 to 1; `False` for pixels as they come.
+            channels; `"symmetric"` for -1 to 1; `"caffe"` for blue, green and red less
+            their means; `False` for pixels as they come.
         channels: Number of channels; the mean of the three where it is not 3.
 
     Returns:
@@ -97,10 +159,17 @@ def preprocess(images: Any, kind: bool | str, channels: int) -> Any:
         return images
     if kind == "symmetric":
         return layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")(images)
+    if kind == "caffe":
+        blue_first = keras.ops.flip(images, axis=-1)
+        means = list(CAFFE_MEANS)
+        if channels != 3:
+            means = [sum(means) / 3] * channels
+        lower: Any = [-mean for mean in means]
+        return layers.Rescaling(1.0, lower, name="preprocessing")(blue_first)
     if kind not in (True, "imagenet"):
         raise ValueError(
-            "include_preprocessing must be True, False, 'imagenet' or 'symmetric'. "
-            f"Received: include_preprocessing={kind!r}"
+            "include_preprocessing must be True, False, 'imagenet', 'symmetric' or "
+            f"'caffe'. Received: include_preprocessing={kind!r}"
         )
     mean, deviation = list(IMAGENET_MEAN), list(IMAGENET_DEVIATION)
     if channels != 3:
@@ -113,10 +182,6 @@ def preprocess(images: Any, kind: bool | str, channels: int) -> Any:
 
 def global_pooling(x: Any, pooling: str | None) -> Any:
     """Pool every map to one number, or leave the maps as they are."""
-    if pooling not in POOLINGS:
-        raise ValueError(
-            f"pooling must be one of {POOLINGS}. Received: pooling={pooling!r}"
-        )
     if pooling == "avg":
         return layers.GlobalAveragePooling2D(name="global_pool")(x)
     if pooling == "max":
@@ -150,15 +215,7 @@ def pooled_head(
 
     Returns:
         `(batch, num_classes)`, or the features.
-
-    Raises:
-        ValueError: If `num_classes` is negative or there is no such pooling.
     """
-    if num_classes < 0:
-        raise ValueError(
-            "num_classes must be at least 1, or 0 for features without a head. "
-            f"Received: num_classes={num_classes}"
-        )
     if num_classes == 0:
         return global_pooling(x, pooling)
     x = global_pooling(x, pooling or "avg")

@@ -7,6 +7,7 @@ from keras import layers
 
 from dlkeras.architectures.auxiliary import AuxiliaryTraining, MainOutput
 from dlkeras.architectures.ends import (
+    check_head,
     check_input,
     drawn_apart,
     pooled_head,
@@ -20,7 +21,7 @@ from dlkeras.layers import (
     InceptionModule,
     LocalResponseNormalization,
 )
-from dlkeras.layers.normalization import normalization_layer
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 #: Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
 INCEPTIONS = {
@@ -144,11 +145,17 @@ def googlenet(
             "stem_padding must be 'same' or 'symmetric'. "
             f"Received: stem_padding={stem_padding!r}"
         )
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"normalization must be one of {NORMALIZATIONS}. "
+            f"Received: normalization={normalization!r}"
+        )
+    check_head(name, num_classes, pooling)
     smallest = 65 if auxiliary else 32
     why = "its strides divide by 32"
     if auxiliary:
         why = "the auxiliary classifiers pool 5x5 pixels of a sixteenth of the image"
-        if num_classes < 1 or None in input_shape:
+        if num_classes < 1 or None in (input_shape or ()):
             raise ValueError(
                 "Auxiliary classifiers need a known image size and at least one class. "
                 f"Received: input_shape={input_shape}, num_classes={num_classes}"

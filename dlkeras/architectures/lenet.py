@@ -5,7 +5,15 @@ from typing import Any
 import keras
 from keras import layers
 
-from dlkeras.architectures.ends import check_input, global_pooling, scaled
+from dlkeras.architectures.ends import (
+    check_head,
+    check_input,
+    drawn_apart,
+    global_pooling,
+    preprocess,
+    scaled,
+    weight_penalty,
+)
 from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import (
     LENET5_C3_TABLE,
@@ -14,13 +22,14 @@ from dlkeras.layers import (
     Subsampling2D,
     scaled_tanh,
 )
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 VERSIONS = ("table", "1998")
 OUTPUTS = (None, "dense", "rbf")
 
 
 def lenet5(
-    input_shape: tuple[int, int, int] = (32, 32, 1),
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 1),
     num_classes: int = 10,
     activation: Any = None,
     classifier_activation: str | None = "softmax",
@@ -28,11 +37,13 @@ def lenet5(
     *,
     version: str = "table",
     output: str | None = None,
-    include_preprocessing: bool = False,
+    include_preprocessing: bool | str = False,
     pooling: str | None = None,
     dropout: float = 0.0,
     width_multiplier: float = 1.0,
+    normalization: str | None = None,
     kernel_initializer: Any = None,
+    weight_decay: float = 0.0,
     weights: Any = None,
 ) -> keras.Model:
     """Build LeNet-5.
@@ -54,7 +65,8 @@ def lenet5(
       parameters, 325,680 multiply-adds, 340,908 connections as the paper counts them.
 
     Args:
-        input_shape: Height, width and channels of the images, at least 32 by 32.
+        input_shape: Height, width and channels of the images, at least 32 by 32;
+            height and width may be None with `pooling`.
         num_classes: Number of outputs; 0 for the maps of C5 without a head.
         activation: Activation of C1 to F6; `None` is the version's own.
         classifier_activation: Activation of a dense output; None gives logits.
@@ -62,15 +74,19 @@ def lenet5(
         version: `"table"` or `"1998"`.
         output: `"dense"` or `"rbf"`; `None` is dense for the table and RBF for 1998.
             RBF units are the bitmaps of the digits for 10 classes, else random ones.
-        include_preprocessing: Bring pixels of 0 to 255 to the paper's -0.1 (ground)
-            to 1.175 (ink).
-        pooling: Without a head: `"avg"` or `"max"` pools C5's maps, `None` does not.
+        include_preprocessing: `True` brings pixels of 0 to 255 to the paper's -0.1
+            (ground) to 1.175 (ink); `"imagenet"` and `"symmetric"` as elsewhere.
+        pooling: `"avg"` or `"max"` pools each of C5's maps to one number; `None`
+            flattens them before F6, which at 32 by 32 is the same.
         dropout: Share of F6's units dropped while training; the paper has none.
         width_multiplier: Factor of the numbers of maps and units. `"1998"` and RBF
             digits come in the paper's width only.
+        normalization: `None` as in the paper; `"batch"`, `"group"` or `"layer"` after
+            C1, C3 and C5, before their activation.
         kernel_initializer: `None` is Keras's own for the table and the paper's
             uniform distribution over +-2.4 / inputs for 1998; C3's maps have from 75
             to 150 inputs, their mean is taken.
+        weight_decay: Of the kernels; the paper has none.
         weights: Source of weights, as for `load_weights_from`.
 
     Returns:
@@ -99,14 +115,11 @@ def lenet5(
     check_input(
         "lenet5", input_shape, lambda size: size >= 32, "C5 has no pixel left otherwise"
     )
-    if num_classes < 0:
-        raise ValueError(
-            "num_classes must be at least 1, or 0 for C5's maps without a head. "
-            f"Received: num_classes={num_classes}"
-        )
+    check_head(name, num_classes, pooling, flattened=input_shape)
     for argument, value, known in (
         ("version", version, VERSIONS),
         ("output", output, OUTPUTS),
+        ("normalization", normalization, NORMALIZATIONS),
     ):
         if value not in known:
             raise ValueError(
@@ -123,12 +136,33 @@ def lenet5(
     if activation is None:
         activation = scaled_tanh if original else "tanh"
 
-    def initializer(inputs: float) -> Any:
-        if kernel_initializer is not None:
-            return keras.initializers.get(kernel_initializer)
-        if original:
-            return keras.initializers.RandomUniform(-2.4 / inputs, 2.4 / inputs)
-        return "glorot_uniform"
+    given = drawn_apart(kernel_initializer) if kernel_initializer is not None else None
+    penalty = weight_penalty(weight_decay)
+
+    def weights_of(inputs: float) -> dict[str, Any]:
+        initializer: Any = "glorot_uniform"
+        if given is not None:
+            initializer = given()
+        elif original:
+            initializer = keras.initializers.RandomUniform(-2.4 / inputs, 2.4 / inputs)
+        return {"kernel_initializer": initializer, "kernel_regularizer": penalty}
+
+    def convolution(x: Any, kind: Any, what: Any, inputs: float, name: str) -> Any:
+        plain = normalization is None
+        own = activation if plain else None
+        layer = kind(what, 5, activation=own, name=name, **weights_of(inputs))
+        x = layer(x)
+        if plain:
+            return x
+        x = normalization_layer(
+            normalization,
+            x.shape[-1],
+            data_format="channels_last",
+            epsilon=1e-5,
+            momentum=0.9,
+            name=f"{name}_normalization",
+        )(x)  # pyright: ignore[reportOptionalCall]
+        return layers.Activation(activation, name=f"{name}_activation")(x)
 
     def subsample(x: Any, name: str) -> Any:
         if original:
@@ -138,51 +172,27 @@ def lenet5(
 
     maps = [scaled(n, width_multiplier) for n in (6, 16, 120, 84)]
     images = layers.Input(input_shape, name="In")
-    x = images
-    if include_preprocessing:
-        x = layers.Rescaling(1.275 / 255, -0.1, name="preprocessing")(x)
-    x = layers.Conv2D(
-        maps[0],
-        5,
-        activation=activation,
-        kernel_initializer=initializer(25 * input_shape[-1]),
-        name="C1",
-    )(x)
+    if include_preprocessing is True:
+        x = layers.Rescaling(1.275 / 255, -0.1, name="preprocessing")(images)
+    else:
+        x = preprocess(images, include_preprocessing, input_shape[-1])
+    x = convolution(x, layers.Conv2D, maps[0], 25 * input_shape[-1], "C1")
     x = subsample(x, "S2")
     if original:
-        x = PartiallyConnectedConv2D(
-            LENET5_C3_TABLE,
-            5,
-            activation=activation,
-            kernel_initializer=initializer(25 * LENET5_C3_TABLE.sum() / 16),
-            name="C3",
-        )(x)
+        fan_in = 25 * LENET5_C3_TABLE.sum() / 16
+        x = convolution(x, PartiallyConnectedConv2D, LENET5_C3_TABLE, fan_in, "C3")
     else:
-        x = layers.Conv2D(
-            maps[1],
-            5,
-            activation=activation,
-            kernel_initializer=initializer(25 * maps[0]),
-            name="C3",
-        )(x)
+        x = convolution(x, layers.Conv2D, maps[1], 25 * maps[0], "C3")
     x = subsample(x, "S4")
-    x = layers.Conv2D(
-        maps[2],
-        5,
-        activation=activation,
-        kernel_initializer=initializer(25 * maps[1]),
-        name="C5",
-    )(x)
+    x = convolution(x, layers.Conv2D, maps[2], 25 * maps[1], "C5")
+    x = global_pooling(x, pooling)
     if num_classes == 0:
-        model = keras.Model(images, global_pooling(x, pooling), name=name)
-        return with_weights(model, weights, lenet5)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
-        maps[3],
-        activation=activation,
-        kernel_initializer=initializer(maps[2]),
-        name="F6",
-    )(x)
+        return with_weights(keras.Model(images, x, name=name), weights, lenet5)
+    if pooling is None:
+        x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(maps[3], activation=activation, name="F6", **weights_of(maps[2]))(
+        x
+    )
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     if output == "rbf":
@@ -192,7 +202,7 @@ def lenet5(
         outputs = layers.Dense(
             num_classes,
             activation=classifier_activation,
-            kernel_initializer=initializer(maps[3]),
             name="Out",
+            **weights_of(maps[3]),
         )(x)
     return with_weights(keras.Model(images, outputs, name=name), weights, lenet5)

@@ -105,6 +105,71 @@ def pretrained(build: Callable[..., keras.Model], name: str) -> keras.Model:
     return model
 
 
+def application_of(model: Any, what: str) -> Callable[..., keras.Model]:
+    """Return the builder in `keras.applications` of the same network.
+
+    Args:
+        model: A ResNet.
+        what: What is to be loaded, for the message.
+
+    Raises:
+        ValueError: Keras has no such network; the message says what to pass.
+    """
+    blocks = [x for x in model.layers if x.name.startswith("stage")]
+    depth = {16: 50, 33: 101, 50: 152}.get(len(blocks))
+    if depth is None or len(getattr(blocks[0], "convolutions", ())) != 3:
+        raise ValueError(
+            f"{what} is for ResNet-50, 101 and 152, which keras.applications has. "
+            f"Received: model {model.name!r}"
+        )
+    kind = f"ResNet{depth}"
+    if "head_normalization" in [layer.name for layer in model.layers]:
+        kind += "V2"
+        if model.get_layer("stage2_block1").strides != 1:
+            raise ValueError(
+                f"keras.applications.{kind} has its strides in the last block of a "
+                f"stage: pass layout='keras'. Received: model {model.name!r} with "
+                "layout='paper'"
+            )
+    elif blocks[0].version != "v1":
+        raise ValueError(
+            f"keras.applications.{kind} has its strides in the first 1x1 convolution: "
+            f"pass version='v1'. Received: model {model.name!r} with version='v1.5'"
+        )
+    return getattr(keras.applications, kind)
+
+
+def imagenet(model: Any) -> keras.Model:
+    """Return the network of `keras.applications` with ImageNet's weights.
+
+    Keras downloads them once into its own folder, `~/.keras/models`.
+
+    Args:
+        model: The network that is to get the weights.
+
+    Raises:
+        ValueError: Keras has no such network, or the model's head has not ImageNet's
+            1,000 classes.
+        OSError: The weights cannot be downloaded.
+    """
+    build = application_of(model, "weights='imagenet'")
+    heads = [x.units for x in model.layers if x.name == "classifier"]
+    if heads not in ([], [1000]):
+        raise ValueError(
+            "weights='imagenet' know 1000 classes: pass num_classes=1000, or "
+            "num_classes=0 and then transfer.replace_head. "
+            f"Received: num_classes={heads[0]}"
+        )
+    try:
+        return build(weights="imagenet", include_top=bool(heads))
+    except Exception as error:  # Keras raises plain exceptions
+        raise OSError(
+            f"The weights of keras.applications.{build.__name__} cannot be downloaded: "
+            f"{error}. Where there is no network, put Keras's file into "
+            "~/.keras/models."
+        ) from error
+
+
 @cache
 def _known() -> frozenset[tuple[str, str]]:
     names = (file.name for file in _FOLDER.iterdir())

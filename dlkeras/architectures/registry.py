@@ -55,11 +55,11 @@ def create(name: str, **kwargs: Any) -> keras.Model:
     >>> create("lenet5", num_classes=4).output.shape
     (None, 4)
     """
-    if name not in _BUILDERS:
-        near = difflib.get_close_matches(name, _BUILDERS, n=3, cutoff=0.6)
+    if not isinstance(name, str) or name not in _BUILDERS:
+        near = difflib.get_close_matches(str(name).lower(), _BUILDERS, n=3, cutoff=0.6)
         raise ValueError(
             f"name must be one of {names()}"
-            + (f"; did you mean {' or '.join(near)}?" if near else "")
+            + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + f" Received: name={name!r}"
         )
     return _BUILDERS[name](**kwargs)

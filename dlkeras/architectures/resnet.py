@@ -8,6 +8,7 @@ from keras import layers
 
 from dlkeras.architectures import resnet_docstrings as docstrings
 from dlkeras.architectures.ends import (
+    check_head,
     check_input,
     drawn_apart,
     pooled_head,
@@ -17,7 +18,7 @@ from dlkeras.architectures.ends import (
 )
 from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
-from dlkeras.layers.normalization import normalization_layer
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 Size = tuple[int | None, int | None, int]
 
@@ -158,6 +159,8 @@ def _imagenet(
         name: str = own_name,
     ) -> keras.Model:
         check_input(name, input_shape, lambda n: n >= 32, "its strides divide by 32")
+        check_head(name, num_classes, pooling)
+        _check("normalization", normalization, NORMALIZATIONS)
         _check("version", version, ("v1", "v1.5", "v2"))
         _check("layout", layout, LAYOUTS)
         _check("shortcut", shortcut, ("A", "B", "C"))
@@ -209,6 +212,7 @@ def _imagenet(
         depth,
         intro=docstrings.IMAGENET.format(kind=kind, parameters=parameters),
         version=docstrings.IMAGENET_VERSION,
+        imagenet=docstrings.IMAGENET_WEIGHTS if depth >= 50 else "",
         smallest=32,
         reference=docstrings.REFERENCE.format(where="table 1"),
     )
@@ -241,6 +245,8 @@ def _cifar(depth: int, parameters: str) -> Any:
         name: str = own_name,
     ) -> keras.Model:
         check_input(name, input_shape, lambda n: n >= 4, "its strides divide by 4")
+        check_head(name, num_classes, pooling)
+        _check("normalization", normalization, NORMALIZATIONS)
         _check("version", version, ("v1", "v2"))
         _check("shortcut", shortcut, ("A", "B", "C"))
         _check("padding", padding, ("symmetric", "same"))
@@ -284,6 +290,7 @@ def _cifar(depth: int, parameters: str) -> Any:
         depth,
         intro=docstrings.CIFAR.format(n=blocks, parameters=parameters),
         version=docstrings.CIFAR_VERSION,
+        imagenet=docstrings.CIFAR_WEIGHTS if depth == 20 else "",
         smallest=4,
         reference=docstrings.REFERENCE.format(where="section 4.2 and table 6"),
     )

@@ -14,7 +14,8 @@ Args:
     shortcut: `"A"` (subsampled, padded with channels of zeros), `"B"` (projection
         where the shape changes) or `"C"` (projection everywhere).
     include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255 by
-        ImageNet's channels, `"symmetric"` brings them to -1 to 1.
+        ImageNet's channels, `"symmetric"` brings them to -1 to 1, `"caffe"` turns red
+        and blue round and takes off their means.
     pooling: `"avg"`, `"max"` or `None`, which is the average before a head.
     dropout: Share of the pooled features dropped while training; the paper has none.
     stochastic_depth: Probability of dropping the last block's branch while training;
@@ -30,7 +31,7 @@ Args:
     classifier_activation: Activation of the outputs; None gives logits.
     kernel_initializer: Of the convolutions; the paper's is He's.
     weight_decay: Of the kernels; the paper's is 0.0001.
-    weights: Source of weights, as for `load_weights_from`.
+    weights: Source of weights, as for `load_weights_from`{imagenet}.
     name: Name of the model.
 
 Returns:
@@ -65,6 +66,13 @@ IMAGENET_VERSION = """    version: `"v1"`, `"v1.5"` or `"v2"`.
     layout: `"paper"`, or `"keras"` for v2 as `keras.applications` has it: the stride in
         a stage's last block, none in the last stage, and a bias in the first
         convolution."""
+
+IMAGENET_WEIGHTS = """, or `"imagenet"`: those of
+        `keras.applications`, which Keras downloads (v1 wants
+        `include_preprocessing="caffe"`; v2 `layout="keras"` and `"symmetric"`)"""
+
+CIFAR_WEIGHTS = """, or `"cifar10-small"` for
+        ResNet-20, which come with the package"""
 
 CIFAR = """Three stages of {n} basic blocks with 16, 32 and 64 filters behind a 3x3
 convolution: section 4.2 of the paper, with its shortcuts without parameters (A).

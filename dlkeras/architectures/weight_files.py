@@ -38,6 +38,10 @@ _SAFETENSORS_TYPES = {
 }
 
 
+# Names and shapes alone: those of ResNet-152 take 100 kilobytes.
+_LARGEST_PICKLE = 2**26
+
+
 class WeightFileError(ValueError):
     """A weight file is corrupt, or holds something other than arrays."""
 
@@ -130,6 +134,10 @@ def _tensor(storage: Any, offset: int, shape: Any, strides: Any, *_: Any) -> np.
         raise WeightFileError("An array in the file has a negative or no size.")
     if len(shape) != len(strides):
         raise WeightFileError("An array in the file has more sizes than strides.")
+    if math.prod(shape) > max(len(numbers), 2**20):  # one number, many times
+        raise WeightFileError(
+            f"An array of shape {shape} in the file repeats {len(numbers)} numbers."
+        )
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if 0 in shape:
         return np.zeros(shape, numbers.dtype)
@@ -201,6 +209,10 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         )
     with zipfile.ZipFile(path) as archive:
         (pickled,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+        if archive.getinfo(pickled).file_size > _LARGEST_PICKLE:
+            raise WeightFileError(
+                f"{str(path)!r} lists its arrays in more than {_LARGEST_PICKLE} bytes."
+            )
         content = _ArraysOnly(archive, pickled.removesuffix("/data.pkl")).load()
     for wrapper in ("state_dict", "model"):  # as training scripts save checkpoints
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):

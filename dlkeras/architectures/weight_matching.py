@@ -139,8 +139,8 @@ def check_shapes(model: Any, path: str, variable: Any, array: Any, name: str) ->
         return
     if path in ("classifier", "Out") or path.startswith("auxiliary"):
         hint = (
-            f"pass num_classes={array.shape[-1]} to the builder, or head=False to keep "
-            "the model's own head"
+            f"pass num_classes={array.shape[-1]} to the builder, or head=False to "
+            "load_weights_from to keep the model's own head"
         )
     elif path in STEMS and variable.shape[2] != array.shape[2]:
         hint = f"the source's images have {array.shape[2]} channels"
@@ -158,8 +158,10 @@ def check_shapes(model: Any, path: str, variable: Any, array: Any, name: str) ->
 def check_nothing_left(model: Any, left: list[str]) -> None:
     """Refuse a source that has more weights than the model."""
     if left:
+        hint = "Is the source of another depth or version?"
+        if left[0] == "S2":
+            hint = "Pass version='1998'."
         raise ValueError(
             f"The source has {left[0]!r} and {len(left) - 1} more weights for which "
-            f"model {model.name!r} has no layer. Is the source of another depth or "
-            "version?"
+            f"model {model.name!r} has no layer. {hint}"
         )

@@ -1,6 +1,7 @@
 """Weights from elsewhere: keras.applications, PyTorch's networks, weight files."""
 
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.architectures.pretrained_weights import pretrained
-from dlkeras.architectures.weight_files import read_weight_file
+from dlkeras.architectures.pretrained_weights import (
+    application_of,
+    imagenet,
+    pretrained,
+)
+from dlkeras.architectures.weight_files import WeightFileError, read_weight_file
+from dlkeras.architectures.weight_h5 import Found, read_keras_weights
 from dlkeras.architectures.weight_matching import (
     HEADS,
     Arrays,
@@ -33,8 +39,8 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
     """Load the weights of another implementation of the same network.
 
     Known are the ResNets of `keras.applications` (its v2 with
-    `version="v2", layout="keras"`), and the state dicts of PyTorch's ResNets
-    (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
+    `version="v2", layout="keras"`) and their files; the state dicts of PyTorch's
+    ResNets (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
     (`normalization="batch", kernel_size_5x5=3, stem_padding="symmetric",
     pool4_size=2`; the images of its ImageNet weights want
     `include_preprocessing="symmetric"`) and of its AlexNet (`version="2014"`); and any
@@ -71,15 +77,22 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
         >>> ours = resnet50(num_classes=10, version="v1")
         >>> load_weights_from(ours, theirs)
     """
-    if isinstance(source, str | Path):
-        source = _opened(model, source)
-        if source is None:
-            return
-    if isinstance(source, keras.Model):
-        if {p for p in parts(model) if p not in HEADS} <= set(parts(source)):
-            values = _from_own(model, source, head)
+    if isinstance(source, str | Path) and str(source).endswith(".weights.h5"):
+        found, left = read_keras_weights(model, source)
+        if family(model) == "resnet" and "layers/conv2d_1" in left:
+            source = _application_in(model, source, found.get("classifier"))
         else:
+            values = _from_own(model, found, left, f"file {str(source)!r}", head)
+            source = None
+    elif isinstance(source, str | Path):
+        source = _opened(source)
+    if source is None:
+        pass
+    elif isinstance(source, keras.Model):
+        if "conv1_conv" in {layer.name for layer in source.layers}:
             values = _from_keras_applications(model, source, head)
+        else:
+            values = _from_our_model(model, source, head)
     elif isinstance(source, Mapping):
         values = _from_torch(model, source, head)
     else:
@@ -97,23 +110,32 @@ def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
     Args:
         model: What a builder made.
         weights: A source as for `load_weights_from`, a name of weights that come with
-            the package, or `None`.
+            the package, `"imagenet"`, or `None`.
         build: The builder.
     """
-    if isinstance(weights, str) and not Path(weights).suffix:
+    if isinstance(weights, str) and weights == "imagenet":
+        weights = imagenet(model)
+    elif isinstance(weights, str) and not Path(weights).suffix:
         weights = pretrained(build, weights)
     if weights is not None:
         load_weights_from(model, weights)
     return model
 
 
-def _opened(model: Any, file: str | Path) -> Any:
+def _opened(file: str | Path) -> Any:
     name = str(file)
-    if name.endswith(".weights.h5"):
-        model.load_weights(file)
-        return None
     if name.endswith(".keras"):
-        return keras.saving.load_model(file, compile=False)
+        if not Path(file).exists():
+            raise FileNotFoundError(f"There is no weight file {name!r}.")
+        if not zipfile.is_zipfile(file):
+            raise WeightFileError(f"{name!r} is cut off, or not a model of Keras.")
+        try:
+            return keras.saving.load_model(file, compile=False)
+        except Exception as error:  # whatever a broken file makes Keras stumble over
+            raise WeightFileError(
+                f"{name!r} is not a readable model of Keras "
+                f"({type(error).__name__}: {error})."
+            ) from error
     if name.endswith((".pth", ".pt", ".bin", ".safetensors")):
         return read_weight_file(file)
     raise ValueError(
@@ -122,26 +144,77 @@ def _opened(model: Any, file: str | Path) -> Any:
     )
 
 
-def _from_own(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarray]]:
-    values = []
+def _application_in(model: Any, file: Any, dense: Any) -> keras.Model:
+    """Return the network of keras.applications whose weights a file holds."""
+    build = application_of(model, f"{str(file)!r}, a file of keras.applications,")
+    if dense is None:
+        theirs = build(weights=None, include_top=False)
+    else:
+        theirs = build(weights=None, classes=dense[0].shape[-1])
+    found, _ = read_keras_weights(theirs, file)
+    for layer in theirs.layers:
+        arrays = found.get(layer.name, [])
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if shapes != [array.shape for array in arrays]:
+            raise ValueError(
+                f"Layer {layer.name!r} of keras.applications.{build.__name__} has "
+                f"weights of the shapes {shapes}, the file {str(file)!r} "
+                f"{[array.shape for array in arrays]}. Is it of another depth?"
+            )
+        layer.set_weights(arrays)
+    return theirs
+
+
+def _from_our_model(model: Any, source: Any, head: bool) -> list:
     theirs = parts(source)
+    if not set(theirs) & {path for path in parts(model) if path not in HEADS}:
+        raise ValueError(
+            "The layers of the source are neither this model's nor those of a ResNet "
+            f"of keras.applications. Received: model {model.name!r}, source "
+            f"{source.name!r}, whose first layers with weights are {list(theirs)[:3]}"
+        )
+    found = {p: [_array(w) for w in layer.weights] for p, layer in theirs.items()}
+    left = [path for path in theirs if path not in parts(model)]
+    return _from_own(model, found, left, f"source {source.name!r}", head)
+
+
+def _from_own(
+    model: Any, found: Found, left: list[str], source: str, head: bool
+) -> list[tuple[Any, np.ndarray]]:
+    """Match arrays that have the names of the model's own parts."""
+    last = "head_normalization"  # of v2, whose layers have the names of v1's
+    if (last in parts(model)) != (last in found or last in left):
+        which = "v2" if last in left else "v1"
+        raise ValueError(
+            f"Only one of model {model.name!r} and the {source} has a layer {last!r}: "
+            f"pass version={which!r}."
+        )
+    values = []
     for path, layer in parts(model).items():
-        other = theirs.pop(path, None)
         if path in HEADS and not head:
             continue
-        if other is None or len(layer.weights) != len(other.weights):
+        arrays = found.get(path, [])
+        if len(layer.weights) != len(arrays):
+            what = "other weights in" if arrays else "no counterpart in"
+            hint = "Is the source of another depth, version or normalisation?"
+            if path in HEADS:
+                hint = "Pass head=False to keep the model's own head."
+            elif path in ("S2", "S4"):
+                hint = "Pass version='table': the source's S2 and S4 only average."
             raise ValueError(
-                f"Layer {path!r} of model {model.name!r} has no counterpart in the "
-                f"source {source.name!r}: pass head=False to keep the model's own head."
-                if path in HEADS
-                else f"Layer {path!r} of model {model.name!r} and of the source "
-                f"{source.name!r} have different kinds of weights."
+                f"Layer {path!r} of model {model.name!r}, of shape "
+                f"{tuple(layer.weights[0].shape)}, has {what} the {source}. {hint}"
             )
-        for variable, weight in zip(layer.weights, other.weights, strict=True):
-            array = in_width_of(variable, path, _array(weight))
+        for variable, array in zip(layer.weights, arrays, strict=True):
+            array = in_width_of(variable, path, array)
             check_shapes(model, path, variable, array, path)
             values.append((variable, array))
-    check_nothing_left(model, [path for path in theirs if path not in HEADS])
+    has_head = bool(set(HEADS) & set(parts(model)))
+    heads = ("layers/dense", "layers/rbf_output")  # as a file of Keras names them
+    check_nothing_left(
+        model,
+        [x for x in left if x not in HEADS and (has_head or not x.startswith(heads))],
+    )
     return values
 
 
@@ -193,7 +266,7 @@ def _from_torch(model: Any, state: Mapping, head: bool) -> list:
 
 def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    if family(model) != "resnet" or "conv1_conv" not in theirs:
+    if family(model) != "resnet":
         raise ValueError(
             "The layers of the source are neither this model's nor those of a ResNet "
             f"of keras.applications. Received: model {model.name!r}, source "

@@ -1,9 +1,11 @@
 """ActivationMonitor: dead units, saturation and the spread of every layer's output."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -22,7 +24,15 @@ RELU_LIKE = ("relu", "relu6")
 TANH_BOUND = 0.97
 SIGMOID_BOUNDS = (0.03, 0.97)
 
-_QUANTITIES = ("mean", "std", "dead_share", "saturated_share", "non_finite_share")
+_QUANTITIES = (
+    "mean",
+    "std",
+    "dead_share",
+    "saturated_share",
+    "non_finite_share",
+    "units",
+    "answers",
+)
 
 
 @dataclass
@@ -40,8 +50,11 @@ class ActivationHistory:
             outside 0.03 to 0.97 (sigmoid), or of samples with a class above 0.97
             (softmax).
         non_finite_share: `(probes, layers)`.
+        units: `(probes, layers)`, number of units or feature maps.
+        answers: `(probes, layers)`, outputs of each unit: samples times positions.
         loss: `(probes,)`, the mean training loss of the epoch before the probe.
-        outputs: names of the layers that make the model's outputs.
+        outputs: names of the layers that make the model's outputs, also those whose
+            values are only put into another shape on the way.
     """
 
     layers: dict[str, LayerInfo] = field(default_factory=dict)
@@ -51,6 +64,8 @@ class ActivationHistory:
     dead_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     saturated_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     non_finite_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    units: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    answers: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     loss: np.ndarray = field(default_factory=lambda: np.zeros(0))
     outputs: list[str] = field(default_factory=list)
 
@@ -107,10 +122,10 @@ class ActivationMonitor(keras.callbacks.Callback):
         on_finding: str | Callable[[Finding], Any] | None = "warn",
     ) -> None:
         super().__init__()
-        if isinstance(frequency, bool) or not isinstance(frequency, int):
+        if isinstance(frequency, bool) or not isinstance(frequency, Integral):
             frequency_is_good = False
         else:
-            frequency_is_good = frequency >= 1
+            frequency_is_good = int(frequency) >= 1
         if not frequency_is_good:
             raise ValueError(
                 "`frequency` must be a whole number of epochs, 1 or more. "
@@ -222,11 +237,11 @@ class ActivationMonitor(keras.callbacks.Callback):
             finally:
                 for variable, value in kept:
                     variable.assign(value)
-        made = {id(tensor) for tensor in keras.tree.flatten(outputs)}
+        made = keras.tree.flatten(outputs)
         self._outputs = [
             name
             for name, found in tensors.items()
-            if any(id(tensor) in made for tensor in found)
+            if any(same_values(tensor, out) for tensor in found for out in made)
         ]
         order = {name: i for i, name in enumerate(tensors) if tensors[name]}
         self._layers = {n: f for n, f in self._layers.items() if n in order}
@@ -295,6 +310,16 @@ def heard(call: Callable, keep: Callable[[Any], None]) -> Callable:
     return listening
 
 
+def same_values(tensor: Any, output: Any) -> bool:
+    """Whether two tensors hold the same numbers in the same order."""
+    if tensor is output:
+        return True
+    if math.prod(tensor.shape) != math.prod(output.shape):
+        return False
+    ours, theirs = (keras.ops.convert_to_numpy(t).ravel() for t in (tensor, output))
+    return bool(np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"))
+
+
 def units_axis(part: Any) -> int:
     """The axis of the units or feature maps."""
     return 1 if getattr(part, "data_format", None) == "channels_first" else -1
@@ -309,7 +334,12 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
         units.append(array.reshape(-1, array.shape[-1]))
     values = np.concatenate([array.ravel() for array in units]).astype(np.float64)
     finite = np.isfinite(values)
-    found = {"non_finite_share": 1 - finite.mean()}
+    width = units[0].shape[-1]
+    found = {
+        "non_finite_share": 1 - finite.mean(),
+        "units": width,
+        "answers": len(values) / width,
+    }
     with np.errstate(all="ignore"):
         found["mean"], found["std"] = values.mean(), values.std()
     if info.activation in RELU_LIKE:

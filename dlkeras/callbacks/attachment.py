@@ -64,10 +64,23 @@ class Attachment:
         self._history: Any = None
 
     def attach(self) -> None:
-        """Put the measuring train function in place."""
+        """Put the measuring train function in place.
+
+        Raises:
+            ValueError: if it would train other variables than the plain one does, or if
+                another monitor listens to the same `fit`.
+        """
+        other = getattr(self.model.train_function, _MARK, None)
+        running = getattr(self.model, "history", None)
+        if other not in (None, self) and other._history is running is not None:
+            raise ValueError(
+                "expected one GradientNormMonitor for a `fit`; another one has come "
+                "before it, and listens already"
+            )
         release(self.model)
         self.optimizer = self.model.optimizer
         if self._measured is None or self._plain is not self.model.train_function:
+            self._check_trainable()
             self._plain = self.model.train_function
             self._step = self._measured_step(self.model.train_step)
             with replaced(self.model, "train_step", self._step):
@@ -77,6 +90,23 @@ class Attachment:
         function = self._train_function()
         setattr(function, _MARK, self)
         self.model.train_function = function
+
+    def _check_trainable(self) -> None:
+        """A compiled step goes on with the variables that were trainable before."""
+        model = self.model
+        if not backend.traced(model.train_function) or not self.optimizer.built:
+            return
+        before = self.optimizer._trainable_variables
+        changed = [v.path for v in before if not v.trainable]
+        if type(model).train_step.__module__.startswith("keras."):
+            known = {id(v) for v in before}
+            changed += [v.path for v in model.trainable_variables if id(v) not in known]
+        if changed:
+            raise ValueError(
+                "`trainable` must not be changed without calling `compile` again: the "
+                "compiled train function goes on as before. Received: a change of "
+                f"{changed}"
+            )
 
     def detach(self) -> None:
         """Give the model the train function back that Keras made."""

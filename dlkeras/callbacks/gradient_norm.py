@@ -4,6 +4,7 @@ import difflib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -36,7 +37,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
 
     With `steps_per_execution=N` the last step of each execution can be measured. A
     `train_step` that updates weights by another way than `model.optimizer` cannot: the
-    monitor says so once, and training goes on.
+    monitor says so once, and training goes on. One monitor listens to a `fit`; with
+    another model than before it begins anew.
 
     Args:
         frequency: measure every so many steps, or `"auto"`: the first steps are
@@ -59,7 +61,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     >>> import keras, numpy as np
     >>> from dlkeras.callbacks import GradientNormMonitor
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="d")])
-    >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
+    >>> model.compile(keras.optimizers.SGD(1e-4), "mse")
     >>> monitor = GradientNormMonitor(frequency=1)
     >>> x, y = np.ones((64, 4), "float32"), np.ones((64, 1), "float32")
     >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
@@ -81,7 +83,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         on_finding: str | Callable[[Finding], Any] | None = "warn",
     ) -> None:
         super().__init__()
-        whole = isinstance(frequency, int) and not isinstance(frequency, bool)
+        whole = isinstance(frequency, Integral) and not isinstance(frequency, bool)
         if frequency != "auto" and not (whole and int(frequency) >= 1):
             raise ValueError(
                 '`frequency` must be a whole number of steps, 1 or more, or "auto". '
@@ -95,24 +97,36 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.layers = None if layers is None else list(layers)
         self.add_to_logs = add_to_logs
-        self._report = Reporter(on_finding)
+        self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
+        self._epoch = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: of another model nothing can be compared."""
+        self._report = Reporter(self._on_finding)
         self._history = GradientHistory()
         self._attachment: Attachment | None = None
-        self._schedule = Schedule(frequency)
+        self._schedule = Schedule(self.frequency)
         self._owners: dict[int, tuple[str, str]] = {}
         self._columns: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._waiting: list[tuple] = []
         self._measured = Measurements()
         self._assembled = False
         self._judged = 0  # samples that the diagnosis has seen
-        self._epoch = 0
         self._digests: dict[str, int] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Take hold of the model's train function."""
         model: Any = self._model
         self.reason = None
+        again = self._attachment is not None and self._attachment.model is model
+        if self._attachment is not None and not again:
+            self._forget()
+        self._history.layers = layer_infos(model)
+        self._owners = owners(model)
+        self._check_names(model)
+        self._digests = self._frozen_digests(model)
         optimizer = getattr(model, "optimizer", None)
         if not hasattr(optimizer, backend.APPLY):
             self._give_up(
@@ -120,29 +134,27 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 f"Received: optimizer={optimizer!r}"
             )
             return
-        self._history.layers = layer_infos(model)
-        self._owners = owners(model)
-        self._check_names(model)
-        if self._attachment is None or self._attachment.model is not model:
+        if not again:
             self._attachment = Attachment(
                 model, self._schedule, self._deliver, self._give_up
             )
         try:
             self._attachment.attach()
-        except (AttributeError, NotImplementedError, TypeError) as error:
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
             self._give_up(f"the model's train function cannot be measured: {error}")
             return
         self._history.dynamic_loss_scale = self._attachment.loss_scaled
         to_numpy: Any = keras.ops.convert_to_numpy
-        iterations = to_numpy(optimizer_state.inner(optimizer)._iterations)
+        done = int(to_numpy(optimizer_state.inner(optimizer)._iterations))
+        if again and self._attachment.loss_scaled:  # it has not counted those skipped
+            done = max(done, self._schedule.step)
         self._schedule.begin(
-            int(iterations),
+            done,
             per_call=model.steps_per_execution,
             planned=(self.params or {}).get("steps"),
             accumulation=optimizer_state.accumulation_steps(optimizer),
             skips=self._attachment.loss_scaled,
         )
-        self._digests = self._frozen_digests(model)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Note the epoch."""
@@ -152,8 +164,6 @@ class GradientNormMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Fetch what was measured, and look at the frozen layers."""
         self._fetch(len(self._waiting))
-        if self._attachment is None:
-            return
         digests = self._frozen_digests(self._model)
         before = self._digests  # a model that builds itself late has none yet
         moved = [n for n, value in digests.items() if before.get(n, value) != value]
@@ -210,7 +220,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._fetch(len(self._waiting))
         about = {
             "columns": [[*key, *column] for key, column in self._columns.items()],
-            "every": None if self._schedule.timing else self._schedule.every,
+            "rhythm": self._schedule.get_state(),
             "frozen_moved": self._history.frozen_moved,
             "epoch_logs": self._history.epoch_logs,
             "findings": self._report.state(),
@@ -236,9 +246,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._history.frozen_moved = [(e, name) for e, name in about["frozen_moved"]]
         self._history.epoch_logs = about["epoch_logs"]
         self._report.restore(about["findings"])
-        if about["every"] is not None and self._measured.length:
-            last = int(self._measured.facts[-1, 0])
-            self._schedule.resume(about["every"], last)
+        if about["rhythm"] is not None:
+            self._schedule.resume(**about["rhythm"])
         self._assembled = False
 
     def _check_names(self, model: Any) -> None:
@@ -327,15 +336,18 @@ class GradientNormMonitor(keras.callbacks.Callback):
         history.sampled_every = self._schedule.every
 
     def _frozen_digests(self, model: Any) -> dict[str, int]:
-        """A checksum of the weights of every layer that training leaves alone."""
+        """A checksum of the weights of every layer that training leaves alone.
+
+        Counters and the states of seeds may move: they are whole numbers.
+        """
         digests: dict[str, int] = {}
+        whose = owners(model)
         for path, layer in walk(model):
-            if layer.trainable or not layer.variables:
+            if layer.trainable:
                 continue
-            digests[path] = 0
             for variable in layer.variables:
-                if isinstance(variable, keras.random.SeedGenerator):
-                    continue
-                value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-                digests[path] = zlib.crc32(value.tobytes(), digests[path])
+                mine = whose.get(id(variable), (path,))[0] == path
+                if mine and keras.backend.is_float_dtype(variable.dtype):
+                    value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+                    digests[path] = zlib.crc32(value.tobytes(), digests.get(path, 0))
         return digests

@@ -27,7 +27,7 @@ class Schedule:
         self.timing = frequency == "auto"
         self.every = 1 if isinstance(frequency, str) else int(frequency)
         self.step = self._next = self._call = 0
-        self._last: int | None = None
+        self._resumed: tuple[int, int] | None = None
         self._seconds: dict[bool, list[float]] = {True: [], False: []}
         self._turn = True
         self.begin(0)
@@ -51,19 +51,27 @@ class Schedule:
             skips: whether the optimizer skips steps, so that updates shift.
         """
         self.step, self._next, self._call = step, step + 1, 0
-        if self._last is not None:
-            self._next, self._last = max(self._next, self._last + self.every), None
+        if self._resumed is not None:
+            (self.step, self._next), self._resumed = self._resumed, None
         self.per_call, self.planned = per_call, planned
         self.accumulation, self.skips = accumulation, skips
 
-    def resume(self, every: int, last: int) -> None:
+    def get_state(self) -> dict[str, int] | None:
+        """The rhythm, once it is settled: what `resume` takes."""
+        if self.timing:
+            return None
+        return {"every": self.every, "step": self.step, "next": self._next}
+
+    def resume(self, every: int, step: int, next: int) -> None:
         """Go on with the rhythm of an earlier training when the next one begins.
 
         Args:
             every: steps between two measurements, as they had been settled.
-            last: the last step that was measured.
+            step: steps done, which are more than the optimizer's iterations if it
+                has skipped some.
+            next: the step from which on the next call is measured.
         """
-        self.timing, self.every, self._last = False, every, last
+        self.timing, self.every, self._resumed = False, every, (step, next)
 
     def epoch(self) -> None:
         """An epoch begins: its last call may have fewer steps than the others."""

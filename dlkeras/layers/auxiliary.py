@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channels_of,
@@ -22,7 +23,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
-class AuxiliaryClassifier(keras.layers.Layer):
+class AuxiliaryClassifier(FrozenPartsMixin):
     """GoogLeNet's side branch: it classifies from the middle of the network.
 
     Average pooling 5x5 with stride 3, a 1x1 convolution, a dense layer of 1024
@@ -179,6 +180,7 @@ class AuxiliaryClassifier(keras.layers.Layer):
             self.num_classes, name="classifier", **self._weights_of(2)
         )
         self.classifier.build((batch, self.units))
+        self._hand_on_trainable()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the class probabilities seen from here."""

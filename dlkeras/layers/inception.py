@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -22,7 +23,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
-class InceptionModule(keras.layers.Layer):
+class InceptionModule(FrozenPartsMixin):
     """Inception module with dimension reduction: four views of one input, stacked.
 
     A 1x1 convolution, a 3x3 and a 5x5 convolution behind 1x1 reductions, and a 1x1
@@ -181,6 +182,7 @@ class InceptionModule(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="pool",
         )
+        self._hand_on_trainable()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Stack the four views along the channels."""

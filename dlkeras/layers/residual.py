@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -25,7 +26,7 @@ VERSIONS = ("v1", "v1.5", "v2")
 SHORTCUTS = ("A", "B", "C", "identity")
 
 
-class _Residual(keras.layers.Layer):
+class _Residual(FrozenPartsMixin):
     """What the two blocks share; a block adds its `_plan` of convolutions."""
 
     def __init__(
@@ -110,9 +111,8 @@ class _Residual(keras.layers.Layer):
             )
             self.projection.build(input_shape)
             if not before:
-                self.projection_normalization = self._normalization(
-                    shape, "projection_normalization"
-                )
+                name = "projection_normalization"
+                self.projection_normalization = self._normalization(shape, name)
         self.drop_branch = None
         if self.stochastic_depth:
             self.drop_branch = keras.layers.Dropout(
@@ -122,6 +122,7 @@ class _Residual(keras.layers.Layer):
                 dtype=self.dtype_policy,
                 name="drop_branch",
             )
+        self._hand_on_trainable()
 
     def _check_shortcut(
         self, input_shape: Any, channels_in: int, channels_out: int, changes: bool

@@ -118,6 +118,16 @@ class Examples(Artifact):
 
     producer: ClassVar[str] = "ExampleGen"
 
+    METADATA: ClassVar[str] = "metadata.parquet"
+
+    @property
+    def metadata(self) -> "pd.DataFrame | None":
+        """What else the source knows of the examples, by id; None where nothing."""
+        import pandas as pd
+
+        file = self.path / self.METADATA
+        return pd.read_parquet(file).set_index("id") if file.is_file() else None
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the label's integers."""
@@ -154,6 +164,12 @@ class Examples(Artifact):
         from dlkeras.pipeline.example_reading import image_decoder
 
         return image_decoder(self.path / self.properties["builder"])
+
+    def stored_bytes(self, split: str) -> int:
+        """Bytes of a split's records, images encoded."""
+        from dlkeras.pipeline.example_reading import stored_bytes
+
+        return stored_bytes(self.path / self.properties["builder"], split)
 
     def encoded(self, split: str) -> "Iterator[EncodedExample]":
         """Read a split in its stored order, the images still encoded."""
@@ -309,6 +325,11 @@ class PushedModel(Artifact):
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+    EXAMPLE: ClassVar[str] = "example.json"
+
+    def question(self) -> list[Any]:
+        """A real image for the model server: raw pixels, a batch of one."""
+        return self.read_json(self.EXAMPLE)["inputs"]
 
     @property
     def card(self) -> str:

@@ -28,7 +28,7 @@ JOB = "job.json"
 
 
 def written_on_beam(
-    config: ExampleGenConfig, examples: int, folder: Path, scratch: Path
+    config: ExampleGenConfig, examples: int, folder: Path, scratch: Path, data_dir: Path
 ) -> list[WrittenRun]:
     """Write a source's shards with Beam, in a process of its own environment.
 
@@ -37,6 +37,7 @@ def written_on_beam(
         examples: how many examples the source has.
         folder: where to write the shards.
         scratch: where to keep what the workers report.
+        data_dir: where TFDS has prepared data sets, unless the configuration says.
 
     Returns:
         What was written, run by run.
@@ -51,6 +52,7 @@ def written_on_beam(
         "config": config.model_dump(mode="json"),
         "folder": str(folder.resolve()),
         "scratch": str(scratch.resolve()),
+        "data_dir": str(data_dir.resolve()),
         "runs": runs,
     }
     file = scratch / JOB
@@ -88,7 +90,7 @@ def _opened(job: str) -> tuple[ExampleGenConfig, Source, Path, Path]:
     config = ExampleGenConfig.model_validate(content["config"], strict=False)
     scratch = Path(content["scratch"])
     private = scratch / f"worker-{os.getpid()}"
-    source = open_source(config, private, private)
+    source = open_source(config, Path(content["data_dir"]), private)
     return config, source, Path(content["folder"]), scratch
 
 

@@ -104,8 +104,8 @@ class EvaluatorConfig(ComponentConfig):
     first_model: Literal["bless", "refuse"] = "bless"
     """what becomes of a model that has no blessed one to be compared with"""
     slices: tuple[str, ...] = ("mean",)
-    """columns of the statistics by which the test examples are sliced, numbers by
-    quarters; mean is the brightness"""
+    """columns of the statistics, or of the manifest, by which the test examples are
+    sliced, numbers by quarters; mean is the brightness"""
     bootstrap_samples: int = Field(default=1000, ge=100)
     """resamples behind an interval"""
     confidence: float = Field(default=0.95, gt=0, lt=1)

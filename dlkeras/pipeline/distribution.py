@@ -3,15 +3,14 @@
 - `mirrored`: all devices of this machine (`tf.distribute.MirroredStrategy`);
 - `multi_worker`: all devices of the machines that `TF_CONFIG` names
   (`tf.distribute.MultiWorkerMirroredStrategy`);
-- `data_parallel`: all devices of all processes, on the JAX backend
-  (`keras.distribution.DataParallel`).
+- `data_parallel`: the same on the JAX backend (`keras.distribution.DataParallel`), in a
+  process of its own for each machine (`jax_training.py`).
 
 This is the only file of the package that speaks to these engines.
 """
 
 import contextlib
 import functools
-import inspect
 import json
 import os
 import socket
@@ -20,13 +19,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.multi_worker_fit import mend_multi_worker_fit
 
 T = TypeVar("T")
-Kind = Literal["none", "mirrored", "multi_worker"]
-
-# What keras#20585 looks like; once Keras has other code there, nothing is changed.
-_BROKEN_BUILD = "self.distribute_strategy.reduce("
-_BROKEN_REDUCE = 'strategy.reduce("MEAN", v, axis=0)'
+Kind = Literal["none", "mirrored", "multi_worker", "data_parallel"]
+# Within so many seconds the survivors of a process that has died must know.
+HEARTBEAT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,39 @@ def cluster() -> Cluster:
 
 def place(kind: Kind) -> Cluster:
     """The machines of a training of this kind; those that share nothing are alone."""
-    return cluster() if kind == "multi_worker" else Cluster(("this",), 0)
+    several = kind in ("multi_worker", "data_parallel")
+    return cluster() if several else Cluster(("this",), 0)
+
+
+_presence: list[socket.socket] = []
+
+
+def show_presence(kind: Kind) -> None:
+    """Let the other machines see that the chief is there, until its engine starts.
+
+    TensorFlow's engine listens at the chief's address from the beginning, JAX's only
+    while it trains.
+
+    Raises:
+        InputError: the chief cannot listen at its address in `TF_CONFIG`.
+    """
+    here = place(kind)
+    if kind != "data_parallel" or not here.is_chief or len(here.workers) == 1:
+        return
+    host, _, port = here.workers[0].rpartition(":")
+    try:
+        _presence.append(socket.create_server((host, int(port))))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"TF_CONFIG: expected an address of this machine for worker 0; received "
+            f"{here.workers[0]}: {error}"
+        ) from error
+
+
+def end_presence() -> None:
+    """Leave the chief's address to its engine."""
+    while _presence:
+        _presence.pop().close()
 
 
 @functools.cache
@@ -104,7 +134,19 @@ def strategy(kind: Kind) -> Any:
 
 def scope(kind: Kind) -> contextlib.AbstractContextManager[Any]:
     """Where a model of this kind is built and trained."""
-    return contextlib.nullcontext() if kind == "none" else strategy(kind).scope()
+    own = kind in ("none", "data_parallel")
+    return contextlib.nullcontext() if own else strategy(kind).scope()
+
+
+def local_devices(kind: Kind) -> int:
+    """Number of devices of this process that share a batch."""
+    if kind == "none":
+        return 1
+    if kind == "data_parallel":
+        import jax
+
+        return jax.local_device_count()
+    return strategy(kind).num_replicas_in_sync // len(place(kind).workers)
 
 
 def check_batches(kind: Kind, examples: int, batch_size: int) -> None:
@@ -123,9 +165,11 @@ def check_batches(kind: Kind, examples: int, batch_size: int) -> None:
     """
     if kind == "none":
         return
-    devices = strategy(kind).num_replicas_in_sync
+    devices = local_devices(kind) * len(place(kind).workers)
     last = examples % batch_size
-    if batch_size % devices or 0 < last < devices:
+    # JAX cuts every batch into equal parts, TensorFlow also the last one into unequal.
+    unequal = last % devices if kind == "data_parallel" else 0 < last < devices
+    if batch_size % devices or unequal:
         raise InputError(
             "--trainer.batch-size: expected batches that the devices can share, the "
             f"last of an epoch, too; received {batch_size} and, at the end of "
@@ -169,6 +213,15 @@ def validation(kind: Kind, batches: Any, steps: int) -> dict[str, Any]:
         batches: a `tf.data.Dataset`.
         steps: number of its batches; Keras would count those of a machine's device.
     """
+    if kind == "data_parallel":
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        # Every example once for each device: the means are those of one.
+        devices = local_devices(kind)
+        everything = batches.map(
+            lambda *batch: tuple(tf.repeat(values, devices, axis=0) for values in batch)
+        )
+        return {"validation_data": everything}
     if kind != "multi_worker":
         return {"validation_data": batches}
     everything = distributed(kind, batches.repeat())
@@ -219,64 +272,6 @@ def unsharded(dataset: Any) -> Any:
     return dataset.with_options(options)
 
 
-def needs_mending() -> bool:
-    """Whether this Keras breaks `fit` under MultiWorkerMirroredStrategy (keras#20585).
-
-    The code itself is looked at: a version number would not know of a back-port.
-    """
-    from keras.src.backend.tensorflow import trainer
-
-    build = inspect.getsource(trainer.TensorFlowTrainer._maybe_symbolic_build)
-    reduce = inspect.getsource(trainer.reduce_per_replica)
-    return _BROKEN_BUILD in build and _BROKEN_REDUCE in reduce
-
-
-def mend_multi_worker_fit() -> bool:
-    """Let `fit` run under MultiWorkerMirroredStrategy where Keras does not.
-
-    Keras reduces the first batch over the workers only to learn its shape, which fails
-    where batches differ in length, and takes the mean of scalar metrics along an axis
-    that they do not have.
-
-    Returns:
-        Whether anything was changed: False where Keras is mended already.
-    """
-    from keras.src.backend.tensorflow import trainer
-
-    from dlkeras.pipeline.tensorflow_import import tf
-
-    if not needs_mending():
-        return False
-    reduce_before = trainer.reduce_per_replica
-
-    def build_from_local_batch(
-        self: Any, iterator: Any = None, data_batch: Any = None
-    ) -> None:
-        if self._distribute_strategy is None:
-            return
-        if iterator is not None:
-            for _, _, steps in iterator:
-                data_batch = tf.nest.map_structure(
-                    lambda x: self.distribute_strategy.experimental_local_results(x)[0],
-                    next(steps),
-                )
-                break
-        with self.distribute_strategy.scope():
-            self._symbolic_build(data_batch=data_batch)
-
-    def reduce_scalars_too(values: Any, strategy: Any, reduction: str) -> Any:
-        several = getattr(strategy.extended, "_in_multi_worker_mode", lambda: False)()
-        if not several or reduction not in ("auto", "mean"):
-            return reduce_before(values, strategy, reduction)
-        return tf.nest.map_structure(
-            lambda value: strategy.reduce("MEAN", value, axis=None), values
-        )
-
-    trainer.TensorFlowTrainer._maybe_symbolic_build = build_from_local_batch
-    trainer.reduce_per_replica = reduce_scalars_too
-    return True
-
-
 @contextlib.contextmanager
 def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
     """Say in one line that another worker has ended.
@@ -290,24 +285,33 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
-    lost = (
+    lost: tuple[type[Exception], ...] = (
         tf.errors.UnavailableError,
         tf.errors.AbortedError,
         tf.errors.DeadlineExceededError,
         tf.errors.CancelledError,
     )
+    if kind == "data_parallel":
+        import jax
+
+        lost = (jax.errors.JaxRuntimeError,)
     try:
         yield
     except lost as error:
-        if kind != "multi_worker":
+        if len(place(kind).workers) == 1:
             raise
-        here = cluster()
-        others = [w for i, w in enumerate(here.workers) if i != here.index]
-        raise PipelineError(
-            f"expected an answer of the other workers {', '.join(others)}; one has "
-            "ended. Start all of them again: training goes on from the last checkpoint "
-            f"({type(error).__name__})"
-        ) from error
+        raise worker_lost(kind, type(error).__name__) from error
+
+
+def worker_lost(kind: Kind, reason: str) -> PipelineError:
+    """What to say where another worker does not answer any more."""
+    here = place(kind)
+    others = [w for i, w in enumerate(here.workers) if i != here.index]
+    return PipelineError(
+        f"expected an answer of the other workers {', '.join(others)}; one has "
+        "ended. Start all of them again: training goes on from the last checkpoint "
+        f"({reason})"
+    )
 
 
 def data_parallel(address: str, processes: int, index: int) -> Any:
@@ -336,9 +340,47 @@ def data_parallel(address: str, processes: int, index: int) -> Any:
         )
     if processes > 1:
         import jax
+        from keras.src.backend.jax.distribution_lib import initialize_rng
 
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
-        keras.distribution.initialize(address, processes, index)
+        # What keras.distribution.initialize does, which cannot be told of a deadline.
+        jax.distributed.initialize(
+            address,
+            processes,
+            index,
+            initialization_timeout=120,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+        initialize_rng()
     found = keras.distribution.DataParallel(auto_shard_dataset=False)
     keras.distribution.set_distribution(found)
     return found
+
+
+def join_data_parallel() -> None:
+    """Take this process's place among those of `TF_CONFIG`, on the JAX backend.
+
+    Raises:
+        InputError: Keras runs on another backend.
+        PipelineError: the others do not come.
+    """
+    here = place("data_parallel")
+    try:
+        data_parallel(here.workers[0], len(here.workers), here.index)
+    except RuntimeError as error:
+        raise worker_lost("data_parallel", str(error).splitlines()[0][:200]) from error
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    tf.config.set_visible_devices([], "GPU")  # it reads images; the rest is JAX's
+
+
+def alone(kind: Kind, network: Any) -> Any:
+    """A network that this process can use without the others."""
+    if kind != "data_parallel":
+        return network
+    import keras
+
+    keras.distribution.set_distribution(None)
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy

@@ -42,7 +42,8 @@ def evaluator(
         examples: the data set.
         transform: the preprocessing that belongs to the model.
         model: what to measure.
-        statistics: the columns by which the examples are sliced.
+        statistics: the columns by which the examples are sliced, beside those of the
+            examples' metadata.
 
     Raises:
         InputError: the model has another number of outputs than the examples have
@@ -71,6 +72,8 @@ def evaluator(
     )
     predicted = probabilities.argmax(axis=1)
     table = statistics.table.set_index("id").loc[identifiers]
+    if (metadata := examples.metadata) is not None:
+        table = metadata.reindex(identifiers).combine_first(table).loc[identifiers]
     metrics |= _uncertainty(config, metrics, truth, probabilities, examples.labels)
     metrics["slices"] = accuracy_by_slice(
         table,

@@ -5,7 +5,6 @@ digested, which decides its split where the source has none; and written. What c
 read ends the run, or is left out and listed, as the configuration says.
 """
 
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,9 +42,10 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     Args:
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
-            reason, number), and `labels`, `channels`, `splits`, `source`, `formats` and
+            reason, number), `metadata.parquet` (what the source knows of the examples
+            beside), and `labels`, `channels`, `splits`, `source`, `formats` and
             `builder` (the folder that TFDS reads) as properties. Its digest is made of
-            the decoded examples.
+            the decoded examples and of the metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
@@ -56,10 +56,10 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     source = open_source(config, data_dir, scratch)
     folder = output.path / NAME / VERSION
     folder.mkdir(parents=True)
-    if config.beam_python is not None and source.random_access:
+    if config.beam_python is not None:
         from dlkeras.pipeline.beam_job import written_on_beam
 
-        runs = written_on_beam(config, len(source), folder, scratch)
+        runs = written_on_beam(config, len(source), folder, scratch, data_dir)
     else:
         runs = list(_written_here(config, source, folder))
     problems = [problem for run in runs for problem in run.problems]
@@ -96,7 +96,13 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         formats=dict(sorted(formats.items())),
     )
     digests = sorted(digest for run in runs for digest in run.digests)
-    output.digest = canonical_digest([list(source.labels), channels, digests])
+    content: list = [list(source.labels), channels, digests]
+    metadata = getattr(source, "metadata", None)
+    if metadata is not None:
+        metadata = metadata.sort_values("id", ignore_index=True)
+        metadata.to_parquet(output.path / Examples.METADATA)
+        content.append([list(metadata), metadata.astype(str).to_numpy().tolist()])
+    output.digest = canonical_digest(content)
 
 
 def _written_here(
@@ -104,14 +110,10 @@ def _written_here(
 ) -> Iterator[WrittenRun]:
     """Write a source run by run, in this process."""
     split_of = split_rule(config, source.splits)
-    examples = source.examples()
-    for number in itertools.count():
-        part = itertools.islice(examples, config.examples_per_shard)
-        first = next(part, None)
-        if first is None and number > 0:
-            return
-        rest = itertools.chain([] if first is None else [first], part)
-        yield write_run(number, rest, folder, config, split_of)
+    size = config.examples_per_shard
+    for number, start in enumerate(range(0, len(source), size)):
+        examples = source.examples(start, start + size)
+        yield write_run(number, examples, folder, config, split_of)
 
 
 def _tell(source: Source, problems: list[tuple[str, str, int]]) -> str:

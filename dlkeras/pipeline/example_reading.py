@@ -75,6 +75,13 @@ def image_decoder(folder: Path) -> Callable[["tf.Tensor"], "tf.Tensor"]:
     return tfds.builder_from_directory(folder).info.features["image"].decode_example
 
 
+def stored_bytes(folder: Path, split: str) -> int:
+    """Bytes of a split's records, as the metadata of the data set say."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    return tfds.builder_from_directory(folder).info.splits[split].num_bytes
+
+
 def read_encoded(folder: Path, split: str) -> Iterator[EncodedExample]:
     """Read a split in its stored order, images still encoded."""
     from dlkeras.pipeline.tensorflow_import import tf, tfds

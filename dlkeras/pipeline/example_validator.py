@@ -15,6 +15,9 @@ from dlkeras.pipeline.drift import Distributions, find_drift
 from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.store import Draft
 
+# Classes that are told one by one: a hundred thousand may all be too small.
+MAX_CLASSES = 20
+
 
 def example_validator(
     config: ExampleValidatorConfig,
@@ -133,15 +136,21 @@ def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
 
 def _check_classes(table: Any, schema: ImageSchema, report: Report) -> None:
     """Compare the number of examples of each class."""
-    least = schema.min_examples_per_class
+    least, name = schema.min_examples_per_class, "min_examples_per_class"
     for split in SPLITS:
         rows = table[table.split == split]
-        counts = rows.label.value_counts().to_dict()
-        for label in schema.labels:
-            if counts.get(label, 0) < least:
-                few = list(rows[rows.label == label].id)
-                rule = f"examples of class {label!r} in {split}"
-                report("min_examples_per_class", rule, least, len(few), few)
+        counts = rows.label.value_counts().reindex(list(schema.labels), fill_value=0)
+        few = counts[counts < least]
+        for label, count in few[:MAX_CLASSES].items():
+            ids = list(rows[rows.label == label].id)
+            report(
+                name, f"examples of class {label!r} in {split}", least, int(count), ids
+            )
+        rest = few[MAX_CLASSES:]
+        if len(rest):
+            rule = f"examples of each of {len(rest):,} more classes in {split}"
+            ids = list(rows[rows.label.isin(rest.index)].id)
+            report(name, rule, least, int(rest.min()), ids)
     counts = table[table.split == "train"].label.value_counts()
     counts = counts[counts.index.isin(schema.labels) & (counts > 0)]
     if len(counts) > 1:
@@ -161,11 +170,13 @@ def _check_classes(table: Any, schema: ImageSchema, report: Report) -> None:
 def _check_copies(table: Any, schema: ImageSchema, report: Report) -> None:
     """Look for the same image in two splits, and twice in one."""
     trained_on = set(table[table.split == "train"].sha256)
-    leaks = table[(table.split != "train") & table.sha256.isin(trained_on)]
-    if len(leaks) > schema.max_leaked_examples:
-        rule = "images of train that stand in another split too"
-        bound = schema.max_leaked_examples
-        report("max_leaked_examples", rule, bound, len(leaks), list(leaks.id))
+    held_out = table[table.split != "train"]
+    leaks = held_out[held_out.sha256.isin(trained_on)]
+    share = len(leaks) / max(len(held_out), 1)
+    if share > schema.max_leaked_share:
+        rule = "share of validation and test that stands in train too"
+        bound = schema.max_leaked_share
+        report("max_leaked_share", rule, bound, round(share, 6), list(leaks.id))
     for split in SPLITS:
         rows = table[table.split == split]
         copies = rows[rows.duplicated("sha256")]
@@ -204,13 +215,22 @@ def _check_whole(summary: dict[str, Any], schema: ImageSchema, report: Report) -
 
 def tell(anomaly: dict[str, Any]) -> str:
     """Say an anomaly in one line."""
-    text = f"{anomaly['rule']}: expected {anomaly['bound']}, found {anomaly['value']}"
+    bound, value = _few(anomaly["bound"]), _few(anomaly["value"])
+    text = f"{anomaly['rule']}: expected {bound}, found {value}"
     if anomaly["count"]:
         text += f" in {anomaly['count']} example{'s' * (anomaly['count'] != 1)}"
     if anomaly["examples"]:
         text += f": {', '.join(anomaly['examples'])}"
         text += ", ..." if anomaly["count"] > len(anomaly["examples"]) else ""
     return text
+
+
+def _few(value: Any) -> str:
+    """Write a bound or a value; of a long list its first entries."""
+    if not isinstance(value, list) or len(value) <= MAX_CLASSES:
+        return str(value)
+    first = ", ".join(map(repr, value[:MAX_CLASSES]))
+    return f"[{first}, ... ({len(value):,} in all)]"
 
 
 def stop_on_anomalies(anomalies: Anomalies) -> list[str]:

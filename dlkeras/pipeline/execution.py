@@ -11,6 +11,7 @@ from rich.console import Console
 from dlkeras.pipeline.artifacts import Artifact
 from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.result import Step
 from dlkeras.pipeline.store import Draft, Store, canonical_digest
 from dlkeras.pipeline.versions import code_digest, package_versions
 
@@ -23,16 +24,6 @@ SHARED_CODE = ("pipeline.artifacts", "pipeline.store")
 def _code(modules: tuple[str, ...]) -> dict[str, str]:
     """Digests of the modules that an output depends on, by name."""
     return {name: code_digest(name) for name in (*SHARED_CODE, *modules)}
-
-
-@dataclass(frozen=True)
-class Step:
-    """What became of one step of a run."""
-
-    component: str
-    artifact: Artifact
-    cached: bool
-    seconds: float
 
 
 class UntilReached(Exception):

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
 ORIENTATION = 0x0112
+STRIP_PIXELS = 2**20
 
 
 @dataclass(frozen=True)
@@ -82,25 +83,36 @@ def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:
             orientation = image.getexif().get(ORIENTATION, 1)
         plain = kind in ("JPEG", "PNG") and image.mode in ("L", "RGB")
         if not plain or orientation != 1 or "transparency" in image.info:
-            image = _grey_or_rgb(
-                ImageOps.exif_transpose(image) if orientation != 1 else image
-            )
-            encoded = to_png(np.asarray(image))
-        pixels = np.asarray(image)
+            if orientation != 1:
+                ImageOps.exif_transpose(image, in_place=True)
+            pixels = _grey_or_rgb(image)
+            encoded = to_png(pixels)
+        else:
+            pixels = np.asarray(image)
     return DecodedImage(
         encoded, pixels[..., None] if pixels.ndim == 2 else pixels, kind
     )
 
 
-def _grey_or_rgb(image: Image.Image) -> Image.Image:
+def _grey_or_rgb(image: Image.Image) -> np.ndarray:
+    """Convert an image, some rows at a time: whole copies would need a GiB."""
+    width, height = image.size
+    grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
+    pixels = np.empty((height, width) if grey else (height, width, 3), "uint8")
+    rows = max(STRIP_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = _converted(strip, "L" if grey else "RGB")
+    return pixels
+
+
+def _converted(image: Image.Image, mode: str) -> np.ndarray:
     if image.mode.startswith("I"):  # 16 bits a pixel
-        return Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype("uint8"))
-    grey = image.mode in ("1", "L", "LA", "La")
+        return (np.asarray(image) // 257).clip(0, 255).astype("uint8")
     if image.has_transparency_data:
-        flat = image.convert("RGBA")
-        ground = Image.new("RGBA", flat.size, "white")
-        image = Image.alpha_composite(ground, flat)
-    return image.convert("L" if grey else "RGB")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
+    return np.asarray(image.convert(mode))
 
 
 def to_png(pixels: np.ndarray) -> bytes:

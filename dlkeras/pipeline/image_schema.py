@@ -82,8 +82,8 @@ class ImageSchema(Part):
     """least number of examples of each class in each split"""
     max_class_imbalance: float = Field(default=20.0, ge=1)
     """largest ratio of the largest class of train to the smallest"""
-    max_leaked_examples: int = Field(default=0, ge=0)
-    """number of examples outside train that may be the same image as one in train"""
+    max_leaked_share: float = Field(default=0.0, ge=0, le=1)
+    """largest share of validation and test that may be the same images as in train"""
     max_duplicate_share: float = Field(default=0.05, ge=0, le=1)
     """largest share of a split's examples that repeat another one of the split"""
     max_near_leaked_share: float = Field(default=0.01, ge=0, le=1)

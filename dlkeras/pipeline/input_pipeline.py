@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 # Preprocessed images are kept in memory up to this size, and read anew beyond it.
 CACHE_BYTES = 2**30
+# So many examples are shuffled together; encoded ones only up to a size, since the
+# photographs of a large source have megabytes. Shards hold a mixture already.
 SHUFFLE_BUFFER = 16_384
+SHUFFLE_BYTES = 2**28
 
 
 def transform_config(transform: Transform) -> TransformConfig:
@@ -73,7 +76,7 @@ def training_batches(
         split: which split.
         part: (index, number) of the machines that share every batch: this one's are
             the examples at index, index + number, index + 2 number, and so on; the
-            others are neither decoded nor augmented.
+            others are neither decoded nor augmented, unless images are mixed.
 
     Returns:
         Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
@@ -84,7 +87,6 @@ def training_batches(
     config = transform_config(transform)
     number = examples.splits[split]
     index_of_machine, machines = part
-    buffer = min(number, SHUFFLE_BUFFER)
     policy = Policy(config, augmentation_strength, len(examples.labels))
     alone = policy.batched and policy.one_by_one
     together = policy.batched and not policy.one_by_one
@@ -92,6 +94,12 @@ def training_batches(
     kept = _fits_in_memory(examples, transform, split)
     stored = _preprocessed(examples, transform, split) if kept else None
     preprocess = None if kept else _preprocessing(examples, transform)
+    buffer = min(number, SHUFFLE_BUFFER)
+    if not kept:
+        average = max(examples.stored_bytes(split) // number, 1)
+        buffer = max(min(buffer, SHUFFLE_BYTES // average), 1)
+    # An image may be mixed with one of another machine.
+    whole = machines == 1 or policy.mixes
 
     @tf.autograph.experimental.do_not_convert
     def read_epoch(epoch: "tf.Tensor") -> "tf.data.Dataset":
@@ -101,9 +109,10 @@ def training_batches(
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.stateless_uniform([], key, maxval=2**31 - 1, dtype=tf.int64)
         source = examples.dataset(split, decode=False) if stored is None else stored
-        dataset = tf.data.Dataset.zip(source, uniform_rows(key, number))
+        rows = uniform_rows(key, number, policy.decide)
+        dataset = tf.data.Dataset.zip(source, rows)
         dataset = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
-        if machines > 1:
+        if not whole:
             dataset = dataset.shard(machines, index_of_machine)
 
         def single(example: "tuple | dict", row: "tf.Tensor") -> tuple:
@@ -118,7 +127,7 @@ def training_batches(
             dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
         else:
             dataset = dataset.map(lambda example, row: (*example, row))
-        dataset = dataset.batch(batch_size // machines)
+        dataset = dataset.batch(batch_size if whole else batch_size // machines)
 
         def batch(
             images: "tf.Tensor",
@@ -130,11 +139,16 @@ def training_batches(
                 images = policy.batch(images, rows)
             if policy.mixes:
                 images, labels = policy.mix(images, labels, key, indices[0])
+                if machines > 1:
+                    images = images[index_of_machine::machines]
+                    labels = labels[index_of_machine::machines]
             return images, labels
 
-        if together or policy.mixes:
-            return dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-        return dataset.map(batch)
+        parallel = tf.data.AUTOTUNE if together or policy.mixes else None
+        dataset = dataset.map(batch, num_parallel_calls=parallel)
+        if whole and machines > 1:  # of a small last batch nothing may be left
+            dataset = dataset.filter(lambda images, labels: tf.shape(images)[0] > 0)
+        return dataset
 
     all_epochs = tf.data.Dataset.range(first_epoch, epochs).flat_map(read_epoch)
     return all_epochs.prefetch(tf.data.AUTOTUNE)

@@ -15,6 +15,8 @@ THUMBNAIL = 16
 MAX_BITS = 5
 BANDS = (11, 11, 11, 11, 10, 10)  # pigeonhole: of 6 bands of the bits one is the same
 MIN_CORRELATION = 0.98
+# Images with which one is compared at least, for each band.
+MIN_NEIGHBOURS = 256
 
 # The cosine transform in whole numbers: sums of their products stay below 2**53, where
 # float64 is exact in whatever order a machine adds.
@@ -68,8 +70,11 @@ def thumbnails(small: np.ndarray) -> np.ndarray:
 
 def near_duplicate_pairs(
     hashes: np.ndarray, thumbs: np.ndarray, digests: np.ndarray
-) -> np.ndarray:
-    """Find all pairs of images that are nearly, but not exactly, the same.
+) -> tuple[np.ndarray, bool]:
+    """Find the pairs of images that are nearly, but not exactly, the same.
+
+    The work grows with the number of images, not with its square: where a great many
+    hash alike, such as frames of one film, each is compared with the next ones only.
 
     Args:
         hashes: `(images,)` uint64, from `perceptual_hashes`.
@@ -78,40 +83,67 @@ def near_duplicate_pairs(
             compared with others.
 
     Returns:
-        `(pairs, 2)` int64, positions, the smaller first, in rising order.
+        `(pairs, 2)` int64, positions, the smaller first, in rising order; and whether
+        these are all pairs.
     """
     _, first = np.unique(digests, return_index=True)
     first = np.sort(first)
     values = hashes[first]
-    found: set[tuple[int, int]] = set()
+    correlation = _Correlation(thumbs)
+    # By chance 1 of 2**10 images is alike in a band; some times that are compared.
+    neighbours = MIN_NEIGHBOURS + 8 * len(values) // 2 ** min(BANDS)
+    found, complete, masks = [np.empty((0, 2), "int64")], True, []
     start = 0
     for width in BANDS:
-        keys = (values >> np.uint64(start)) & np.uint64(2**width - 1)
+        mask = np.uint64((2**width - 1) << start)
         start += width
-        order = np.argsort(keys, kind="stable")
-        keys, positions = keys[order], first[order]
-        offset = 1
+        order = np.lexsort((values, values & mask))
+        sorted_values, positions = values[order], first[order]
+        keys = sorted_values & mask
         alive = np.arange(len(keys) - 1)
-        while len(alive):
+        for offset in range(1, neighbours + 1):
             alive = alive[alive + offset < len(keys)]
             alive = alive[keys[alive] == keys[alive + offset]]
-            one, other = positions[alive], positions[alive + offset]
-            near = np.bitwise_count(hashes[one] ^ hashes[other]) <= MAX_BITS
-            one, other = one[near], other[near]
-            alike = _correlation(thumbs[one], thumbs[other]) >= MIN_CORRELATION
-            for pair in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
-                found.add((min(pair), max(pair)))
-            offset += 1
-    return np.array(sorted(found), dtype="int64").reshape(-1, 2)
+            if not len(alive):
+                break
+            bits = sorted_values[alive] ^ sorted_values[alive + offset]
+            near = np.bitwise_count(bits) <= MAX_BITS
+            for earlier in masks:  # alike in that band: compared there
+                near &= (bits & earlier) != 0
+            one, other = positions[alive[near]], positions[alive[near] + offset]
+            alike = correlation(one, other) >= MIN_CORRELATION
+            pairs = np.stack([one[alike], other[alike]], axis=1)
+            found.append(np.sort(pairs, axis=1))
+        else:
+            complete = complete and not len(alive)
+        masks.append(mask)
+    return np.unique(np.concatenate(found), axis=0), complete
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of pairs of thumbnails, of sums of whole numbers."""
-    x, y = one.astype("int64"), other.astype("int64")
-    n = x.shape[-1]
-    sx, sy = x.sum(axis=-1), y.sum(axis=-1)
-    covariance = n * (x * y).sum(axis=-1) - sx * sy
-    spread_x = n * (x * x).sum(axis=-1) - sx * sx
-    spread_y = n * (y * y).sum(axis=-1) - sy * sy
-    product = spread_x.astype("float64") * spread_y.astype("float64")
-    return covariance / np.sqrt(np.maximum(product, 1.0))
+class _Correlation:
+    """Pearson's correlation of pairs of thumbnails, of sums of whole numbers.
+
+    Args:
+        thumbs: `(images, 256)` uint8.
+    """
+
+    def __init__(self, thumbs: np.ndarray):
+        self._thumbs = thumbs
+        self._n = thumbs.shape[-1]
+        self._sums = thumbs.sum(axis=-1, dtype="int64")
+        squares = np.array([_products(part, part) for part in thumbs], dtype="int64")
+        self._spreads = (self._n * squares - self._sums**2).astype("float64")
+
+    def __call__(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        products = _products(self._thumbs[one], self._thumbs[other]).astype("int64")
+        covariance = self._n * products - self._sums[one] * self._sums[other]
+        spread = self._spreads[one] * self._spreads[other]
+        return covariance / np.sqrt(np.maximum(spread, 1.0))
+
+
+def _products(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Sum products of uint8 along the last axis.
+
+    256 of them are less than 2**24, below which float32 holds whole numbers.
+    """
+    return np.einsum("...j,...j->...", x.astype("float32"), y.astype("float32"))

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from dlkeras.pipeline.execution import Step
-
+from dlkeras.pipeline.result import Step
 
 # More than any path needs: a table is cut neither to a narrow terminal nor in a log.
 TABLE_WIDTH = 1000

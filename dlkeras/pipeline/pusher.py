@@ -21,7 +21,6 @@ from dlkeras.pipeline.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
 
 LABELS_FILE = "labels.json"
-EXAMPLE_FILE = "example.json"
 
 
 def pusher(
@@ -60,7 +59,7 @@ def pusher(
             shutil.copyfile(source, target)
     output.write_json(LABELS_FILE, list(examples.labels))
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
-        output.write_json(EXAMPLE_FILE, {"inputs": asked["raw_0"].tolist()})
+        output.write_json(PushedModel.EXAMPLE, {"inputs": asked["raw_0"].tolist()})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     manifest = "".join(
@@ -111,8 +110,8 @@ def model_card(
         f"Input `image`: raw pixels, uint8, `(batch, height, width, "
         f"{examples.channels})`, any height and width; resizing and rescaling are part "
         f"of the model. Output: a probability for each of {len(examples.labels)} "
-        f"classes, in the order of `{LABELS_FILE}`. `{EXAMPLE_FILE}` is a question for "
-        "the model server, a real image."
+        f"classes, in the order of `{LABELS_FILE}`. `{PushedModel.EXAMPLE}` is a "
+        "question for the model server, a real image."
     )
     limits = (
         f"Meant for images like those it was trained on ({size} pixels). It gives a "

@@ -1,9 +1,19 @@
-"""What a run of a pipeline ended with."""
+"""What a run of a pipeline ended with, step by step."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from dlkeras.pipeline.execution import Step
+from dlkeras.pipeline.artifacts import Artifact
+
+
+@dataclass(frozen=True)
+class Step:
+    """What became of one step of a run."""
+
+    component: str
+    artifact: Artifact
+    cached: bool
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.following import Following, NotTracked
+from dlkeras.pipeline.jax_training import train_on_jax
 from dlkeras.pipeline.last_run import last_statistics
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
@@ -31,6 +32,7 @@ from dlkeras.pipeline.release import release
 from dlkeras.pipeline.reporting import (
     compare_link,
     record_lineage,
+    tell_statistics,
     tell_what_is_left_out,
 )
 from dlkeras.pipeline.result import PipelineResult
@@ -116,6 +118,7 @@ def run(
     place = distribution.place(config.trainer.distribution)
     if config.trainer.distribution == "multi_worker":
         distribution.strategy("multi_worker")  # before TensorFlow computes anything
+    distribution.show_presence(config.trainer.distribution)
     if not place.is_chief:
         return _follow(config, store, progress, place.index, force, until)
     from dlkeras.pipeline import tracking
@@ -205,7 +208,7 @@ def _components(
         code=STATISTICS_CODE,
         packages=("numpy", "pandas", "pillow"),
     )
-    tracker.log_figures(statistics)
+    tell_statistics(statistics, tracker, progress)
     tracker.log_dataset(examples, statistics.summary)
     execution.stop_after("StatisticsGen")
 
@@ -322,6 +325,7 @@ def _components(
     }
     trainer_config = {
         "trainer": _dump(config.trainer, exclude=unused),
+        "machines": len(distribution.place(config.trainer.distribution).workers),
         "seed": config.seed,
         "floatx": floatx,
         "source": source,
@@ -334,6 +338,9 @@ def _components(
     trainer_code = (
         "pipeline.trainer",
         "pipeline.distribution",
+        "pipeline.jax_training",
+        "pipeline.batch_feeding",
+        "pipeline.multi_worker_fit",
         "pipeline.train_state",
         "pipeline.monitoring",
         "callbacks",
@@ -341,13 +348,16 @@ def _components(
         *TRAINING_CODE,
         *FIGURE_CODE,
     )
+    on_jax = config.trainer.distribution == "data_parallel"
+    train = train_on_jax if on_jax else trainer
+    trainer_packages = ("keras", "tensorflow", *(("jax",) if on_jax else ()))
     trainer_key = execution.key(
-        "Trainer", Model, trainer_config, trainer_inputs, trainer_code
+        "Trainer", Model, trainer_config, trainer_inputs, trainer_code, trainer_packages
     )
     model = step(
         "Trainer",
         Model,
-        lambda output: trainer(
+        lambda output: train(
             training,
             output,
             examples,
@@ -363,6 +373,7 @@ def _components(
         config=trainer_config,
         inputs=trainer_inputs,
         code=trainer_code,
+        packages=trainer_packages,
     )
     for epoch, logs in enumerate(model.history):
         tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left

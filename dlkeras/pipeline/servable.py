@@ -5,6 +5,7 @@ hold the network alone, since their runtimes have no antialiased resizing: they 
 what the preprocessing gives, float32 `(1, height, width, channels)`.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,11 @@ def write_form(
     shape = (1, *network.input_shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
     try:
-        network.export(str(path), format=form, verbose=False, input_signature=signature)
+        with warnings.catch_warnings():  # its packages speak of numpy's future
+            warnings.simplefilter("ignore")
+            network.export(
+                str(path), format=form, verbose=False, input_signature=signature
+            )
     except ImportError as error:
         raise InputError(
             f"--infra-validator.{form}: expected the packages of this form "

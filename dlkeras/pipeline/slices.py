@@ -22,7 +22,7 @@ def slice_names(column: Any) -> np.ndarray:
 
     Example:
     >>> import pandas as pd
-    >>> sorted(set(slice_names(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))))
+    >>> sorted(set(slice_names(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0])).tolist()))
     ['1 to 2', '2 to 3', '3 to 4', '4 to 5']
     """
     import pandas as pd
@@ -64,7 +64,8 @@ def accuracy_by_slice(
     for name in columns:
         if name not in table:
             raise InputError(
-                f"--evaluator.slices: expected columns of the statistics, of "
+                f"--evaluator.slices: expected columns of the statistics or of the "
+                f"examples' metadata, of "
                 f"{', '.join(table.columns)}; received {name!r}"
             )
         names = slice_names(table[name])

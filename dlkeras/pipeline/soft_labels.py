@@ -19,21 +19,21 @@ def cross_entropy(labels: "tf.Tensor", probabilities: "tf.Tensor") -> "tf.Tensor
     Returns:
         `(batch,)`.
     """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    from dlkeras.pipeline.tensorflow_import import keras
 
     if _are_shares(labels, probabilities):
         return keras.losses.categorical_crossentropy(labels, probabilities)
-    numbers = tf.reshape(labels, [-1])
+    numbers = keras.ops.reshape(labels, [-1])
     return keras.losses.sparse_categorical_crossentropy(numbers, probabilities)
 
 
 def accuracy(labels: "tf.Tensor", probabilities: "tf.Tensor") -> "tf.Tensor":
     """Whether the likeliest class is the label, or has its largest share: 1 or 0."""
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    from dlkeras.pipeline.tensorflow_import import keras
 
     if _are_shares(labels, probabilities):
         return keras.metrics.categorical_accuracy(labels, probabilities)
-    numbers = tf.reshape(labels, [-1])
+    numbers = keras.ops.reshape(labels, [-1])
     return keras.metrics.sparse_categorical_accuracy(numbers, probabilities)
 
 

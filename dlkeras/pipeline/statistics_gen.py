@@ -111,7 +111,7 @@ def statistics_gen(
     table = pd.DataFrame(columns)
     all_hashes = np.concatenate(hashes)
     table.insert(9, "phash", [f"{value:016x}" for value in all_hashes])
-    near = near_duplicate_pairs(
+    near, complete = near_duplicate_pairs(
         all_hashes, np.concatenate(thumbs), table.sha256.to_numpy()
     )
     summary = {
@@ -128,7 +128,7 @@ def statistics_gen(
         },
         "duplicates_within_splits": int(table.duplicated(["split", "sha256"]).sum()),
         "leaked": leaked(table),
-        **_near(table, near),
+        **_near(table, near, complete),
         "quarantined": examples.properties.get("quarantined", 0),
     }
     table.to_parquet(output.path / "examples.parquet", index=False)
@@ -237,29 +237,32 @@ def leaked(table: Any) -> list[dict[str, list[str]]]:
     ]
 
 
-def _near(table: Any, pairs: np.ndarray) -> dict[str, Any]:
+def _near(table: Any, pairs: np.ndarray, complete: bool) -> dict[str, Any]:
     """Count near-duplicates within and across splits, and list the first of them."""
     splits, ids = table.split.to_numpy(), table.id.to_numpy()
-    rows = [
-        {
-            "one": ids[a], "other": ids[b], "splits": [splits[a], splits[b]],
-        }
-        for a, b in pairs
-    ]  # fmt: skip
-    across = [row for row in rows if row["splits"][0] != row["splits"][1]]
-    within = [row for row in rows if row["splits"][0] == row["splits"][1]]
+    apart = splits[pairs[:, 0]] != splits[pairs[:, 1]]
+    across, within = pairs[apart], pairs[~apart]
+    listed = np.concatenate([across[:MAX_LISTED], within])[:MAX_LISTED]
     near_leaked: dict[str, list[str]] = {}
-    for row in across:
-        if "train" in row["splits"]:
-            position = 1 - row["splits"].index("train")
-            name = row["other"] if position == 1 else row["one"]
-            near_leaked.setdefault(row["splits"][position], []).append(name)
+    for split in SPLITS:
+        if split != "train":
+            names: set[str] = set()
+            for one, other in (pairs.T, pairs.T[::-1]):
+                leaks = (splits[one] == "train") & (splits[other] == split)
+                names.update(ids[other[leaks]].tolist())
+            if names:
+                near_leaked[split] = sorted(names)
     return {
-        "near_duplicates": {"within": len(within), "across": len(across)},
-        "near_duplicate_pairs": [*across, *within][:MAX_LISTED],
-        "near_leaked": {
-            split: sorted(set(names)) for split, names in sorted(near_leaked.items())
+        "near_duplicates": {
+            "within": len(within),
+            "across": len(across),
+            "complete": complete,
         },
+        "near_duplicate_pairs": [
+            {"one": ids[a], "other": ids[b], "splits": [splits[a], splits[b]]}
+            for a, b in listed
+        ],
+        "near_leaked": dict(sorted(near_leaked.items())),
     }
 
 

@@ -208,12 +208,13 @@ def _classes(
 
 def _duplicates(summary: Mapping[str, Any]) -> str:
     near = summary["near_duplicates"]
+    least = "" if near["complete"] else "at least "
     lines = [
         f"<p>Exact copies within a split: {summary['duplicates_within_splits']:,}; "
         f"images that stand in several splits: {len(summary['leaked']):,}; "
-        f"near-duplicates within a split: {near['within']:,} pairs, across splits: "
-        f"{near['across']:,} pairs; left out because they could not be read: "
-        f"{summary['quarantined']:,}.</p>"
+        f"near-duplicates within a split: {least}{near['within']:,} pairs, across "
+        f"splits: {least}{near['across']:,} pairs; left out because they could not be "
+        f"read: {summary['quarantined']:,}.</p>"
     ]
     listed = [
         " = ".join(

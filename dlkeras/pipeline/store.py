@@ -66,27 +66,34 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: temporary name, fsync, rename."""
-    write_boundary(path)
+def write_atomically(path: Path, data: bytes, place: Path | None = None) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename.
+
+    Args:
+        path: the file.
+        data: its content.
+        place: what to call it where a fault is injected; default: the file.
+    """
+    place = place or path
+    write_boundary(place)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             half = len(data) // 2
             file.write(data[:half])
             file.flush()
-            write_boundary(path)
+            write_boundary(place)
             file.write(data[half:])
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
-        write_boundary(path)
+        write_boundary(place)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
-    write_boundary(path)
+    write_boundary(place)
 
 
 @contextlib.contextmanager
@@ -275,13 +282,14 @@ class Store:
             StorageError: the disk is full, or the folder is read-only.
         """
         started = time.perf_counter()
+        target = self.folder(artifact_type, key)
         with storage_errors(self.root):
             temporary = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
             try:
-                write_boundary(temporary)
+                write_boundary(target)
                 draft = Draft(temporary)
                 yield draft
-                write_boundary(temporary)
+                write_boundary(target)
                 files = {}
                 for file in sorted(temporary.rglob("*")):
                     if file.is_file():
@@ -313,9 +321,10 @@ class Store:
                     run_id=run_id,
                 )
                 text = record.model_dump_json(indent=2) + "\n"
-                write_atomically(temporary / RECORD_FILE, text.encode())
+                file = temporary / RECORD_FILE
+                write_atomically(file, text.encode(), target / RECORD_FILE)
                 temporary.chmod(0o755)
-                self._move_into_place(temporary, self.folder(artifact_type, key))
+                self._move_into_place(temporary, target)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 

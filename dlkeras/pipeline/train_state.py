@@ -184,6 +184,9 @@ class TrainState(keras.callbacks.Callback):
         self._write(self.folder / f"epoch-{self.epoch:04d}.ckpt")
 
     def _write(self, path: Path) -> None:
+        synchronise = getattr(self.model, "jax_state_sync", None)
+        if synchronise is not None:
+            synchronise()  # within an epoch, on JAX, the variables lag behind
         arrays = {
             f"variable_{index}": np.asarray(variable)
             for index, variable in enumerate(_variables(self.model))

@@ -63,11 +63,7 @@ def trainer(
     """
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
-    from dlkeras.pipeline.input_pipeline import (
-        evaluation_batches,
-        steps_per_epoch,
-        training_batches,
-    )
+    from dlkeras.pipeline.input_pipeline import steps_per_epoch
     from dlkeras.pipeline.monitoring import Monitoring
     from dlkeras.pipeline.network import compiled_network, make_deterministic
     from dlkeras.pipeline.train_state import TrainState
@@ -77,6 +73,10 @@ def trainer(
     steps = steps_per_epoch(examples, config.batch_size)
 
     kind = config.distribution
+    if kind == "data_parallel":
+        from dlkeras.pipeline.batch_feeding import evaluation_batches, training_batches
+    else:
+        from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
     place = distribution.place(kind)
     distribution.check_batches(kind, examples.splits["train"], config.batch_size)
     make_deterministic(seed)
@@ -146,7 +146,8 @@ def trainer(
         monitoring=monitoring,
         writes=place.is_chief,
     )
-    sample = np.zeros((1, *transform.input_shape), "float32"), np.zeros(1, "int64")
+    few = distribution.local_devices(kind)
+    sample = np.zeros((few, *transform.input_shape), "float32"), np.zeros(few, "int64")
     with distribution.scope(kind), distribution.lost_workers(kind):
         resumed = state.load(model, sample)
     if resumed:
@@ -191,6 +192,7 @@ def trainer(
     if not place.is_chief:
         return  # what comes of it is the chief's to keep
     network = keras.Model(model.inputs, model.outputs, name=model.name)
+    network = distribution.alone(kind, network)
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
     best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])

@@ -107,9 +107,10 @@ class TrainerConfig(ComponentConfig):
     """number of checkpoints (one is written every epoch) kept while training"""
     save_freq: int | None = Field(default=None, ge=1)
     """write a checkpoint every so many steps within an epoch, too"""
-    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    distribution: Literal["none", "mirrored", "multi_worker", "data_parallel"] = "none"
     """the devices that share every batch: none is one of them, mirrored all of this
-    machine, multi_worker those of the machines that TF_CONFIG names"""
+    machine, multi_worker those of the machines that TF_CONFIG names, data_parallel the
+    same on the JAX backend"""
     monitor: bool = True
     """measure gradients and activations, and say what is wrong with a training"""
     gradient_frequency: int = Field(default=10, ge=1)

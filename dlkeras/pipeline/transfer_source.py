@@ -92,6 +92,8 @@ def located(
             f"{FLAG}: expected ARCHITECTURE:WEIGHTS (such as {', '.join(shipped)}), a "
             f".keras file, models:/name@alias or {APPLICATIONS}NAME; received {source}"
         )
+    if weights == "imagenet":
+        return config, {"kind": "keras.applications"}
     if not Path(weights).suffix:
         try:
             card = pretrained_card(architecture, weights)
@@ -236,7 +238,7 @@ def _source_network(source: str, input_shape: tuple[int, int, int]) -> "keras.Mo
         inner = [x for x in model.layers if isinstance(x, keras.Model)]
         return inner[-1] if inner else model
     architecture, _, weights = source.partition(":")
-    if Path(weights).suffix:
+    if Path(weights).suffix or weights == "imagenet":
         return create(
             architecture, input_shape=input_shape, num_classes=0, weights=weights
         )

@@ -66,11 +66,12 @@ def preprocessing_model(config: TransformConfig, channels: int):
     from dlkeras.pipeline.tensorflow_import import keras
 
     images = keras.Input((None, None, channels), dtype="uint8", name="image")
-    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(images)
     # Antialiasing matters where a large photograph shrinks; it changes no enlargement.
+    # Resized first: of a photograph few pixels are left to be rescaled.
     x = keras.layers.Resizing(
-        config.height, config.width, antialias=True, name="resize"
-    )(x)
+        config.height, config.width, antialias=config.antialias, name="resize"
+    )(images)
+    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(x)
     return keras.Model(images, x, name="preprocessing")
 
 
@@ -103,7 +104,8 @@ def augmentation_preview(
     columns = [originals]
     for epoch in range(epochs):
         key = tf.constant([seed, epoch], tf.int64)
-        rows = next(iter(uniform_rows(key, len(pixels)).batch(len(pixels))))
+        decided = uniform_rows(key, len(pixels), policy.decide)
+        rows = next(iter(decided.batch(len(pixels))))
         images = originals
         if policy.single:
             images = tf.stack(

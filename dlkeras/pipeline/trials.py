@@ -142,13 +142,21 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             return trials.network(chosen(trainer, draw(hp, space)))
 
         def fit(self, hp: Any, model: Any, callbacks: Any = None, **kwargs: Any) -> Any:
+            try:
+                return self._fit(hp, model, callbacks, **kwargs)
+            except (OSError, _NotTold) as error:
+                # The disk or MLflow is at fault, no hyperparameter: end the search.
+                cause = error.args[0] if isinstance(error, _NotTold) else error
+                raise keras_tuner.errors.FatalError(str(cause)) from cause
+
+        def _fit(self, hp: Any, model: Any, callbacks: Any, **kwargs: Any) -> Any:
             tried = chosen(trainer, hp.values)
             first = kwargs.get("initial_epoch", 0)
             epochs = kwargs.get("epochs", config.epochs)
             kept = _cached(trials, hp.values)
             if kept is not None:
                 for epoch, logs in enumerate(kept):
-                    observer.trial_epoch(running[-1], epoch, logs)
+                    _tell(observer, running[-1], epoch, logs)
                 return min(kept, key=lambda logs: logs[OBJECTIVE])
             batches = training_batches(
                 trials.examples,
@@ -163,7 +171,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
 
             def tell(epoch: int, logs: dict | None = None) -> None:
                 seen.append({name: float(v) for name, v in (logs or {}).items()})
-                observer.trial_epoch(running[-1], epoch, seen[-1])
+                _tell(observer, running[-1], epoch, seen[-1])
 
             watching = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
             if config.patience is not None:
@@ -225,6 +233,17 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     if config.algorithm == "hyperband":
         search.oracle.max_trials = config.max_trials
     return search
+
+
+class _NotTold(Exception):
+    """The observer could not be told; its error is the argument: Keras cuts causes."""
+
+
+def _tell(observer: TrialObserver, trial: str, epoch: int, logs: Mapping) -> None:
+    try:
+        observer.trial_epoch(trial, epoch, logs)
+    except Exception as error:
+        raise _NotTold(error) from error
 
 
 def _record(folder: Path) -> Record:

@@ -69,7 +69,12 @@ def tuner(
 
         search_with_workers(trials, search.oracle, told, say)
     else:
-        search.search(verbose=0)
+        import keras_tuner
+
+        try:
+            search.search(verbose=0)
+        except keras_tuner.errors.FatalError as error:
+            raise error.__cause__ or error from None  # no trial's own fault
     ended = [search.oracle.trials[name] for name in sorted(search.oracle.trials)]
     completed = [trial for trial in ended if trial.status == "COMPLETED"]
     if not completed:

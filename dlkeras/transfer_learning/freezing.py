@@ -45,9 +45,9 @@ def unfreeze(
 
     Batch normalisations stay frozen, scales and shifts with them, unless asked: the
     statistics of a few small batches would undo what the network has learnt. Inside a
-    residual block or an inception module, too. Compile the model afterwards. A saved
-    model forgets which layers within blocks were frozen: call this again after
-    loading.
+    residual block or an inception module, too. Compile the model afterwards. A
+    `.keras` file remembers what is frozen, within blocks too; `clone_model` and a file
+    of weights alone do not.
 
     Args:
         model: A Functional model of images.

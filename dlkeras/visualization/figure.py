@@ -10,6 +10,7 @@ AMBER, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY)
 # What tells lines apart where colours do not.
 DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "///", "...", "xxx")
 
 LANGUAGES = ("en", "pt")
 TIMES = "\N{MULTIPLICATION SIGN}"

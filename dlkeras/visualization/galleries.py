@@ -62,7 +62,7 @@ def misclassified(
     default = say(
         language,
         f"{len(wrong)} of {len(answers)} examples misclassified",
-        f"{len(wrong)} de {len(answers)} exemplos classificados errado",
+        f"{len(wrong)} de {len(answers)} exemplos mal classificados",
     )
     if len(shown) < len(wrong):
         default += say(

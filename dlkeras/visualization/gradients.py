@@ -7,7 +7,15 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    HATCHES,
+    ORANGE,
+    new_figure,
+    say,
+)
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 40
@@ -325,16 +333,19 @@ def activation_statistics(
         "dead_share": say(language, "dead", "mortos"),
         "saturated_share": say(language, "saturated", "saturados"),
     }
-    for name, colour, shift in (
-        ("dead_share", GREY, -0.2),
-        ("saturated_share", ORANGE, 0.2),
+    for name, colour, hatch, shift in (
+        ("dead_share", GREY, HATCHES[0], -0.2),
+        ("saturated_share", ORANGE, HATCHES[1], 0.2),
     ):
         values = arrays[name]
         seen = np.isfinite(values)
         if not seen.any():
             continue
         label = names[name]
-        lower.bar(x[seen] + shift, values[seen], 0.4, color=colour, label=label)
+        lower.bar(
+            x[seen] + shift, values[seen], 0.4, color=colour, label=label,
+            hatch=hatch, edgecolor="white", linewidth=0,
+        )  # fmt: skip
     lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     lower.set_ylim(0, 1.02)
     lower.set_ylabel(say(language, "share of units", "fração dos neurônios"))

@@ -119,7 +119,7 @@ def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> F
         kernel: `(height, width, inputs, filters)`. One input channel is drawn in blue
             (negative) to red (positive); three are drawn as colours; of others the
             mean over the inputs is drawn.
-        title: text above the grid.
+        title: text above the grid; default: what it shows.
         language: `"en"` or `"pt"`.
 
     Returns:
@@ -136,7 +136,7 @@ def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> F
     figure, axes = new_figure(
         1.15 * columns + 1,
         1.25 * rows + 0.5,
-        title,
+        title or say(language, "Filters", "Filtros"),
         nrows=rows,
         ncols=columns,
         squeeze=False,
@@ -178,7 +178,7 @@ def feature_maps(
         image: `(height, width, channels)`.
         maps: for each layer's name its output, `(height, width, maps)`; the first 16
             maps are drawn.
-        title: text above the figure.
+        title: text above the figure; default: what it shows.
         language: `"en"` or `"pt"`.
 
     Returns:
@@ -200,8 +200,8 @@ def feature_maps(
             rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
     figure, axes = new_figure(
         1.15 * columns,
-        1.2 * len(rows) + 0.4,
-        title,
+        1.2 * len(rows) + 0.5,
+        title or say(language, "Feature maps", "Mapas de características"),
         nrows=len(rows),
         ncols=columns,
         squeeze=False,

@@ -15,7 +15,7 @@ def network_table(
 
     Args:
         rows: what `dlkeras.architectures.summary_table` returns.
-        title: text above the figure.
+        title: text above the figure; default: what it shows.
         language: `"en"` or `"pt"`.
 
     Returns:
@@ -60,8 +60,11 @@ def network_table(
         ),
         (say(language, "memory", "memória"), [row.memory for row in rows], GREEN, "B"),
     ]
+    title = title or say(
+        language, "The network, layer by layer", "A rede, camada por camada"
+    )
     figure, axes = new_figure(
-        10, 1.1 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
+        10, 1.4 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
     )
     for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
         _bars(axis, values, colour, unit)

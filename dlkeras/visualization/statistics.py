@@ -7,9 +7,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    DASHES,
+    GREEN,
+    GREY,
+    HATCHES,
+    ORANGE,
+    new_figure,
+    say,
+)
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
+MARKERS = "o^sD"
 MAX_BARS = 40
 MAX_POINTS = 3000
 
@@ -51,7 +61,10 @@ def class_balance(
     for number, (split, classes) in enumerate(counts.items()):
         places = np.arange(len(labels)) + (number - (len(counts) - 1) / 2) * width
         heights = [classes.get(label, 0) for label in labels]
-        axis.bar(places, heights, width, color=COLOURS[number % 4], label=split)
+        axis.bar(
+            places, heights, width, color=COLOURS[number % 4], label=split,
+            hatch=HATCHES[number % 4], edgecolor="white", linewidth=0,
+        )  # fmt: skip
     long = max(len(label) for label in labels) > 4 and len(labels) > 6
     axis.set_xticks(
         range(len(labels)), labels, rotation=45 if long else 0,
@@ -93,7 +106,10 @@ def pixel_distribution(
             counts = np.asarray(rows[channel], dtype="float64")
             share = counts / max(counts.sum(), 1)
             edges = np.linspace(0, 256, len(share) + 1)
-            axis.stairs(share, edges, color=COLOURS[number % 4], label=split)
+            axis.stairs(
+                share, edges, color=COLOURS[number % 4], label=split,
+                linestyle=DASHES[number % 4],
+            )  # fmt: skip
         axis.set_yscale("log")
         axis.set_xlabel(f"{names[channel]}, {say(language, '0 to 255', '0 a 255')}")
     axes[0][0].set_ylabel(say(language, "share of the pixels", "fração dos pixels"))
@@ -176,8 +192,8 @@ def _scatter(axis: Any, images: Mapping[str, Any]) -> None:
         points = np.asarray(values)
         points = points[:: max(1, len(points) // MAX_POINTS)]
         axis.scatter(
-            points[:, 0], points[:, 1], s=6, alpha=0.5, linewidths=0,
-            color=COLOURS[number % 4], label=split,
+            points[:, 0], points[:, 1], s=9, alpha=0.6, linewidths=0,
+            color=COLOURS[number % 4], marker=MARKERS[number % 4], label=split,
         )  # fmt: skip
     # Outside, since the points may be anywhere.
     axis.figure.legend(

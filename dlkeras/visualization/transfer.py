@@ -19,7 +19,7 @@ def accuracy_by_examples(
     Args:
         results: accuracies, one for each seed, by the number of labelled examples a
             class, by the name of the way.
-        title: text above the figure.
+        title: text above the figure; default: what it shows.
         language: `"en"` or `"pt"`.
 
     Returns:
@@ -30,6 +30,9 @@ def accuracy_by_examples(
     >>> figure.axes[0].get_ylabel()
     'Test accuracy'
     """
+    title = title or say(
+        language, "Accuracy by labelled images", "Acurácia por imagens rotuladas"
+    )
     figure, axes = new_figure(6.4, 4.2, title)
     sizes = sorted({size for accuracies in results.values() for size in accuracies})
     ends = {way: np.mean(values[max(values)]) for way, values in results.items()}

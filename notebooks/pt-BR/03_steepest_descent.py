@@ -40,8 +40,8 @@ try:
     )
 except ImportError as error:
     raise ImportError(
-        f"{error}. Install what this notebook needs with: "
-        "pip install 'dlkeras[tensorflow,visualization]'"
+        f"{error}. Install what this notebook needs with, in the project's folder: "
+        "pip install '.[tensorflow,visualization]'"
     ) from error
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
     raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")

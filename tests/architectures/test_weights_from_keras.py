@@ -1,10 +1,14 @@
 """keras.applications' ResNets, and models of our own, as sources of weights."""
 
+import shutil
+
+import h5py
 import keras
 import numpy as np
 import pytest
 
 from dlkeras.architectures import (
+    WeightFileError,
     create,
     lenet5,
     load_weights_from,
@@ -155,6 +159,23 @@ def test_a_head_of_another_size_is_refused_or_left_out(resnet50_source):
     assert np.array_equal(kernel, theirs)
 
 
+def test_files_of_keras_applications_are_sources(resnet50_source, tmp_path):
+    expected = answers(resnet50_source)
+    for ending in ("weights.h5", "keras"):
+        file = tmp_path / f"theirs.{ending}"
+        if ending == "keras":
+            resnet50_source.save(file)
+        else:
+            resnet50_source.save_weights(file)
+        model = resnet50(**OPTIONS, weights=file, **ZEROS)
+        assert gap(model, expected) < TOLERANCE
+    file = tmp_path / "theirs.weights.h5"
+    with pytest.raises(ValueError, match=r"for ResNet-50, 101 and 152.*'resnet18'"):
+        resnet18(**OPTIONS, weights=file, **ZEROS)
+    with pytest.raises(ValueError, match=r"pass layout='keras'"):
+        resnet50(**OPTIONS, version="v2", weights=file, **ZEROS)
+
+
 def test_our_own_models_and_files_are_sources(tmp_path):
     model = resnet20(num_classes=4)
     image = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
@@ -177,3 +198,113 @@ def test_our_own_models_and_files_are_sources(tmp_path):
     twin = lenet5(version="1998", weights=lenet)
     digits = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype("float32")
     assert np.allclose(answers(twin, digits), answers(lenet, digits), rtol=1e-5)
+
+
+def test_a_file_of_another_network_is_refused_with_the_first_layer_and_a_way_out(
+    tmp_path,
+):
+    file = tmp_path / "model.weights.h5"
+    resnet20(num_classes=4).save_weights(file)
+    model = resnet20(num_classes=7)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"'classifier'.*\(64, 7\).*\(64, 4\).*head=F"):
+        load_weights_from(model, file)
+    with pytest.raises(ValueError, match=r"'stage1_block4/convolution_1'.*depth or v"):
+        create("resnet32", num_classes=4, weights=file)
+    with pytest.raises(ValueError, match=r"'head_normalization'.*pass version='v1'"):
+        load_weights_from(resnet20(num_classes=7, version="v2"), model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(old, new)  # nothing was half loaded
+    load_weights_from(model, file, head=False)
+    assert np.array_equal(before[-2], model.get_weights()[-2])
+    assert not np.array_equal(before[0], model.get_weights()[0])
+    with pytest.raises(ValueError, match=r"'head_normalization'.*pass version='v2'"):
+        load_weights_from(model, resnet20(version="v2"), head=False)
+    with pytest.raises(ValueError, match=r"'S2'.*Pass version='table'"):
+        lenet5(version="1998", weights="digits")
+
+
+def test_a_file_for_colours_serves_grey_images(tmp_path):
+    file = tmp_path / "model.weights.h5"
+    colours = resnet20(num_classes=4)
+    colours.save_weights(file)
+    grey = resnet20((32, 32, 1), num_classes=4, weights=file)
+    image = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype("float32")
+    expected = answers(colours, np.repeat(image, 3, axis=-1))
+    assert np.allclose(answers(grey, image), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: lenet5(version="1998", normalization="batch", dropout=0.5),
+        lambda: create("alexnet", input_shape=(67, 67, 3), width_multiplier=0.0625),
+        lambda: create(
+            "googlenet",
+            input_shape=(65, 65, 3),
+            auxiliary=True,
+            normalization="group",
+            width_multiplier=0.0625,
+        ),
+        lambda: create(
+            "resnet18",
+            input_shape=(32, 32, 3),
+            version="v2",
+            shortcut="C",
+            stochastic_depth=0.1,
+            width_multiplier=0.0625,
+        ),
+    ],
+    ids=["lenet5", "alexnet", "googlenet", "resnet18"],
+)
+def test_every_network_finds_its_own_weights_in_its_file(build, tmp_path):
+    file = tmp_path / "model.weights.h5"
+    model, other = build(), build()
+    model.save_weights(file)
+    load_weights_from(other, file)
+    for one, two in zip(model.weights, other.weights, strict=True):
+        if "seed_generator" not in one.path:
+            one, two = (keras.ops.convert_to_numpy(w) for w in (one, two))
+            assert np.array_equal(one, two)
+
+
+def test_a_corrupt_or_hostile_file_of_keras_is_refused(tmp_path):
+    model = resnet20(width_multiplier=0.25)
+    good, file = tmp_path / "good.weights.h5", tmp_path / "bad.weights.h5"
+    model.save_weights(good)
+    for data in (b"", b"no weights", good.read_bytes()[:5000]):
+        file.write_bytes(data)
+        with pytest.raises(WeightFileError, match="not a readable weight file of Kera"):
+            load_weights_from(model, file)
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as other:
+        other["kernel"] = np.ones((3, 3, 3, 4), "float32")
+    place = "layers/conv2d/vars/0"
+    shutil.copy(good, file)
+    with h5py.File(file, "r+") as opened:
+        del opened[place]
+        opened[place] = h5py.ExternalLink(str(secret), "kernel")
+    with pytest.raises(WeightFileError, match=r"'layers/conv2d/vars/0' is a link to"):
+        load_weights_from(model, file)
+    shutil.copy(good, file)
+    with h5py.File(file, "r+") as opened:
+        del opened[place]
+        opened.create_dataset(
+            place, (3, 3, 3, 4), "f4", external=[(str(secret), 0, 4 * 108)]
+        )
+    with pytest.raises(WeightFileError, match=r"vars/0' lie in another file"):
+        load_weights_from(model, file)
+    shutil.copy(good, file)
+    with h5py.File(file, "r+") as opened:
+        del opened[place]
+        opened.create_dataset(place, (10**7, 10**7), "f4", chunks=(1, 1))  # 400 TB
+    with pytest.raises(WeightFileError, match=r"has 100000000000000 values"):
+        load_weights_from(model, file)
+    whole = tmp_path / "model.keras"
+    model.save(whole)
+    whole.write_bytes(whole.read_bytes()[:20_000])
+    with pytest.raises(WeightFileError, match="cut off, or not a model of Keras"):
+        load_weights_from(model, whole)
+    for missing in ("none.keras", "none.weights.h5"):
+        with pytest.raises(FileNotFoundError, match="There is no weight file"):
+            load_weights_from(model, tmp_path / missing)

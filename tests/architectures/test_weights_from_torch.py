@@ -322,6 +322,9 @@ def test_a_hostile_or_broken_file_runs_nothing_and_is_refused(tmp_path):
             archive.writestr(name, data)
     with pytest.raises(WeightFileError, match=r"shape \(99,\).*ends at number 98 of 2"):
         load_weights_from(model, file)
+    torch.save({"x": torch.zeros(1).expand(10**10)}, file)  # 40 GB of one number
+    with pytest.raises(WeightFileError, match="repeats 1 numbers"):
+        load_weights_from(model, file)
     torch.save(torch.nn.Linear(2, 2), file)
     with pytest.raises(WeightFileError, match=r"Save `model.state_dict"):
         load_weights_from(model, file)

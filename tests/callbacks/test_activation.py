@@ -148,6 +148,20 @@ def test_it_probes_before_training_and_after_every_so_many_epochs():
     assert run(model, X, epochs=5, frequency=2).history.epochs.tolist() == [0, 2, 4]
 
 
+def test_an_output_that_is_only_reshaped_is_an_output():
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4, "sigmoid", name="out"), layers.Flatten()]
+    )
+    model.add(layers.Reshape((2, 2), name="square"))
+    model.compile("sgd", "mse")
+    monitor = ActivationMonitor(X, on_finding=None)
+    model.fit(X, np.zeros((32, 2, 2)), verbose=0, callbacks=[monitor])
+    assert {"out", "square"} <= set(monitor.history.outputs)
+    column = monitor.history.layer_names.index("out")
+    assert monitor.history.units[:, column].tolist() == [4, 4]
+    assert monitor.history.answers[:, column].tolist() == [32, 32]
+
+
 def test_a_data_set_gives_its_first_batch():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1, name="out")])
 

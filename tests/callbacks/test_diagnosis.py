@@ -144,13 +144,128 @@ def logs(loss, val_loss=None):
     ],
 )
 def test_loss_curves_have_names(loss, val_loss, name):
-    history = gradients(np.ones((3, 3)), logs=logs(loss, val_loss))
-    assert {f.name for f in diagnose(history)} == ({name} if name else set())
+    history = gradients(np.ones((3, 3)), update=0.011, logs=logs(loss, val_loss))
+    history.values[:, 2, 1:] = 1e-3
+    names = {f.name for f in diagnose(history)} - {"update_ratio_large"}
+    assert names == ({name} if name else set())
+
+
+def test_a_doubled_loss_is_blamed_on_the_learning_rate_only_if_weights_have_leapt():
+    curve = logs([1.0, 0.8, 2.1])
+    assert not diagnose(gradients(np.ones((3, 3)), update=0.9e-2, logs=curve))
+    # a first batch of one example, of little error: 0.1, and the epoch's mean is 0.7
+    lucky = gradients(np.ones((3, 3)), update=0.09, logs=logs([0.7, 0.7]))
+    lucky.loss = np.array([0.1, 0.4, 0.7])
+    assert "learning_rate_too_large" not in {f.name for f in diagnose(lucky)}
+    lucky.values[:, 2] = 0.11
+    assert "learning_rate_too_large" in {f.name for f in diagnose(lucky)}
+    # and a loss that may be negative, as of policies, has no ratios
+    lucky.loss[1] = -0.4
+    assert "learning_rate_too_large" not in {f.name for f in diagnose(lucky)}
+
+
+def test_the_bias_of_attention_keys_has_no_gradient_and_no_finding():
+    """A softmax does not change when all scores move by the same (Vaswani 2017, 1)."""
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(20, 16)(inputs)
+    x = x + layers.MultiHeadAttention(2, 8, name="attention")(x, x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 20, (64, 6))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    monitor = GradientNormMonitor(frequency=1, on_finding=None)
+    model.fit(tokens, tokens[:, 0] % 2, verbose=0, callbacks=[monitor])
+    history = monitor.history
+    key = history.variables.index(("attention/key", "bias"))
+    assert history.ranks[key] == 2
+    assert history.gradient_norm[:, key].max() < 1e-6 * history.global_norm.min()
+    assert not errors(diagnose(history))
+
+
+def test_of_an_embedding_the_rows_that_were_looked_up_count():
+    """64 of a million rows: over all of them the RMS would be 125 times too small."""
+    norms = np.array([[8.0, 8e3, 1.0]] * 3)
+    zeros = np.array([1e6 - 64, 0, 0])
+    history = gradients(norms, sizes=[1e6, 64, 1], zeros=zeros)
+    history.layers = {
+        "layer_0": LayerInfo("layer_0", "Embedding", "", "", False),
+        "layer_1": LayerInfo("layer_1", "Dense", "", "", False),
+    }
+    assert {f.name for f in diagnose(history)} == {"poor_initialization"}
+    history.gradient_norm[:, 1] = 8e2  # a ratio of 100
+    assert not diagnose(history)
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(90.0, set()), (110.0, {"warning"})])
+def test_a_ratio_of_100_in_the_first_step_is_the_bound_of_poor_initialization(
+    ratio, expected
+):
+    for first in (ratio, 1 / ratio):
+        found = diagnose(gradients([[first, 1.0, 1.0, 1.0]] * 3))
+        assert {f.severity for f in found} == expected
+        assert {f.name for f in found} <= {"poor_initialization"}
+
+
+def test_a_network_that_has_learned_may_stand_still():
+    update = np.full((100, 3), 1e-7)
+    update[:20] = 1e-3
+    assert not diagnose(gradients(np.ones((100, 3)), update=update))
+
+
+def test_one_wrong_example_among_right_ones_is_no_explosion():
+    norms = np.full((12, 3), 1e-5)
+    norms[9] = 0.5  # 50,000 times as large, but less than the weights
+    assert not diagnose(gradients(norms))
+    norms[9] = 2.0
+    assert errors(diagnose(gradients(norms))) == {"exploding_gradient"}
+
+
+def test_the_first_steps_under_too_large_a_loss_scale_are_no_error():
+    """Keras's first scale is 2^15: as many halvings lead to 1."""
+    every = np.ones((15, 3))
+    history = gradients(np.ones((15, 3)), non_finite=every, update=0.0)
+    history.dynamic_loss_scale = True
+    history.loss_scale = 2.0 ** np.arange(15, 0, -1)
+    assert not diagnose(history)
+    history.loss_scale = 2.0 ** np.arange(14, -1, -1)
+    assert not diagnose(history)
+    history.loss_scale = 2.0 ** np.arange(13, -2, -1)
+    assert errors(diagnose(history)) == {"non_finite"}
 
 
 def test_frozen_layers_that_move_are_named_with_their_epoch():
     history = gradients(np.ones((3, 3)), frozen_moved=[(1, "base"), (2, "base")])
     assert found(history) == {("frozen_layer_moves", "base", "epoch 2")}
+
+
+@pytest.mark.parametrize(
+    ("shares", "units", "answers", "severity"),
+    [
+        ([0.6], 64, 512, "warning"),  # of the initial weights
+        ([0.5, 0.6], 64, 512, "warning"),  # half of them from the start
+        ([0.1, 0.6], 64, 512, "error"),  # killed
+        ([0.8, 0.8], 64, 512, "error"),  # 13 of 16 are hardly chance
+        ([0.0, 0.8], 15, 512, "warning"),  # of few units most are 0 by chance
+        ([0.0, 0.8], 64, 31, "warning"),  # on few samples, too
+        ([1.0, 1.0], 4, 4, "error"),
+    ],
+)
+def test_half_of_the_units_may_be_0_by_chance(shares, units, answers, severity):
+    shape = (len(shares), 1)
+    history = ActivationHistory(
+        layers={"relu": LayerInfo("relu", "Dense", "relu", "", False)},
+        epochs=np.arange(len(shares)),
+        mean=np.zeros(shape),
+        std=np.ones(shape),
+        dead_share=np.array(shares)[:, None],
+        saturated_share=np.full(shape, np.nan),
+        non_finite_share=np.zeros(shape),
+        units=np.full(shape, units),
+        answers=np.full(shape, answers),
+        loss=np.ones(len(shares)),
+    )
+    (finding,) = diagnose(history)
+    assert (finding.name, finding.severity) == ("dead_relu", severity)
 
 
 @pytest.mark.parametrize(

@@ -424,6 +424,24 @@ def test_fit_twice_continues_the_count_and_a_clone_starts_its_own():
     assert other.history.steps.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_steps_that_a_loss_scale_skips_are_counted_by_the_next_fit(resumed):
+    model, (x, y) = keras.Sequential([keras.Input((6,)), layers.Dense(3)]), data()
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=2.0**127
+    )
+    first = second = GradientNormMonitor(frequency=2, on_finding=None)
+    trained(model, x * 1e3, y, first, epochs=1, optimizer=optimizer)
+    skipped = first.history.non_finite_share.any(1)
+    assert skipped[0]
+    if resumed:
+        second = GradientNormMonitor(frequency=2, on_finding=None)
+        second.set_state(first.get_state())
+    model.fit(x * 1e3, y, batch_size=8, verbose=0, callbacks=[second])
+    assert int(optimizer.inner_optimizer.iterations) < 6
+    assert second.history.steps.tolist() == ([1, 3, 5] if resumed else [1, 3, 4, 6])
+
+
 def test_a_layer_unfrozen_later_gets_a_column_that_begins_later():
     model, (x, y) = mlp(), data()
     model.get_layer("first").trainable = False
@@ -481,6 +499,112 @@ def test_frozen_layers_that_move_are_found():
     monitor = GradientNormMonitor(frequency=1)
     trained(model, x, y, Hand(), monitor)
     assert monitor.history.frozen_moved == [(0, "conv"), (1, "conv")]
+
+
+class Twins(keras.Model):
+    """Two layers of the same name, and one with two weights of the same name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(5, name="same")
+        self.second = layers.Dense(4, name="same")
+        self.scales = Scales(name="scales")
+
+    def call(self, x):
+        return self.scales(self.second(self.first(x)))
+
+
+class Scales(layers.Layer):
+    def build(self, shape):
+        self.one = self.add_weight(shape=(4, 4), name="scale")
+        self.two = self.add_weight(shape=(4, 3), name="scale")
+
+    def call(self, x):
+        return keras.ops.matmul(keras.ops.matmul(x, self.one), self.two)
+
+
+def test_layers_and_weights_of_the_same_name_are_told_apart():
+    model, (x, y) = Twins(), data()
+    monitor = GradientNormMonitor(frequency=1)
+    trained(model, x, y, monitor)
+    history = monitor.history
+    assert dict(zip(history.variable_names, history.sizes, strict=True)) == {
+        "same/kernel": 30, "same/bias": 5, "same_2/kernel": 20, "same_2/bias": 4,
+        "scales/scale": 16, "scales/scale_2": 12,
+    }  # fmt: skip
+    assert len(history.values[0, 0]) == 6
+
+
+def test_of_two_monitors_the_second_says_that_it_does_not_listen(capsys):
+    model, (x, y) = mlp(), data()
+    first, second = GradientNormMonitor(frequency=1), GradientNormMonitor(frequency=1)
+    trained(model, x, y, first, second, epochs=1)
+    assert first.history.steps.tolist() == [1, 2, 3]
+    assert first.reason is None
+    assert "one GradientNormMonitor for a `fit`" in second.reason
+    assert capsys.readouterr().out.count("measures nothing") == 1
+    model.fit(x, y, batch_size=8, verbose=0, callbacks=[second])
+    assert second.history.steps.tolist() == [4, 5, 6]
+
+
+def test_with_another_model_a_monitor_begins_anew():
+    (x, y), monitor = data(), GradientNormMonitor(frequency=np.int64(1))
+    trained(mlp(), x, y, monitor, epochs=1)
+    trained(Subclassed(), x, y, monitor, epochs=1)
+    assert monitor.history.layer_names == ["first", "block_0", "block_1", "head"]
+    assert monitor.history.steps.tolist() == [1, 2, 3]
+    assert len(monitor.history.epoch_logs) == 1
+
+
+@pytest.mark.parametrize("optimizer", [None, object()])
+def test_an_optimizer_without_apply_is_told_and_training_goes_on(optimizer, capsys):
+    model, monitor = mlp(), GradientNormMonitor(frequency=1)
+    model.optimizer = optimizer
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    monitor.on_epoch_begin(0)
+    monitor.on_epoch_end(0, {"loss": 1.0})
+    monitor.on_train_end()
+    assert "must have the method" in monitor.reason
+    assert "Received: optimizer=" in capsys.readouterr().out
+
+
+def test_seeds_of_frozen_layers_may_move():
+    inner = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(6), layers.Dropout(0.5)], name="inner"
+    )
+    inner.trainable = False
+    model = keras.Sequential([keras.Input((6,)), inner, layers.Dense(3)])
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in inner.variables]
+    monitor, (x, y) = GradientNormMonitor(frequency=1), data()
+    trained(model, x, y, monitor)
+    after = [np.array(keras.ops.convert_to_numpy(v)) for v in inner.variables]
+    same = [np.array_equal(a, b) for a, b in zip(after, before, strict=True)]
+    assert same == [True, True, False]
+    assert monitor.history.frozen_moved == []
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the others see it or refuse")
+@pytest.mark.parametrize("thaw", [False, True])
+def test_freezing_without_compile_is_told_and_training_goes_on_as_without(thaw, capsys):
+    def weights(*callbacks):
+        keras.utils.set_random_seed(1)
+        model, (x, y) = mlp(), data()
+        model.get_layer("first").trainable = not thaw
+        model.compile(keras.optimizers.SGD(0.1), crossentropy())
+        model.fit(x, y, verbose=0)
+        model.get_layer("first").trainable = thaw
+        model.fit(x, y, epochs=2, verbose=0, callbacks=list(callbacks))
+        return [w.tobytes() for w in model.get_weights()]
+
+    monitor = GradientNormMonitor(frequency=1)
+    assert weights(monitor) == weights()
+    assert "`trainable` must not be changed without calling `comp" in monitor.reason
+    assert "measures nothing" in capsys.readouterr().out
+    moved = [(0, "first"), (1, "first")]
+    assert monitor.history.frozen_moved == ([] if thaw else moved)
+    names = [finding.name for finding in monitor.findings]
+    assert names == ([] if thaw else ["frozen_layer_moves"])
 
 
 def test_only_the_layers_asked_for_are_reported():

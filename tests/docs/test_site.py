@@ -58,11 +58,24 @@ def test_every_part_has_its_page(site):
 
     text = "".join(page.read_text("utf-8") for page in site.glob("layers/*.html"))
     classes = [n for n, o in vars(dlkeras.layers).items() if isinstance(o, type)]
-    assert len(classes) == 11
+    assert {"LMSFilter", "InceptionModule", "ResidualBlock", "RBFOutput"} <= {*classes}
     for name in classes:
         assert f'id="dlkeras.layers.{name}"' in text, name
     for name in ("lenet5", "alexnet", "googlenet", "resnet", "resnet_cifar"):
         assert (site / "architectures" / f"{name}.html").exists()
+
+
+def test_a_layer_is_shown_with_the_names_of_its_arguments(site):
+    page = (site / "layers" / "inception_module.html").read_text("utf-8")
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "filters_3x3_reduce, filters_3x3, filters_5x5_reduce" in re.sub(
+        r"\s+", " ", text
+    )
+    for other in site.glob("layers/*.html"):
+        heads = re.findall(r"<dt class=\"sig sig-object py\".*?</dt>",
+                           other.read_text("utf-8"), re.S)  # fmt: skip
+        for head in heads:
+            assert "(*args" not in re.sub(r"<[^>]+>|\s", "", head), other
 
 
 def test_links_within_the_site_lead_to_a_place(pages):

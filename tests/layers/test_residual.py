@@ -248,3 +248,14 @@ def test_an_identity_that_would_change_shape_is_refused(options):
 def test_shortcut_a_cannot_remove_channels():
     with pytest.raises(ValueError, match="cannot remove any: at most 4 channels"):
         ResidualBlock(4, shortcut="A").build((None, 8, 8, 6))
+
+
+def test_the_parts_of_a_block_that_is_made_frozen_are_frozen():
+    block = ResidualBlock(4, strides=2, trainable=False)
+    images = keras.Input((8, 8, 2))
+    model = keras.Model(images, block(images))
+    assert model.trainable_weights == []
+    moving = block.normalizations[0].moving_mean
+    before = keras.ops.convert_to_numpy(moving).copy()
+    model(np.ones((2, 8, 8, 2), "float32"), training=True)
+    assert np.array_equal(keras.ops.convert_to_numpy(moving), before)

@@ -565,6 +565,26 @@ def shard_case(
     return Case(name, make, named, lost)
 
 
+def array_record_case(name: str, damage: Callable[[bytes], bytes], named: str) -> Case:
+    """A data set that ExampleGen wrote, of which the shard of train is damaged."""
+
+    def make(folder: Path) -> ExampleGenConfig:
+        config = ExampleGenConfig(
+            image_folder=photos(folder), file_format="array_record", **SHARES
+        )
+        (folder / "set").mkdir()
+        draft = Draft(folder / "set")
+        example_gen(config, draft, folder)
+        place = draft.path / draft.properties["builder"]
+        (file,) = place.glob("*train*")
+        file.write_bytes(damage(file.read_bytes()))
+        return ExampleGenConfig(builder_dir=place)
+
+    return Case(
+        name, make, rf"train\.array_record-00000-of-00001, record 0.*{named}", 18
+    )
+
+
 def metadata_case(name: str, file: str, data: bytes | None) -> Case:
     def make(folder: Path) -> ExampleGenConfig:
         place = data_set(folder, good_records())
@@ -641,6 +661,15 @@ RECORD_CASES = [
     record_case(
         "record with a broken image", lambda: record(image=PNG[:200], label=0), "__7: "
     ),
+    array_record_case(
+        "ArrayRecord cut short", lambda data: data[:-10], "chunk boundary"
+    ),
+    array_record_case(
+        "ArrayRecord with a flipped bit",
+        lambda data: flip(data, len(data) // 2),
+        "hash mismatch",
+    ),
+    array_record_case("ArrayRecord of 0 bytes", lambda data: b"", "at least 64KB"),
     metadata_case("dataset_info.json missing", "dataset_info.json", None),
     metadata_case("dataset_info.json cut short", "dataset_info.json", b'{"name": "ph'),
     metadata_case("features.json of another kind", "features.json", b"[]"),

@@ -17,9 +17,10 @@ from dlkeras.pipeline.artifacts import Examples, ImageSchema
 from dlkeras.pipeline.drift import jensen_shannon
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.example_validator import find_anomalies
+from dlkeras.pipeline.example_validator import find_anomalies, tell
 from dlkeras.pipeline.image_schema import DriftRules, load_schema, to_toml
 from dlkeras.pipeline.near_duplicates import (
+    _Correlation,
     near_duplicate_pairs,
     perceptual_hashes,
     small_grey,
@@ -78,7 +79,10 @@ def test_a_changed_copy_is_a_near_duplicate_and_other_images_are_none(change):
     originals = [photograph(seed) for seed in range(60)]
     images = small([*originals, *(change(image) for image in originals)])
     digests = np.array([str(n) for n in range(120)])
-    pairs = near_duplicate_pairs(perceptual_hashes(images), thumbnails(images), digests)
+    pairs, complete = near_duplicate_pairs(
+        perceptual_hashes(images), thumbnails(images), digests
+    )
+    assert complete
     found = {tuple(pair) for pair in pairs.tolist()}
     expected = {(n, n + 60) for n in range(60)}
     assert found <= expected
@@ -87,10 +91,36 @@ def test_a_changed_copy_is_a_near_duplicate_and_other_images_are_none(change):
 
 def test_exact_copies_are_no_near_duplicates():
     images = small([photograph(1), photograph(1), photograph(2)])
-    pairs = near_duplicate_pairs(
+    pairs, _ = near_duplicate_pairs(
         perceptual_hashes(images), thumbnails(images), np.array(["a", "a", "b"])
     )
     assert pairs.shape == (0, 2)
+
+
+def test_each_frame_of_a_long_film_is_a_near_duplicate_of_some_others():
+    """3,000 frames are 4,498,500 pairs: not all are looked for, and that is said."""
+    frame = small([photograph(0)])[0].astype(int)
+    random = np.random.default_rng(0)
+    film = np.stack([frame + random.integers(-3, 4, (32, 32)) for _ in range(3000)])
+    film = film.clip(0, 255).astype("uint8")
+    pairs, complete = near_duplicate_pairs(
+        perceptual_hashes(film), thumbnails(film), np.arange(3000).astype(str)
+    )
+    assert not complete
+    assert len(np.unique(pairs)) == 3000
+    assert len(pairs) < 3000 * 300 * 6
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+
+
+def test_the_correlation_of_thumbnails_is_numpys():
+    images = small([photograph(seed) for seed in range(30)])
+    both = np.concatenate([images, 255 - images])
+    tiny = thumbnails(both).astype(float)
+    expected = np.corrcoef(tiny)
+    one, other = np.triu_indices(60, 1)
+    found = _Correlation(thumbnails(both))(one, other)
+    assert np.allclose(found, expected[one, other], atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +251,8 @@ def test_imbalance_and_duplicates_warn_and_leaks_stop():
 
     frame.loc[frame.index[-1], "sha256"] = "the same"
     stops = [a for a in find_anomalies(frame, SCHEMA) if a["severity"] == "stop"]
-    assert [a["key"] for a in stops] == ["max_leaked_examples"]
+    assert [a["key"] for a in stops] == ["max_leaked_share"]
+    assert stops[0]["value"] == pytest.approx(1 / 80)
     assert stops[0]["examples"] == ["test-dog-19"]
 
 
@@ -231,6 +262,25 @@ def test_at_most_20_offenders_are_named():
     (anomaly,) = find_anomalies(frame, SCHEMA)
     assert anomaly["count"] == 120
     assert len(anomaly["examples"]) == 20
+
+
+def test_a_hundred_thousand_classes_of_one_image_are_told_in_some_lines():
+    labels = [f"class {number:05d}" for number in range(100_000)]
+    frame = pd.DataFrame(
+        {"id": labels, "label": labels, "sha256": labels, "split": "train",
+         "height": 8, "width": 8, "channels": 3, "dtype": "uint8"}
+    )  # fmt: skip
+    frame.loc[:29_999, "split"] = "test"
+    schema = SCHEMA.model_copy(update={"labels": tuple(labels)})
+    found = find_anomalies(frame, schema)
+    assert len(found) == 3 * 21
+    rest = [a for a in found if a["rule"].startswith("examples of each of")]
+    assert [a["rule"].split()[4] for a in rest] == ["29,980", "99,980", "69,980"]
+    assert all((a["bound"], a["value"]) == (1, 0) for a in rest)
+    (label, *_) = find_anomalies(frame, SCHEMA)
+    assert label["count"] == 100_000 and len(label["examples"]) == 20
+    assert len(tell(label)) < 1000
+    assert "(100,000 in all)" in tell(label)
 
 
 def test_jensen_shannon_is_scipys_squared():

@@ -1,4 +1,7 @@
-"""The main job on two workers: two real processes share every batch, one keeps all."""
+"""The main job on two workers: two real processes share every batch, one keeps all.
+
+With TensorFlow's engine and with JAX's, which `--trainer.distribution` chooses.
+"""
 
 import json
 import os
@@ -21,12 +24,14 @@ pytestmark = pytest.mark.slow
 # 1,168 examples in batches of 32: two workers can halve the last one, of 16, too.
 FLAGS = ["--no-tuner", "--trainer.epochs", "3", "--until", "Trainer"]
 DEADLINE = 400
+# What one process trains by, and what two do.
+ENGINES = {"multi_worker": "none", "data_parallel": "data_parallel"}
 
 
-def start(mlruns, *flags, workers=(), index=0):
+def start(mlruns, engine, workers=(), index=0):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    flags = ("--trainer.distribution", engine)
     if workers:
-        flags = (*flags, "--trainer.distribution", "multi_worker")
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         )
@@ -47,33 +52,39 @@ def addresses():
     return found
 
 
-def two_workers(mlruns):
+def two_workers(mlruns, engine):
     workers = addresses()
-    return [start(mlruns, workers=workers, index=index) for index in (0, 1)]
+    return [start(mlruns, engine, workers, index) for index in (0, 1)]
 
 
 def finish(*processes):
-    ended = [process.communicate(timeout=DEADLINE) for process in processes]
+    try:
+        ended = [process.communicate(timeout=DEADLINE) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     codes = [process.returncode for process in processes]
     assert codes == [0] * len(codes), [errors[-2000:] for _, errors in ended]
     return [output for output, _ in ended]
 
 
-def model(mlruns, distribution):
+def model(mlruns, machines):
     (found,) = [
         artifact
         for artifact in Store(mlruns / "store").artifacts(Model)
-        if artifact.record.config["trainer"]["distribution"] == distribution
+        if artifact.record.config["machines"] == machines
     ]
     return found
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+@pytest.fixture(scope="module", params=list(ENGINES))
+def trained(request, tmp_path_factory):
     """One process, and then two with the same global batch, in one folder."""
+    if request.param == "data_parallel":
+        pytest.importorskip("jax")
     mlruns = tmp_path_factory.mktemp("distributed") / "mlruns"
-    finish(start(mlruns))
-    return mlruns, finish(*two_workers(mlruns))
+    finish(start(mlruns, ENGINES[request.param]))
+    return mlruns, finish(*two_workers(mlruns, request.param)), request.param
 
 
 def test_two_workers_have_the_curves_and_weights_of_one_process(trained):
@@ -82,7 +93,7 @@ def test_two_workers_have_the_curves_and_weights_of_one_process(trained):
     float32 has 7 digits, and 111 steps of Adam, which divides by the size of small
     gradients, let a difference in the last one grow.
     """
-    alone, together = (model(trained[0], kind) for kind in ("none", "multi_worker"))
+    alone, together = (model(trained[0], machines) for machines in (1, 2))
     for ours, theirs in zip(together.history, alone.history, strict=True):
         for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
             assert ours[name] == pytest.approx(theirs[name], rel=2e-3, abs=2e-3), name
@@ -98,7 +109,7 @@ def test_two_workers_have_the_curves_and_weights_of_one_process(trained):
 def test_the_chief_alone_keeps_the_model_and_the_run(trained):
     from mlflow import MlflowClient
 
-    mlruns, (chief, worker) = trained
+    mlruns, (chief, worker), _ = trained
     assert "Trainer done in" in chief
     assert "This run:" in chief
     assert "worker 1 has done its part; the chief goes on" in worker
@@ -113,11 +124,11 @@ def test_the_chief_alone_keeps_the_model_and_the_run(trained):
 def test_a_killed_worker_stops_the_chief_and_a_restart_of_both_goes_on_exactly(
     trained, tmp_path
 ):
-    mlruns = tmp_path / "mlruns"
+    mlruns, engine = tmp_path / "mlruns", trained[2]
     shutil.copytree(trained[0], mlruns)
-    expected = model(mlruns, "multi_worker").record.digest
+    expected = model(mlruns, 2).record.digest
     shutil.rmtree(mlruns / "store" / "Model")
-    chief, worker = two_workers(mlruns)
+    chief, worker = two_workers(mlruns, engine)
     deadline = time.monotonic() + DEADLINE
     while not list(mlruns.glob("store/work/Model-*/epoch-0001.ckpt")):
         assert chief.poll() is None, chief.stderr.read()
@@ -131,6 +142,6 @@ def test_a_killed_worker_stops_the_chief_and_a_restart_of_both_goes_on_exactly(
     assert chief.returncode == 1
     (line,) = errors.splitlines()
     assert "one has ended. Start all of them again" in line
-    printed = finish(*two_workers(mlruns))
+    printed = finish(*two_workers(mlruns, engine))
     assert "resuming after epoch" in printed[0]
-    assert model(mlruns, "multi_worker").record.digest == expected
+    assert model(mlruns, 2).record.digest == expected

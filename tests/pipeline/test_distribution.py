@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkeras.pipeline import distribution
+from dlkeras.pipeline import distribution, multi_worker_fit
 from dlkeras.pipeline.errors import InputError
 from tests.conftest import ROOT
 
@@ -100,15 +100,15 @@ def test_the_chief_alone_writes_checkpoints(together):
 def test_the_mending_turns_itself_off_where_keras_is_mended(monkeypatch):
     from keras.src.backend.tensorflow import trainer
 
-    if not distribution.needs_mending():
+    if not multi_worker_fit.needs_mending():
         pytest.skip("this Keras is mended")
 
     def mended(values, strategy, reduction):
         return values
 
     monkeypatch.setattr(trainer, "reduce_per_replica", mended)
-    assert not distribution.needs_mending()
-    assert distribution.mend_multi_worker_fit() is False
+    assert not multi_worker_fit.needs_mending()
+    assert multi_worker_fit.mend_multi_worker_fit() is False
     assert trainer.reduce_per_replica is mended
 
 

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from dlkeras.pipeline import EvaluatorConfig, TrainerConfig, run
+from dlkeras.pipeline import (
+    EvaluatorConfig,
+    ExampleGenConfig,
+    PipelineConfig,
+    TrainerConfig,
+    TunerConfig,
+    run,
+)
 from dlkeras.pipeline.blessing import bless
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.evaluator import classification_metrics, reliability
@@ -191,3 +198,42 @@ def test_a_worse_model_is_compared_with_the_last_blessed_one(tiny_config, silent
     assert third.blessed
     assert all(step.cached for step in third.steps)
     assert third.model_version == 1
+
+
+def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
+    """The counts are those of the table, counted here by pandas."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    rows = []
+    for index in range(60):
+        name = f"{index:02d}.png"
+        pixels = random.integers(0, 255, (32, 32), dtype="uint8")
+        Image.fromarray(pixels).save(tmp_path / name)
+        split = ("train", "train", "validation", "test")[index // 2 % 4]
+        rows.append((name, "ab"[index % 2], split, "xyz"[index % 3], index / 10))
+    columns = ["path", "label", "split", "camera", "exposure"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    config = PipelineConfig(
+        name="sliced",
+        mlruns=tmp_path / "mlruns",
+        example_gen=ExampleGenConfig(manifest=tmp_path / "table.csv"),
+        tuner=TunerConfig(enabled=False),
+        trainer=TrainerConfig(epochs=1),
+        evaluator=EvaluatorConfig(
+            slices=("camera", "exposure", "mean"), robustness_images=0
+        ),
+    )
+    result = run(config, until="Evaluator", progress=silent)
+    sliced = result.artifacts["Evaluation"].metrics["slices"]
+    tested = table[table.split == "test"]
+    counts = {name: part["examples"] for name, part in sliced["camera"].items()}
+    assert counts == tested.camera.value_counts().to_dict()
+    quarters = [part["examples"] for part in sliced["exposure"].values()]
+    assert len(quarters) == 4
+    assert sum(quarters) == len(tested)
+    before = result.artifacts["Examples"].record.digest
+    table.assign(camera="w").to_csv(tmp_path / "table.csv", index=False)
+    other = run(config, until="ExampleGen", progress=silent)
+    assert other.artifacts["Examples"].record.digest != before

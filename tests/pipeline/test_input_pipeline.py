@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from dlkeras.pipeline import TransformConfig
+from dlkeras.pipeline import TransformConfig, input_pipeline
+from dlkeras.pipeline.artifacts import Transform
 from dlkeras.pipeline.augmentation import (
     geometry,
     resample,
@@ -18,6 +19,14 @@ from dlkeras.pipeline.input_pipeline import (
     training_batches,
 )
 from dlkeras.pipeline.tensorflow_import import tf
+
+
+def with_augmentation(transform: Transform, **config) -> Transform:
+    """The same transform with other fields of its configuration."""
+    dumped = {"transform": TransformConfig(**config).model_dump(mode="json")}
+    return Transform(
+        transform.path, transform.record.model_copy(update={"config": dumped})
+    )
 
 
 @pytest.fixture
@@ -71,21 +80,60 @@ def test_every_example_is_read_once_an_epoch(batches, prepared):
     assert np.bincount(labels).tolist() == list(counts.values())
 
 
-def test_the_parts_of_two_machines_are_the_batches_of_one(batches, prepared):
+COLOURFUL = {
+    "brightness": 0.2, "contrast": 0.3, "auto_contrast": 0.5, "erasing": 0.5,
+    "rand_augment": 2, "elastic": 1.0, "noise": 0.1, "crop_padding": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [{}, COLOURFUL, {"mixup": 0.4, "cutmix": 1.0}],
+    ids=["geometry", "all", "mixing"],
+)
+def test_the_parts_of_two_machines_are_the_batches_of_one(prepared, augmentation):
     """Same images, same augmentation, same order: each example once, on one machine."""
-    parts = [
-        training_batches(
-            prepared["Examples"], prepared["Transform"], batch_size=32, seed=0,
-            augmentation_strength=1.0, first_epoch=0, epochs=2, part=(index, 2),
-        )
-        for index in (0, 1)
-    ]  # fmt: skip
-    steps = list(zip(*parts, strict=True))
-    for (images, labels), ((even, e), (odd, o)) in zip(batches(), steps, strict=True):
+    transform = with_augmentation(prepared["Transform"], **augmentation)
+
+    def read(part):
+        return training_batches(
+            prepared["Examples"], transform, batch_size=34, seed=0,
+            augmentation_strength=1.0, first_epoch=0, epochs=2, part=part,
+        ).as_numpy_iterator()  # fmt: skip
+
+    steps = list(zip(read((0, 2)), read((1, 2)), strict=True))
+    whole = list(read((0, 1)))
+    assert whole[0][1].ndim == (2 if "mixup" in augmentation else 1)
+    for (images, labels), ((even, e), (odd, o)) in zip(whole, steps, strict=True):
         assert np.array_equal(images[0::2], even)
         assert np.array_equal(images[1::2], odd)
         assert np.array_equal(labels[0::2], e)
         assert np.array_equal(labels[1::2], o)
+
+
+def test_of_large_images_only_so_many_bytes_are_shuffled_together(
+    prepared, monkeypatch
+):
+    """With room for 10 records an example comes no earlier than 10 places before."""
+    examples = prepared["Examples"]
+    record = examples.stored_bytes("train") // examples.splits["train"]
+    assert 200 < record < 400  # an 8x8 PNG, its name and label
+    monkeypatch.setattr(input_pipeline, "CACHE_BYTES", 0)
+    monkeypatch.setattr(input_pipeline, "SHUFFLE_BYTES", 10 * record)
+    transform = with_augmentation(prepared["Transform"], augment=False)
+    batches = training_batches(
+        examples, transform, batch_size=500, seed=0, augmentation_strength=1.0,
+        first_epoch=0, epochs=1,
+    )  # fmt: skip
+    seen = np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+    stored = np.concatenate(
+        [x for x, _ in evaluation_batches(examples, transform, "train", 500)]
+    )
+    order = {image.tobytes(): place for place, image in enumerate(stored)}
+    places = np.array([order[image.tobytes()] for image in seen])
+    assert len(order) == len(stored) == len(seen)
+    assert not np.array_equal(places, np.arange(len(places)))
+    assert (places - np.arange(len(places))).max() <= 10
 
 
 def test_what_is_not_training_is_not_augmented(prepared):

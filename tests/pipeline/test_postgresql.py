@@ -91,7 +91,11 @@ def environment(uri):
 
 
 def outcome(processes):
-    ended = [process.communicate(timeout=500) for process in processes]
+    try:
+        ended = [process.communicate(timeout=500) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     failed = [errors[-2000:] for _, errors in ended]
     assert [process.returncode for process in processes] == [0] * len(ended), failed
     return [output for output, _ in ended]

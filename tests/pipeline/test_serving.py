@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -111,6 +112,33 @@ def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
             model=found[Model],
             blessing=store.artifacts(Blessing)[0],
         )
+
+
+@pytest.mark.parametrize(
+    ("form", "needed"), [("onnx", "tf2onnx"), ("litert", "ai_edge_litert")]
+)
+def test_the_forms_of_the_extras_answer_20_real_images_as_the_trainer_does(
+    store, tmp_path, form, needed
+):
+    found = {kind: store.artifacts(kind)[0] for kind in (Examples, Transform, Model)}
+    arguments = {
+        "name": "x",
+        "examples": found[Examples],
+        "transform": found[Transform],
+        "model": found[Model],
+        "blessing": store.artifacts(Blessing)[0],
+    }
+    config, draft = InfraValidatorConfig(**{form: True}), Draft(tmp_path)
+    if find_spec(needed) is None:
+        with pytest.raises(InputError, match=rf"pip install 'dlkeras\[{form}\]'"):
+            infra_validator.infra_validator(config, draft, **arguments)
+        return
+    infra_validator.infra_validator(config, draft, **arguments)
+    assert draft.properties["forms"] == ["keras", "saved_model", form]
+    assert draft.properties["images"] == 20
+    protocol = json.loads((tmp_path / "infra_validation.json").read_text())
+    assert protocol[form]["largest_difference"] <= 1e-5
+    assert protocol[form]["files"] == digests(tmp_path, form)
 
 
 def test_a_manifest_covers_every_file_of_a_pushed_model(store, tmp_path):

@@ -54,7 +54,7 @@ def test_a_served_network_with_batch_normalisation_answers_as_in_predict():
     import keras
 
     from dlkeras.architectures import resnet20
-    from dlkeras.pipeline.pusher import serving_model
+    from dlkeras.pipeline.servable import serving_model
 
     images = keras.Input((None, None, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 255)(images)

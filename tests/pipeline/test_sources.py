@@ -3,7 +3,6 @@
 import hashlib
 import io
 import itertools
-import os
 import shutil
 import tarfile
 import tracemalloc
@@ -13,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from corrupt_input import held_megabytes
 from PIL import Image
 
 from dlkeras.datasets.splitting import hash_split
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.example_digest import pixel_digest
 from dlkeras.pipeline.example_gen import example_gen
 from dlkeras.pipeline.image_decoding import decode, decode_image
 from dlkeras.pipeline.sources import SourceExample, open_source
@@ -277,6 +278,152 @@ def test_a_version_of_a_tfds_name_is_read_and_a_wrong_one_is_named(tmp_path):
         ingest(tmp_path / "two", dataset="mnist:9.9.9", **config)
 
 
+def written_by_tfds(folder: Path, features, supervised_keys, examples: dict) -> Path:
+    """A data set that TFDS's own writer writes; `examples` by split."""
+    from dlkeras.pipeline.tensorflow_import import tf, tfds
+
+    place = folder / "pets" / "1.0.0"
+    place.mkdir(parents=True)
+    features = tfds.features.FeaturesDict(features)
+    infos = []
+    for split, rows in examples.items():
+        name = f"pets-{split}.tfrecord-00000-of-00001"
+        with tf.io.TFRecordWriter(str(place / name)) as writer:
+            for row in rows:
+                writer.write(features.serialize_example(features.encode_example(row)))
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=place, dataset_name="pets", split=split, filetype_suffix="tfrecord"
+        )
+        infos.append(
+            tfds.core.SplitInfo(
+                name=split, shard_lengths=[len(rows)], num_bytes=0,
+                filename_template=template,
+            )
+        )  # fmt: skip
+    tfds.folder_dataset.write_metadata(
+        data_dir=place, features=features, split_infos=infos, check_data=False,
+        supervised_keys=supervised_keys,
+    )  # fmt: skip
+    return place
+
+
+@pytest.fixture
+def pets(tmp_path) -> Path:
+    """As Oxford's pets are: an image and a mask, two labels, the number as `id`."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    random = np.random.default_rng(0)
+
+    def example(number: int) -> dict:
+        return {
+            "picture": random.integers(0, 255, (5, 6, 3), dtype="uint8"),
+            "mask": np.zeros((5, 6, 1), "uint8"),
+            "breed": number % 3,
+            "species": number % 2,
+            "id": number,
+        }
+
+    features = {
+        "picture": tfds.features.Image(shape=(None, None, 3)),
+        "mask": tfds.features.Image(shape=(None, None, 1)),
+        "breed": tfds.features.ClassLabel(names=["pug", "boxer", "siamese"]),
+        "species": tfds.features.ClassLabel(names=["dog", "cat"]),
+        "id": np.int64,
+    }
+    rows = [example(number) for number in range(60)]
+    splits = {"train": rows[:30], "validation": rows[30:40], "test": rows[40:]}
+    return written_by_tfds(tmp_path, features, ("picture", "breed"), splits)
+
+
+def test_of_several_images_and_labels_the_supervised_ones_are_read(pets, tmp_path):
+    draft = ingest(tmp_path / "out", builder_dir=pets)
+    assert draft.properties["labels"] == ["pug", "boxer", "siamese"]
+    found = rows(draft)
+    assert len(found) == 60
+    for name, (split, label, pixels) in found.items():
+        shard, number = name.split("__")
+        first = {"train": 0, "validation": 30, "test": 40}[split]
+        assert shard == f"pets-{split}.tfrecord-00000-of-00001"
+        assert label == (first + int(number)) % 3
+        assert len(pixels) == 5 * 6 * 3
+
+
+def test_the_labels_of_cifar_100_are_its_fine_ones(tmp_path):
+    """By TFDS's own description of it, which says that it has 100 and 20 labels."""
+    from dlkeras.pipeline.sources.tfds_source import TFDSSource
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    info = tfds.builder("cifar100", data_dir=tmp_path / "tfds", try_gcs=False).info
+    pixels = np.zeros((32, 32, 3), "uint8")
+    row = {"id": "one", "image": pixels, "label": 99, "coarse_label": 19}
+    place = written_by_tfds(
+        tmp_path, dict(info.features.items()), info.supervised_keys, {"train": [row]}
+    )
+    source = TFDSSource(ExampleGenConfig(builder_dir=place), tmp_path)
+    (example,) = source.examples()
+    assert len(source.labels) == 100
+    assert (example.id, example.label) == ("one", 99)
+
+
+@pytest.mark.parametrize(
+    ("expressions", "numbers"),
+    [
+        ({}, (30, 10, 20)),
+        # What is not said is the data set's own split, if nothing else reads it.
+        ({"train_split": "train[:20]"}, (20, 10, 20)),
+        ({"train_split": "train[:20]", "validation_split": "train[20:]"}, (20, 10, 20)),
+        ({"test_split": "validation", "validation_split": "train[25:]",
+          "train_split": "train[:25]+test"}, (45, 5, 10)),
+    ],
+)  # fmt: skip
+def test_splits_that_are_not_said_are_those_of_the_data_set(
+    pets, tmp_path, expressions, numbers
+):
+    draft = ingest(tmp_path / "out", builder_dir=pets, **expressions)
+    assert tuple(draft.properties["splits"].values()) == numbers
+
+
+def test_a_split_that_another_expression_reads_is_not_read_twice(pets, tmp_path):
+    draft = ingest(tmp_path / "out", builder_dir=pets, test_split="validation")
+    assert draft.properties["splits"]["test"] == 10
+    found = rows(draft)  # validation is taken out of train by content
+    assert len(found) == 40
+    assert {name.split("-")[1].split(".")[0] for name in found} == {
+        "train", "validation",
+    }  # fmt: skip
+
+
+def test_an_expression_whose_end_is_before_its_beginning_is_refused(pets, tmp_path):
+    with pytest.raises(InputError, match=r"train-split: expected .*'train\[50%:10%\]'"):
+        ingest(tmp_path / "out", builder_dir=pets, train_split="train[50%:10%]")
+
+
+def test_parts_of_a_tensorflow_data_set_are_those_of_the_whole(pets, tmp_path):
+    def read(source, parts):
+        return [example.id for part in parts for example in source.examples(*part)]
+
+    def fresh():
+        return open_source(ExampleGenConfig(builder_dir=pets), tmp_path, tmp_path)
+
+    whole = read(fresh(), [(0, None)])
+    assert len(whole) == len(fresh()) == 60
+    assert read(fresh(), [(0, 7), (7, 33), (33, 60)]) == whole
+    source = fresh()
+    assert (
+        read(source, [(33, 60), (7, 33), (0, 7)])
+        == whole[33:] + whole[7:33] + (whole[:7])
+    )
+    # A shard that is cut: each part tells of its own records.
+    (file,) = pets.glob("*train*")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    source = fresh()
+    found = [item for at in (0, 16, 24) for item in source.examples(at, at + 8)]
+    lost = [item for item in found if not isinstance(item, SourceExample)]
+    kept = len(found) - len(lost)
+    assert kept + sum(problem.count for problem in lost) == 24
+    assert [problem.id.split(" to ")[1] for problem in lost] == ["23", "29"]
+
+
 def test_two_sources_at_once_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"at most one source.*manifest, npz"):
         ExampleGenConfig(manifest=tmp_path, npz=tmp_path)
@@ -362,6 +509,17 @@ def test_an_image_beyond_the_largest_size_is_refused_before_it_is_decoded():
         decode_image(buffer.getvalue(), max_pixels=50_000)
 
 
+def test_the_largest_transparent_image_takes_less_than_a_gib():
+    """8,000 x 8,000 is the bound; as RGBA and as RGB Pillow holds 244 MiB of each."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (8000, 8000), (10, 20, 30, 0)).save(buffer, format="PNG")
+    before = held_megabytes(reset=True)
+    image = decode_image(buffer.getvalue())
+    assert len(pixel_digest(image.pixels)) == 64
+    assert image.pixels.min() == 255
+    assert held_megabytes() - before < 1024
+
+
 def test_a_folder_of_mixed_kinds_is_read_by_tensorflow_as_pillow_reads_it(tmp_path):
     random = np.random.default_rng(0)
     for number, (form, mode) in enumerate(
@@ -392,30 +550,7 @@ def test_a_folder_of_mixed_kinds_is_read_by_tensorflow_as_pillow_reads_it(tmp_pa
         )
 
 
-# Beam ---------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(
-    "DLKERAS_BEAM_PYTHON" not in os.environ,
-    reason="DLKERAS_BEAM_PYTHON names no Python that has apache-beam and dlkeras",
-)
-def test_beam_with_two_workers_writes_the_same_bytes(photos, tmp_path):
-    (photos / "cat" / "bad.png").write_bytes(b"?")
-    config = {"image_folder": photos, "examples_per_shard": 8, "on_error": "quarantine"}
-    here = ingest(tmp_path / "here", **config)
-    python = Path(os.environ["DLKERAS_BEAM_PYTHON"])
-    there = ingest(tmp_path / "beam", beam_python=python, **config)
-    assert here.digest == there.digest
-    assert here.properties == there.properties
-
-    def files(draft: Draft) -> dict[str, bytes]:
-        return {
-            file.relative_to(draft.path).as_posix(): file.read_bytes()
-            for file in draft.path.rglob("*")
-            if file.is_file()
-        }
-
-    assert files(here) == files(there)
+# Beam: test_beam.py has what needs it ------------------------------------------------
 
 
 def test_a_python_without_beam_is_named(photos, tmp_path):

@@ -1,6 +1,8 @@
 """The search: reproducible, resumable, and loud when no trial completed."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -205,6 +207,21 @@ def test_a_failing_trial_is_recorded_with_its_traceback_and_ends_itself_alone(
     assert "only the first" in trials[0]["message"]
     assert "Traceback" in observer.messages[0]
     assert draft.properties["values"] == trials[1]["values"]
+
+
+def test_a_full_disk_ends_the_search_and_not_a_trial(search, tmp_path):
+    """The next try goes on with the same trial, and finds what it would have found."""
+    whole = search("whole", work=tmp_path / "whole_work").properties
+
+    class FullDisk(Observer):
+        def trial_epoch(self, trial, epoch, logs):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "mlflow.db")
+
+    observer = FullDisk()
+    with pytest.raises(OSError, match="No space left on device"):
+        search("full", observer=observer)
+    assert [event[0] for event in observer.events] == ["started"]
+    assert search("rest").properties == whole
 
 
 def test_a_trial_ends_early_where_its_loss_no_longer_falls(search):

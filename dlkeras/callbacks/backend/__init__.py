@@ -8,6 +8,8 @@ Each backend's file offers the same names:
   the measuring failed; what `apply` does is left as it is.
 - `has_value(tensor)`: whether it is a tensor with numbers.
 - `logs_of(outputs)`: the logs in what a train function returned.
+- `traced(function)`: whether a train function is bound to the variables that were
+  trainable when it ran first.
 - `wait(outputs)`: returns when the step that made `outputs` is done.
 - `aside()`: a context in which a forward pass leaves no trace: nothing is recorded for
   a backward pass, and the backend's own random state is put back.
@@ -24,6 +26,7 @@ if keras.backend.backend() == "jax":
     from dlkeras.callbacks.backend.jax import has_value as has_value
     from dlkeras.callbacks.backend.jax import logs_of as logs_of
     from dlkeras.callbacks.backend.jax import measuring as measuring
+    from dlkeras.callbacks.backend.jax import traced as traced
     from dlkeras.callbacks.backend.jax import wait as wait
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import APPLY as APPLY
@@ -31,6 +34,7 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import has_value as has_value
     from dlkeras.callbacks.backend.tensorflow import logs_of as logs_of
     from dlkeras.callbacks.backend.tensorflow import measuring as measuring
+    from dlkeras.callbacks.backend.tensorflow import traced as traced
     from dlkeras.callbacks.backend.tensorflow import wait as wait
 elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import APPLY as APPLY
@@ -38,6 +42,7 @@ elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import has_value as has_value
     from dlkeras.callbacks.backend.torch import logs_of as logs_of
     from dlkeras.callbacks.backend.torch import measuring as measuring
+    from dlkeras.callbacks.backend.torch import traced as traced
     from dlkeras.callbacks.backend.torch import wait as wait
 else:
     raise ImportError(

@@ -24,6 +24,12 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
 
 
+def traced(function: Any) -> bool:
+    """Whether a train function is bound to its variables: never here."""
+    del function
+    return False
+
+
 def wait(outputs: Any) -> None:
     """Return when the step is done."""
     jax.block_until_ready(outputs)

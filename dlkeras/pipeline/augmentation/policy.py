@@ -6,6 +6,7 @@ in an example's row of random numbers, so that turning one augmentation on or of
 the others as they are.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlkeras.pipeline.augmentation import colour, geometry, mixing
@@ -20,19 +21,26 @@ COLOURS = slice(12, 17)
 ERASING = slice(17, 24)
 RAND_AUGMENT = slice(24, 32)
 COLUMNS = 32
+MATRICES = slice(COLUMNS, COLUMNS + 8)
 ROWS = 1024
 ELASTIC, NOISE = 1, 2
 
 
-def uniform_rows(key: "tf.Tensor", number: int) -> "tf.data.Dataset":
+def uniform_rows(
+    key: "tf.Tensor",
+    number: int,
+    decide: "Callable[[tf.Tensor], tf.Tensor] | None" = None,
+) -> "tf.data.Dataset":
     """Give each example of an epoch a row of random numbers, by its place alone.
 
     Args:
         key: `(2,)` int64, the seed and the epoch.
         number: how many examples.
+        decide: makes of 1,024 rows as many longer ones. Always of so many: sines of
+            vectors and of what remains beside them may differ in their last bit.
 
     Returns:
-        `number` rows `(32,)` float32, 0 to 1.
+        `number` rows `(32,)` float32, 0 to 1, or what `decide` makes of them.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -41,6 +49,7 @@ def uniform_rows(key: "tf.Tensor", number: int) -> "tf.data.Dataset":
     @tf.autograph.experimental.do_not_convert
     def block(start: "tf.Tensor") -> "tf.data.Dataset":
         rows = tf.random.stateless_uniform([ROWS, COLUMNS], tf.stack([mixed, start]))
+        rows = rows if decide is None else decide(rows)
         return tf.data.Dataset.from_tensor_slices(rows)
 
     return tf.data.Dataset.range(0, number, ROWS).flat_map(block).take(number)
@@ -71,6 +80,24 @@ class Policy:
         # Large images one by one, while each is in the processor's cache.
         self.one_by_one = geometry.is_large(config.height, config.width)
 
+    def decide(self, rows: "tf.Tensor") -> "tf.Tensor":
+        """Add to examples' random numbers what of the augmentation follows from them.
+
+        Args:
+            rows: `(examples, 32)` float32, 0 to 1.
+
+        Returns:
+            `(examples, 40)`, with the coefficients of the geometric transform; the same
+            rows where there is none.
+        """
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        if not geometry.moves_pixels(self._config):
+            return rows
+        draws = rows[:, GEOMETRY]
+        matrices = geometry.transform_matrices(self._config, self._strength, draws)
+        return tf.concat([rows, matrices], axis=1)
+
     def image(
         self, image: "tf.Tensor", row: "tf.Tensor", key: "tf.Tensor", index: "tf.Tensor"
     ) -> "tf.Tensor":
@@ -78,7 +105,7 @@ class Policy:
 
         Args:
             image: `(height, width, channels)`, the network's input.
-            row: its random numbers, `(32,)`.
+            row: its random numbers, `(32,)` or more.
             key: `(2,)` int64, the seed and the epoch.
             index: the example's place in the split.
         """
@@ -110,14 +137,11 @@ class Policy:
 
         Args:
             images: `(batch, height, width, channels)`, the network's input.
-            rows: their random numbers, `(batch, 32)`.
+            rows: what `decide` made of their random numbers.
         """
         config = self._config
         if geometry.moves_pixels(config):
-            matrices = geometry.transform_matrices(
-                config, self._strength, rows[:, GEOMETRY]
-            )
-            images = geometry.resample(config, images, matrices)
+            images = geometry.resample(config, images, rows[:, MATRICES])
         if colour.changes_colours(config):
             images = self._colours(images, rows[:, COLOURS])
         if config.erasing or config.cutout:

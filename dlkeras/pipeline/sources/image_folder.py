@@ -35,8 +35,6 @@ class ImageFolderSource:
         InputError: there is no such folder, or it does not hold images of two classes.
     """
 
-    random_access = True
-
     def __init__(self, folder: Path, name: str | None = None):
         if not folder.is_dir():
             raise InputError(f"{FLAG}: expected a folder; received {folder}")

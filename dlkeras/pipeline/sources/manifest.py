@@ -1,6 +1,9 @@
 """A manifest: a CSV or Parquet table of paths and labels, with splits and groups."""
 
+import contextlib
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ class ManifestSource:
     A path is relative to the table's folder and stays inside it. `split` is train,
     validation or test. All examples of one `group` (a patient, a film, a camera) go to
     one split. The examples are gone through in the order of a hash of their paths.
+    Any other column is metadata, by which the evaluator can slice.
 
     Args:
         manifest: a .csv or .parquet file.
@@ -33,8 +37,6 @@ class ManifestSource:
             labels, or puts a group into two splits.
     """
 
-    random_access = True
-
     def __init__(self, manifest: Path):
         table = _read(manifest)
         missing = [name for name in COLUMNS[:2] if name not in table]
@@ -43,9 +45,10 @@ class ManifestSource:
                 f"{FLAG}: expected the columns path and label; {manifest} lacks "
                 f"{' and '.join(missing)}, it has {', '.join(map(str, table))}"
             )
-        self._folder = manifest.parent
+        self._root = os.path.realpath(manifest.parent)
         self.description = f"manifest {manifest.name}"
         self.ignored: list[str] = []
+        self.metadata = _metadata(table)
         table = table.assign(row=range(2, len(table) + 2))
         for name in COLUMNS:
             if name in table:
@@ -95,7 +98,7 @@ class ManifestSource:
                 id=printable(row["path"]),
                 split=row["split"] if self.splits else None,
                 label=self._numbers[row["label"]],
-                read=(self._folder / row["path"]).read_bytes,
+                read=Path(self._root, row["path"]).read_bytes,
                 group=row["group"] if self._has_groups else None,
             )
 
@@ -112,14 +115,15 @@ class ManifestSource:
             return "expected the split train, validation or test"
         if self._has_groups and (not isinstance(row["group"], str) or not row["group"]):
             return "expected a group; it is empty"
-        folder = self._folder.resolve()
         try:
-            file = (folder / path).resolve()
-            if not file.is_relative_to(folder):
+            file = os.path.realpath(os.path.join(self._root, path))
+            if os.path.commonpath([self._root, file]) != self._root:
                 return "expected a path inside the table's folder"
-            if not file.is_file():
-                return "not a regular file" if file.exists() else "no such file"
-        except (OSError, RuntimeError, ValueError) as error:
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                return "not a regular file"
+        except FileNotFoundError:
+            return "no such file"
+        except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or str(error)
         return None
 
@@ -137,6 +141,21 @@ def _read(manifest: Path) -> Any:
         raise InputError(
             f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {reason}"
         ) from error
+
+
+def _metadata(table: Any) -> Any:
+    """The columns beside path, label and split, with the examples' ids, or None."""
+    import pandas as pd
+
+    names = [name for name in table if name not in COLUMNS[:3]]
+    if not names:
+        return None
+    found = table[names].copy()
+    found.insert(0, "id", [printable(str(path).strip()) for path in table["path"]])
+    for name in names:
+        with contextlib.suppress(ValueError, TypeError):  # a CSV's numbers are text
+            found[name] = pd.to_numeric(found[name])
+    return found.drop_duplicates("id")
 
 
 def _check_groups(manifest: Path, table: Any) -> None:

@@ -90,7 +90,6 @@ class NumpySource:
         InputError: the file is damaged, or its arrays are not as above.
     """
 
-    random_access = True
     NAMES = (("train", "train"), ("val", "validation"), ("test", "test"))
 
     def __init__(self, file: Path, scratch: Path):

@@ -62,15 +62,15 @@ class Source(Protocol):
         labels: names of the classes.
         ignored: files that lie beside the examples and are none.
         splits: the splits that the source itself gives.
-        random_access: whether examples are read one by one, in any order, so that
-            several processes can share the work.
+
+    A source may have `metadata`, too: a pandas table of what else is known of the
+    examples, a row for each `id`.
     """
 
     description: str
     labels: tuple[str, ...]
     ignored: list[str]
     splits: frozenset[str]
-    random_access: bool
 
     def __len__(self) -> int:
         """Number of examples and problems."""
@@ -79,7 +79,10 @@ class Source(Protocol):
     def examples(
         self, start: int = 0, stop: int | None = None
     ) -> Iterator[SourceExample | Problem]:
-        """Go through the examples, in the same order every time."""
+        """Go through a part of the examples, in the same order every time.
+
+        Any part may be read at any time, so that several processes share the work.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ import importlib
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,9 @@ class TFDSSource:
         data_dir: where data sets are prepared.
 
     Raises:
-        InputError: there is no such data set, it is not prepared, or has not one image
-            and one label.
+        InputError: there is no such data set, it is not prepared, or has no image and
+            label that can be told.
     """
-
-    random_access = False
 
     def __init__(self, config: ExampleGenConfig, data_dir: Path):
         from dlkeras.pipeline.tensorflow_import import tfds
@@ -43,10 +41,13 @@ class TFDSSource:
             self._flag = "--example-gen.dataset"
             self._builder = _by_name(config.dataset, data_dir, config.download)
         info = self._builder.info
-        self._features = info.features
-        self._image = self._feature(info.features, tfds.features.Image)
-        self._label = self._feature(info.features, tfds.features.ClassLabel)
-        names = info.features[self._label].names
+        self._image = self._feature(tfds.features.Image, "image", 0)
+        self._label = self._feature(tfds.features.ClassLabel, "label", 1)
+        features = info.features
+        self._has_ids = "id" in features and isinstance(
+            features["id"], tfds.features.Text
+        )
+        names = features[self._label].names
         if not names:
             raise InputError(
                 f"{self._flag}: expected a data set with classes; the label of "
@@ -56,16 +57,31 @@ class TFDSSource:
         self.ignored: list[str] = []
         self.description = f"TensorFlow data set {info.full_name}"
         self._parts = self._instructions(config)
+        self._open: dict[tuple[str, int, int], Iterator[bytes]] = {}
         self.splits = frozenset(split for split, _ in self._parts)
 
-    def _feature(self, features: Mapping[str, Any], kind: type) -> str:
-        names = [name for name in features if isinstance(features[name], kind)]
-        if len(names) != 1:
-            raise InputError(
-                f"{self._flag}: expected a data set with one {kind.__name__} "
-                f"feature; {self._builder.name!r} has {dict(features.items())}"
-            )
-        return names[0]
+    def _feature(self, kind: type, usual: str, place: int) -> str:
+        """Find the feature of a kind: the only one, else the one the data set names.
+
+        CIFAR-100 has fine and coarse labels, Oxford's pets have a mask for an image:
+        what `as_supervised` gives is meant, or else the feature of the usual name.
+        """
+        info = self._builder.info
+        names = [
+            name for name in info.features if isinstance(info.features[name], kind)
+        ]
+        if len(names) == 1:
+            return names[0]
+        supervised = info.supervised_keys or ()
+        if len(supervised) > place and supervised[place] in names:
+            return supervised[place]
+        if usual in names:
+            return usual
+        raise InputError(
+            f"{self._flag}: expected a data set with one {kind.__name__} feature, or "
+            f"one named {usual!r}; {self._builder.name!r} has "
+            f"{dict(info.features.items())}"
+        )
 
     def _instructions(self, config: ExampleGenConfig) -> list[tuple[str, Any]]:
         """Resolve the splits to files and ranges of records."""
@@ -75,15 +91,21 @@ class TFDSSource:
             "validation": config.validation_split,
             "test": config.test_split,
         }
-        if not any(wanted.values()):
-            found = {SPLIT_NAMES[name]: name for name in splits if name in SPLIT_NAMES}
-            wanted.update(found)
+        used = " ".join(filter(None, wanted.values()))
+        used = re.sub(r"\ball\b", " ".join(splits), used)
+        for name in splits:
+            split = SPLIT_NAMES.get(name)
+            # What another expression reads is not read a second time.
+            if split and wanted[split] is None and not re.search(rf"\b{name}\b", used):
+                wanted[split] = name
         parts: list[tuple[str, Any]] = []
         for split, expression in wanted.items():
             if expression is None:
                 continue
             try:
-                parts += [(split, i) for i in splits[expression].file_instructions]
+                found = splits[expression].file_instructions
+                if any(instruction.take < 0 for instruction in found):  # [5%:1%]
+                    raise ValueError
             except (KeyError, ValueError) as error:
                 known = ", ".join(f"{n} ({s.num_examples})" for n, s in splits.items())
                 raise InputError(
@@ -91,6 +113,7 @@ class TFDSSource:
                     f"{self._builder.name}, which has {known or 'none'}; received "
                     f"{expression!r}"
                 ) from error
+            parts += [(split, instruction) for instruction in found]
         if not parts:
             raise InputError(
                 f"{self._flag}: expected examples; {self._builder.name} has the splits "
@@ -106,23 +129,42 @@ class TFDSSource:
         self, start: int = 0, stop: int | None = None
     ) -> Iterator[SourceExample | Problem]:
         """Go through the splits' files in their stored order, images still encoded."""
-        if start or stop is not None:
-            raise ValueError("a TensorFlow data set is read from its first record on")
+        stop = len(self) if stop is None else min(stop, len(self))
+        at = 0
         for split, instruction in self._parts:
-            file = instruction.filename
-            name, number = os.path.basename(file), instruction.skip
-            try:
-                for record in _records(file, instruction.skip, instruction.take):
-                    yield self._example(split, name, number, record)
-                    number += 1
-                reason = "the file ends here"
-            except Exception as error:
-                reason = _first_line(error)
-            lost = instruction.skip + instruction.take - number
-            if lost > 0:
-                last = instruction.skip + instruction.take - 1
-                span = f"record {number}" + (f" to {last}" if lost > 1 else "")
-                yield Problem(f"{name}, {span}", reason, lost)
+            first, last = max(start, at), min(stop, at + instruction.take)
+            if first < last:
+                yield from self._range(split, instruction, first - at, last - at)
+            at += instruction.take
+
+    def _range(
+        self, split: str, instruction: Any, start: int, stop: int
+    ) -> Iterator[SourceExample | Problem]:
+        """Read a part of an instruction's records; those it cannot are one problem."""
+        file = instruction.filename
+        name, number = os.path.basename(file), instruction.skip + start
+        end, whole = instruction.skip + stop, instruction.skip + instruction.take
+        # A file that was read up to here is read on, not from its beginning again.
+        records = self._open.pop((file, number, whole), None)
+        if records is None:
+            records = _records(file, number, whole - number)
+        reason = "the file ends here"
+        try:
+            while number < end:
+                record = next(records, None)
+                if record is None:
+                    break
+                yield self._example(split, name, number, record)
+                number += 1
+        except Exception as error:
+            reason = _first_line(error)
+        if number == end:
+            self._open.clear()
+            self._open[file, end, whole] = records
+            return
+        lost = end - number
+        span = f"record {number}" + (f" to {end - 1}" if lost > 1 else "")
+        yield Problem(f"{name}, {span}", reason, lost)
 
     def _example(
         self, split: str, file: str, number: int, record: bytes
@@ -142,7 +184,7 @@ class TFDSSource:
             (self._label, "int64_list"),
             ("id", "bytes_list"),
         ):
-            if name == "id" and "id" not in self._features:
+            if name == "id" and not self._has_ids:
                 continue
             if name not in features:
                 return Problem(where, f"expected the feature {name!r}; it is absent")
@@ -180,7 +222,10 @@ def _records(file: str, skip: int, take: int) -> Iterator[bytes]:
         from array_record.python.array_record_module import ArrayRecordReader
 
         reader = ArrayRecordReader(file)
-        for number in range(skip, min(skip + take, reader.num_records())):
+        count = reader.num_records()
+        if count == 0:
+            reader.read([0])  # says what is wrong with the file
+        for number in range(skip, min(skip + take, count)):
             yield from reader.read([number])
         return
     dataset = tf.data.TFRecordDataset(file).skip(skip).take(take)

@@ -17,6 +17,7 @@ from dlkeras.pipeline.tracking.environment import (
     process_is_gone,
     process_tags,
 )
+from dlkeras.pipeline.tracking.marked_client import marked
 from dlkeras.pipeline.tracking.tracker import Tracker
 
 
@@ -30,7 +31,7 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
     Raises:
         TrackingError: MLflow does not answer.
     """
-    client = connect(config.tracking_uri, config.mlruns)
+    client = marked(connect(config.tracking_uri, config.mlruns))
     uri = mlflow.get_tracking_uri()
     mlflow.set_system_metrics_sampling_interval(1)
     mlflow.set_system_metrics_samples_before_logging(1)
@@ -52,12 +53,12 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
             run_id=run_id,
             experiment_id=experiment_id,
             run_name=None if run_id else f"{config.name}-seed{config.seed}-{started}",
+            # With the run itself: one that says not whose it is would stay RUNNING.
+            tags={"dlkeras.config": digest, **process_tags()},
             log_system_metrics=True,
         )
         tracker = Tracker(client, config, run)
-        tracker.set_tags(
-            {"dlkeras.config": digest, **process_tags(), **environment_tags()}
-        )
+        tracker.set_tags(environment_tags())
         tracker.log_parameters()
     except MlflowException as error:
         mlflow.end_run("FAILED")

@@ -41,7 +41,6 @@ class Tracker:
         self.run_id: str = run.info.run_id
         self.run_name: str = run.info.run_name
         self.experiment_id: str = run.info.experiment_id
-        self.taken_up = "dlkeras.config" in run.data.tags
         self.resumed = "train/loss" in run.data.metrics
         self._images: set[tuple[str, int]] | None = None
         self._last_epoch = 0
@@ -134,6 +133,10 @@ class Tracker:
         """Log a JSON file."""
         self._client.log_text(self.run_id, json.dumps(value, indent=2), name)
 
+    def log_file(self, path: Path) -> None:
+        """Log a file by its name; the artifacts page shows HTML as it is."""
+        self._client.log_artifact(self.run_id, str(path))
+
     def log_table(self, name: str, columns: Mapping[str, list]) -> None:
         """Log a table, a JSON file that the pages show as one."""
         self._client.log_table(self.run_id, dict(columns), name)
@@ -142,9 +145,7 @@ class Tracker:
         """Log which examples the run reads."""
         properties = examples.properties
         dataset = Dataset(
-            name=self._config.example_gen.dataset
-            if self._config.example_gen.image_folder is None
-            else self._config.example_gen.image_folder.name,
+            name=self._config.example_gen.source_name,
             digest=examples.record.digest[:16],
             source_type="dlkeras",
             source=json.dumps(
@@ -252,6 +253,7 @@ class Tracker:
         logged = mlflow.pyfunc.log_model(
             name="model",
             signature=ModelSignature(outputs=Schema([probabilities])),
+            input_example=np.array(pushed.question(), "uint8"),
             loader_module=LOADER,
             data_path=str(pushed.path),
             pip_requirements=[

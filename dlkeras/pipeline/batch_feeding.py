@@ -1,0 +1,136 @@
+"""Batches for a process whose Keras is not on TensorFlow: another process makes them.
+
+Preprocessing and augmentation are Keras's and run inside tf.data, which only Keras on
+TensorFlow can. So a process with that backend reads, augments and batches as always,
+and writes the arrays into a pipe; what comes out is what the pipeline's own process
+would train on, bit for bit.
+"""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts import Examples, Record, Transform
+from dlkeras.pipeline.augmentation import Policy
+from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.input_pipeline import steps_per_epoch, transform_config
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_LENGTH_BYTES = 8
+
+
+def evaluation_batches(
+    examples: Examples, transform: Transform, split: str, batch_size: int
+) -> "tf.data.Dataset":
+    """What `input_pipeline.evaluation_batches` gives."""
+    arguments = {"split": split, "batch_size": batch_size}
+    number = steps_per_epoch(examples, batch_size, split)
+    return _fed("evaluation_batches", examples, transform, arguments, False, number)
+
+
+def training_batches(
+    examples: Examples, transform: Transform, **arguments: Any
+) -> "tf.data.Dataset":
+    """What `input_pipeline.training_batches` gives."""
+    policy = Policy(
+        transform_config(transform),
+        arguments["augmentation_strength"],
+        len(examples.labels),
+    )
+    epochs = arguments["epochs"] - arguments["first_epoch"]
+    number = epochs * steps_per_epoch(examples, arguments["batch_size"])
+    return _fed(
+        "training_batches", examples, transform, arguments, policy.mixes, number
+    )
+
+
+def _fed(
+    function: str,
+    examples: Examples,
+    transform: Transform,
+    arguments: dict[str, Any],
+    shares: bool,
+    number: int,
+) -> "tf.data.Dataset":
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    request = json.dumps(
+        {
+            "function": function,
+            "examples": str(examples.path.resolve()),
+            "transform": str(transform.path.resolve()),
+            "arguments": arguments,
+        }
+    )
+    labels = (
+        tf.TensorSpec((None, len(examples.labels)), tf.float32)
+        if shares
+        else tf.TensorSpec((None,), tf.int64)
+    )
+    signature = (tf.TensorSpec((None, *transform.input_shape), tf.float32), labels)
+    made = tf.data.Dataset.from_generator(
+        lambda: _received(request), output_signature=signature
+    )
+    # Keras would count the batches to the end, and complain of it.
+    return made.apply(tf.data.experimental.assert_cardinality(number)).prefetch(2)
+
+
+def _received(request: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Start a process that makes the batches, and take them until there are no more."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkeras.pipeline.batch_feeding", request],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    stream = process.stdout
+    assert stream
+    try:
+        while length := stream.read(_LENGTH_BYTES):
+            with np.load(io.BytesIO(stream.read(int.from_bytes(length)))) as batch:
+                yield batch["images"], batch["labels"]
+        if process.wait():
+            raise PipelineError(
+                f"the process that reads the examples ended with {process.returncode}"
+            )
+    finally:
+        process.kill()
+        process.wait()
+
+
+def feed(request: dict[str, Any], stream: Any) -> None:
+    """Write batches into a stream; the started process's part."""
+    from dlkeras.pipeline import input_pipeline
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    tf.config.set_visible_devices([], "GPU")
+    artifacts = []
+    for kind, name in ((Examples, "examples"), (Transform, "transform")):
+        path = Path(request[name])
+        record = Record.model_validate_json((path / "artifact.json").read_bytes())
+        artifacts.append(kind(path, record))
+    made = getattr(input_pipeline, request["function"])
+    dataset = made(*artifacts, **request["arguments"])
+    for images, labels in dataset.as_numpy_iterator():
+        batch = io.BytesIO()
+        np.savez(batch, images=images, labels=labels)
+        stream.write(batch.tell().to_bytes(_LENGTH_BYTES))
+        stream.write(batch.getbuffer())
+        stream.flush()
+
+
+if __name__ == "__main__":
+    arrays = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no array
+    with contextlib.suppress(BrokenPipeError):  # the reader has had enough
+        feed(json.loads(sys.argv[1]), arrays)

@@ -1,0 +1,124 @@
+"""The documentation's pages in a real browser: one of each type, wide and narrow.
+
+DLKERAS_SITE_SCREENSHOTS=folder python -m pytest tests/ui -m browser -k site
+"""
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parent.parent.parent
+# A page of each type, and a text that a reader must find on it.
+PAGES = {
+    "index": "The course Principles of Deep Learning as software",
+    "quickstart": "Why does it not learn?",
+    "notebooks": "adaptive filtering",
+    "glossary": "campo local induzido",
+    "migration": "keras.applications",
+    "layers/index": "InceptionModule",
+    "layers/inception_module": "Going deeper with convolutions",
+    "callbacks/gradient_norm_monitor": "GradientNormMonitor",
+    "architectures/googlenet": "6998552",
+    "optimization": "steepest_descent",
+    "visualization": "Every function takes models or arrays",
+    "pipeline/guide": "ExampleGen",
+    "pipeline/mlflow": "Parallel Coordinates Plot",
+    "pipeline/several_devices": "TF_CONFIG",
+    "new_architecture": "architecture",
+    "pt-BR/inicio": "Por que não aprende?",
+    "pt-BR/glossario": "taxa de aprendizagem",
+}
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site(driver, tmp_path_factory):
+    """The address of the site, built from the sources and served from this machine."""
+    for package in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(package, reason=f"needs {package} of the group docs")
+    folder = tmp_path_factory.mktemp("site")
+    path = os.pathsep.join([str(ROOT), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def opened(driver, address):
+    """Open a page, and return what the browser complained about."""
+    driver.get_log("browser")  # of the page before
+    driver.get(address)
+    return [
+        entry["message"]
+        for entry in driver.get_log("browser")
+        if entry["level"] == "SEVERE" and "favicon" not in entry["message"]
+    ]
+
+
+def photograph(driver, name):
+    """Keep a screenshot for whoever wants to look."""
+    if folder := os.environ.get("DLKERAS_SITE_SCREENSHOTS"):
+        file = Path(folder) / f"{name.replace('/', '_')}.png"
+        assert driver.save_screenshot(str(file))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_the_site_loads_with_its_pictures_and_formulas(driver, site, page):
+    assert opened(driver, f"{site}/{page}.html") == []
+    assert PAGES[page] in driver.find_element("css selector", "article").text
+    for image in driver.find_elements("css selector", "article img"):
+        width = int(image.get_attribute("naturalWidth") or 0)
+        assert width > 50, image.get_attribute("src")
+    for formula in driver.find_elements("css selector", "article math[display=block]"):
+        # A formula that the browser does not draw has the height of a line or none.
+        assert formula.size["height"] > 15 and formula.size["width"] > 20
+    photograph(driver, page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_the_site_fits_a_telephone(driver, site, page):
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    try:
+        opened(driver, f"{site}/{page}.html")
+        width = driver.execute_script("return document.documentElement.scrollWidth")
+        photograph(driver, f"narrow_{page}")
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= 390
+
+
+def test_the_search_of_the_site_finds_a_class(driver, site):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    assert opened(driver, f"{site}/search.html?q=GradientNormMonitor") == []
+    results = "#search-results li a"
+    WebDriverWait(driver, 30).until(
+        lambda browser: browser.find_elements("css selector", results)
+    )
+    found = [
+        link.get_attribute("href")
+        for link in driver.find_elements("css selector", results)
+    ]
+    assert any("callbacks/gradient_norm_monitor.html" in link for link in found)
