@@ -32,20 +32,18 @@ def test_units_die_at_a_rate_at_which_leaky_ones_do_not():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_over_20_seeds_95_percent_of_the_sick_are_named_and_2_of_the_healthy_accused():
-    seeds = range(20)
-    right, sick, accused, healthy = 0, 0, 0, 0
-    for case in [*CASES.values(), LEAKY]:
-        for seed in seeds:
-            names = errors(findings_of(case, seed))
-            if case[2]:
-                sick, right = sick + 1, right + (case[2] <= names)
-            else:
-                healthy, accused = healthy + 1, accused + bool(names)
-    assert (sick, healthy) == (160, 60)
-    assert right >= 0.95 * sick
-    assert accused <= 0.02 * healthy
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", [*CASES, "leaky ReLU at that rate"])
+def test_over_20_seeds_95_percent_of_the_sick_are_named_and_no_healthy_one_accused(
+    name,
+):
+    """2 % of 60 healthy runs are one: of 20 none may be accused."""
+    case, right = CASES.get(name, LEAKY), 0
+    for seed in range(20):
+        names = errors(findings_of(case, seed))
+        right += case[2] <= names if case[2] else not names
+        keras.backend.clear_session()
+    assert right >= (19 if case[2] else 20)
 
 
 def gradients(norms, sizes=None, ranks=None, logs=(), **values):
