@@ -28,7 +28,8 @@ def diagnose(*measurements: Any) -> list[Finding]:
     - `vanishing_gradient`: RMS of the first quarter of the layers below 1e-3 of that of
       the last, or one below 1e-7 and below 1e-3 of the network's largest [1].
     - `exploding_gradient`: the same ratio above 1e3, also in the first sample alone,
-      or a global norm above 1e3 times its start and above that of the weights [2].
+      where the first layers' RMS is above 10 times the output layer's; or a global
+      norm above 1e3 times its start and above that of the weights [2].
     - `non_finite`: a NaN or infinity in an output, a gradient, a weight or the loss;
       under a dynamic loss scale in most of 16 and more samples, or at a scale below 1.
     - `dead_relu`: more than half of a layer's units are 0 for the whole probe; a

@@ -11,7 +11,7 @@ from dlkeras.callbacks.history import GradientHistory
 # gradients as small as it likes.
 WINDOW = 24
 VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
-BACKWARD_RATIO = 100.0
+BACKWARD_RATIO, OUTPUT_RATIO = 100.0, 10.0
 SMALL_UPDATE, LARGE_UPDATE, HUGE_UPDATE = 1e-5, 1e-2, 0.1
 LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
 WEIGHT_GROWTH = 1.5
@@ -68,15 +68,22 @@ def gradient_over_depth(history: GradientHistory) -> Iterator[Finding]:
     columns = np.array(hidden_kernels(history), int)
     if not len(history) or len(columns) < 2:
         return
-    since, ratios = f"step {history.steps[0]}", [1.0]
+    since, ratios, exploding = f"step {history.steps[0]}", [1.0], 0.0
+    outputs = [i for i in kernels(history) if i not in columns]
     for samples in (WINDOW, 1):  # after a first, huge step all units may be saturated
-        rms = median_rms(history, samples)[columns]
-        usable = np.isfinite(rms) & (rms > 0)
-        if usable.sum() >= 2:
-            ratios.append(first_to_last(rms[usable]))
+        everywhere = median_rms(history, samples)
+        rms = everywhere[columns]
+        rms = rms[np.isfinite(rms) & (rms > 0)]
+        if len(rms) < 2:
+            continue
+        ratios.append(first_to_last(rms))
+        # The last hidden kernels may be those of a gate, beside the way of the signal.
+        grown = np.median(rms[: max(1, len(rms) // 4)])
+        if not (grown <= OUTPUT_RATIO * everywhere[outputs]).any():
+            exploding = max(exploding, ratios[-1])
     first = history.variables[columns[0]][0]
-    if max(ratios) > EXPLODING_RATIO:
-        yield found("exploding_gradient", first, max(ratios), EXPLODING_RATIO, since)
+    if exploding > EXPLODING_RATIO:
+        yield found("exploding_gradient", first, exploding, EXPLODING_RATIO, since)
         return
     rms = median_rms(history)[columns]
     usable = np.isfinite(rms) & (rms > 0)

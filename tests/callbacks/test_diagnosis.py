@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from held_out_networks import HEALTHY, SICK
 from keras import layers
 from sick_networks import CASES, LEAKY, clusters, errors, findings_of
 
@@ -32,20 +33,37 @@ def test_units_die_at_a_rate_at_which_leaky_ones_do_not():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_over_20_seeds_95_percent_of_the_sick_are_named_and_2_of_the_healthy_accused():
-    seeds = range(20)
-    right, sick, accused, healthy = 0, 0, 0, 0
-    for case in [*CASES.values(), LEAKY]:
-        for seed in seeds:
-            names = errors(findings_of(case, seed))
-            if case[2]:
-                sick, right = sick + 1, right + (case[2] <= names)
-            else:
-                healthy, accused = healthy + 1, accused + bool(names)
-    assert (sick, healthy) == (160, 60)
-    assert right >= 0.95 * sick
-    assert accused <= 0.02 * healthy
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", [*CASES, "leaky ReLU at that rate"])
+def test_over_20_seeds_95_percent_of_the_sick_are_named_and_no_healthy_one_accused(
+    name,
+):
+    """2 % of 60 healthy runs are one: of 20 none may be accused."""
+    case, right = CASES.get(name, LEAKY), 0
+    for seed in range(20):
+        names = errors(findings_of(case, seed))
+        right += case[2] <= names if case[2] else not names
+        keras.backend.clear_session()
+    assert right >= (19 if case[2] else 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", HEALTHY)
+def test_a_healthy_network_that_no_bound_was_chosen_on_is_not_accused(train):
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        assert not errors(train(seed))
+        keras.backend.clear_session()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # Keras sees it, too
+@pytest.mark.parametrize("train", SICK)
+def test_a_sick_network_that_no_bound_was_chosen_on_gets_its_name(train):
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        assert SICK[train] in errors(train(seed))
+        keras.backend.clear_session()
 
 
 def gradients(norms, sizes=None, ranks=None, logs=(), **values):
@@ -87,6 +105,13 @@ def test_rms_and_not_the_norm_is_compared():
     # 1e-2 over 100 weights is an RMS of 1e-3, like 1e-3 over 1
     history = gradients([[1e-2, 1e-3, 1.0]] * 3, sizes=[100, 1, 1])
     assert not diagnose(history)
+
+
+def test_a_gate_with_a_small_gradient_does_not_make_the_others_explode():
+    norms = [[1.0, 1.0, 1.0, 1e-4, 0.2]] * 3  # the fourth is a gate's, the last the end
+    assert "exploding_gradient" not in {f.name for f in diagnose(gradients(norms))}
+    norms = [[1.0, 1.0, 1.0, 1e-4, 0.09]] * 3
+    assert "exploding_gradient" in {f.name for f in diagnose(gradients(norms))}
 
 
 def test_a_gradient_that_explodes_in_the_first_step_only_is_found():
