@@ -16,5 +16,5 @@ def pixel_digest(pixels: np.ndarray) -> str:
     False
     """
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels))  # a large image is not copied
+    digest.update(np.ascontiguousarray(pixels).data)  # a large image is not copied
     return digest.hexdigest()
