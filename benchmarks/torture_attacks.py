@@ -1,5 +1,6 @@
 """What is done to a job: kills, full disks, read-only folders, crowds, clocks."""
 
+import contextlib
 import json
 import os
 import random
@@ -174,12 +175,11 @@ class Torture:
                     if line.startswith(f"{component} ..."):
                         break
                 ballast = disk / "ballast"
-                with ballast.open("wb") as file:
-                    try:
-                        while True:
-                            file.write(b"\0" * 2**12)
-                            file.flush()
-                    except OSError:
+                with (
+                    contextlib.suppress(OSError),
+                    ballast.open("wb", buffering=0) as file,
+                ):
+                    while file.write(b"\0" * 2**12):
                         pass
                 code, _, errors = finish(process)
                 ballast.unlink()
