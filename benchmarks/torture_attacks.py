@@ -26,7 +26,6 @@ from tortured_job import (
     has_finished,
     has_run,
     problems_in_mlflow,
-    runs_in,
     say,
     start,
 )
@@ -57,7 +56,7 @@ class Torture:
         say(f"{job}: {self.seconds:.0f} s undisturbed, {self.boundaries} boundaries")
 
     def verdict(
-        self, mlruns: Path, runs: int = 1, **more: str
+        self, mlruns: Path, runs: int | None = 1, **more: str
     ) -> tuple[str | None, bool]:
         """Give the command again, and compare what it ends with."""
         code, _output, errors = finish(start(mlruns, self.job, **more))
@@ -188,8 +187,8 @@ class Torture:
                     problem = f"expected one line, the disk is full; {code}: {errors}"
                     outcome.add(problem, False, component)
                     continue
-                runs = len(runs_in(disk / "mlruns")) + 1
-                outcome.add(*self.verdict(disk / "mlruns", runs), component)
+                # Where MLflow's own file had no room for FAILED, the run goes on.
+                outcome.add(*self.verdict(disk / "mlruns", None), component)
         say(outcome.row())
         return outcome
 
