@@ -2,8 +2,8 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-slow test-browser torture coverage test-jax test-torch lint \
-  ui docs docs-tables docs-pictures notebooks bench clean lock format
+.PHONY: help run test test-long test-slow test-extras test-beam test-browser torture \
+  coverage test-jax test-torch lint ui docs docs-tables docs-pictures notebooks bench clean lock format
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -34,6 +34,15 @@ test-long: .venv/torch.stamp  ## run the tests of the architectures and callback
 
 test-slow: .venv/torch.stamp  ## tell sick from healthy trainings over 20 seeds
 	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
+
+test-extras: .venv/extras.stamp  ## run the tests of what extras bring: ONNX, LiteRT, PostgreSQL
+	@$(BIN)/python -m pytest tests/architectures/test_export.py \
+	  tests/pipeline/test_postgresql.py tests/pipeline/test_serving.py \
+	  -k "test_export or test_postgresql or extras" $(ARGS)
+
+test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam, as without it
+	@DLKERAS_BEAM_PYTHON="$$PWD/.venv-beam/bin/python" \
+	  $(BIN)/python -m pytest -m slow tests/pipeline/test_beam.py $(ARGS)
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
 COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks \
@@ -89,7 +98,7 @@ ui: .venv/run.stamp  ## open MLflow on http://127.0.0.1:5000
 	@$(BIN)/dlkeras ui $(ARGS)
 
 clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
-	rm -rf .venv build dist .coverage .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-beam build dist .coverage .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment is made once; a changed lock installs what changed.
@@ -118,6 +127,21 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@$(PIP) install --require-hashes -r requirements/jax.txt
 	@touch $@
 
+.venv/extras.stamp: .venv/test.stamp requirements/extras.txt
+	@echo "Installing ONNX, LiteRT and PostgreSQL's client into .venv"
+	@$(PIP) install --require-hashes -r requirements/extras.txt
+	@touch $@
+
+# Beam wants an older protobuf than the tests' own tools.
+.venv-beam/stamp: .venv/run.stamp requirements/beam.txt pyproject.toml
+	@echo "Installing Apache Beam and the pipeline into .venv-beam"
+	@"$(PYTHON)" -m venv .venv-beam
+	@.venv-beam/bin/python -m pip --disable-pip-version-check --quiet \
+	  install --require-hashes -r requirements/beam.txt
+	@.venv-beam/bin/python -m pip --disable-pip-version-check --quiet \
+	  install --no-build-isolation --no-deps --editable .
+	@touch $@
+
 .venv/docs.stamp: .venv/test.stamp requirements/docs.txt
 	@echo "Installing what writes the site and runs the notebooks into .venv"
 	@$(PIP) install --require-hashes -r requirements/docs.txt
@@ -129,8 +153,10 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@$(PIP) install torch==2.13.0
 	@touch $@
 
+# Extras stand in the lock: pip takes the newest release of `x[extra]` where only `x` is.
 UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-annotate --no-header --no-emit-index-url --no-strip-extras --extra pipeline --group build
+  --no-annotate --no-header --no-emit-index-url --no-strip-extras \
+  --extra pipeline --group build
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements/run.txt
 	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
@@ -138,3 +164,6 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	  -o requirements/docs.txt
 	$(UV_LOCK) --group dev --extra jax --group bench -c requirements/test.txt \
 	  pyproject.toml -o requirements/jax.txt
+	$(UV_LOCK) --group dev --extra onnx --extra litert --extra postgresql \
+	  -c requirements/test.txt pyproject.toml -o requirements/extras.txt
+	$(UV_LOCK) --extra beam pyproject.toml -o requirements/beam.txt

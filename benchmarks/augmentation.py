@@ -3,12 +3,16 @@
     python benchmarks/augmentation.py [--size 32 224] [--write docs/augmentation.md]
 
 All ways augment the same images by the same set: shift, rotation, zoom, a horizontal
-flip, brightness and contrast. At 32x32 every way may keep decoded images in memory; at
-224x224 every way decodes and resizes each time. The ways take turns, each alone, so
-that a change of the machine's load meets all of them; the median of the rounds counts.
+flip, brightness and contrast, and resizes without antialiasing, as Keras's layer and
+Albumentations do unless they are told to. At 32x32 every way may keep decoded images in
+memory; at 224x224 every way decodes and resizes each time. The ways take turns, each
+alone, so that a change of the machine's load meets all of them; the median of the
+rounds counts.
 """
 
 import argparse
+import contextlib
+import functools
 import os
 import statistics
 import tempfile
@@ -41,6 +45,16 @@ def photographs(folder: Path, number: int, side: int) -> Path:
         image = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
         image.save(place, quality=90)
     return folder
+
+
+def in_numpy() -> dict[str, type]:
+    """The classes that augment image by image; Albumentations where it is installed."""
+    kinds: dict[str, type] = {"Pillow": PillowImages}
+    with contextlib.suppress(ImportError):
+        from albumentations_images import AlbumentationsImages
+
+        kinds["Albumentations"] = AlbumentationsImages
+    return kinds
 
 
 class Bench:
@@ -84,10 +98,10 @@ class Bench:
         from dlkeras.pipeline.artifacts import Transform
         from dlkeras.pipeline.transform import transform
 
-        options = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, **augmentation}
+        off = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "antialias": False}
         config = TransformConfig(
             height=self.side, width=self.side, scale=1 / 255, offset=0.0,
-            preview_examples=1, augment=bool(augmentation), **options,
+            preview_examples=1, **{**off, **augmentation},
         )  # fmt: skip
         dumped = {"transform": config.model_dump(mode="json")}
         with self._publish(Transform, name, dumped) as draft:
@@ -110,7 +124,7 @@ class Bench:
         from dlkeras.pipeline.example_reading import read_split
         from dlkeras.pipeline.tensorflow_import import keras, tf
 
-        resize = keras.layers.Resizing(self.side, self.side, antialias=True)
+        resize = keras.layers.Resizing(self.side, self.side)
         dataset = read_split(self.folder, "train").map(
             lambda e: (resize(tf.cast(e["image"], tf.float32) / 255), e["label"]),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -156,14 +170,13 @@ class Bench:
         )
         return dataset.prefetch(tf.data.AUTOTUNE)
 
-    def in_workers(self):
-        """Pillow's operations in PyTorch's data loader, as torchvision has them."""
+    def in_workers(self, kind: type):
+        """One of the classes that augment image by image, in PyTorch's data loader."""
         from torch.utils.data import DataLoader
 
+        files = sorted(self.photos.glob("*/*.jpg"))
         loader = DataLoader(
-            PillowImages(
-                sorted(self.photos.glob("*/*.jpg")), self.side, self.side <= SMALL
-            ),
+            kind(files, self.side, self.side <= SMALL),
             batch_size=BATCH, shuffle=True, num_workers=WORKERS,
             persistent_workers=True, multiprocessing_context="spawn",
         )  # fmt: skip
@@ -177,7 +190,10 @@ class Bench:
             "this pipeline": lambda: self.ours("set", keep, **SET),
             "Keras's layers in the model": self.in_model,
             "Keras's layers in `.map`": self.in_map,
-            f"Pillow in {WORKERS} workers": self.in_workers,
+            **{
+                f"{name} in {WORKERS} workers": functools.partial(self.in_workers, kind)
+                for name, kind in in_numpy().items()
+            },
         }
 
     def stages(self) -> dict[str, Callable]:
@@ -202,6 +218,9 @@ class Bench:
         return {
             "read": lambda: read().map(lambda e: (e["label"], 0)).batch(BATCH),
             "decode": decoded,
+            "decode + antialiased resize": lambda: self.ours(
+                "antialiased", False, antialias=True
+            ),
             "decode + resize": lambda: self.ours("none", False),
             "decode + resize + light policy": lambda: self.ours(
                 "light", False, horizontal_flip=True, crop_padding=self.side // 10
@@ -319,7 +338,7 @@ def main() -> None:
         f"{os.cpu_count()} cores, TensorFlow {tf.__version__}, Keras "
         f"{keras.__version__}; batches of {BATCH}; the median of {ROUNDS} rounds. "
         "`python benchmarks/augmentation.py` measures it. The set: shift, rotation, "
-        "zoom, horizontal flip, brightness, contrast.\n"
+        "zoom, horizontal flip, brightness, contrast; resized without antialiasing.\n"
     ]
     for side in options.size:
         parts.append(measure(side, options.seconds))

@@ -28,7 +28,7 @@ from dlkeras.layers import (
     digit_bitmaps,
 )
 from dlkeras.optimization import QuadraticSurface, lms_theory, newton, steepest_descent
-from dlkeras.visualization.figure import CYCLE, DASHES, new_figure
+from dlkeras.visualization.figure import CYCLE, DASHES, HATCHES, new_figure
 
 IMAGES = Path(__file__).parent / "images"
 LABELS = [str(digit) for digit in range(10)]
@@ -274,7 +274,8 @@ def _lrn() -> Any:
     figure, axis = new_figure(6.4, 3.2, "A strong channel damps its neighbours")
     channel = np.arange(32)
     axis.bar(channel - 0.2, a[0, 0, 0], 0.4, color=CYCLE[0], label="a, before")
-    axis.bar(channel + 0.2, b, 0.4, color=CYCLE[1], label="b, after")
+    axis.bar(channel + 0.2, b, 0.4, color=CYCLE[1], label="b, after",
+             hatch=HATCHES[1], edgecolor="white", linewidth=0)  # fmt: skip
     axis.set_xlabel("channel")
     axis.set_ylabel("activity")
     axis.legend(frameon=False)
@@ -295,7 +296,23 @@ def _block(layer_name: str, shape: tuple[int, int, int], **options: Any) -> Any:
 
     images = keras.Input(shape, name="input")
     x = getattr(layers, layer_name)(name=layer_name, **options)(images)
-    return show.architecture_diagram(keras.Model(images, x), title=" ")
+    model = keras.Model(images, x)
+    title = f"{layer_name}: {model.count_params():,} parameters"
+    return show.architecture_diagram(model, title=title)
+
+
+def _auxiliary() -> Any:
+    """The layers that an auxiliary classifier is made of, one after the other."""
+    from dlkeras.layers import AuxiliaryClassifier
+
+    layer = AuxiliaryClassifier(1000, name="auxiliary")
+    images = keras.Input((14, 14, 512), name="inception_4a")
+    layer.build(images.shape)
+    x = keras.layers.ReLU(name="relu")(layer.convolution(layer.pool(images)))
+    x = keras.layers.ReLU(name="relu_2")(layer.hidden(layer.flatten(x)))
+    x = keras.layers.Softmax(name="softmax")(layer.classifier(layer.drop(x)))
+    title = f"AuxiliaryClassifier: {layer.count_params():,} parameters"
+    return show.architecture_diagram(keras.Model(images, x), title=title)
 
 
 def _inception() -> Any:
@@ -355,7 +372,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
         show.brightness_and_contrast, _brightness
     ),
     "network_table": lambda: show.network_table(summary_table(lenet5()), "lenet5"),
-    "accuracy_by_examples": lambda: transfer(*digits()),
+    "accuracy_by_examples": transfer,
     "activation_functions": lambda: show.activation_functions(),
     "cost_surface": _descents,
     "cost_surface_bowl": _bowl,
@@ -364,9 +381,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "local_response_normalization": _lrn,
     "rbf_bitmaps": _bitmaps,
     "inception_module": _inception,
-    "auxiliary_classifier": lambda: _block(
-        "AuxiliaryClassifier", (14, 14, 512), num_classes=1000
-    ),
+    "auxiliary_classifier": _auxiliary,
     "residual_block": lambda: _block("ResidualBlock", (56, 56, 64), filters=64),
     "bottleneck_block": lambda: _block("BottleneckBlock", (56, 56, 64), filters=64),
     "subsampling2d": lambda: _block("Subsampling2D", (28, 28, 6)),

@@ -228,6 +228,7 @@ inside = np.zeros((7, 9))
 inside[1:-1, 1:-1] = 1
 left.imshow(inside, cmap="gray", vmin=-2, vmax=1.4, extent=(-1, 8, 6, -1))
 left.set(xticks=range(-1, 9), yticks=range(-1, 7),
+         xlabel=say("column", "coluna"), ylabel=say("row", "linha"),
          title=say("5x7 and zeros, stride 2: 3x4",
                    "5x7 e zeros, passo 2: 3x4"))  # fmt: skip
 left.grid(color="white")
@@ -249,7 +250,8 @@ right.imshow(felt, cmap="Greys", vmax=2)
 right.add_patch(plt.Rectangle((5.5, 5.5), 9, 9, fill=False, linewidth=3,
                               edgecolor=green))  # fmt: skip
 right.plot(10, 10, "s", color=orange)
-right.set(title=say("9x9 pixels felt by one neuron",
+right.set(xlabel=say("column", "coluna"), ylabel=say("row", "linha"),
+          title=say("9x9 pixels felt by one neuron",
                     "9x9 pixels sentidos por um neurônio"))  # fmt: skip
 plt.show()
 

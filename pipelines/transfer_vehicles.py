@@ -185,8 +185,54 @@ def accuracy(
     return model.evaluate(*test, batch_size=200, verbose=0)[1]
 
 
+Accuracies = dict[str, dict[int, list[float]]]
+
+
+def compared(
+    photos: Path | None, mlruns: Path, sizes: list[int], seeds: int
+) -> tuple[Accuracies, Path]:
+    """Train the source and measure both ways, as far as that was not done before.
+
+    Args:
+        photos: Folder of CIFAR-10's photos, None for the digits.
+        mlruns: Folder of the pipeline's runs.
+        sizes: Labelled images a class.
+        seeds: How often images and initial weights are drawn.
+
+    Returns:
+        The accuracies of each way, by images a class and seed; and the folder that
+        keeps them.
+    """
+    work = mlruns / "transfer" / ("digits" if photos is None else "photos")
+    work.mkdir(parents=True, exist_ok=True)
+    source_folder, target_folder = class_folders(photos, work)
+    result = run(source_job(source_folder, photos is not None, mlruns))
+    model = result.artifacts["Model"]
+    preprocessing = result.artifacts["Transform"].preprocessing()
+    train = images_of(target_folder / "train", preprocessing)
+    test = images_of(target_folder / "test", preprocessing)
+
+    file = work / f"accuracies-{model.record.digest[:12]}.json"
+    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    found: Accuracies = {}
+    for seed in range(seeds):
+        for size in sizes:
+            x, y = some(*train, size, seed)
+            for way in (SCRATCH, TRANSFER):
+                key = f"{way}/{size}/{seed}"
+                if key not in known:
+                    path = model.path / model.NETWORK
+                    known[key] = accuracy(
+                        way, path, x, y, test, photos is not None, seed
+                    )
+                    write_atomically(file, json.dumps(known, indent=1).encode())
+                    print(f"{key}: {known[key]:.4f}", flush=True)
+                found.setdefault(way, {}).setdefault(size, []).append(known[key])
+    return found, work
+
+
 def main() -> int:
-    """Train the source, compare the two ways, draw the figure."""
+    """Compare the two ways, draw the figure, and say whether transfer wins."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of CIFAR-10's photos")
     parser.add_argument("--mlruns", type=Path, default=Path("mlruns"))
@@ -199,30 +245,7 @@ def main() -> int:
             f"--photos: expected a folder with train/{VEHICLES[0]}; received "
             f"{given.photos}"
         )
-    kind = "photos" if photos else "digits"
-    work = given.mlruns / "transfer" / kind
-    work.mkdir(parents=True, exist_ok=True)
-    source_folder, target_folder = class_folders(given.photos, work)
-    result = run(source_job(source_folder, photos, given.mlruns))
-    model = result.artifacts["Model"]
-    preprocessing = result.artifacts["Transform"].preprocessing()
-    train = images_of(target_folder / "train", preprocessing)
-    test = images_of(target_folder / "test", preprocessing)
-
-    file = work / f"accuracies-{model.record.digest[:12]}.json"
-    known = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    found: dict[str, dict[int, list[float]]] = {}
-    for seed in range(given.seeds):
-        for size in given.sizes:
-            x, y = some(*train, size, seed)
-            for way in (SCRATCH, TRANSFER):
-                key = f"{way}/{size}/{seed}"
-                if key not in known:
-                    path = model.path / model.NETWORK
-                    known[key] = accuracy(way, path, x, y, test, photos, seed)
-                    write_atomically(file, json.dumps(known, indent=1).encode())
-                    print(f"{key}: {known[key]:.4f}", flush=True)
-                found.setdefault(way, {}).setdefault(size, []).append(known[key])
+    found, work = compared(given.photos, given.mlruns, given.sizes, given.seeds)
 
     from dlkeras.visualization import accuracy_by_examples
 

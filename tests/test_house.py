@@ -74,7 +74,12 @@ def test_no_file_of_the_package_is_longer_than_400_lines():
 
 
 def test_links_in_the_documents_lead_to_files():
-    for document in ("README.md", "CONTRIBUTING.md", "mlruns/README.md"):
+    for document in (
+        "README.md",
+        "README.pt-BR.md",
+        "CONTRIBUTING.md",
+        "mlruns/README.md",
+    ):
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             assert (ROOT / document).parent.joinpath(target).exists(), target

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -121,10 +122,10 @@ class ActivationMonitor(keras.callbacks.Callback):
         on_finding: str | Callable[[Finding], Any] | None = "warn",
     ) -> None:
         super().__init__()
-        if isinstance(frequency, bool) or not isinstance(frequency, int):
+        if isinstance(frequency, bool) or not isinstance(frequency, Integral):
             frequency_is_good = False
         else:
-            frequency_is_good = frequency >= 1
+            frequency_is_good = int(frequency) >= 1
         if not frequency_is_good:
             raise ValueError(
                 "`frequency` must be a whole number of epochs, 1 or more. "

@@ -67,8 +67,16 @@ class Attachment:
         """Put the measuring train function in place.
 
         Raises:
-            ValueError: if it would train other variables than the plain one does.
+            ValueError: if it would train other variables than the plain one does, or if
+                another monitor listens to the same `fit`.
         """
+        other = getattr(self.model.train_function, _MARK, None)
+        running = getattr(self.model, "history", None)
+        if other not in (None, self) and other._history is running is not None:
+            raise ValueError(
+                "expected one GradientNormMonitor for a `fit`; another one has come "
+                "before it, and listens already"
+            )
         release(self.model)
         self.optimizer = self.model.optimizer
         if self._measured is None or self._plain is not self.model.train_function:

@@ -4,6 +4,7 @@ import difflib
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -36,7 +37,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
 
     With `steps_per_execution=N` the last step of each execution can be measured. A
     `train_step` that updates weights by another way than `model.optimizer` cannot: the
-    monitor says so once, and training goes on.
+    monitor says so once, and training goes on. One monitor listens to a `fit`; with
+    another model than before it begins anew.
 
     Args:
         frequency: measure every so many steps, or `"auto"`: the first steps are
@@ -81,7 +83,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         on_finding: str | Callable[[Finding], Any] | None = "warn",
     ) -> None:
         super().__init__()
-        whole = isinstance(frequency, int) and not isinstance(frequency, bool)
+        whole = isinstance(frequency, Integral) and not isinstance(frequency, bool)
         if frequency != "auto" and not (whole and int(frequency) >= 1):
             raise ValueError(
                 '`frequency` must be a whole number of steps, 1 or more, or "auto". '
@@ -95,24 +97,32 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.layers = None if layers is None else list(layers)
         self.add_to_logs = add_to_logs
-        self._report = Reporter(on_finding)
+        self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
+        self._epoch = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: of another model nothing can be compared."""
+        self._report = Reporter(self._on_finding)
         self._history = GradientHistory()
         self._attachment: Attachment | None = None
-        self._schedule = Schedule(frequency)
+        self._schedule = Schedule(self.frequency)
         self._owners: dict[int, tuple[str, str]] = {}
         self._columns: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._waiting: list[tuple] = []
         self._measured = Measurements()
         self._assembled = False
         self._judged = 0  # samples that the diagnosis has seen
-        self._epoch = 0
         self._digests: dict[str, int] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Take hold of the model's train function."""
         model: Any = self._model
         self.reason = None
+        again = self._attachment is not None and self._attachment.model is model
+        if self._attachment is not None and not again:
+            self._forget()
         self._history.layers = layer_infos(model)
         self._owners = owners(model)
         self._check_names(model)
@@ -124,8 +134,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 f"Received: optimizer={optimizer!r}"
             )
             return
-        again = self._attachment is not None and self._attachment.model is model
-        if self._attachment is None or not again:
+        if not again:
             self._attachment = Attachment(
                 model, self._schedule, self._deliver, self._give_up
             )

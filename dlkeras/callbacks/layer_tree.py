@@ -67,14 +67,16 @@ def walk(model: Any) -> Iterator[tuple[str, Any]]:
     """All layers below the model with their paths, each once, the deepest first met.
 
     A layer whose weights all lie in a single layer inside it (an LSTM and its cell)
-    is one layer.
+    is one layer. Of layers with the same name the second one gets a `_2`.
     """
     seen: set[int] = set()
+    paths: set[str] = set()
 
     def visit(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
         if id(layer) in seen:
             return
         seen.add(id(layer))
+        path = unlike(paths, path)
         inside = [child for child in children(layer) if child.variables]
         own = layer._trainable_variables or layer._non_trainable_variables
         if not isinstance(layer, keras.Model) and len(inside) == 1 and not own:
@@ -92,6 +94,21 @@ def walk(model: Any) -> Iterator[tuple[str, Any]]:
         yield model.name, _OwnVariables(model)
 
 
+def unlike(taken: set[str], name: str) -> str:
+    """The name, or with a number behind it if it is taken; it is taken from now on.
+
+    >>> names = {"dense"}
+    >>> unlike(names, "dense"), unlike(names, "dense"), unlike(names, "out")
+    ('dense_2', 'dense_3', 'out')
+    """
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
+
+
 class _OwnVariables:
     """The variables that a subclassed model holds itself, as if they were a layer."""
 
@@ -106,8 +123,10 @@ def owners(model: Any) -> dict[int, tuple[str, str]]:
     """For the id of each variable: the path of its layer, and its name there."""
     found: dict[int, tuple[str, str]] = {}
     for path, layer in reversed(list(walk(model))):  # the innermost layer owns it
+        names: set[str] = set()
         for variable in layer.variables:
-            found.setdefault(id(variable), (path, variable.name))
+            if id(variable) not in found:
+                found[id(variable)] = path, unlike(names, variable.name)
     return found
 
 

@@ -175,7 +175,7 @@ class AdaptiveFilter(keras.layers.Layer):
         """
         if not self.stateful:
             return value_of(ops.convert_to_tensor(self.initial_weights))
-        columns = ops.convert_to_tensor(self._state["weights"])
+        columns = ops.cast(self._state["weights"], self._problem.dtype)
         return value_of(recursions.rows_of_weights(columns, self._problem))
 
     def __call__(self, *args, training=None, **kwargs):

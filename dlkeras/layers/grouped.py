@@ -59,10 +59,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.groups == 1 or keras.backend.backend() != "tensorflow":
             return super().convolution_op(inputs, kernel)
         axis = channel_axis(self.data_format)
-        parts = zip(
-            ops.split(inputs, self.groups, axis=axis),
-            ops.split(kernel, self.groups, axis=-1),
-            strict=True,
-        )
+        images: Any = ops.split(inputs, self.groups, axis=axis)
+        kernels: Any = ops.split(kernel, self.groups, axis=-1)
         convolve = super().convolution_op
-        return ops.concatenate([convolve(x, own) for x, own in parts], axis=axis)
+        parts = [convolve(x, own) for x, own in zip(images, kernels, strict=True)]
+        return ops.concatenate(parts, axis=axis)

@@ -7,7 +7,13 @@ from typing import Any
 import keras
 
 from dlkeras.layers import divergence
-from dlkeras.layers.backend import BLOCK, elements_at_once, one_kernel, scan
+from dlkeras.layers.backend import (
+    BLOCK,
+    BLOCK_DTYPES,
+    elements_at_once,
+    one_kernel,
+    scan,
+)
 from dlkeras.layers.recursions import Problem, windowed
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -47,7 +53,8 @@ class LMSRule:
 
     def state_specs(self, problem, filters):
         """Shape and data type of what is carried, in the order of `initial_state`."""
-        specs: dict[str, Any] = {"weights": ((problem.size, filters), problem.dtype)}
+        dtype = self._wide(problem) if self._is_in_blocks(problem) else problem.dtype
+        specs: dict[str, Any] = {"weights": ((problem.size, filters), dtype)}
         if self.momentum:
             specs["move"] = specs["weights"]
         if self.algorithm == "variable_step":
@@ -72,6 +79,20 @@ class LMSRule:
         extras = self.leakage or self.momentum or problem.trajectory
         return not extras and self.algorithm != "variable_step"
 
+    def _is_in_blocks(self, problem):
+        """Whether the exact block form is used."""
+        linear = self.algorithm not in _SIGN_ERROR
+        return BLOCK > 1 and linear and self.is_plain(problem)
+
+    @staticmethod
+    def _wide(problem):
+        """The data type of a block's arithmetic.
+
+        With `stateful` it is wider than the signal's, so that rounding does not show
+        where blocks end: chunks give what one call gives, to the last bit.
+        """
+        return (problem.stateful and BLOCK_DTYPES.get(problem.dtype)) or problem.dtype
+
     def run(self, state, signal, desired, active, arrays, problem, materialise):
         """The recursion over a whole call; gives the last state and the outputs.
 
@@ -88,7 +109,7 @@ class LMSRule:
         if len(gain.shape) == 2:
             rows, shared = {**rows, **shared}, {}
         plain = self.is_plain(problem)
-        if BLOCK > 1 and plain and self.algorithm not in _SIGN_ERROR:
+        if self._is_in_blocks(problem):
             return self._run_blocks(state, signal, {**rows, **shared}, problem)
         filters, share = ops.shape(signal)[1], elements_at_once()
         known = isinstance(filters, int) and filters > 0
@@ -147,6 +168,12 @@ class LMSRule:
         Within a block e_k = d_k - w.x_k - sum_{j<k} mu_j (x_k.x_j) e_j: a unit lower
         triangular system. Steps of size 0 fill up the last block.
         """
+        wide = self._wide(problem)
+        state, rows = (
+            {name: ops.cast(array, wide) for name, array in arrays.items()}
+            for arrays in (state, rows)
+        )
+        signal = ops.cast(signal, wide)
         time, filters = rows["desired"].shape
         rows["step"] = ops.broadcast_to(rows["step"], (time, filters))
         blocks = -(-time // BLOCK)
@@ -162,8 +189,8 @@ class LMSRule:
         reach = (BLOCK - 1) * stride + size
         conjugate = ops.conj if "complex" in problem.dtype else _same
         index = ops.arange(BLOCK)[:, None] * stride + ops.arange(size)[None, :]
-        below = ops.cast(ops.tril(ops.ones((BLOCK, BLOCK)), -1), problem.dtype)
-        unit = ops.cast(ops.eye(BLOCK), problem.dtype)
+        below = ops.cast(ops.tril(ops.ones((BLOCK, BLOCK)), -1), wide)
+        unit = ops.cast(ops.eye(BLOCK), wide)
 
         def step(state, window, row):
             weights = state["weights"]  # (taps, filters)
@@ -187,7 +214,7 @@ class LMSRule:
 
         state, outputs = scan(step, state, signal, BLOCK * stride, reach, rows, False)
         output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
-        return state, {"output": output}
+        return state, {"output": ops.cast(output, problem.dtype)}
 
     def _run_shares(self, state, signal, rows, shared, problem, share):
         """The same recursion on 64 filters at a time, `share` weights an operation.

@@ -136,7 +136,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     def _inverse_power(self, energy: Any) -> Any:
         # Two square roots cost a fraction of a logarithm and an exponential.
         if self.beta == 0.75:
-            root = ops.rsqrt(energy)
+            root: Any = ops.rsqrt(energy)
             return root * ops.sqrt(root)
         if self.beta == 0.5:
             return ops.rsqrt(energy)

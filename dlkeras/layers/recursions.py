@@ -254,7 +254,9 @@ def _diverged(error, desired, unknown, weights):
     """Which filters ran away: not finite by themselves, or an error that grew.
 
     Grown means: in the last eighth of the call the error has 100 times the power of
-    the desired response, and 100 times its own power in the first eighth.
+    the desired response, and 100 times its own power in the first eighth. The desired
+    response's power is the whole call's: in a chunk of ten samples the last may be
+    near zero by chance.
     """
     time = ops.shape(error)[0]
     part = time // 8
@@ -262,7 +264,7 @@ def _diverged(error, desired, unknown, weights):
     if unknown is None:  # an error that is not finite breaks its filter's weights
         first, last, wanted = (
             ops.sum(_squared(array), axis=0)
-            for array in (error[:part], error[time - part :], desired[time - part :])
+            for array in (error[:part], error[time - part :], desired)
         )
         lost = ops.logical_not(_isfinite(last))
     else:
@@ -272,10 +274,11 @@ def _diverged(error, desired, unknown, weights):
         wanted = ops.where(missing, 0.0, _squared(desired))
         first, last, wanted = (
             ops.sum(array, axis=0)
-            for array in (power[:part], power[time - part :], wanted[time - part :])
+            for array in (power[:part], power[time - part :], wanted)
         )
         lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
-    grown = last > 100.0 * ops.maximum(first, wanted)
+    share = ops.cast(ops.divide(part, ops.maximum(time, 1)), last.dtype)
+    grown = last > 100.0 * ops.maximum(first, wanted * share)
     return ops.logical_or(ops.logical_or(grown, lost), broken)
 
 

@@ -111,9 +111,8 @@ class _Residual(FrozenPartsMixin):
             )
             self.projection.build(input_shape)
             if not before:
-                self.projection_normalization = self._normalization(
-                    shape, "projection_normalization"
-                )
+                name = "projection_normalization"
+                self.projection_normalization = self._normalization(shape, name)
         self.drop_branch = None
         if self.stochastic_depth:
             self.drop_branch = keras.layers.Dropout(

@@ -62,6 +62,14 @@ class ExampleGenConfig(ComponentConfig):
     beam_options: str = "--direct_num_workers=2 --direct_running_mode=multi_processing"
     """options of the Beam runner"""
 
+    @property
+    def source_name(self) -> str:
+        """The source in a word: the name of its file, its folder or its data set."""
+        if self.builder_dir is not None:
+            return f"{self.builder_dir.parent.name}/{self.builder_dir.name}"
+        path = self.image_folder or self.manifest or self.npz
+        return self.dataset if path is None else path.name
+
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> "ExampleGenConfig":
         sources = ("builder_dir", "image_folder", "manifest", "npz")
@@ -112,6 +120,8 @@ class TransformConfig(ComponentConfig):
     """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
     offset: float = -0.1
     """added after the factor"""
+    antialias: bool = True
+    """average what a shrunk image leaves out; off is several times as fast"""
     augment: bool = True
     """augment the training images by what follows"""
     shift: float = Field(default=0.08, ge=0, le=1)
@@ -160,3 +170,24 @@ class TransformConfig(ComponentConfig):
     """alpha of CutMix's Beta distribution; 0 mixes no images"""
     preview_examples: int = Field(default=6, ge=1, le=64)
     """number of images on the preview of the augmentation"""
+
+    def in_words(self) -> str:
+        """Say the augmentations that are on, in the order of the fields.
+
+        >>> TransformConfig(rotation=0.0, zoom=0.0, horizontal_flip=True).in_words()
+        'shift 0.08, horizontal flip'
+        >>> TransformConfig(augment=False).in_words()
+        'none'
+        """
+        off = {"min_crop_area": 1.0}
+        details = ("elastic_sigma", "rand_augment_magnitude", "preview_examples")
+        names = list(type(self).model_fields)
+        names = names[names.index("augment") + 1 :] if self.augment else []
+        words = []
+        for name in names:
+            value = getattr(self, name)
+            if name in details or isinstance(value, str) or value == off.get(name, 0):
+                continue
+            word = name.replace("_", " ")
+            words.append(word if value is True else f"{word} {value:g}")
+        return ", ".join(words) or "none"

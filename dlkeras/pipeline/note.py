@@ -37,17 +37,18 @@ def run_note(
         lines.append(
             f"- **Data**: {source}; {classes} classes; {counts}; {found} anomalies"
         )
+    if statistics := artifacts.get("Statistics"):
+        speed = statistics.properties["images_per_second"]
+        near = statistics.properties["near_duplicates"]
+        lines.append(
+            f"- **Statistics**: {near:,} pairs of near-duplicates; {speed:,.0f} "
+            "images/s; `statistics.html` among the artifacts"
+        )
     if transform := artifacts.get("Transform"):
         height, width, channels = transform.properties["input_shape"]
-        t = config.transform
-        augmentation = (
-            f"shift {t.shift:.0%}, rotation {t.rotation:g} degrees, zoom {t.zoom:.0%}"
-            if t.augment
-            else "none"
-        )
         lines.append(
             f"- **Transform**: {height}x{width}x{channels}; "
-            f"augmentation: {augmentation}"
+            f"augmentation: {config.transform.in_words()}"
         )
     if found := artifacts.get("Hyperparameters"):
         p = found.properties

@@ -4,10 +4,16 @@ import json
 import sys
 from typing import Any
 
-from dlkeras.pipeline.artifacts import Evaluation, Examples, Hyperparameters
+from dlkeras.pipeline.artifacts import (
+    Evaluation,
+    Examples,
+    Hyperparameters,
+    Statistics,
+)
 from dlkeras.pipeline.example_gen import QUARANTINE, left_out
 from dlkeras.pipeline.execution import Execution
 from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.statistics_gen import PAGE
 from dlkeras.pipeline.store import write_atomically
 
 
@@ -17,6 +23,18 @@ def tell_what_is_left_out(examples: Examples, tracker: Any, progress: Progress) 
         progress.say(line)
     if examples.properties["quarantined"]:
         tracker.log_json(QUARANTINE, examples.read_json(QUARANTINE))
+
+
+def tell_statistics(statistics: Statistics, tracker: Any, progress: Progress) -> None:
+    """Log the page and the figures of the statistics, and say how fast they were."""
+    tracker.log_figures(statistics)
+    page = statistics.path / PAGE
+    tracker.log_file(page)
+    p = statistics.properties
+    progress.say(
+        f"statistics of {p['examples']:,} examples, at {p['images_per_second']:,.0f} "
+        f"images/s: {page}"
+    )
 
 
 def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:

@@ -32,6 +32,7 @@ from dlkeras.pipeline.release import release
 from dlkeras.pipeline.reporting import (
     compare_link,
     record_lineage,
+    tell_statistics,
     tell_what_is_left_out,
 )
 from dlkeras.pipeline.result import PipelineResult
@@ -207,7 +208,7 @@ def _components(
         code=STATISTICS_CODE,
         packages=("numpy", "pandas", "pillow"),
     )
-    tracker.log_figures(statistics)
+    tell_statistics(statistics, tracker, progress)
     tracker.log_dataset(examples, statistics.summary)
     execution.stop_after("StatisticsGen")
 

@@ -501,6 +501,74 @@ def test_frozen_layers_that_move_are_found():
     assert monitor.history.frozen_moved == [(0, "conv"), (1, "conv")]
 
 
+class Twins(keras.Model):
+    """Two layers of the same name, and one with two weights of the same name."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = layers.Dense(5, name="same")
+        self.second = layers.Dense(4, name="same")
+        self.scales = Scales(name="scales")
+
+    def call(self, x):
+        return self.scales(self.second(self.first(x)))
+
+
+class Scales(layers.Layer):
+    def build(self, shape):
+        self.one = self.add_weight(shape=(4, 4), name="scale")
+        self.two = self.add_weight(shape=(4, 3), name="scale")
+
+    def call(self, x):
+        return keras.ops.matmul(keras.ops.matmul(x, self.one), self.two)
+
+
+def test_layers_and_weights_of_the_same_name_are_told_apart():
+    model, (x, y) = Twins(), data()
+    monitor = GradientNormMonitor(frequency=1)
+    trained(model, x, y, monitor)
+    history = monitor.history
+    assert dict(zip(history.variable_names, history.sizes, strict=True)) == {
+        "same/kernel": 30, "same/bias": 5, "same_2/kernel": 20, "same_2/bias": 4,
+        "scales/scale": 16, "scales/scale_2": 12,
+    }  # fmt: skip
+    assert len(history.values[0, 0]) == 6
+
+
+def test_of_two_monitors_the_second_says_that_it_does_not_listen(capsys):
+    model, (x, y) = mlp(), data()
+    first, second = GradientNormMonitor(frequency=1), GradientNormMonitor(frequency=1)
+    trained(model, x, y, first, second, epochs=1)
+    assert first.history.steps.tolist() == [1, 2, 3]
+    assert first.reason is None
+    assert "one GradientNormMonitor for a `fit`" in second.reason
+    assert capsys.readouterr().out.count("measures nothing") == 1
+    model.fit(x, y, batch_size=8, verbose=0, callbacks=[second])
+    assert second.history.steps.tolist() == [4, 5, 6]
+
+
+def test_with_another_model_a_monitor_begins_anew():
+    (x, y), monitor = data(), GradientNormMonitor(frequency=np.int64(1))
+    trained(mlp(), x, y, monitor, epochs=1)
+    trained(Subclassed(), x, y, monitor, epochs=1)
+    assert monitor.history.layer_names == ["first", "block_0", "block_1", "head"]
+    assert monitor.history.steps.tolist() == [1, 2, 3]
+    assert len(monitor.history.epoch_logs) == 1
+
+
+@pytest.mark.parametrize("optimizer", [None, object()])
+def test_an_optimizer_without_apply_is_told_and_training_goes_on(optimizer, capsys):
+    model, monitor = mlp(), GradientNormMonitor(frequency=1)
+    model.optimizer = optimizer
+    monitor.set_model(model)
+    monitor.on_train_begin()
+    monitor.on_epoch_begin(0)
+    monitor.on_epoch_end(0, {"loss": 1.0})
+    monitor.on_train_end()
+    assert "must have the method" in monitor.reason
+    assert "Received: optimizer=" in capsys.readouterr().out
+
+
 def test_seeds_of_frozen_layers_may_move():
     inner = keras.Sequential(
         [keras.Input((6,)), layers.Dense(6), layers.Dropout(0.5)], name="inner"

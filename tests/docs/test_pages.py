@@ -51,12 +51,3 @@ def test_every_picture_of_a_page_is_there_and_drawn_by_a_command():
             name = picture.stem
             if not name.startswith(("mlflow_", "architecture_")):
                 assert f'"{name}"' in drawn, (page, target)
-
-
-def test_the_readmes_lead_to_files_that_are_there():
-    root = DOCS.parent
-    for readme in (root / "README.md", root / "README.pt-BR.md"):
-        targets = re.findall(r"\]\((?!https?:)([^)#]+)", readme.read_text("utf-8"))
-        assert len(targets) > 12
-        for target in targets:
-            assert (root / target).exists(), (readme.name, target)

@@ -200,3 +200,17 @@ def test_a_stateful_filter_has_the_gradient_of_a_new_one_in_its_first_call(kind)
     ):
         assert mine.any()
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [LMSFilter, RLSFilter, AffineProjectionFilter])
+def test_the_gradient_of_a_second_chunk_is_that_of_one_call(kind):
+    rng = np.random.default_rng(8)
+    signal, desired = rng.normal(size=(2, 1, 24)).astype("float32")
+    whole, carried = kind(3), kind(3, stateful=True)
+    for layer in (whole, carried):
+        layer.build((1, 24), (1, 24))
+    carried(signal[:, :12], desired[:, :12])
+    chunk = gradients(carried, signal[:, 12:], desired[:, 12:])
+    # the errors of the first chunk do not depend on the second one's samples
+    for mine, other in zip(chunk, gradients(whole, signal, desired), strict=True):
+        np.testing.assert_allclose(mine, other[:, 12:], rtol=1e-3, atol=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import padasip
 import pytest
 
-from dlkeras.layers import LMSFilter
+from dlkeras.layers import AffineProjectionFilter, LMSFilter, RLSFilter
 
 
 def system(seed, time=400, taps=8, batch=1):
@@ -241,6 +241,39 @@ def test_ten_chunks_give_what_one_call_gives(input_type, options):
         assert_same(joined, whole, 2e-6)
         chunked.reset_state()
         assert not chunked.filter_weights.any(), attempt
+
+
+def streamed(make, signal, desired, cuts):
+    layer = make()
+    parts = [
+        arrays(layer(signal[:, a:b], desired[:, a:b]))
+        for a, b in itertools.pairwise(cuts)
+    ]
+    return [np.concatenate(part, axis=1) for part in zip(*parts, strict=True)]
+
+
+STREAMS = {
+    "lms": lambda: LMSFilter(6, 0.01, stateful=True),
+    "nlms": lambda: LMSFilter(6, 0.1, algorithm="nlms", stateful=True),
+    "sign_error": lambda: LMSFilter(6, 0.01, algorithm="sign_error", stateful=True),
+    "sign_data": lambda: LMSFilter(6, 0.01, algorithm="sign_data", stateful=True),
+    "variable": lambda: LMSFilter(6, 0.01, algorithm="variable_step", stateful=True),
+    "momentum": lambda: LMSFilter(6, 0.01, momentum=0.4, leakage=0.1, stateful=True),
+    "weights": lambda: LMSFilter(6, 0.01, return_weights=True, stateful=True),
+    "rls": lambda: RLSFilter(6, stateful=True),
+    "affine projection": lambda: AffineProjectionFilter(6, order=3, stateful=True),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_chunks_give_what_one_call_gives_to_the_last_bit(name):
+    rng = np.random.default_rng(16)
+    signal, desired = rng.normal(size=(2, 2, 100, 2)).astype("float32")
+    whole = streamed(STREAMS[name], signal, desired, [0, 100])
+    for cuts in (range(0, 101, 10), [0, 1, 3, 40, 41, 100]):
+        chunks = streamed(STREAMS[name], signal, desired, cuts)
+        for mine, other in zip(chunks, whole, strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 def test_chunks_of_one_sample_and_of_none_keep_the_delay_line():

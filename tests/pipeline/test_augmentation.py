@@ -94,6 +94,10 @@ def test_flips_and_padded_crops_keep_every_bit_of_a_pixel(height, width):
     draws = np.random.default_rng(2).random((64, 12)).astype("float32")
     matrices = transform_matrices(config, 1.0, tf.constant(draws))
     found = resample(config, tf.constant(images), matrices).numpy()
+    for number in range(0, 64, 4):
+        one = slice(number, number + 1)
+        alone = resample(config, tf.constant(images[one]), matrices[one])
+        assert np.array_equal(alone, found[one])
     frame = ((0, 0), (5, 5), (5, 5), (0, 0))
     padded = np.pad(images, frame, constant_values=np.float32(-0.3))
     for image, row, result in zip(padded, draws, found, strict=True):

@@ -51,8 +51,9 @@ def test_a_healthy_layer_of_keras_passes(case):
     options, skip = {}, set()
     if case == "Embedding":
         options = {"input_dtype": "int32", "inputs": indices}
-    if case == "Conv2D" and keras.backend.backend() == "tensorflow":
-        # its convolution of no images has the shape of its input
+    if case in ("Conv2D", "LSTM") and keras.backend.backend() == "tensorflow":
+        # oneDNN: its convolution of no images has the shape of its input, and its
+        # sum of nothing and a bias fails
         skip = {"empty_batch"}
     passed = check_layer(layer, init, shape, skip=skip, **options)
     assert {"config", "save", "clone", "shapes", "batch", "state"} <= set(passed)

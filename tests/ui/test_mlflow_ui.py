@@ -129,6 +129,7 @@ def test_the_run_has_its_note_rendered_its_data_set_and_its_model(driver, links)
     page.element("//li[strong[.='Data']]")
     assert "**" not in page.text()  # Markdown that was not rendered
     page.shows("10 classes; 1,168 train, 270 validation, 359 test")
+    page.element("//button[normalize-space(.)='Show more']").click()
     page.photograph("run")
 
 

@@ -28,6 +28,10 @@ class Layout:
             by_kind.setdefault((shape, dtype, index if single else -1), []).append(
                 index
             )
-        self.groups: list[list[int]] = list(by_kind.values())
+        # Those with an array of their own come last, the largest at the end.
+        self.groups: list[list[int]] = sorted(
+            by_kind.values(),
+            key=lambda group: (len(group) == 1, math.prod(shapes[group[0]])),
+        )
         # The order in which the measurements come out.
         self.order: list[int] = [index for group in self.groups for index in group]

@@ -65,58 +65,43 @@ def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:
     ]
 
 
-def _norms(groups: list[Any], layout: Layout) -> Any:
-    """The norms of all variables; in float64 only where one of them needs it."""
-    sums = _square_sums(groups, layout, tf.float32)
-    safe = tf.logical_and(tf.greater(sums, 1e-30), tf.less(sums, 1e30))
-    return tf.sqrt(
-        tf.cond(
-            tf.reduce_all(safe),
-            lambda: sums,
-            lambda: _square_sums(groups, layout, tf.float64),
-        )
-    )
-
-
-def _square_sums(groups: list[Any], layout: Layout, dtype: Any) -> Any:
-    """Sums of squares; those of a float32 below 1e-22 are 0 unless in float64.
+def _square_sums(groups: list[Any], layout: Layout, careful: bool = False) -> Any:
+    """Sums of squares; those of a float32 below 1e-22 are 0 unless it is careful.
 
     Large variables are always summed in float64, as every addition rounds.
     """
-    sums = []
+    rows: list[Any] = []
+    halves: dict[Any, list[Any]] = {tf.float32: [], tf.float64: []}
     for tensor, group in zip(groups, layout.groups, strict=True):
-        large = tensor.shape.num_elements() > LARGEST_SUM
-        exact = large or tensor.dtype == tf.float64
-        tensor = tf.cast(tensor, tf.float64 if exact else dtype)
+        exact = careful or tensor.shape.num_elements() > LARGEST_SUM
+        exact = exact or tensor.dtype == tf.float64
+        tensor = tf.cast(tensor, tf.float64 if exact else tf.float32)
         if len(group) > 1:
-            sums.append(tf.reduce_sum(tf.square(tensor), 1))
-        else:  # one fused kernel
-            sums.append(tf.reshape(2 * tf.nn.l2_loss(tensor), [1]))
-    return tf.concat([tf.cast(part, tf.float64) for part in sums], 0)
+            rows.append(tf.cast(tf.reduce_sum(tf.square(tensor), 1), tf.float64))
+        else:
+            halves[tensor.dtype].append(tf.nn.l2_loss(tensor))  # one fused kernel
+    # Together: in a small network each operation costs as much as a sum.
+    for dtype, parts in halves.items():
+        if parts:
+            doubled = tf.stack(parts) * tf.constant(2, dtype)
+            rows.append(tf.cast(doubled, tf.float64))
+    return tf.concat(rows, 0)
 
 
 def _zeros(groups: list[Any], layout: Layout) -> Any:
-    """How many entries of each variable are exactly 0."""
-    sums = []
+    """How many entries of each variable are exactly 0, where none is NaN."""
+    rows, halves, sizes = [], [], []
     for tensor, group in zip(groups, layout.groups, strict=True):
-        # The square of the sign is 1 unless the entry is 0; a NaN is not 0.
-        ones = tf.sign(tf.cast(tensor, tf.float32))
+        # The square of the sign is 1 unless the entry is 0.
+        signs = tf.sign(tf.cast(tensor, tf.float32))
         if len(group) > 1:
-            sums.append(tensor.shape[1] - tf.reduce_sum(tf.abs(ones), 1))
+            rows.append(tensor.shape[1] - tf.reduce_sum(tf.abs(signs), 1))
         else:
-            size = tensor.shape.num_elements()
-            sums.append(tf.reshape(size - 2 * tf.nn.l2_loss(ones), [1]))
-    zeros = tf.concat(sums, 0)
-    return tf.cast(
-        tf.cond(
-            tf.reduce_all(tf.math.is_finite(zeros)),
-            lambda: zeros,
-            lambda: tf.cast(
-                _counts([tf.equal(g, 0) for g in groups], layout), tf.float32
-            ),
-        ),
-        tf.float64,
-    )
+            halves.append(tf.nn.l2_loss(signs))
+            sizes.append(tensor.shape.num_elements())
+    if halves:
+        rows.append(tf.constant(sizes, tf.float32) - 2 * tf.stack(halves))
+    return tf.cast(tf.concat(rows, 0), tf.float64)
 
 
 def _counts(conditions: list[Any], layout: Layout) -> Any:
@@ -126,6 +111,32 @@ def _counts(conditions: list[Any], layout: Layout) -> Any:
         rows = tf.reshape(condition, [len(group), -1])
         counts.append(tf.math.count_nonzero(rows, 1, dtype=tf.int64))
     return tf.cast(tf.concat(counts, 0), tf.float64)
+
+
+def _rows(gradients: list[Any], before: list[Any], after: list[Any], layout: Layout):
+    """The five rows of measurements, one after the other."""
+    moved = [new - old for new, old in zip(after, before, strict=True)]
+    parts = gradients, before, moved
+    sums = tf.concat([_square_sums(part, layout) for part in parts], 0)
+    zeros = _zeros(gradients, layout)
+    # What is exactly 0 has no square to lose; of weights and updates nobody counts.
+    safe = tf.logical_and(tf.greater(sums, 1e-30), tf.less(sums, 1e30))
+
+    def careful() -> Any:
+        return tf.concat(
+            [
+                *[tf.sqrt(_square_sums(part, layout, careful=True)) for part in parts],
+                _counts([tf.equal(g, 0) for g in gradients], layout),
+                _counts([~tf.math.is_finite(g) for g in gradients], layout),
+            ],
+            0,
+        )
+
+    return tf.cond(
+        tf.reduce_all(safe),
+        lambda: tf.concat([tf.sqrt(sums), zeros, tf.zeros_like(zeros)], 0),
+        careful,
+    )
 
 
 def measuring(
@@ -174,24 +185,9 @@ def measuring(
     def finish(prepared: tuple) -> None:
         variables, layout, gradients, before, divisor, updates, scale = prepared
         after = _grouped([tf.convert_to_tensor(_value(v)) for v in variables], layout)
-        moved = [new - old for new, old in zip(after, before, strict=True)]
-        norms = _norms(gradients, layout)
-        vector = tf.concat(
-            [
-                norms / divisor,
-                _norms(before, layout),
-                _norms(moved, layout),
-                _zeros(gradients, layout),
-                # Looked for only where there are some.
-                tf.cond(
-                    tf.reduce_all(tf.math.is_finite(norms)),
-                    lambda: tf.zeros_like(norms),
-                    lambda: _counts([~tf.math.is_finite(g) for g in gradients], layout),
-                ),
-                [updates, scale],
-            ],
-            0,
-        )
+        rows = _rows(gradients, before, after, layout)
+        count = len(variables)
+        vector = tf.concat([rows[:count] / divisor, rows[count:], [updates, scale]], 0)
         keep(variables, layout.order, vector)
 
     def measured(grads: Any, trainable_variables: Any = None) -> Any:

@@ -4,6 +4,8 @@ Each backend's file offers the same names:
 
 - `BLOCK`: samples the exact block form takes at a time; 1 where one fused loop over
   the samples is faster.
+- `BLOCK_DTYPES`: the data type of a block's arithmetic, by that of the filter, where
+  it is another.
 - `elements_at_once()`: weights in one operation of the loop beyond which it pays to
   split, None where it never does.
 - `scan(step, state, signal, stride, taps, rows, materialise)`: the recursion over
@@ -27,6 +29,7 @@ import keras
 
 if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
+    from dlkeras.layers.backend.jax import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
     from dlkeras.layers.backend.jax import (
@@ -39,6 +42,7 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import value_of as value_of
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
+    from dlkeras.layers.backend.tensorflow import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
     from dlkeras.layers.backend.tensorflow import (
@@ -51,6 +55,7 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import value_of as value_of
 elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
+    from dlkeras.layers.backend.torch import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
     from dlkeras.layers.backend.torch import (

@@ -10,6 +10,7 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 BLOCK = 1
+BLOCK_DTYPES = {}
 
 
 def elements_at_once():

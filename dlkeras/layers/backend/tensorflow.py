@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config as determinism
 
 BLOCK = 1
+BLOCK_DTYPES = {}
 
 
 def elements_at_once():
@@ -81,13 +82,20 @@ def _compiled(function, options):
 
     @tf.function(jit_compile=True)
     def backward(arrays, cotangents):
+        # A carried state is a constant: no gradient is asked for it, and XLA gets that
+        # of the desired response wrong when it has to make both.
+        sources = {
+            name: array
+            for name, array in arrays.items()
+            if _is_smooth(array) and not name.startswith("state_")
+        }
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([array for array in arrays.values() if _is_smooth(array)])
+            tape.watch(list(sources.values()))
             outputs = tf.nest.flatten(function(arrays, options, True))
         smooth = [n for n, output in enumerate(outputs) if _is_smooth(output)]
         return tape.gradient(  # pyright: ignore[reportCallIssue]
             [outputs[n] for n in smooth],
-            {name: array for name, array in arrays.items() if _is_smooth(array)},
+            sources,
             output_gradients=[cotangents[n] for n in smooth],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
@@ -128,6 +136,8 @@ def fused(function, options):
 
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None inside a graph, where it has none."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
     return tensor.numpy() if hasattr(tensor, "numpy") else None
 
 
@@ -146,7 +156,7 @@ def on_flag(flag, arrays, action, words):
         # XLA drops the assertion; a plain graph raises InvalidArgumentError.
         tf.debugging.Assert(tf.logical_not(flag), words())
     elif flag:
-        action(*(array.numpy() for array in arrays))
+        action(*(value_of(array) for array in arrays))
 
 
 _HALF_OR_SINGLE = (tf.float32, tf.bfloat16, tf.float16)

@@ -8,6 +8,10 @@ import torch
 
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
 BLOCK = 32
+# An accelerator pays dearly for double precision, or has none.
+BLOCK_DTYPES = {"float32": "float64", "complex64": "complex128"}
+if torch.cuda.is_available() or torch.backends.mps.is_available():
+    BLOCK_DTYPES = {}
 
 
 def elements_at_once():
@@ -48,6 +52,8 @@ def _eager(function, options, arrays):
 
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None where it has none."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
     if tensor.device.type == "meta" or torch.compiler.is_compiling():
         return None
     return tensor.detach().cpu().numpy()

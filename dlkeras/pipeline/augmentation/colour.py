@@ -116,8 +116,14 @@ def erase(
         wide = tf.minimum(tf.round(tf.sqrt(area / aspect)), float(width))
         top = tf.floor(draws[:, 3] * (height - tall + 1))
         left = tf.floor(draws[:, 4] * (width - wide + 1))
-        chosen = (draws[:, 0] < config.erasing)[:, None, None, None]
-        images = tf.where(chosen & blank(top, left, tall, wide), value, images)
+        images = unit_layer("RandomErasing").transform_images(
+            images,
+            {
+                "batch_masks": blank(top, left, tall, wide),
+                "apply_erasing": draws[:, 0] < config.erasing,
+                "fill_value": value,
+            },
+        )
     if config.cutout:
         tall = tf.fill([tf.shape(images)[0]], round(config.cutout * height) * 1.0)
         wide = tf.fill([tf.shape(images)[0]], round(config.cutout * width) * 1.0)

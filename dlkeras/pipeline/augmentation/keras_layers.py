@@ -11,6 +11,7 @@ ARGUMENTS = {
     "RandomHue": (0.0,),
     "RandomPosterization": (1,),
 }
+WITHOUT_RANGE = ("MixUp", "CutMix")
 
 
 @functools.cache
@@ -22,7 +23,8 @@ def unit_layer(name: str) -> Any:
     """
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
+    unit = {} if name in WITHOUT_RANGE else {"value_range": (0, 1)}
     with tf.init_scope():
         return getattr(keras.layers, name)(
-            *ARGUMENTS.get(name, ()), value_range=(0, 1), data_format="channels_last"
+            *ARGUMENTS.get(name, ()), data_format="channels_last", **unit
         )

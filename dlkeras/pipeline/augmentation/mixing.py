@@ -1,7 +1,11 @@
-"""Two images in one: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019)."""
+"""Two images in one: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019).
+
+The arithmetic is that of Keras's own layers; the draws are ours, of a seed.
+"""
 
 from typing import TYPE_CHECKING
 
+from dlkeras.pipeline.augmentation.keras_layers import unit_layer
 from dlkeras.pipeline.config import TransformConfig
 
 if TYPE_CHECKING:
@@ -70,9 +74,8 @@ def _mixup(
 ) -> "tuple[tf.Tensor, tf.Tensor]":
     """Take `share` of an image and the rest of another; labels likewise."""
     share = _beta(alpha, _length(images), offset(seed, MIXUP))
-    whole = share[:, None, None, None]
-    mixed = whole * images + (1 - whole) * _others(images)
-    return mixed, share[:, None] * shares + (1 - share[:, None]) * _others(shares)
+    change = {"mix_weight": share, "permutation_order": _one_before(images)}
+    return _mixed("MixUp", images, shares, change)
 
 
 def _cutmix(
@@ -94,9 +97,24 @@ def _cutmix(
     rows = tf.range(height, dtype=tf.float32)[None, :, None]
     columns = tf.range(width, dtype=tf.float32)[None, None, :]
     inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-    mixed = tf.where(inside[..., None], _others(images), images)
-    kept = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2])[:, None]
-    return mixed, kept * shares + (1 - kept) * _others(shares)
+    kept = 1 - tf.reduce_mean(tf.cast(inside, tf.float32), axis=[1, 2])
+    change = {
+        "batch_masks": inside[..., None],
+        "mix_weight": kept,
+        "permutation_order": _one_before(images),
+    }
+    return _mixed("CutMix", images, shares, change)
+
+
+def _mixed(
+    name: str, images: "tf.Tensor", shares: "tf.Tensor", change: dict[str, "tf.Tensor"]
+) -> "tuple[tf.Tensor, tf.Tensor]":
+    """Let Keras's layer mix images and labels by what was drawn here."""
+    layer = unit_layer(name)
+    return (
+        layer.transform_images(images, change),
+        layer.transform_labels(shares, change),
+    )
 
 
 def _length(images: "tf.Tensor") -> "tf.Tensor":
@@ -105,7 +123,8 @@ def _length(images: "tf.Tensor") -> "tf.Tensor":
     return tf.shape(images)[0]
 
 
-def _others(batch: "tf.Tensor") -> "tf.Tensor":
+def _one_before(batch: "tf.Tensor") -> "tf.Tensor":
+    """For each place of a batch the one before it; for the first the last."""
     from dlkeras.pipeline.tensorflow_import import tf
 
-    return tf.roll(batch, 1, axis=0)
+    return tf.roll(tf.range(_length(batch)), 1, axis=0)

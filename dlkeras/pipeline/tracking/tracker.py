@@ -133,6 +133,10 @@ class Tracker:
         """Log a JSON file."""
         self._client.log_text(self.run_id, json.dumps(value, indent=2), name)
 
+    def log_file(self, path: Path) -> None:
+        """Log a file by its name; the artifacts page shows HTML as it is."""
+        self._client.log_artifact(self.run_id, str(path))
+
     def log_table(self, name: str, columns: Mapping[str, list]) -> None:
         """Log a table, a JSON file that the pages show as one."""
         self._client.log_table(self.run_id, dict(columns), name)
@@ -141,9 +145,7 @@ class Tracker:
         """Log which examples the run reads."""
         properties = examples.properties
         dataset = Dataset(
-            name=self._config.example_gen.dataset
-            if self._config.example_gen.image_folder is None
-            else self._config.example_gen.image_folder.name,
+            name=self._config.example_gen.source_name,
             digest=examples.record.digest[:16],
             source_type="dlkeras",
             source=json.dumps(
