@@ -1,5 +1,6 @@
 """What is done to a job: kills, full disks, read-only folders, crowds, clocks."""
 
+import contextlib
 import json
 import os
 import random
@@ -25,7 +26,6 @@ from tortured_job import (
     has_finished,
     has_run,
     problems_in_mlflow,
-    runs_in,
     say,
     start,
 )
@@ -56,7 +56,7 @@ class Torture:
         say(f"{job}: {self.seconds:.0f} s undisturbed, {self.boundaries} boundaries")
 
     def verdict(
-        self, mlruns: Path, runs: int = 1, **more: str
+        self, mlruns: Path, runs: int | None = 1, **more: str
     ) -> tuple[str | None, bool]:
         """Give the command again, and compare what it ends with."""
         code, _output, errors = finish(start(mlruns, self.job, **more))
@@ -174,12 +174,11 @@ class Torture:
                     if line.startswith(f"{component} ..."):
                         break
                 ballast = disk / "ballast"
-                with ballast.open("wb") as file:
-                    try:
-                        while True:
-                            file.write(b"\0" * 2**12)
-                            file.flush()
-                    except OSError:
+                with (
+                    contextlib.suppress(OSError),
+                    ballast.open("wb", buffering=0) as file,
+                ):
+                    while file.write(b"\0" * 2**12):
                         pass
                 code, _, errors = finish(process)
                 ballast.unlink()
@@ -188,8 +187,8 @@ class Torture:
                     problem = f"expected one line, the disk is full; {code}: {errors}"
                     outcome.add(problem, False, component)
                     continue
-                runs = len(runs_in(disk / "mlruns")) + 1
-                outcome.add(*self.verdict(disk / "mlruns", runs), component)
+                # Where MLflow's own file had no room for FAILED, the run goes on.
+                outcome.add(*self.verdict(disk / "mlruns", None), component)
         say(outcome.row())
         return outcome
 
