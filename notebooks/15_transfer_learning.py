@@ -150,6 +150,10 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 # only the head learns; *thawed*, the whole network goes on learning from there, each
 # stage at 0.8 times the rate of the one above it; *from scratch*, from random weights.
 # Each is done three times, with other examples and other random numbers.
+#
+# A head alone is one layer and takes ten times the rate of a whole network; at the same
+# rate it would still be far from its best after these few steps, and *frozen* would
+# look worse than it is.
 
 
 # %%
@@ -168,6 +172,7 @@ def learner(way):
     model, adam = beginner(way, 0), keras.optimizers.Adam(1e-3)
     if way == "frozen":
         freeze(model, until="F6")
+        adam = keras.optimizers.Adam(1e-2)
     if way == "thawed":
         adam = layerwise_learning_rates(model, adam, decay=0.8)
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -206,22 +211,24 @@ for way in ways:
         print(f"{way:8} {k:3} labels a class: {scores[way][row].mean():.3f} "
               f"+- {scores[way][row].std(ddof=1):.3f}")  # fmt: skip
 
-gain = 100 * (scores["thawed"] - scores["scratch"])
+gain = {way: 100 * (scores[way] - scores["scratch"]) for way in ways[:2]}
 for row, k in enumerate(labels):
-    print(f"{k:3} labels: thawed against scratch {gain[row].mean():+.1f} points "
-          f"+- {gain[row].std(ddof=1):.1f}")  # fmt: skip
-assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
-if os.environ.get("DLKERAS_CIFAR10"):
-    assert gain[:2].mean() > 0  # few labels, and a rich source
+    print(f"{k:3} labels, points against scratch:", ", ".join(
+        f"{way} {values[row].mean():+.1f} +- {values[row].std(ddof=1):.1f}"
+        for way, values in gain.items()))  # fmt: skip
+if os.environ.get("DLKERAS_CIFAR10"):  # few labels, and a rich source
+    assert gain["frozen"].mean() > 0 < gain["thawed"][:2].mean()
+else:
+    assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
 
 # %% [markdown]
 # Transfer is no law; it depends on what the source had to give. On the photographs,
-# with 6,000 animals behind it, the thawed network is three to four points ahead of the
-# one from scratch as long as there are one or four labels a class. On the digits the
-# source is 600 small pictures of five shapes: from scratch is level with it, or a
-# little ahead. And in both cases freezing *everything* is the worst with many labels:
-# the upper layers have specialised in the old task. It is the lower ones that are worth
-# keeping.
+# with 6,000 animals behind them, the frozen and the thawed network are both about three
+# to four points ahead of the one from scratch as long as there are one or four labels a
+# class, and with 15 the frozen one still is. On the digits the source is 600 small
+# pictures of five shapes: thawed is level with scratch, and *frozen* falls behind, the
+# further the more labels there are. Its upper layers have specialised in the old
+# shapes, and may not learn the new. It is the lower ones that are worth keeping.
 
 # %% [markdown]
 # ## The picture

@@ -29,8 +29,8 @@ high = digits.target >= 5
 test = np.random.default_rng(0).permutation(len(x)) < 600
 
 
-def trained(model, chosen, epochs=6):
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
+def trained(model, chosen, epochs=6, rate=1e-3):
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy",
                   metrics=["accuracy"])  # fmt: skip
     model.fit(x[chosen], y[chosen], batch_size=20, epochs=epochs, verbose=0)
     return model
@@ -65,7 +65,8 @@ for until in ("F6", "stage1", None):
     if until:
         freeze(model, until)
     learning = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    found[until] = accuracy(trained(model, few), high & test)
+    rate = 1e-2 if until == "F6" else 1e-3  # a head alone
+    found[until] = accuracy(trained(model, few, rate=rate), high & test)
     print(f"frozen until {until}: {learning:,} learn, accuracy {found[until]:.3f}")
 assert abs(found["stage1"] - found[None]) < 0.1
 
@@ -87,7 +88,9 @@ assert knows < knew
 # %% [markdown]
 # **3.** Better than guessing (0.2) by far: random filters are filters, and on pictures
 # as simple as these the head can do much with them. A fair account of what the source
-# task has brought compares with this, not with guessing.
+# task has brought compares with this, not with guessing, and here it says: nothing.
+# 600 pictures of five shapes have taught the upper layers no more about the other five
+# than chance gave to the random ones.
 
 # %%
 scores = {}
@@ -98,6 +101,6 @@ for name in ("random", "source"):
         body.set_weights(learnt)
     model = replace_head(body, 5)
     freeze(model, until="F6")
-    scores[name] = accuracy(trained(model, few), high & test)
+    scores[name] = accuracy(trained(model, few, rate=1e-2), high & test)
     print(f"frozen {name} network: {scores[name]:.3f}")
 assert scores["random"] > 0.3
