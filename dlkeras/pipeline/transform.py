@@ -66,12 +66,11 @@ def preprocessing_model(config: TransformConfig, channels: int):
     from dlkeras.pipeline.tensorflow_import import keras
 
     images = keras.Input((None, None, channels), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(images)
     # Antialiasing matters where a large photograph shrinks; it changes no enlargement.
-    # Resized first: of a photograph few pixels are left to be rescaled.
     x = keras.layers.Resizing(
         config.height, config.width, antialias=config.antialias, name="resize"
-    )(images)
-    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(x)
+    )(x)
     return keras.Model(images, x, name="preprocessing")
 
 

@@ -58,9 +58,6 @@ def move_whole_pixels(
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
-    if compiles(images) and images.shape[0] == 1:
-        return _compiled_move(config.crop_padding)(images, matrices, config.offset)
-
     def ends(first: "tf.Tensor", step: "tf.Tensor", size: int) -> list["tf.Tensor"]:
         """Where the first and the last output pixel are read, 0 to 1."""
         last = size - 1.0
@@ -81,34 +78,6 @@ def move_whole_pixels(
         extrapolation_value=config.offset,
     )
     return tf.ensure_shape(moved, images.shape)
-
-
-@functools.cache
-def _compiled_move(frame: int) -> Any:
-    """Pad one image by a frame, cut out its size and mirror it, in one loop."""
-    from dlkeras.pipeline.tensorflow_import import tf
-
-    @tf.function(jit_compile=True, autograph=False)
-    def moved(
-        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor"
-    ) -> "tf.Tensor":
-        size: Any = images.shape
-        _, height, width, channels = size
-        matrix = matrices[0]
-
-        def first(step: "tf.Tensor", start: "tf.Tensor", size: int) -> "tf.Tensor":
-            least = tf.minimum(start, start + step * (size - 1.0))
-            return tf.cast(tf.round(least), tf.int32) + frame
-
-        top = first(matrix[4], matrix[5], height)
-        left = first(matrix[0], matrix[2], width)
-        around = [[frame] * 2, [frame] * 2, [0, 0]]
-        image = tf.pad(images[0], around, constant_values=fill)
-        image = tf.slice(image, [top, left, 0], [height, width, channels])
-        image = tf.where(matrix[0] < 0, tf.reverse(image, [1]), image)
-        return tf.where(matrix[4] < 0, tf.reverse(image, [0]), image)[None]
-
-    return moved
 
 
 def transform_matrices(
