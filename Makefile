@@ -2,8 +2,10 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-slow test-extras test-beam test-browser torture \
-  coverage test-jax test-torch lint ui docs docs-tables docs-pictures notebooks bench clean lock format
+.PHONY: help run test test-long test-slow test-machines test-extras test-beam test-browser \
+  torture coverage test-jax test-torch lint ui docs docs-tables docs-pictures notebooks \
+  bench clean lock format
+
 
 # The first interpreter of a version that the locked packages support.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -30,10 +32,13 @@ test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	  $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
 
 test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
-	@$(BIN)/python -m pytest -m "not slow" $(LONG) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
 
-test-slow: .venv/torch.stamp  ## tell sick from healthy trainings over 20 seeds
+test-slow: .venv/torch.stamp  ## tell sick from healthy trainings: 20 seeds, and held-out networks
 	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
+
+test-machines: .venv/jax.stamp  ## train one job in two processes, on TensorFlow and on JAX
+	@$(BIN)/python -m pytest -m slow tests/pipeline/test_distributed_job.py $(ARGS)
 
 test-extras: .venv/extras.stamp  ## run the tests of what extras bring: ONNX, LiteRT, PostgreSQL
 	@$(BIN)/python -m pytest tests/architectures/test_export.py \
