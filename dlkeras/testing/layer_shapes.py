@@ -197,7 +197,7 @@ def _check_policy(subject: LayerSubject, policy: str, largest_gap: float) -> Non
     narrow = [
         variable.path
         for variable in layer.weights
-        if "float" in variable.dtype and variable.dtype != "float32"
+        if variable.dtype in ("float16", "bfloat16")
     ]
     expect(not narrow, f"under {policy} the weights {narrow} are not float32")
     copy_state(reference, layer)

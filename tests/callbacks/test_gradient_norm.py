@@ -580,7 +580,8 @@ def test_seeds_of_frozen_layers_may_move():
     trained(model, x, y, monitor)
     after = [np.array(keras.ops.convert_to_numpy(v)) for v in inner.variables]
     same = [np.array_equal(a, b) for a, b in zip(after, before, strict=True)]
-    assert same == [True, True, False]
+    # Without a seed, Keras lets PyTorch draw: the layer's own seed stays.
+    assert same == [True, True, BACKEND == "torch"]
     assert monitor.history.frozen_moved == []
 
 
