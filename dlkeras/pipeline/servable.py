@@ -5,6 +5,7 @@ hold the network alone, since their runtimes have no antialiased resizing: they 
 what the preprocessing gives, float32 `(1, height, width, channels)`.
 """
 
+import importlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ FILES = {
     ONNX: "network.onnx",
     LITERT: "network.tflite",
 }
+RUNTIMES = {ONNX: "onnxruntime", LITERT: "ai_edge_litert"}
 TAKES_RAW_IMAGES = frozenset({KERAS, SAVED_MODEL})
 # Real images, raw and prepared, and the probabilities of the trainer's model.
 QUESTIONS = "questions.npz"
@@ -84,6 +86,7 @@ def write_form(
     shape = (1, *network.input_shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
     try:
+        importlib.import_module(RUNTIMES[form])  # without it, nothing could be tried
         with warnings.catch_warnings():  # its packages speak of numpy's future
             warnings.simplefilter("ignore")
             network.export(

@@ -200,9 +200,9 @@ def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):
 
 def test_mlflow_has_a_note_that_tells_the_run(run):
     note = run.data.tags["mlflow.note.content"]
-    assert len(note.splitlines()) == 10
-    for word in ("Data", "Transform", "Tuner", "Training", "Monitors", "Test",
-                 "Blessed", "Pushed"):  # fmt: skip
+    assert len(note.splitlines()) == 11
+    for word in ("Data", "Statistics", "Transform", "Tuner", "Training", "Monitors",
+                 "Test", "Blessed", "Pushed"):  # fmt: skip
         assert f"**{word}**" in note
     assert "no anomalies" in note
 

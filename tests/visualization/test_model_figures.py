@@ -104,7 +104,7 @@ def test_the_gallery_has_the_surest_mistake_first():
     captions = [axis.get_xlabel() for axis in figure.axes]
     assert captions == ["cat\nnot dog\np = 0.90", "cat\nnot dog\np = 0.60"]
     perfect = show.misclassified(images, [0, 0, 1], answers, language="pt")
-    assert perfect.get_suptitle() == "0 de 3 exemplos classificados errado"
+    assert perfect.get_suptitle() == "0 de 3 exemplos mal classificados"
     with pytest.raises(ValueError, match="same number of examples"):
         show.misclassified(images, [0, 1], answers)
 
