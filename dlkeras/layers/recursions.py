@@ -5,12 +5,13 @@ with the oldest sample first, so that a regressor is a plain slice of the signal
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import on_host, one_kernel
+from dlkeras.layers.backend import elements_at_once, on_host, one_kernel
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -262,10 +263,11 @@ def _diverged(error, desired, unknown, weights):
     part = time // 8
     broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
     if unknown is None:  # an error that is not finite breaks its filter's weights
-        first, last, wanted = (
+        first, last = (
             ops.sum(_squared(array), axis=0)
-            for array in (error[:part], error[time - part :], desired)
+            for array in (error[:part], error[time - part :])
         )
+        wanted = _power(desired, time)
         lost = ops.logical_not(_isfinite(last))
     else:
         missing = ops.logical_not(_isfinite(desired))
@@ -280,6 +282,17 @@ def _diverged(error, desired, unknown, weights):
     share = ops.cast(ops.divide(part, ops.maximum(time, 1)), last.dtype)
     grown = last > 100.0 * ops.maximum(first, wanted * share)
     return ops.logical_or(ops.logical_or(grown, lost), broken)
+
+
+def _power(array, time):
+    """The squares summed over time; by eighths, since one kernel takes no long sum."""
+    if not isinstance(time, int) or elements_at_once() is None:
+        return ops.sum(_squared(array), axis=0)
+    ends = sorted({time * eighth // 8 for eighth in range(9)})
+    return sum(
+        ops.sum(_squared(array[start:end]), axis=0)
+        for start, end in itertools.pairwise(ends)
+    )
 
 
 def _squared(array):

@@ -30,7 +30,8 @@ class GradientRecorder(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keep the gradient."""
         del learning_rate
-        gradient = ops.zeros_like(variable) + gradient  # dense: an Embedding's is not
+        zeros = ops.zeros(variable.shape, variable.dtype)
+        gradient = zeros + gradient  # dense: an Embedding's is not
         self.assign(self.recorded[self._get_variable_index(variable)], gradient)
 
 
