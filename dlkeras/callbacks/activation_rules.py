@@ -1,14 +1,11 @@
 """The rules of `diagnose` for what ActivationMonitor measures."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkeras.callbacks.activation_history import ActivationHistory
 from dlkeras.callbacks.finding import Finding, found
-
-if TYPE_CHECKING:
-    from dlkeras.callbacks.activation import ActivationHistory
 
 DEAD_SHARE = SATURATED_SHARE = 0.5
 # More than so many dead units are an error whatever they were at the start, so many
@@ -19,12 +16,12 @@ STD_RATIO = 10.0
 SATURATED_LOSS = 0.9
 
 
-def _when(history: "ActivationHistory", row: int) -> str:
+def _when(history: ActivationHistory, row: int) -> str:
     epoch = history.epochs[row]
     return f"epoch {epoch}" if epoch else "the initial weights"
 
 
-def dead_relu(history: "ActivationHistory") -> Iterator[Finding]:
+def dead_relu(history: ActivationHistory) -> Iterator[Finding]:
     """Layers of which most units are 0 on the whole probe, now.
 
     Where inputs are much the same for all samples (the gates of squeeze-and-excitation)
@@ -46,7 +43,7 @@ def dead_relu(history: "ActivationHistory") -> Iterator[Finding]:
         yield found("dead_relu", layer, share[-1], DEAD_SHARE, since, warn=bool(warn))
 
 
-def _few(history: "ActivationHistory", column: int) -> bool:
+def _few(history: ActivationHistory, column: int) -> bool:
     """Whether units or samples are too few for a share to be more than chance."""
     if not history.units.size:
         return False
@@ -54,7 +51,7 @@ def _few(history: "ActivationHistory", column: int) -> bool:
     return bool(units < FEW_UNITS or answers < FEW_ANSWERS)
 
 
-def saturation(history: "ActivationHistory") -> Iterator[Finding]:
+def saturation(history: ActivationHistory) -> Iterator[Finding]:
     """Layers whose outputs lie mostly where the activation is flat.
 
     A network that has learned is sure of itself: saturation that comes with training is
@@ -72,7 +69,7 @@ def saturation(history: "ActivationHistory") -> Iterator[Finding]:
             yield found("saturation", layer, value, SATURATED_SHARE, since, warn=warn)
 
 
-def non_finite_output(history: "ActivationHistory") -> Iterator[Finding]:
+def non_finite_output(history: ActivationHistory) -> Iterator[Finding]:
     """The first layer, in the order of the calls, that puts out NaN or infinity."""
     for row, shares in enumerate(history.non_finite_share):
         bad = np.flatnonzero(shares > 0)
@@ -82,7 +79,7 @@ def non_finite_output(history: "ActivationHistory") -> Iterator[Finding]:
             return
 
 
-def poor_initialization(history: "ActivationHistory") -> Iterator[Finding]:
+def poor_initialization(history: ActivationHistory) -> Iterator[Finding]:
     """The spread of the initial outputs, over the depth of the hidden layers."""
     if not len(history.epochs) or history.epochs[0]:
         return
