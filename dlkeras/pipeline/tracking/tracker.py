@@ -161,8 +161,13 @@ class Tracker:
                 }
             ),
         )
-        tag = InputTag("mlflow.data.context", "training")
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [tag])])
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        try:
+            self._client.log_inputs(self.run_id, inputs)
+        except MlflowException:
+            # MLflow looks for the data set and then writes it: where another run has
+            # done so in between, its row is now found.
+            self._client.log_inputs(self.run_id, inputs)
 
     def set_note(self, markdown: str) -> None:
         """Set the description that the run's page shows."""
