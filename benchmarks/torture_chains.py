@@ -133,6 +133,8 @@ class Chains:
                 died = code == -signal.SIGKILL
                 where = f"after {life:.1f} s"
                 fates.add(None if died else errors[-400:], died, where)
+                if has_finished(mlruns):
+                    break  # killed on its way out: the next command is a new run
             runs = 1 + has_finished(mlruns)
             code, _, errors = self.run(mlruns)
             problem = errors[-400:] if code else self.torture.difference(mlruns)

@@ -1,19 +1,13 @@
 """LMSRule, the recursion of the LMS family: plain, in blocks and for many filters."""
 
 import dataclasses
-import itertools
 from typing import Any
 
 import keras
 
 from dlkeras.layers import divergence
-from dlkeras.layers.backend import (
-    BLOCK,
-    BLOCK_DTYPES,
-    elements_at_once,
-    one_kernel,
-    scan,
-)
+from dlkeras.layers.backend import BLOCK, BLOCK_DTYPES, elements_at_once, scan
+from dlkeras.layers.lms_loops import Loops
 from dlkeras.layers.recursions import Problem, windowed
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -114,7 +108,14 @@ class LMSRule:
         filters, share = ops.shape(signal)[1], elements_at_once()
         known = isinstance(filters, int) and filters > 0
         if share and plain and known and not materialise:
-            return self._run_shares(state, signal, rows, shared, problem, share)
+            loops = Loops(
+                problem,
+                self.algorithm in _SIGN_ERROR,
+                self.algorithm in _SIGN_DATA,
+                share,
+            )
+            weights, outputs = loops.run(state["weights"], signal, rows, shared)
+            return {"weights": weights}, outputs
         if self.leakage or self.momentum or self.algorithm == "variable_step":
             if active is None:
                 active = ops.ones(ops.shape(desired), dtype="bool")
@@ -134,7 +135,7 @@ class LMSRule:
         """One sample of all filters: frame `(taps, filters)`, row `(filters,)`."""
         weights = state["weights"]
         conjugate = ops.conj if "complex" in problem.dtype else _same
-        output = _inner(conjugate(weights), frame)
+        output = ops.sum(conjugate(weights) * frame, axis=0)
         error = row["desired"] - output
         state, out = dict(state), {"output": output}
         if problem.trajectory:
@@ -216,72 +217,6 @@ class LMSRule:
         output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
         return state, {"output": ops.cast(output, problem.dtype)}
 
-    def _run_shares(self, state, signal, rows, shared, problem, share):
-        """The same recursion on 64 filters at a time, `share` weights an operation.
-
-        XLA spreads larger operations over threads, which costs more than it gains here,
-        and 64 filters' signals and weights stay in the near caches.
-        """
-        stride, size = problem.stride, problem.size
-        filters = signal.shape[1]
-        width = min(filters, 64)
-        groups = -(-filters // width)
-        parts = _parts(size, width, share)
-        conjugate = ops.conj if "complex" in problem.dtype else _same
-        sign_error = self.algorithm in _SIGN_ERROR
-        along = ops.sign if self.algorithm in _SIGN_DATA else _same
-
-        def one(arrays, shared):
-            def step(state, frame, row):
-                row = {**shared, **row}
-                frames = [frame[part] for part in parts]
-                pairs = list(zip(state, frames, strict=True))
-                output = sum(_inner(conjugate(w), x) for w, x in pairs)
-                error = row["desired"] - output
-                push = ops.sign(error) if sign_error else conjugate(error)
-                push = row["step"] * push
-                return tuple(w + push * along(x) for w, x in pairs), {"output": output}
-
-            rows = {
-                name: arrays[name] for name in ("desired", "step") if name in arrays
-            }
-            weights = tuple(arrays["weights"][part] for part in parts)
-            weights, outputs = scan(
-                step, weights, arrays["signal"], stride, size, rows, False
-            )
-            return ops.concatenate(weights), outputs["output"]
-
-        def grouped(array):  # (rows, filters) to (rows, groups, width)
-            array = ops.pad(array, ((0, 0), (0, groups * width - filters)))
-            return ops.reshape(array, (-1, groups, width))
-
-        def all_groups(arrays, shared):
-            def body(n, carry):
-                group = {
-                    name: ops.slice(array, (0, n, 0), (ops.shape(array)[0], 1, width))
-                    for name, array in arrays.items()
-                }
-                got = one({k: ops.squeeze(v, axis=1) for k, v in group.items()}, shared)
-                return tuple(
-                    ops.slice_update(array, (0, n, 0), part[:, None])
-                    for array, part in zip(carry, got, strict=True)
-                )
-
-            carry = arrays["weights"], ops.zeros_like(arrays["desired"])
-            return ops.fori_loop(0, groups, body, carry)
-
-        arrays = {"signal": signal, "weights": state["weights"], **rows}
-        if groups == 1:
-            weights, output = one_kernel(one, arrays, shared)
-        else:
-            arrays = {name: grouped(array) for name, array in arrays.items()}
-            results = one_kernel(all_groups, arrays, shared)
-            weights, output = (
-                ops.reshape(array, (-1, groups * width))[:, :filters]
-                for array in results
-            )
-        return {"weights": weights}, {"output": output}
-
     def _power(self, signal, problem) -> Any:
         """Power in the delay line before each step, real: `(time, filters)`."""
         power = ops.real(signal * ops.conj(signal))
@@ -293,35 +228,6 @@ class LMSRule:
 
 _SIGN_ERROR = ("sign_error", "sign_sign")
 _SIGN_DATA = ("sign_data", "sign_sign")
-
-
-def _parts(size, filters, share):
-    """Slices of the taps with at most `share` weights of all filters in each.
-
-    One filter alone has as many sixteens as there are in a slice of its own.
-    """
-    length = max(share // filters, 1)
-    ends = list(range(length, size, length))
-    sixteens = size // 16 * 16
-    if filters == 1 and 0 < sixteens < size:
-        ends = sorted({*(end for end in ends if end < sixteens), sixteens})
-    return [slice(a, b) for a, b in itertools.pairwise([0, *ends, size])]
-
-
-def _inner(weights, frame):
-    """Inner product of every column, `(taps, filters)` by `(taps, filters)`.
-
-    A single filter has no second axis to vectorise over, and a sum in order waits for
-    every addition: so its taps are summed 16 side by side.
-    """
-    product = weights * frame
-    taps, filters = product.shape
-    if filters == 1 and taps % 16 == 0:
-        product = ops.sum(ops.reshape(product, (taps // 16, 16)), axis=0)
-        for half in (8, 4, 2, 1):
-            product = product[:half] + product[half : 2 * half]
-        return product
-    return ops.sum(product, axis=0)
 
 
 def _same(array):

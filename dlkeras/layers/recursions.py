@@ -5,16 +5,19 @@ with the oldest sample first, so that a regressor is a plain slice of the signal
 """
 
 import dataclasses
-import itertools
+import math
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import elements_at_once, on_host, one_kernel
+from dlkeras.layers.backend import ONE_KERNEL, on_host, one_kernel
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
+
+
+SHORT = 8192  # samples of a call that becomes one kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +106,7 @@ def adapt(arrays, problem, materialise):
     the `initial_weights` or the `state_...` of the call before.
     """
     samples = ops.size(arrays["signal"])
-    short = isinstance(samples, int) and samples <= 8192
+    short = isinstance(samples, int) and samples <= SHORT
     if short and problem.clean and not materialise and problem.rule.is_plain(problem):
         return one_kernel(lambda arrays: _adapt(arrays, problem, False), arrays)
     return _adapt(arrays, problem, materialise)
@@ -159,7 +162,8 @@ def _adapt(arrays, problem, materialise):
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
         output = ops.where(unknown, ops.cast(float("nan"), dtype), output)
-    error = raw - output
+    # What is known of the error before the output is rounded to it.
+    error = outputs["error"] if unknown is None and "error" in outputs else raw - output
 
     diverged = _diverged(error, raw, unknown, state["weights"])
     result = {"diverged": diverged, "any_diverged": ops.any(diverged)}
@@ -263,11 +267,15 @@ def _diverged(error, desired, unknown, weights):
     part = time // 8
     broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
     if unknown is None:  # an error that is not finite breaks its filter's weights
-        first, last = (
-            ops.sum(_squared(array), axis=0)
-            for array in (error[:part], error[time - part :])
-        )
-        wanted = _power(desired, time)
+        first, last = _power(error[:part]), _power(error[time - part :])
+        if ONE_KERNEL:  # rarely is an error seen to grow, and needs its bound
+            wanted = ops.cond(
+                ops.any(last > 100.0 * first),
+                lambda: _power(desired),
+                lambda: ops.zeros_like(last),
+            )
+        else:
+            wanted = _power(desired)
         lost = ops.logical_not(_isfinite(last))
     else:
         missing = ops.logical_not(_isfinite(desired))
@@ -284,15 +292,27 @@ def _diverged(error, desired, unknown, weights):
     return ops.logical_or(ops.logical_or(grown, lost), broken)
 
 
-def _power(array, time):
-    """The squares summed over time; by eighths, since one kernel takes no long sum."""
-    if not isinstance(time, int) or elements_at_once() is None:
+def _power(array):
+    """The squares summed over time.
+
+    Of a short array in a loop. One kernel takes no long sum; and XLA estimates a
+    program by one turn of its loops, and runs one that looks cheap at once, without the
+    wait for another thread, which takes longer than a short signal.
+    """
+    shape = ops.shape(array)
+    known = all(isinstance(size, int) for size in shape) and 0 not in shape
+    if not (ONE_KERNEL and known) or math.prod(shape) > SHORT:
         return ops.sum(_squared(array), axis=0)
-    ends = sorted({time * eighth // 8 for eighth in range(9)})
-    return sum(
-        ops.sum(_squared(array[start:end]), axis=0)
-        for start, end in itertools.pairwise(ends)
-    )
+    time, filters = shape
+    piece = min(max(1, 64 // filters), time)
+    whole = time // piece * piece
+
+    def add(n, total):
+        part = ops.slice(array, (n * piece, 0), (piece, filters))
+        return total + ops.sum(_squared(part), axis=0)
+
+    total = ops.sum(_squared(array[whole:]), axis=0)
+    return ops.fori_loop(0, whole // piece, add, total)
 
 
 def _squared(array):

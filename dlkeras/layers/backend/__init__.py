@@ -6,11 +6,14 @@ Each backend's file offers the same names:
   the samples is faster.
 - `BLOCK_DTYPES`: the data type of a block's arithmetic, by that of the filter, where
   it is another.
+- `ONE_KERNEL`: whether `one_kernel` saves the cost of dispatching an operation, so that
+  a loop may consist of many small ones.
 - `elements_at_once()`: weights in one operation of the loop beyond which it pays to
   split, None where it never does.
-- `scan(step, state, signal, stride, taps, rows, materialise)`: the recursion over
-  time. `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that
-  moves on by `stride` rows a step, and one row of each array in `rows`.
+- `scan(step, state, signal, stride, taps, rows, materialise, unroll=1)`: the recursion
+  over time, some steps in one turn of the loop where the backend can.
+  `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that moves on
+  by `stride` rows a step, and one row of each array in `rows`.
 - `one_kernel(function, *arrays)`: `function(*arrays)` without the cost of dispatching
   each of its operations, where the backend can do that.
 - `fused(function, options)(arrays)`: `function(arrays, options, materialise)` as one
@@ -30,6 +33,7 @@ import keras
 if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
     from dlkeras.layers.backend.jax import BLOCK_DTYPES as BLOCK_DTYPES
+    from dlkeras.layers.backend.jax import ONE_KERNEL as ONE_KERNEL
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
     from dlkeras.layers.backend.jax import fused as fused
     from dlkeras.layers.backend.jax import (
@@ -43,6 +47,7 @@ if keras.backend.backend() == "jax":
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
     from dlkeras.layers.backend.tensorflow import BLOCK_DTYPES as BLOCK_DTYPES
+    from dlkeras.layers.backend.tensorflow import ONE_KERNEL as ONE_KERNEL
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
     from dlkeras.layers.backend.tensorflow import fused as fused
     from dlkeras.layers.backend.tensorflow import (
@@ -56,6 +61,7 @@ elif keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
     from dlkeras.layers.backend.torch import BLOCK_DTYPES as BLOCK_DTYPES
+    from dlkeras.layers.backend.torch import ONE_KERNEL as ONE_KERNEL
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
     from dlkeras.layers.backend.torch import fused as fused
     from dlkeras.layers.backend.torch import (

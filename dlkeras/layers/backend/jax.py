@@ -11,6 +11,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 BLOCK = 1
 BLOCK_DTYPES = {}
+ONE_KERNEL = True
 
 
 def elements_at_once():
@@ -18,7 +19,7 @@ def elements_at_once():
     return 2048 if jax.default_backend() == "cpu" else None
 
 
-def scan(step, state, signal, stride, taps, rows, materialise):
+def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
     """Run `step` over time; the frame is a slice of the signal inside the loop."""
     steps = jax.tree.leaves(rows)[0].shape[0]
     starts = np.arange(steps, dtype="int32") * stride
@@ -30,7 +31,7 @@ def scan(step, state, signal, stride, taps, rows, materialise):
         start, row = at
         return step(carry, lax.dynamic_slice_in_dim(signal, start, taps), row)
 
-    return lax.scan(body, state, (jnp.asarray(starts), rows))
+    return lax.scan(body, state, (jnp.asarray(starts), rows), unroll=unroll)
 
 
 def one_kernel(function, *arrays):

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# TensorFlow has no public name for the question whether kernels are deterministic.
+# TensorFlow has no public name for the questions whether a tape is on, and whether
+# kernels are deterministic.
+from tensorflow.python.eager import record
 from tensorflow.python.framework import config as determinism
 
 BLOCK = 1
 BLOCK_DTYPES = {}
+ONE_KERNEL = False
 
 
 def elements_at_once():
@@ -18,8 +21,9 @@ def elements_at_once():
     return None if tf.config.list_logical_devices("GPU") else 2048
 
 
-def scan(step, state, signal, stride, taps, rows, materialise):
+def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
     """Run `step` over time; the frame is a slice of the signal inside the loop."""
+    del unroll  # `while_loop` cannot
     first = tf.nest.flatten(rows)[0]
     steps = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
     if materialise:
@@ -31,11 +35,13 @@ def scan(step, state, signal, stride, taps, rows, materialise):
 
         at = read
     else:
-        width = tf.shape(signal)[1]
+        inner = signal.shape[1:]
+        sizes = tf.unstack(tf.shape(signal))[1:]
 
         def cut(n):
-            frame = tf.slice(signal, [n * stride, 0], [taps, width])
-            frame.set_shape([taps, signal.shape[1]])
+            start = [n * stride] + [0] * inner.rank
+            frame = tf.slice(signal, start, [taps, *sizes])
+            frame.set_shape([taps, *inner])
             return frame, tf.nest.map_structure(lambda array: array[n], rows)
 
         at = cut
@@ -128,7 +134,10 @@ def fused(function, options):
 
             return tf.nest.flatten(structure[0]), pull_back
 
-        flat = run(*(tf.convert_to_tensor(array) for array in arrays.values()))
+        tensors = {name: tf.convert_to_tensor(a) for name, a in arrays.items()}
+        if tf.executing_eagerly() and not record.could_possibly_record():
+            return forward(tensors)  # no tape asks for a gradient
+        flat = run(*tensors.values())
         return tf.nest.pack_sequence_as(structure[0], flat)
 
     return call

@@ -8,6 +8,7 @@ import torch
 
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
 BLOCK = 32
+ONE_KERNEL = False
 # An accelerator pays dearly for double precision, or has none.
 BLOCK_DTYPES = {"float32": "float64", "complex64": "complex128"}
 if torch.cuda.is_available() or torch.backends.mps.is_available():
@@ -19,9 +20,9 @@ def elements_at_once():
     return None
 
 
-def scan(step, state, signal, stride, taps, rows, materialise):
+def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
     """Run `step` over time; the frame is a view of the signal."""
-    del materialise
+    del materialise, unroll
     names = list(rows)
     outputs = []
     for n, row in enumerate(zip(*(rows[name] for name in names), strict=True)):
