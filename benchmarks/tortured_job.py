@@ -119,7 +119,7 @@ def content(mlruns: Path) -> dict[str, str]:
             )
     for searched in store.artifacts(Hyperparameters):
         found["values"] = str(searched.values)
-        found.pop("Hyperparameters")  # its digest covers the messages of the trials
+        found.pop("Hyperparameters", None)  # its digest covers the messages of the trials
     for evaluation in store.artifacts(Evaluation):
         found["accuracy"] = str(evaluation.properties["accuracy"])
     return found
