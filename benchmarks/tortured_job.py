@@ -119,7 +119,8 @@ def content(mlruns: Path) -> dict[str, str]:
             )
     for searched in store.artifacts(Hyperparameters):
         found["values"] = str(searched.values)
-        found.pop("Hyperparameters", None)  # its digest covers the messages of the trials
+        # Its digest covers the messages of the trials.
+        found.pop("Hyperparameters", None)
     for evaluation in store.artifacts(Evaluation):
         found["accuracy"] = str(evaluation.properties["accuracy"])
     return found
