@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import ONE_KERNEL, on_host, one_kernel
+from dlkeras.layers.backend import ONE_KERNEL, elements_at_once, on_host, one_kernel
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -162,7 +162,7 @@ def _adapt(arrays, problem, materialise):
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
         output = ops.where(unknown, ops.cast(float("nan"), dtype), output)
-    # What is known of the error before the output is rounded to it.
+    # Where the loop gives the error too, it is the one that the weights followed.
     error = outputs["error"] if unknown is None and "error" in outputs else raw - output
 
     diverged = _diverged(error, raw, unknown, state["weights"])
@@ -301,7 +301,8 @@ def _power(array):
     """
     shape = ops.shape(array)
     known = all(isinstance(size, int) for size in shape) and 0 not in shape
-    if not (ONE_KERNEL and known) or math.prod(shape) > SHORT:
+    on_cpu = ONE_KERNEL and elements_at_once() is not None
+    if not (on_cpu and known) or math.prod(shape) > SHORT:
         return ops.sum(_squared(array), axis=0)
     time, filters = shape
     piece = min(max(1, 64 // filters), time)
