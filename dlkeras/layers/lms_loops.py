@@ -47,9 +47,11 @@ class Loops:
         # Only from a linear error do the next ones follow. Carried weights must not
         # depend on where a call ends, to the last bit.
         self.looks_ahead = not sign_error and not problem.stateful
-        wide = ONE_KERNEL and problem.size <= LONG
-        self.width = WIDTH if wide else NARROW
-        self.outputs = ("output", "error") if ONE_KERNEL else ("output",)
+        # Nor may they depend on which chunk a sample is in.
+        self.in_chunks = ONE_KERNEL and not problem.stateful
+        self.few = self.in_chunks and problem.size <= LONG
+        self.width = WIDTH if self.few else NARROW
+        self.outputs = ("output", "error") if self.in_chunks else ("output",)
         if problem.size > SHORT:
             self.looks_ahead &= problem.stride == 1 and ONE_KERNEL
 
@@ -73,10 +75,8 @@ class Loops:
             return one_kernel(self._one_filter, {**arrays, "signal": signal}, shared)
         if filters <= self.width:
             return one_kernel(self._some_filters, {**arrays, "signal": signal}, shared)
-        if not ONE_KERNEL:
-            carry = weights, ops.zeros_like(rows["desired"])
-            weights, output = self._groups(0, carry, signal, rows, shared)
-            return weights, {"output": output}
+        if not self.in_chunks:
+            return one_kernel(self._whole, {**arrays, "signal": signal}, shared)
         # The samples before a call's first one stand before those of its first chunk
         # alone, so that the signal need not be copied to have them in front.
         earlier = self.problem.size - self.problem.stride
@@ -177,10 +177,10 @@ class Loops:
         weights, signal = arrays.pop("weights"), arrays.pop("signal")
         stride, size = self.problem.stride, self.problem.size
         filters = signal.shape[1]
-        few = ONE_KERNEL and size <= LONG
-        parts = _parts(size, filters, FEW if few else self.share)
-        unroll = max(1, min(2048 // (size * filters), 4)) if filters > 1 else 1
-        unroll = 1 if self.problem.stateful else unroll
+        parts = _parts(size, filters, FEW if self.few else self.share)
+        unroll = 1
+        if self.in_chunks and filters > 1:
+            unroll = max(1, min(2048 // (size * filters), 4))
 
         def step(weights, frame, row):
             row = {**shared, **row}
@@ -198,6 +198,14 @@ class Loops:
             step, weights, signal, stride, size, arrays, False, unroll
         )
         return ops.concatenate(weights), outputs
+
+    def _whole(self, arrays, shared):
+        """All samples, one group of filters after the other."""
+        rows = dict(arrays)
+        weights, signal = rows.pop("weights"), rows.pop("signal")
+        carry = weights, ops.zeros_like(rows["desired"])
+        weights, output = self._groups(0, carry, signal, rows, shared)
+        return weights, {"output": output}
 
     def _chunks(self, arrays, shared):
         """One chunk of samples after the other."""

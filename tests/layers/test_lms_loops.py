@@ -68,3 +68,20 @@ def test_a_filter_longer_than_a_chunk_sees_its_whole_past(taps):
 
 def test_an_odd_signal_long_enough_to_run_outside_one_kernel_is_filtered():
     assert_equal_to_the_loop(8, 8_193, 1)
+
+
+@pytest.mark.parametrize(("channels", "taps"), [(1, 32), (WIDTH + 72, 8), (300, 32)])
+def test_carried_weights_do_not_depend_on_where_calls_end(channels, taps):
+    time = 8 * CHUNK + 30
+    signal, desired = noise(time, channels)
+
+    def output(*ends):
+        layer, start, parts = LMSFilter(taps, 0.1 / taps, stateful=True), 0, []
+        for end in ends:
+            found = layer(signal[None, start:end], desired[None, start:end])[0]
+            parts.append(keras.ops.convert_to_numpy(found))
+            start = end
+        return np.concatenate(parts, axis=1)
+
+    chunked = output(1, 60, 61, 163, 200, 307, time)
+    np.testing.assert_array_equal(chunked, output(time))

@@ -743,7 +743,8 @@ def said(case: Case, outcome: Outcome) -> str:
     """The part of the error that names the culprit."""
     if not outcome.message:
         return "nothing: it is left out, and listed as ignored"
-    text = re.sub(r"/tmp/corrupt[^/]*/", "", outcome.message)
+    folder = re.escape(tempfile.gettempdir()) + "/corrupt[^/]*/"
+    text = re.sub(folder, "", outcome.message)
     text = text.split(" cannot: ", 1)[-1].split(" (--example-gen.on", 1)[0]
     return text if len(text) < 160 else text[:157] + "..."
 
