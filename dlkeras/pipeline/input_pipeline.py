@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.config import TransformConfig
+from dlkeras.pipeline.resizing import resize_antialiased
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -168,13 +169,20 @@ def _preprocessing(examples: Examples, transform: Transform):
     """Make the function from an encoded example to (image, label, index)."""
     from dlkeras.pipeline.tensorflow_import import tf
 
-    preprocessing = transform.preprocessing()
+    config = transform_config(transform)
+    model = None if config.antialias else transform.preprocessing()
     decoder = examples.decoder()
     shape = transform.input_shape
 
     @tf.autograph.experimental.do_not_convert
     def preprocess(example: dict) -> tuple:
-        image = preprocessing(decoder(example["image"])[None])[0]
+        pixels = decoder(example["image"])
+        if model is None:  # the model's numbers, sooner
+            image = resize_antialiased(pixels, *shape[:2])
+            image = image * config.scale
+            image = image + config.offset if config.offset else image
+        else:
+            image = model(pixels[None])[0]
         return tf.ensure_shape(image, shape), example["label"], example["index"]
 
     return preprocess

@@ -24,6 +24,7 @@ STATISTICS_CODE = (
 TRAINING_CODE = (
     "pipeline.augmentation",
     "pipeline.input_pipeline",
+    "pipeline.resizing",
     "pipeline.network",
     "pipeline.soft_labels",
     "pipeline.example_reading",
@@ -35,6 +36,7 @@ TRAINING_CODE = (
 EVALUATION_CODE = (
     "pipeline.evaluator",
     "pipeline.input_pipeline",
+    "pipeline.resizing",
     "pipeline.cost_of_answers",
     "pipeline.robustness",
     "pipeline.slices",
@@ -44,6 +46,7 @@ TRANSFORM_CODE = (
     "pipeline.transform",
     "pipeline.augmentation",
     "pipeline.input_pipeline",
+    "pipeline.resizing",
     "pipeline.example_reading",
     *FIGURE_CODE,
 )

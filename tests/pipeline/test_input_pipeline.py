@@ -18,6 +18,7 @@ from dlkeras.pipeline.input_pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from dlkeras.pipeline.resizing import resize_antialiased
 from dlkeras.pipeline.tensorflow_import import tf
 
 
@@ -109,6 +110,37 @@ def test_the_parts_of_two_machines_are_the_batches_of_one(prepared, augmentation
         assert np.array_equal(images[1::2], odd)
         assert np.array_equal(labels[0::2], e)
         assert np.array_equal(labels[1::2], o)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 300), (256, 199), (32, 24)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_resized_as_the_exported_model_does(size, channels):
+    from dlkeras.pipeline.transform import preprocessing_model
+
+    config = TransformConfig(height=32, width=24, scale=1 / 127.5, offset=-1.0)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (*size, channels), dtype=np.uint8
+    )
+    expected = preprocessing_model(config, channels)(pixels[None])[0].numpy()
+    resized = resize_antialiased(tf.constant(pixels), 32, 24).numpy()
+    assert resized.dtype == np.float32
+    ours = resized * config.scale + config.offset
+    assert np.allclose(ours, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_what_is_read_is_what_the_exported_model_makes(prepared, antialias, tmp_path):
+    from dlkeras.pipeline.transform import preprocessing_model
+
+    config = TransformConfig(antialias=antialias)
+    examples, transform = prepared["Examples"], prepared["Transform"]
+    model = preprocessing_model(config, 1)
+    model.save(tmp_path / Transform.PREPROCESSING)
+    record = with_augmentation(transform, antialias=antialias).record
+    read = evaluation_batches(examples, Transform(tmp_path, record), "test", 16)
+    images = next(iter(read))[0].numpy()
+    pixels = [e["image"] for e in examples.dataset("test").take(16)]
+    assert np.allclose(images, model(tf.stack(pixels)).numpy(), rtol=0, atol=1e-6)
 
 
 def test_of_large_images_only_so_many_bytes_are_shuffled_together(

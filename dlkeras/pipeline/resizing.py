@@ -1,0 +1,42 @@
+"""Antialiased resizing as `keras.layers.Resizing` does it, in less than half its time."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def resize_antialiased(image: "tf.Tensor", height: int, width: int) -> "tf.Tensor":
+    """Resize an image bilinearly, antialiased where it shrinks.
+
+    TensorFlow's kernel resizes the rows as whole vectors, but along a row it adds three
+    channels at a time. So the columns are turned into rows for their turn: two
+    transpositions take less than what they save.
+
+    Args:
+        image: `(rows, columns, channels)`, of any type of number; the number of
+            channels is known while the graph is made.
+        height: rows of the result.
+        width: its columns.
+
+    Returns:
+        `(height, width, channels)` float32, what `tf.image.resize(antialias=True)`
+        gives but for the order in which its sums are rounded.
+
+    Example:
+    >>> import tensorflow as tf
+    >>> resize_antialiased(tf.constant([[[0], [2]]], tf.uint8), 1, 1).numpy().tolist()
+    [[[1.0]]]
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    def resize_rows(image: Any, number: int) -> Any:
+        size = tf.shape(image)
+        row = size[1] * image.shape[2]
+        # A picture one pixel wide, of as many channels as a row has numbers.
+        rows = tf.reshape(image, [1, size[0], 1, row])
+        rows = tf.image.resize(rows, [number, 1], antialias=True)
+        return tf.reshape(rows, [number, size[1], image.shape[2]])
+
+    turned = tf.transpose(resize_rows(image, height), [1, 0, 2])
+    return tf.transpose(resize_rows(turned, width), [1, 0, 2])
