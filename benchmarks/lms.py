@@ -3,11 +3,13 @@
     KERAS_BACKEND=jax python benchmarks/lms.py            # every size
     KERAS_BACKEND=tensorflow python benchmarks/lms.py --quick
 
-Ours is the layer's ordinary call on NumPy arrays, float32. The peers run in the same
-process, interleaved with ours, and the table holds medians: padasip (float64, its own
-regressor matrix made outside the timing), a NumPy loop and a numba loop; with many
-channels the numba loop runs over the channels inside and is vectorised. Compilation is
-timed apart. padasip and the NumPy loop run a part of the samples and are scaled up.
+Ours is the layer's ordinary call, float32, on tensors of the backend as the layer gets
+them in a model, and again on NumPy arrays, which have to be copied. The peers run on
+NumPy arrays in the same process, interleaved with ours, and the table holds medians:
+padasip (float64, its own regressor matrix made outside the timing), a NumPy loop and a
+numba loop; with many channels the numba loop runs over the channels inside and is
+vectorised. Compilation is timed apart. padasip and the NumPy loop run a part of the
+samples and are scaled up.
 """
 
 import argparse
@@ -111,8 +113,12 @@ def measure(channels, taps, samples, rounds):
     inputs = signal[None], desired[None]
     if channels == 1:
         inputs = signal.T.copy(), desired.T.copy()
+    tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
 
     def ours():
+        return keras.ops.convert_to_numpy(layer(*tensors)[0])
+
+    def from_numpy():
         return keras.ops.convert_to_numpy(layer(*inputs)[0])
 
     part = min(samples, 2_000)  # of one channel, for the slow peers
@@ -138,6 +144,7 @@ def measure(channels, taps, samples, rounds):
 
     contest = {
         "ours": (ours, samples * channels),
+        "from NumPy": (from_numpy, samples * channels),
         "padasip": (of_padasip, part),
         "numpy": (of_numpy, part * channels),
         "numba": (of_numba, samples * channels),
@@ -160,16 +167,18 @@ def main():
     rounds = 3 if arguments.quick else arguments.rounds
     print(f"LMS, float32, samples x channels a second, {keras.backend.backend()}")
     print(
-        "channels taps samples |     ours  padasip    numpy    numba | "
-        "x padasip x numpy x numba | compile s (numba)"
+        "channels taps samples |     ours fr.NumPy  padasip    numpy    numba | "
+        "x padasip x numpy x numba | from NumPy: x padasip x numba | compile s (numba)"
     )
     for channels, taps, samples in sizes:
         rates, compiled, compiled_numba = measure(channels, taps, samples, rounds)
         ratio = {name: rates["ours"] / rate for name, rate in rates.items()}
+        copied = rates["from NumPy"]
         shown = " ".join(f"{rates[name]:8.3g}" for name in rates)
         print(
             f"{channels:8d} {taps:4d} {samples:7d} | {shown} | "
             f"{ratio['padasip']:9.1f} {ratio['numpy']:7.1f} {ratio['numba']:7.2f} | "
+            f"{copied / rates['padasip']:21.1f} {copied / rates['numba']:7.2f} | "
             f"{compiled:7.2f} ({compiled_numba:.2f})",
             flush=True,
         )

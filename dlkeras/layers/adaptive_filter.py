@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from dlkeras.layers import divergence, recursions
-from dlkeras.layers.backend import fused, on_flag, on_host, value_of
+from dlkeras.layers.backend import fused, is_on_host, on_flag, sent, value_of
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -184,9 +184,13 @@ class AdaptiveFilter(keras.layers.Layer):
             kwargs.setdefault("adapt", False)
         # Keras's own way in takes longer than a short signal: arrays like those that
         # went through it once need none of its checks again.
-        if len(args) == 2 and not kwargs and self._kind(*args) in self._accepted:
-            return self._run(*args)
-        return super().__call__(*args, **kwargs)
+        kind = self._kind(*args) if len(args) == 2 and not kwargs else None
+        if kind in self._accepted:
+            return self._run(*args, known=True)
+        outputs = super().__call__(*args, **kwargs)
+        if kind is not None and self.activity_regularizer is None:
+            self._accepted.add(kind)
+        return outputs
 
     def call(self, inputs, desired=None, adapt=True):
         """Filter the signal and let the weights follow the error."""
@@ -196,40 +200,58 @@ class AdaptiveFilter(keras.layers.Layer):
             if value is not None:
                 self._checked = True
                 self.check_parameters(value)
-        outputs = self._run(signal, desired, adapt)
-        if on_host(signal) is not None and self.activity_regularizer is None:
-            dtype = keras.backend.standardize_dtype
-            shapes = tuple(signal.shape), tuple(desired.shape)
-            self._accepted.add((*shapes, dtype(signal.dtype), dtype(desired.dtype)))
-        return outputs
+        return self._run(signal, desired, adapt)
 
     @staticmethod
-    def _kind(signal, desired):
-        if type(signal) is not np.ndarray or type(desired) is not np.ndarray:
-            return None
-        return signal.shape, desired.shape, signal.dtype.name, desired.dtype.name
+    def _kind(*arrays):
+        """Shapes and data types of arrays with values and without masks, else None."""
+        kind = []
+        for array in arrays:
+            if type(array) is not np.ndarray:
+                masked = getattr(array, "_keras_mask", None) is not None
+                if masked or not ops.is_tensor(array) or not is_on_host(array):
+                    return None
+            kind += [tuple(array.shape), array.dtype]
+        return tuple(kind)
 
-    def _run(self, signal, desired, adapt=True):
+    def _run(self, signal, desired, adapt=True, known=False):
         # One compiled call: each eager operation would cost more than a short signal.
-        arrays = {"signal": signal, "desired": desired, **self._parameter_arrays()}
+        arrays = {
+            "signal": sent(signal),
+            "desired": sent(desired),
+            **self._parameter_arrays(),
+        }
         if self.stateful:
             for name, variable in self._state.items():
                 arrays[f"state_{name}"] = variable.value
         else:
             arrays["initial_weights"] = self.initial_weights.value
-        clean = adapt is True and all(
-            recursions.is_finite(array)
-            for name, array in arrays.items()
-            if name in _SAMPLES
-        )
-        if not clean:
-            arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
-        result = self._filters_for[clean](arrays)
-        self._report(result, signal)
+        result = self._filtered(arrays, signal, adapt, known)
         for name, value in result.get("state", {}).items():
             self._state[name].assign(value)
         names = ("output", "error", "trajectory")
         return tuple(result[name] for name in names[: 2 + self.return_weights])
+
+    def _filtered(self, arrays, signal, adapt, known):
+        """Run the compiled call, the one for finite samples where they are finite."""
+        samples = [arrays[name] for name in _SAMPLES if name in arrays]
+        if not known or self.stateful:
+            known = adapt is True and all(is_on_host(array) for array in samples)
+        # A sample that is not finite breaks the weights for good, in most rules: then
+        # those are looked at, and the samples only if they are broken.
+        shows = known and self.on_divergence != "ignore"
+        shows = shows and self._problem.rule.weights_show_non_finite
+        if known and (shows or recursions.all_finite(samples)):
+            result = self._filters_for[True](arrays)
+            if shows and value_of(result["any_diverged"]) == np.False_:
+                return result
+            if not shows or recursions.all_finite(samples):
+                self._report(result, signal)
+                return result
+        arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
+        result = self._filters_for[False](arrays)
+        self._report(result, signal)
+        return result
 
     def compute_output_spec(self, inputs, desired=None, adapt=True):
         """Shapes and data type of output, error and, on request, the weights."""

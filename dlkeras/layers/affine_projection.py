@@ -19,6 +19,8 @@ class AffineProjectionRule:
     order: int
     epsilon: float
 
+    weights_show_non_finite = True
+
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
         del bounds

@@ -37,6 +37,11 @@ class LMSRule:
 
     order = 1
 
+    @property
+    def weights_show_non_finite(self):
+        """Whether a sample that is not finite leaves weights that are not."""
+        return self.algorithm not in _SIGN_ERROR  # an infinite error has a sign
+
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
         if self.algorithm == "nlms":

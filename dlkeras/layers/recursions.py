@@ -328,11 +328,12 @@ def inner_dtype(dtype, complex_valued):
     return wide
 
 
-def is_finite(array):
-    """Whether all of an array is known to be finite, at the price of one reading."""
-    values = on_host(array)
-    if values is None:
-        return False
+def all_finite(arrays):
+    """Whether all arrays, all of them on the host, are finite: one reading of each."""
+    return all(_is_finite(on_host(array)) for array in arrays)
+
+
+def _is_finite(values):
     if values.dtype.kind in "fc":  # one product, which a NaN or an infinity outlives
         values = values.ravel()
         return bool(np.isfinite(np.vdot(values, values)))

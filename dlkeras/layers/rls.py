@@ -21,6 +21,8 @@ class RLSRule:
 
     order = 1
 
+    weights_show_non_finite = True
+
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
         del bounds

@@ -333,6 +333,23 @@ def test_a_sample_that_is_not_finite_freezes_only_its_own_filter():
     assert np.isfinite(weights).all()
 
 
+@pytest.mark.parametrize("algorithm", ["lms", "nlms", "sign_error", "sign_data"])
+def test_wherever_a_sample_is_not_finite_it_is_found(algorithm):
+    """A call that is told for each sample whether to adapt looks at every sample."""
+    rng = np.random.default_rng(14)
+    layer = LMSFilter(4, 0.05, algorithm=algorithm)
+    told = np.ones((2, 40), "float32")
+    for place, value in itertools.product((0, 17, 39), (np.nan, np.inf, -np.inf)):
+        for broken in (0, 1):
+            pair = [rng.normal(size=(2, 40)).astype("float32") for _ in range(2)]
+            pair[broken][1, place] = value
+            for ours, theirs in zip(
+                arrays(layer(*pair)), arrays(layer(*pair, adapt=told)), strict=True
+            ):
+                np.testing.assert_allclose(ours, theirs, atol=1e-5, equal_nan=True)
+                assert np.isfinite(ours[0]).all()
+
+
 def test_streaming_carries_a_sample_that_is_not_finite_across_chunks():
     rng = np.random.default_rng(13)
     signal = rng.normal(size=(1, 40)).astype("float32")

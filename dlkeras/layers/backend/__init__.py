@@ -19,7 +19,10 @@ Each backend's file offers the same names:
 - `fused(function, options)(arrays)`: `function(arrays, options, materialise)` as one
   compiled, differentiable call.
 - `value_of(tensor)`: its value as a NumPy array, None inside a graph.
-- `on_host(tensor)`: its value as a NumPy array where that costs no copy, else None.
+- `is_on_host(tensor)`: whether it has a value, and in the processor's memory.
+- `on_host(tensor)`: its value as a NumPy array; for one that `is_on_host`.
+- `sent(array)`: a NumPy array as a tensor, where that is faster than leaving it to a
+  compiled call; anything else as it is.
 - `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
   `flag` is true, now or when the compiled graph runs; a TensorFlow graph raises an
   error of `words()` instead.
@@ -39,10 +42,12 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import (
         fused_batch_normalization as fused_batch_normalization,
     )
+    from dlkeras.layers.backend.jax import is_on_host as is_on_host
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import on_host as on_host
     from dlkeras.layers.backend.jax import one_kernel as one_kernel
     from dlkeras.layers.backend.jax import scan as scan
+    from dlkeras.layers.backend.jax import sent as sent
     from dlkeras.layers.backend.jax import value_of as value_of
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
@@ -53,10 +58,12 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import (
         fused_batch_normalization as fused_batch_normalization,
     )
+    from dlkeras.layers.backend.tensorflow import is_on_host as is_on_host
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import on_host as on_host
     from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
     from dlkeras.layers.backend.tensorflow import scan as scan
+    from dlkeras.layers.backend.tensorflow import sent as sent
     from dlkeras.layers.backend.tensorflow import value_of as value_of
 elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
@@ -67,10 +74,12 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import (
         fused_batch_normalization as fused_batch_normalization,
     )
+    from dlkeras.layers.backend.torch import is_on_host as is_on_host
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import on_host as on_host
     from dlkeras.layers.backend.torch import one_kernel as one_kernel
     from dlkeras.layers.backend.torch import scan as scan
+    from dlkeras.layers.backend.torch import sent as sent
     from dlkeras.layers.backend.torch import value_of as value_of
 else:
     raise ImportError(

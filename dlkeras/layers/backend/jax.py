@@ -12,6 +12,8 @@ from jax.experimental.xla_metadata import set_xla_metadata
 BLOCK = 1
 BLOCK_DTYPES = {}
 ONE_KERNEL = True
+# Bytes of an array that a compiled call takes in sooner than `device_put` does.
+COPIED_BY_CALLS = 2**17
 
 
 def elements_at_once():
@@ -91,14 +93,25 @@ def value_of(tensor) -> Any:
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
 
 
-def on_host(tensor) -> Any:
-    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+def is_on_host(tensor):
+    """Whether it has a value, and in the processor's memory."""
     if isinstance(tensor, np.ndarray):
-        return tensor
+        return True
     if isinstance(tensor, jax.core.Tracer) or not tensor.is_fully_addressable:
-        return None
-    on_cpu = len(devices := tensor.devices()) == 1 and devices.pop().platform == "cpu"
-    return np.asarray(tensor) if on_cpu else None
+        return False
+    return len(devices := tensor.devices()) == 1 and devices.pop().platform == "cpu"
+
+
+def on_host(tensor) -> Any:
+    """The value of a tensor that `is_on_host`, not copied."""
+    return np.asarray(tensor)
+
+
+def sent(array):
+    """A large NumPy array as JAX's: a compiled call would take longer to copy it."""
+    if isinstance(array, np.ndarray) and array.nbytes > COPIED_BY_CALLS:
+        return jax.device_put(array, may_alias=False)
+    return array
 
 
 def on_flag(flag, arrays, action, words):

@@ -150,13 +150,21 @@ def value_of(tensor) -> Any:
     return tensor.numpy() if hasattr(tensor, "numpy") else None
 
 
-def on_host(tensor) -> Any:
-    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+def is_on_host(tensor):
+    """Whether it has a value, and in the processor's memory."""
     if isinstance(tensor, np.ndarray):
-        return tensor
-    if not hasattr(tensor, "numpy") or "CPU" not in tensor.device:
-        return None
-    return tensor.numpy()
+        return True
+    return hasattr(tensor, "numpy") and "CPU" in tensor.device
+
+
+def on_host(tensor) -> Any:
+    """The value of a tensor that `is_on_host`."""
+    return tensor if isinstance(tensor, np.ndarray) else tensor.numpy()
+
+
+def sent(array):
+    """The array as it is: TensorFlow's calls take it as fast as anything."""
+    return array
 
 
 def on_flag(flag, arrays, action, words):

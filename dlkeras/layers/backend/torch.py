@@ -60,14 +60,24 @@ def value_of(tensor) -> Any:
     return tensor.detach().cpu().numpy()
 
 
+def is_on_host(tensor):
+    """Whether it has a value, and in the processor's memory."""
+    if isinstance(tensor, np.ndarray):
+        return True
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def on_host(tensor) -> Any:
-    """The tensor's value as a NumPy array if nothing has to be copied, else None."""
+    """The value of a tensor that `is_on_host`, copied where NumPy lacks its type."""
     if isinstance(tensor, np.ndarray):
         return tensor
-    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
     tensor = tensor.detach()
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
+
+
+def sent(array):
+    """The array as it is: it shares its memory with a tensor."""
+    return array
 
 
 def on_flag(flag, arrays, action, words):
