@@ -1,4 +1,4 @@
-"""Antialiased resizing as `keras.layers.Resizing` does it, in less than half its time."""
+"""Antialiased resizing as `keras.layers.Resizing` does it, in half of its time."""
 
 from typing import TYPE_CHECKING, Any
 
