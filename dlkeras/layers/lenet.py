@@ -194,9 +194,10 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
     Only the connections in the table have weights, one kernel each. For the
     arithmetic the kernels are laid into an ordinary convolution's, with zeros where
     the table has no connection: that multiplies by zeros too, 2,400 instead of 1,500
-    times a pixel for LeNet-5's C3, but grouped convolutions, convolutions by input map
-    and products of patches over the existing connections alone took 2 to 73 times as
-    long on a CPU with JAX (`benchmarks/connections.py`).
+    times a pixel for LeNet-5's C3, but it is the fastest: grouped convolutions,
+    convolutions by input map and products of patches over the existing connections
+    alone took 2 to 73 times as long on a CPU with JAX (`benchmarks/connections.py`).
+    `implementation=2` multiplies for existing connections only.
 
     Args:
         connection_table: Booleans of shape (input maps, output maps): true where the
@@ -212,6 +213,10 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         kernel_regularizer: Regulariser of the kernels.
         data_format: `"channels_last"` or `"channels_first"`; `None` is Keras's own
             setting.
+        implementation: How it computes, as Keras's locally connected layers had it:
+            1, one convolution with zeros for the missing connections; 2, for each
+            output map a convolution of the maps it reads. The weights and, up to
+            rounding, the outputs are the same.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
@@ -249,6 +254,7 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         data_format: str | None = None,
+        implementation: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -262,6 +268,7 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.data_format = image_data_format(self, data_format)
+        self.implementation = one_of(self, "implementation", implementation, (1, 2))
         maps = self.connection_table.shape[0]
         self.input_spec = keras.layers.InputSpec(
             ndim=4, axes={channel_axis(self.data_format): maps}
@@ -331,18 +338,32 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         require_float(self, inputs)
         if holds_nothing(inputs):
             return nothing(self, inputs)
-        strides: Any = self.strides
-        x: Any = ops.conv(
-            inputs,
-            self.full_kernel(),
-            strides,
-            self.padding,
-            data_format=self.data_format,
-        )
+        if self.implementation == 1:
+            x: Any = self._convolved(inputs, self.full_kernel())
+        else:
+            x = self._map_by_map(inputs)
         if self.use_bias:
             per_map = image_shape(1, 1, 1, -1, self.data_format)
             x = x + ops.reshape(self.bias, per_map)
         return self.activation(x)
+
+    def _convolved(self, inputs: Any, kernel: Any) -> Any:
+        strides: Any = self.strides
+        return ops.conv(
+            inputs, kernel, strides, self.padding, data_format=self.data_format
+        )
+
+    def _map_by_map(self, inputs: Any) -> Any:
+        """Convolve, for each output map, the input maps that it reads."""
+        axis = channel_axis(self.data_format)
+        kernel = ops.convert_to_tensor(self.kernel)
+        places = self._places.reshape(self.connection_table.shape)
+        maps = []
+        for column, read in enumerate(self.connection_table.T):
+            images = ops.take(inputs, np.flatnonzero(read), axis=axis)
+            own = ops.take(kernel, places[read, column], axis=-1)
+            maps.append(self._convolved(images, own[..., None]))
+        return ops.concatenate(maps, axis=axis)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """Return the convolution's pixels with one map for each column."""
@@ -371,4 +392,5 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "data_format": self.data_format,
+            "implementation": self.implementation,
         }

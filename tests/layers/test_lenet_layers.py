@@ -86,8 +86,11 @@ def test_subsampling_starts_as_average_pooling():
     np.testing.assert_allclose(numpy(Subsampling2D()(x)), expected, atol=1e-6)
 
 
-def test_c3_equals_one_convolution_per_output_map():
-    c3 = PartiallyConnectedConv2D(LENET5_C3_TABLE, 5, bias_initializer="ones")
+@pytest.mark.parametrize("implementation", [1, 2])
+def test_c3_equals_one_convolution_per_output_map(implementation):
+    c3 = PartiallyConnectedConv2D(
+        LENET5_C3_TABLE, 5, bias_initializer="ones", implementation=implementation
+    )
     x = image(2, 9, 8, 6)
     got = numpy(c3(x))
     kernels = numpy(c3.kernel)
@@ -104,10 +107,64 @@ def test_c3_equals_one_convolution_per_output_map():
         np.testing.assert_allclose(got[..., column], alone[..., 0] + 1, atol=1e-5)
 
 
-def test_c3_equals_torch():
+def counted_operations(layer, x):
+    """Floating-point operations of a call, as the backend itself counts them."""
+    x = keras.ops.convert_to_tensor(x)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(layer).lower(x).cost_analysis()["flops"]
+    if keras.backend.backend() == "torch":
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            layer(x)
+        return counter.get_total_flops()
+    import tensorflow as tf
+
+    graph = tf.function(layer).get_concrete_function(x).graph
+    builder = tf.compat.v1.profiler.ProfileOptionBuilder
+    options = builder(builder.float_operation()).with_empty_output().build()
+    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+
+
+@pytest.mark.parametrize(("implementation", "products"), [(1, 2_400), (2, 1_500)])
+def test_the_second_implementation_multiplies_for_existing_connections_only(
+    implementation, products
+):
+    c3 = PartiallyConnectedConv2D(
+        LENET5_C3_TABLE, 5, use_bias=False, implementation=implementation
+    )
+    x = image(2, 14, 14, 6)
+    c3.build(x.shape)
+    pixels = 2 * 10 * 10
+    counted = counted_operations(c3, x)
+    assert counted == pytest.approx(2 * products * pixels, rel=0.05)
+
+
+def test_both_implementations_have_the_same_gradients_of_the_loss():
+    x, y = image(8, 9, 9, 6), image(8, 5, 5, 16)
+    trained = []
+    for implementation in (1, 2):
+        layer = PartiallyConnectedConv2D(
+            LENET5_C3_TABLE, 5, implementation=implementation
+        )
+        model = keras.Sequential([keras.Input((9, 9, 6)), layer])
+        layer.kernel.assign(0.1 * image(*layer.kernel.shape))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        trained.append([numpy(w) for w in layer.weights])
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("implementation", [1, 2])
+def test_c3_equals_torch(implementation):
     torch = pytest.importorskip("torch")
     table = np.array([[1, 0, 1, 1], [0, 1, 1, 0]])
-    layer = PartiallyConnectedConv2D(table, (3, 2), (1, 2), activation="relu")
+    layer = PartiallyConnectedConv2D(
+        table, (3, 2), (1, 2), activation="relu", implementation=implementation
+    )
     x = image(2, 7, 8, 2)
     layer.build(x.shape)
     randomize(layer)

@@ -141,6 +141,11 @@ CASES = {
         },
         (3, 6, 6, 6),
     ),
+    "partially connected, map by map": (
+        PartiallyConnectedConv2D,
+        {"connection_table": LENET5_C3_TABLE, "kernel_size": 3, "implementation": 2},
+        (3, 6, 6, 6),
+    ),
     "radial basis output": (RBFOutput, {"train_bitmaps": True}, (3, 84)),
     "random radial basis output": (
         RBFOutput,
