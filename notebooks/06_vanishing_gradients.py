@@ -29,6 +29,7 @@ try:
     from sklearn.datasets import load_digits
 
     from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -258,6 +259,7 @@ right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
           ylim=(0, 1.25), title=say("Off for every example",
                                     "Desligadas para todo exemplo"))  # fmt: skip
 right.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -31,6 +31,7 @@ try:
 
     from dlkeras.architectures import summary_table
     from dlkeras.layers import PartiallyConnectedConv2D
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -253,6 +254,7 @@ right.plot(10, 10, "s", color=orange)
 right.set(xlabel=say("column", "coluna"), ylabel=say("row", "linha"),
           title=say("9x9 pixels felt by one neuron",
                     "9x9 pixels sentidos por um neurônio"))  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -39,6 +39,7 @@ try:
         TunerConfig,
         run,
     )
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -230,6 +231,7 @@ for i, j in np.argwhere(confusion):
 right.set(xticks=range(10), yticks=range(10), xlabel=say("predicted", "previsto"),
           ylabel=say("true", "verdadeiro"),
           title=f"{say('accuracy', 'acurácia')} {metrics['accuracy']:.4f}")  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

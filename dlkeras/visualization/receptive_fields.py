@@ -12,7 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
 from dlkeras.stages import find_layer
-from dlkeras.visualization.figure import CYCLE, DASHES, TIMES, new_figure, say
+from dlkeras.visualization.figure import (
+    CYCLE,
+    DASHES,
+    TIMES,
+    in_language,
+    new_figure,
+    say,
+)
 from dlkeras.visualization.images import show_image
 
 
@@ -196,7 +203,7 @@ def receptive_field(
     axis.set_ylabel(say(language, "row (pixels)", "linha (pixels)"))
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
-    return figure
+    return in_language(figure, language)
 
 
 def _views(model: Any) -> dict[int, tuple[_View, _View]]:

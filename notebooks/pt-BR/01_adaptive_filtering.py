@@ -33,6 +33,7 @@ try:
     from dlkeras.layers import LMSFilter
     from dlkeras.layers.adaptive_applications import noise_cancelling
     from dlkeras.optimization import lms_theory
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -223,6 +224,7 @@ right.set(xlabel=say("time (s)", "tempo (s)"), ylabel="amplitude",
                     f"Entram {before:.0f} dB, saem {after:.0f} dB"))  # fmt: skip
 for line in right.legend(loc="lower right").get_lines():
     line.set_linewidth(3)
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -29,6 +29,7 @@ try:
     import numpy as np
 
     from dlkeras.optimization import DeltaRule, error_energy, local_gradients
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -216,6 +217,7 @@ right.set(
     title=say("What the network learned", "O que a rede aprendeu"),
 )
 right.legend(loc="upper center", ncols=2)
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

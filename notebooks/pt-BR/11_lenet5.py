@@ -163,6 +163,7 @@ axes.semilogy(history.history["val_loss"], "s--", color="#D55E00",
               label=say("test", "teste"))  # fmt: skip
 axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
 axes.legend()
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]
