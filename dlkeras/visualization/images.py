@@ -56,8 +56,6 @@ def image_grid(
         ncols=columns,
         squeeze=False,
     )
-    if layout := figure.get_layout_engine():
-        layout.set(h_pad=0.08)  # the last caption's descenders are off the edge
     for index, axis in enumerate(axes.flat):
         if index >= len(pictures):
             axis.remove()
@@ -65,6 +63,8 @@ def image_grid(
         show_image(axis, pictures[index])
         if captions is not None:
             axis.set_xlabel(captions[index], fontsize=8)
+            # The layout leaves room for the caption below its own box: stand there.
+            axis.set_anchor("S")
     return figure
 
 
