@@ -256,7 +256,7 @@ for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green)
     name = "ReLU" if activation == "relu" else "leaky ReLU"
     right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
               label=f"{name}: " + say("gradient", "gradiente")
-              + f" {woken[activation]:.0e}")  # fmt: skip
+              + f" {woken[activation]:.1g}")  # fmt: skip
 right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
           ylim=(0, 1.25), title=say("Off for every example",
                                     "Desligadas para todo exemplo"))  # fmt: skip
