@@ -112,9 +112,8 @@ def cost_surface(
             axis.contour(x, y, z, levels=levels, colors="white", linewidths=0.5)
             bar = figure.colorbar(filled, ax=axis, label=cost_label)
             digits = 2 - math.floor(math.log10(max(abs(bottom), bottom + top)))
-            bar.set_ticks(
-                levels[::2], labels=[f"{round(z, digits):g}" for z in levels[::2]]
-            )
+            marks = [float(level) for level in levels[::2]]
+            bar.set_ticks(marks, labels=[f"{round(mark, digits):g}" for mark in marks])
         if gradients:
             _arrows(axis, surface, ranges, language)
     for index, (name, way) in enumerate(ways.items()):
