@@ -125,7 +125,7 @@ def receptive_field(
     title: str | None = None,
     language: str = "en",
 ) -> Figure:
-    """Draw over an image what one pixel of a layer sees of it.
+    """Draw over an image what one neuron of a layer sees of it.
 
     Args:
         model: a Functional model of one image, channels last, of known size.
@@ -165,7 +165,9 @@ def receptive_field(
             f"Received: an image of {picture.shape[:2]}"
         )
     default = say(
-        language, "What one pixel of a layer sees", "O que um pixel de uma camada vê"
+        language,
+        "What one neuron of a layer sees",
+        "O que um neurônio de uma camada vê",
     )
     figure, (axis, side) = new_figure(
         6.4, 4.2, title or default, ncols=2, width_ratios=[5, 2]
