@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
@@ -187,6 +188,7 @@ def receptive_field(
                 box.height,
                 fill=False,
                 linewidth=2.5,
+                path_effects=[withStroke(linewidth=4.5, foreground="white")],
                 edgecolor=CYCLE[index % len(CYCLE)],
                 linestyle=DASHES[index // len(CYCLE) % len(DASHES)],
                 label=f"{name}: {box.height} {TIMES} {box.width} pixels",
