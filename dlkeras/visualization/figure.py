@@ -124,9 +124,9 @@ class _Portuguese(Formatter):
         self.written.set_locs(locs)
 
 
-def _portuguese(text: str) -> str:
+def _portuguese(text: object) -> str:
     """Change the marks of the numbers; between dollars is TeX."""
-    parts = text.split("$")
+    parts = str(text).split("$")  # a label may be given as a number
     for index, part in enumerate(parts):
         comma = "{,}" if index % 2 else ","
         parts[index] = _NUMBER.sub(

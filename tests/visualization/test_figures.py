@@ -126,7 +126,7 @@ def test_numbers_in_portuguese_have_a_comma_and_thousands_a_point():
     figure = Figure()
     axis = figure.subplots()
     axis.plot([0, 0.5, 1], label=r"v1.5, $\eta = 0.1$")
-    axis.set(title="61,706 of 1,234.5", xticks=[0.25], xticklabels=["p = 0.25"])
+    axis.set(title="61,706 of 1,234.5", xticks=[0.25, 1], xticklabels=["p = 0.25", 15])
     axis.set_ylim(0, 1)
     axis.legend()
     assert show.in_language(figure, "en") is figure
@@ -136,7 +136,7 @@ def test_numbers_in_portuguese_have_a_comma_and_thousands_a_point():
         assert axis.get_title() == "61.706 of 1.234,5"
         assert axis.get_legend().get_texts()[0].get_text() == r"v1.5, $\eta = 0{,}1$"
         assert ticks(axis.yaxis) == ["0,0", "0,2", "0,4", "0,6", "0,8", "1,0"]
-        assert ticks(axis.xaxis) == ["p = 0,25"]
+        assert ticks(axis.xaxis) == ["p = 0,25", "15"]
     with pytest.raises(ValueError, match="language must be one of"):
         show.in_language(figure, "de")
 
