@@ -61,7 +61,8 @@ def say(english, portuguese):
 # Everything that can be chosen is in the configuration; what is not named has a default
 # that fits the digits of notebook 11. Ten components follow each other: ingest the
 # examples, describe them, infer a schema and check it, fix the preprocessing, search
-# for a learning rate, train, evaluate, bless, push.
+# for a learning rate, train, evaluate and bless, load the model in a fresh process as a
+# server will, push.
 
 # %%
 config = PipelineConfig(

@@ -61,7 +61,8 @@ def say(english, portuguese):
 # Tudo o que se pode escolher está na configuração; o que não se nomeia tem um padrão
 # que serve aos dígitos do notebook 11. Dez componentes se seguem: ingerir os exemplos,
 # descrevê-los, inferir um esquema e conferi-lo, fixar o pré-processamento, buscar uma
-# taxa de aprendizagem, treinar, avaliar, aprovar, publicar.
+# taxa de aprendizagem, treinar, avaliar e aprovar, carregar o modelo num processo novo
+# como fará um servidor, publicar.
 
 # %%
 config = PipelineConfig(
