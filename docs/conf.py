@@ -33,9 +33,9 @@ napoleon_google_docstring = True
 napoleon_use_rtype = False
 napoleon_custom_sections = [
     ("Call arguments", "params_style"),
-    ("Input shape", "notes"),
-    ("Output shape", "notes"),
-    ("Reference", "notes"),
+    "Input shape",
+    "Output shape",
+    "Reference",
     ("Warns", "returns_style"),
 ]
 # `x` in a docstring is code, as in Markdown.
@@ -90,6 +90,20 @@ def _as_rst(
         lines.insert(place + 1, "")
 
 
+def _as_section(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list
+) -> None:
+    """Indent an example that begins right below its heading: a section for napoleon."""
+    inside = False
+    for index, line in enumerate(lines):
+        if line.startswith(">>>"):
+            inside = inside or lines[index - 1] == "Example:"
+        elif line and not lines[index - 1]:  # prose, or the next section
+            inside = False
+        if inside and line:
+            lines[index] = f"    {line}"
+
+
 def _signature(
     app: Any, what: str, name: str, obj: Any, options: Any, shown: str, returns: str
 ) -> tuple[str, str] | None:
@@ -108,6 +122,7 @@ def _signature(
 def setup(app: Any) -> None:
     """Register the formulas' writer, and what docstrings and signatures become."""
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+    app.connect("autodoc-process-docstring", _as_section, priority=400)  # napoleon: 500
     app.connect("autodoc-process-docstring", _as_rst)
     app.connect("autodoc-process-signature", _signature)
 

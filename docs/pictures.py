@@ -296,9 +296,7 @@ def _block(layer_name: str, shape: tuple[int, int, int], **options: Any) -> Any:
 
     images = keras.Input(shape, name="input")
     x = getattr(layers, layer_name)(name=layer_name, **options)(images)
-    model = keras.Model(images, x)
-    title = f"{layer_name}: {model.count_params():,} parameters"
-    return show.architecture_diagram(model, title=title)
+    return show.architecture_diagram(keras.Model(images, x, name=layer_name))
 
 
 def _auxiliary() -> Any:

@@ -30,6 +30,7 @@ try:
     import numpy as np
 
     from dlkeras.optimization import QuadraticSurface, steepest_descent
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -175,6 +176,7 @@ plane.plot(5, 3, "*", color=green, markersize=18, label=r"$\nabla E = 0$")
 plane.set(xlabel="$w_1$", ylabel="$w_2$", xlim=(-3, 13), ylim=(-5, 11),
           title=say("Against the gradient", "Contra o gradiente"))  # fmt: skip
 plane.legend(loc="lower left")
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

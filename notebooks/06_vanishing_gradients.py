@@ -29,6 +29,7 @@ try:
     from sklearn.datasets import load_digits
 
     from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -253,11 +254,12 @@ for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green)
     name = "ReLU" if activation == "relu" else "leaky ReLU"
     right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
               label=f"{name}: " + say("gradient", "gradiente")
-              + f" {woken[activation]:.0e}")  # fmt: skip
+              + f" {woken[activation]:.1g}")  # fmt: skip
 right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
           ylim=(0, 1.25), title=say("Off for every example",
                                     "Desligadas para todo exemplo"))  # fmt: skip
 right.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -30,6 +30,7 @@ try:
     from sklearn.datasets import load_digits
 
     from dlkeras.optimization import QuadraticSurface
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -222,6 +223,7 @@ right.axhline(0, color=grey, linestyle=":")
 right.set(xticks=epochs, xlabel=say("epoch", "época"),
           ylabel=say("gain (points)", "ganho (pontos)"),
           title=say("Slower, then better", "Mais lento, depois melhor"))  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

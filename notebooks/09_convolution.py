@@ -31,6 +31,7 @@ try:
 
     from dlkeras.architectures import summary_table
     from dlkeras.layers import PartiallyConnectedConv2D
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -234,7 +235,8 @@ left.set(xticks=range(-1, 9), yticks=range(-1, 7),
 left.grid(color="white")
 for column, colour, style in ((0, orange, "-"), (1, blue, "--")):
     left.add_patch(plt.Rectangle((2 * column - 1, 1), 3, 3, fill=False, linewidth=3,
-                                 edgecolor=colour, linestyle=style))  # fmt: skip
+                                 edgecolor=colour, linestyle=style,
+                                 zorder=3))  # fmt: skip
     left.text(2 * column + 0.5, 2.5, f"1, {column}", color=colour, ha="center",
               va="center", weight="bold")  # fmt: skip
 
@@ -250,9 +252,11 @@ right.imshow(felt, cmap="Greys", vmax=2)
 right.add_patch(plt.Rectangle((5.5, 5.5), 9, 9, fill=False, linewidth=3,
                               edgecolor=green))  # fmt: skip
 right.plot(10, 10, "s", color=orange)
-right.set(xlabel=say("column", "coluna"), ylabel=say("row", "linha"),
+right.set(xticks=range(0, 21, 5), yticks=range(0, 21, 5),
+          xlabel=say("column", "coluna"), ylabel=say("row", "linha"),
           title=say("9x9 pixels felt by one neuron",
                     "9x9 pixels sentidos por um neurônio"))  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -30,6 +30,7 @@ try:
     from sklearn.neighbors import KNeighborsClassifier
 
     from dlkeras.layers import Subsampling2D
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -214,6 +215,7 @@ right.set(xlabel=say("shift (pixels)", "deslocamento (pixels)"),
 for axes in (left, right):
     axes.grid(alpha=0.3)
     axes.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

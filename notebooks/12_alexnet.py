@@ -208,6 +208,7 @@ for shift, column, colour, hatch, label in (
              edgecolor="white", label=f"{label}: {total / 1e6:.0f} M")  # fmt: skip
 axes.set(xticks=places, xticklabels=weighted, ylabel="%", title="AlexNet")
 axes.legend()
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]

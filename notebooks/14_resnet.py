@@ -289,6 +289,7 @@ right.set(xticks=range(5), xticklabels=[f"ResNet-{d}" for d in depths],
           ylabel=say("multiply-adds ($10^9$)", "multiplicações e somas ($10^9$)"),
           title=say("Table 1 of the paper", "Tabela 1 do artigo"))  # fmt: skip
 right.legend()
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]

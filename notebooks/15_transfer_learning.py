@@ -38,6 +38,7 @@ try:
         replace_head,
         unfreeze,
     )
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -261,6 +262,7 @@ right.axhline(4.5, color="white", linewidth=3)
 right.set(xticks=[], yticks=[],
           title=say("C1: filters to reuse", "C1: filtros a reaproveitar"))  # fmt: skip
 figure.colorbar(image, ax=right, label="$w$", shrink=0.8)
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -39,6 +39,7 @@ try:
         TunerConfig,
         run,
     )
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -60,7 +61,8 @@ def say(english, portuguese):
 # Everything that can be chosen is in the configuration; what is not named has a default
 # that fits the digits of notebook 11. Ten components follow each other: ingest the
 # examples, describe them, infer a schema and check it, fix the preprocessing, search
-# for a learning rate, train, evaluate, bless, push.
+# for a learning rate, train, evaluate and bless, load the model in a fresh process as a
+# server will, push.
 
 # %%
 config = PipelineConfig(
@@ -230,6 +232,7 @@ for i, j in np.argwhere(confusion):
 right.set(xticks=range(10), yticks=range(10), xlabel=say("predicted", "previsto"),
           ylabel=say("true", "verdadeiro"),
           title=f"{say('accuracy', 'acurácia')} {metrics['accuracy']:.4f}")  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

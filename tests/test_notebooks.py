@@ -79,6 +79,8 @@ def test_a_notebook_checks_versions_asserts_and_sets_three_exercises(name):
     assert "keras.__version__" in code[0] and "(3, 14)" in code[0]
     assert any("assert" in cell for cell in code[1:])
     assert re.search(r"plt\.show|display\(", code[-1])  # a picture at the end
+    for cell in code[1:]:  # every picture speaks the reader's language
+        assert ("plt.show()" in cell) <= ("in_language(figure, language)" in cell)
     for folder, heading in ((FOLDER, "Exercises"), (FOLDER / "pt-BR", "Exercícios")):
         last = cells(folder / name, "markdown")[-1]
         assert last.startswith(f"## {heading}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlkeras.visualization.calibration import reliability_diagram as reliability_diagram
 from dlkeras.visualization.confusion import confusion_matrix as confusion_matrix
+from dlkeras.visualization.figure import in_language as in_language
 from dlkeras.visualization.galleries import augmentation_grid as augmentation_grid
 from dlkeras.visualization.galleries import misclassified as misclassified
 from dlkeras.visualization.gradients import (

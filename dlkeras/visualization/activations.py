@@ -9,7 +9,15 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from dlkeras.visualization import backend
-from dlkeras.visualization.figure import BLUE, GREY, ORANGE, SKY, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SKY,
+    in_language,
+    new_figure,
+    say,
+)
 
 
 def activation_functions(
@@ -87,6 +95,8 @@ def activation_functions(
         axis.axhline(0, color=GREY, linewidth=0.6)
         axis.set_title(names[index], fontsize=10)
         axis.grid(alpha=0.3)
+        if index % columns == 0:
+            axis.set_ylabel(r"$\varphi(v)$, $\varphi'(v)$")
         if index // columns == rows - 1:
             axis.set_xlabel(
                 say(language, "induced local field $v$", "campo local induzido $v$")
@@ -100,7 +110,7 @@ def activation_functions(
         ncols=3,
         frameon=False,
     )
-    return figure
+    return in_language(figure, language)
 
 
 def activation_distributions(
@@ -185,4 +195,4 @@ def activation_distributions(
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
     axes[-1, 0].set_xlabel(say(language, "output of a unit", "saída de um neurônio"))
-    return figure
+    return in_language(figure, language)

@@ -6,7 +6,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import LMSTheory
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    in_language,
+    new_figure,
+    say,
+)
 
 
 def lms_learning_curve(
@@ -81,4 +89,4 @@ def lms_learning_curve(
     )
     axis.grid(alpha=0.3)
     axis.legend(fontsize=9)
-    return figure
+    return in_language(figure, language)

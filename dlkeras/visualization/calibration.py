@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREY,
+    ORANGE,
+    in_language,
+    new_figure,
+    say,
+)
 
 
 def reliability_diagram(
@@ -71,4 +78,4 @@ def reliability_diagram(
         )
     )
     lower.set_ylabel(say(language, "examples", "exemplos"))
-    return figure
+    return in_language(figure, language)

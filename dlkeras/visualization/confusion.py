@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import new_figure, say
+from dlkeras.visualization.figure import in_language, new_figure, say
 
 
 def confusion_matrix(
@@ -84,4 +84,4 @@ def confusion_matrix(
     bar.minorticks_off()
     marks = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= top]
     bar.set_ticks(marks, labels=[str(n) for n in marks])
-    return figure
+    return in_language(figure, language)

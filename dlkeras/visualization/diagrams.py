@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 
 from dlkeras.visualization.diagram_glyphs import COLOURS, KINDS, Glyph, glyphs_of
-from dlkeras.visualization.figure import GREY, say
+from dlkeras.visualization.figure import GREY, in_language, say
 
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
 _WIDESCREEN = 16 / 9
@@ -94,22 +94,20 @@ def architecture_diagram(
         frameon=False,
         fontsize=8,
     )
-    return figure
+    return in_language(figure, language)
 
 
 def _counted(model: Any, language: str) -> str:
     """The number of parameters, apart from those that training does not change."""
     total = model.count_params()
     trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    numbers = [f"{trained:,}", f"{total - trained:,}"]
-    if language == "pt":
-        numbers = [number.replace(",", ".") for number in numbers]
     if trained == total:
-        return say(language, f"{numbers[0]} parameters", f"{numbers[0]} parâmetros")
+        return say(language, f"{total:,} parameters", f"{total:,} parâmetros")
+    others = total - trained
     return say(
         language,
-        f"{numbers[0]} trainable parameters, {numbers[1]} others",
-        f"{numbers[0]} parâmetros treináveis, {numbers[1]} outros",
+        f"{trained:,} trainable parameters, {others:,} others",
+        f"{trained:,} parâmetros treináveis, {others:,} outros",
     )
 
 

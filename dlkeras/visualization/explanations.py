@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dlkeras.visualization.attribution import grad_cam_map, saliency_map
-from dlkeras.visualization.figure import new_figure, say
+from dlkeras.visualization.figure import in_language, new_figure, say
 from dlkeras.visualization.images import show_image
 
 
@@ -155,7 +155,7 @@ def _rows(
             axis.set_xticks([])
             axis.set_yticks([])
     figure.colorbar(drawn, ax=axes, label=measured, shrink=min(1, 1.2 / count + 0.2))
-    return figure
+    return in_language(figure, language)
 
 
 def _share(values: np.ndarray) -> np.ndarray:

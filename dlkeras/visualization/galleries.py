@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import new_figure, say
+from dlkeras.visualization.figure import in_language, new_figure, say
 from dlkeras.visualization.images import image_grid, show_image
 
 
@@ -73,15 +73,16 @@ def misclassified(
     if not len(wrong):
         figure, axis = new_figure(4.5, 1.5, title or default)
         axis.axis("off")
-        return figure
+        return in_language(figure, language)
     neither = say(language, "not", "não")
     captions = [
         f"{names[predicted[i]]}\n{neither} {names[classes[i]]}\np = {confidence[i]:.2f}"
         for i in shown
     ]
-    return image_grid(
+    figure = image_grid(
         [images[i] for i in shown], captions, title or default, min(columns, len(shown))
     )
+    return in_language(figure, language)
 
 
 def augmentation_grid(
@@ -149,4 +150,4 @@ def augmentation_grid(
             row[0].set_title(say(language, "original", "original"), fontsize=9)
             for axis, caption in zip(row[1:], captions or [], strict=False):
                 axis.set_title(caption, fontsize=9)
-    return figure
+    return in_language(figure, language)

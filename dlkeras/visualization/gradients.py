@@ -13,6 +13,7 @@ from dlkeras.visualization.figure import (
     GREY,
     HATCHES,
     ORANGE,
+    in_language,
     new_figure,
     say,
 )
@@ -138,7 +139,7 @@ def gradient_flow(
     axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
-    return figure
+    return in_language(figure, language)
 
 
 def gradient_map(
@@ -200,7 +201,7 @@ def gradient_map(
     figure.colorbar(
         drawn, ax=axis, label=say(language, "gradient norm", "norma do gradiente")
     )
-    return figure
+    return in_language(figure, language)
 
 
 def update_ratios(
@@ -278,7 +279,7 @@ def update_ratios(
     )
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
-    return figure
+    return in_language(figure, language)
 
 
 def activation_statistics(
@@ -352,4 +353,4 @@ def activation_statistics(
     if lower.patches:
         lower.legend(frameon=False, fontsize=8)
     _name_layers(lower, layers, language)
-    return figure
+    return in_language(figure, language)

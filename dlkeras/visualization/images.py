@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import new_figure, say
+from dlkeras.visualization.figure import in_language, new_figure, say
 
 
 def image_grid(
@@ -50,7 +50,7 @@ def image_grid(
     lines = max((c.count("\n") + 1 for c in captions or []), default=0)
     figure, axes = new_figure(
         max(1.15 * columns + 0.2, 3.4 if title else 0),
-        (1.1 + 0.17 * lines) * rows + (0.4 if title else 0.1),
+        (1.1 + 0.19 * lines) * rows + (0.4 if title else 0.1),
         title,
         nrows=rows,
         ncols=columns,
@@ -63,6 +63,8 @@ def image_grid(
         show_image(axis, pictures[index])
         if captions is not None:
             axis.set_xlabel(captions[index], fontsize=8)
+            # The layout leaves room for the caption below its own box: stand there.
+            axis.set_anchor("S")
     return figure
 
 
@@ -162,7 +164,7 @@ def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> F
         remaining = [axis for axis in axes.flat if axis.figure is not None]
         weight = say(language, "weight", "peso")
         figure.colorbar(drawn, ax=remaining, label=weight, shrink=0.8)
-    return figure
+    return in_language(figure, language)
 
 
 def feature_maps(
@@ -214,7 +216,7 @@ def feature_maps(
             show_image(axis, pictures[index])
             if index == 0:
                 axis.set_ylabel(label, fontsize=8)
-    return figure
+    return in_language(figure, language)
 
 
 def show_image(axis: Any, picture: np.ndarray) -> None:

@@ -5,7 +5,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    in_language,
+    new_figure,
+    say,
+)
 
 
 def network_table(
@@ -75,7 +83,7 @@ def network_table(
     first = axes[0][0]
     first.set_yticks(range(len(rows)), names, fontsize=7.5)
     first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top
-    return figure
+    return in_language(figure, language)
 
 
 def _bars(

@@ -8,11 +8,19 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
 from dlkeras.stages import find_layer
-from dlkeras.visualization.figure import CYCLE, DASHES, TIMES, new_figure, say
+from dlkeras.visualization.figure import (
+    CYCLE,
+    DASHES,
+    TIMES,
+    in_language,
+    new_figure,
+    say,
+)
 from dlkeras.visualization.images import show_image
 
 
@@ -118,7 +126,7 @@ def receptive_field(
     title: str | None = None,
     language: str = "en",
 ) -> Figure:
-    """Draw over an image what one pixel of a layer sees of it.
+    """Draw over an image what one neuron of a layer sees of it.
 
     Args:
         model: a Functional model of one image, channels last, of known size.
@@ -158,7 +166,9 @@ def receptive_field(
             f"Received: an image of {picture.shape[:2]}"
         )
     default = say(
-        language, "What one pixel of a layer sees", "O que um pixel de uma camada vê"
+        language,
+        "What one neuron of a layer sees",
+        "O que um neurônio de uma camada vê",
     )
     figure, (axis, side) = new_figure(
         6.4, 4.2, title or default, ncols=2, width_ratios=[5, 2]
@@ -178,6 +188,7 @@ def receptive_field(
                 box.height,
                 fill=False,
                 linewidth=2.5,
+                path_effects=[withStroke(linewidth=4.5, foreground="white")],
                 edgecolor=CYCLE[index % len(CYCLE)],
                 linestyle=DASHES[index // len(CYCLE) % len(DASHES)],
                 label=f"{name}: {box.height} {TIMES} {box.width} pixels",
@@ -196,7 +207,7 @@ def receptive_field(
     axis.set_ylabel(say(language, "row (pixels)", "linha (pixels)"))
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
-    return figure
+    return in_language(figure, language)
 
 
 def _views(model: Any) -> dict[int, tuple[_View, _View]]:

@@ -14,6 +14,7 @@ from dlkeras.visualization.figure import (
     GREY,
     HATCHES,
     ORANGE,
+    in_language,
     new_figure,
     say,
 )
@@ -54,7 +55,7 @@ def class_balance(
         title = say(
             language,
             f"The 20 largest and the 20 smallest of {len(totals):,} classes",
-            f"As 20 maiores e as 20 menores de {len(totals)} classes",
+            f"As 20 maiores e as 20 menores de {len(totals):,} classes",
         )
     figure, axis = new_figure(max(4.0, 0.45 * len(labels) + 1.5), 3.2, title)
     width = 0.8 / len(counts)
@@ -70,11 +71,12 @@ def class_balance(
         range(len(labels)), labels, rotation=45 if long else 0,
         ha="right" if long else "center", fontsize=8,
     )  # fmt: skip
+    axis.set_xlabel(say(language, "class", "classe"))
     axis.set_ylabel(say(language, "examples", "exemplos"))
     highest = max(max(classes.values(), default=0) for classes in counts.values())
     axis.set_ylim(0, 1.22 * highest + 1)
     axis.legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
-    return figure
+    return in_language(figure, language)
 
 
 def pixel_distribution(
@@ -114,7 +116,7 @@ def pixel_distribution(
         axis.set_xlabel(f"{names[channel]}, {say(language, '0 to 255', '0 a 255')}")
     axes[0][0].set_ylabel(say(language, "share of the pixels", "fração dos pixels"))
     axes[0][-1].legend(fontsize=8, frameon=False)
-    return figure
+    return in_language(figure, language)
 
 
 def brightness_and_contrast(
@@ -151,7 +153,7 @@ def brightness_and_contrast(
     axis.set_ylabel(
         say(language, "contrast: standard deviation", "contraste: desvio padrão")
     )
-    return figure
+    return in_language(figure, language)
 
 
 def image_sizes(images: Mapping[str, Any], *, language: str = "en") -> Figure:
@@ -184,7 +186,7 @@ def image_sizes(images: Mapping[str, Any], *, language: str = "en") -> Figure:
         each.set_major_formatter("{x:.0f}")
     axis.set_xlabel(say(language, "width in pixels", "largura em pixels"))
     axis.set_ylabel(say(language, "height in pixels", "altura em pixels"))
-    return figure
+    return in_language(figure, language)
 
 
 def _scatter(axis: Any, images: Mapping[str, Any]) -> None:

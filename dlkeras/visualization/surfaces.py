@@ -1,5 +1,6 @@
 """Figures of cost surfaces: over two weights, and around a trained network."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +9,19 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import Descent, Surface
-from dlkeras.visualization.figure import AMBER, CYCLE, DASHES, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    AMBER,
+    CYCLE,
+    DASHES,
+    ORANGE,
+    in_language,
+    new_figure,
+    say,
+)
 from dlkeras.visualization.landscapes import Landscape
+
+# Below a line: it is told from a surface of any shade.
+_EDGE: dict[str, Any] = {"color": "white", "linewidth": 3.5, "zorder": 3}
 
 Trajectories = Mapping[str, "Descent | Any"]
 
@@ -98,7 +110,10 @@ def cost_surface(
         if top > 0:
             filled = axis.contourf(x, y, z, levels=levels, cmap="cividis", alpha=0.75)
             axis.contour(x, y, z, levels=levels, colors="white", linewidths=0.5)
-            figure.colorbar(filled, ax=axis, label=cost_label)
+            bar = figure.colorbar(filled, ax=axis, label=cost_label)
+            digits = 2 - math.floor(math.log10(max(abs(bottom), bottom + top)))
+            marks = [float(level) for level in levels[::2]]
+            bar.set_ticks(marks, labels=[f"{round(mark, digits):g}" for mark in marks])
         if gradients:
             _arrows(axis, surface, ranges, language)
     for index, (name, way) in enumerate(ways.items()):
@@ -118,7 +133,7 @@ def cost_surface(
     axis.set_ylabel("$w_2$")
     if axis.get_legend_handles_labels()[0]:
         axis.legend(loc="upper right", fontsize=9)
-    return figure
+    return in_language(figure, language)
 
 
 def loss_landscape(
@@ -156,8 +171,11 @@ def loss_landscape(
         Li, Xu, Taylor, Studer and Goldstein, "Visualizing the loss landscape of
         neural nets", NeurIPS 2018.
     """
-    default = say(language, "Loss around the trained weights", "")
-    default = default or "Perda em torno dos pesos treinados"
+    default = say(
+        language,
+        "Loss around the trained weights",
+        "Perda em torno dos pesos treinados",
+    )
     label = loss_label or say(
         language, "cross-entropy loss (nats)", "perda de entropia cruzada (nats)"
     )
@@ -189,18 +207,20 @@ def loss_landscape(
         bar.set_ticks(marks, labels=[f"{mark:.2g}" for mark in marks])
     if trajectory is not None:
         way = np.asarray(trajectory, float)
+        axis.plot(*way.T, **_EDGE)
         axis.plot(
-            *way.T, color=ORANGE, marker="o", markersize=3, linewidth=1.2,
+            *way.T, color=ORANGE, marker="o", markersize=3, linewidth=1.2, zorder=4,
             label=say(language, "training", "treinamento"),
         )  # fmt: skip
     axis.plot(
         0, 0, marker="*", markersize=14, color=AMBER, markeredgecolor="black",
         linestyle="none", label=say(language, "trained weights", "pesos treinados"),
+        zorder=5,
     )  # fmt: skip
     axis.set_xlabel(say(language, "step along direction 1", "passo na direção 1"))
     axis.set_ylabel(say(language, "step along direction 2", "passo na direção 2"))
     axis.legend(loc="upper right", fontsize=9)
-    return figure
+    return in_language(figure, language)
 
 
 def _ways(trajectories: Any) -> dict[str, np.ndarray]:
@@ -236,6 +256,7 @@ def _draw_way(
     if view == "bowl":
         points.append(np.asarray(surface.cost(way), float))
     line = {"color": colour, "zorder": 4}
+    axis.plot(*points, **_EDGE)
     axis.plot(
         *points, marker="o", markersize=3, linewidth=1.5, label=name or None,
         linestyle=DASHES[index % len(DASHES)], **line,
@@ -250,6 +271,10 @@ def _arrows(axis: Any, surface: Any, ranges: list, language: str) -> None:
     x, y = (np.linspace(low, high, 15)[1:-1] for low, high in ranges)
     slope = -np.asarray(surface.gradient(np.stack(np.meshgrid(x, y), -1)))
     axis.quiver(
-        x, y, slope[..., 0], slope[..., 1], color="black", alpha=0.6, width=0.003,
+        x, y, slope[..., 0], slope[..., 1], color="black", alpha=0.6, width=0.003
+    )
+    axis.plot(
+        [], [], color="black", alpha=0.6, marker=r"$\rightarrow$", markersize=12,
+        linestyle="none",
         label=say(language, "negative gradient", "gradiente negativo"),
     )  # fmt: skip

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlkeras.visualization.figure import BLUE, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREY,
+    ORANGE,
+    in_language,
+    new_figure,
+    say,
+)
 
 
 def learning_curves(
@@ -93,4 +100,4 @@ def learning_curves(
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
-    return figure
+    return in_language(figure, language)

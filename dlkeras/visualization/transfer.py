@@ -5,7 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import BLUE, GREEN, GREY, ORANGE, new_figure, say
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    in_language,
+    new_figure,
+    say,
+)
+
+_COLOURS = (GREY, BLUE, ORANGE, GREEN, PURPLE)
 
 
 def accuracy_by_examples(
@@ -28,7 +39,7 @@ def accuracy_by_examples(
     Example:
     >>> figure = accuracy_by_examples({"from scratch": {10: [0.5, 0.6], 30: [0.7]}})
     >>> figure.axes[0].get_ylabel()
-    'Test accuracy'
+    'test accuracy'
     """
     title = title or say(
         language, "Accuracy by labelled images", "Acurácia por imagens rotuladas"
@@ -37,9 +48,8 @@ def accuracy_by_examples(
     sizes = sorted({size for accuracies in results.values() for size in accuracies})
     ends = {way: np.mean(values[max(values)]) for way, values in results.items()}
     below = sorted(ends, key=lambda way: ends[way])  # labels apart, where dots touch
-    for (way, accuracies), colour, marker in zip(
-        results.items(), (GREY, BLUE, ORANGE, GREEN), "so^D", strict=False
-    ):
+    for index, (way, accuracies) in enumerate(results.items()):
+        colour, marker = _COLOURS[index % len(_COLOURS)], "so^Dv"[index % 5]
         known = sorted(accuracies)
         means = [np.mean(accuracies[size]) for size in known]
         axes.plot(known, means, color=colour, marker=marker, label=way)
@@ -59,10 +69,10 @@ def accuracy_by_examples(
     axes.minorticks_off()
     axes.margins(x=0.12)
     axes.set_xlabel(
-        say(language, "Labelled images a class", "Imagens rotuladas por classe")
+        say(language, "labelled images a class", "imagens rotuladas por classe")
     )
-    axes.set_ylabel(say(language, "Test accuracy", "Acurácia no teste"))
+    axes.set_ylabel(say(language, "test accuracy", "acurácia no teste"))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    return figure
+    return in_language(figure, language)

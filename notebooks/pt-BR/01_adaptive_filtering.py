@@ -33,6 +33,7 @@ try:
     from dlkeras.layers import LMSFilter
     from dlkeras.layers.adaptive_applications import noise_cancelling
     from dlkeras.optimization import lms_theory
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -203,7 +204,7 @@ for k, colour in enumerate((blue, orange, green, grey)):
     left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
     left.axhline(channel[k], color=colour, linestyle="--", linewidth=0.8)
 left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
-left.legend(loc="center right")
+left.legend(loc="center right", bbox_to_anchor=(1, 0.32))  # where no line runs
 
 for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
     middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)
@@ -223,6 +224,7 @@ right.set(xlabel=say("time (s)", "tempo (s)"), ylabel="amplitude",
                     f"Entram {before:.0f} dB, saem {after:.0f} dB"))  # fmt: skip
 for line in right.legend(loc="lower right").get_lines():
     line.set_linewidth(3)
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

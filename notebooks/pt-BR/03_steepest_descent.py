@@ -38,6 +38,7 @@ try:
         regimes,
         steepest_descent,
     )
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -213,6 +214,7 @@ right.set(xlabel=say("iteration n", "iteração n"), ylabel=r"$E(w(n)) - E_{min}
           title=say("A tanh neuron, four methods",
                     "Um neurônio tanh, quatro métodos"))  # fmt: skip
 right.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

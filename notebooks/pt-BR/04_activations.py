@@ -29,6 +29,7 @@ try:
     import numpy as np
 
     from dlkeras.optimization import local_gradients
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -193,6 +194,7 @@ right.set(xlabel=say("layers passed", "camadas atravessadas"), xticks=range(0, 2
           title=say("What is left of an error", "O que resta de um erro"))  # fmt: skip
 right.grid(alpha=0.3)
 right.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -29,6 +29,7 @@ try:
     import numpy as np
 
     from dlkeras.optimization import DeltaRule, error_energy, local_gradients
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -191,10 +192,12 @@ left.set(xticks=range(4), xticklabels=["0 0", "0 1", "1 0", "1 1"], yticks=range
                    r"Gradientes locais $\delta_j$ antes do treino"))  # fmt: skip
 
 styles = (("-", blue), ("-", orange), ("--", green))
+words = (("per example", "exemplo por exemplo"), ("batch", "por lote"),
+         ("momentum", "momento"))  # fmt: skip
 for (name, curve), (style, colour) in zip(curves.items(), styles, strict=True):
-    label = say(
-        name, name.replace("per example", "por exemplo").replace("batch", "lote")
-    )
+    label = name
+    for word in words:
+        label = label.replace(word[0], say(*word))
     middle.semilogy(curve, style, color=colour, label=label)
 middle.set(xlabel=say("epoch", "época"), ylabel="$E_{av}$",
            title=say("The delta rule at work", "A regra delta em ação"))  # fmt: skip
@@ -213,9 +216,12 @@ figure.colorbar(shades, ax=right, label=say("output $y$", "saída $y$"))
 right.set(
     xlabel="$x_1$",
     ylabel="$x_2$",
+    xticks=(-0.5, 0, 0.5, 1, 1.5),
+    yticks=(-0.5, 0, 0.5, 1, 1.5),
     title=say("What the network learned", "O que a rede aprendeu"),
 )
 right.legend(loc="upper center", ncols=2)
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 6. Gradientes que somem e que explodem
+# # 6. Gradientes que desaparecem e que explodem
 #
 # Numa rede profunda o erro tem um longo caminho de volta. Em cada camada ele é
 # multiplicado, por inclinações e por pesos, e vinte fatores um pouco abaixo de 1 não
@@ -30,6 +30,7 @@ try:
     from sklearn.datasets import load_digits
 
     from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -129,11 +130,11 @@ assert 1e-13 < ratio < 1e-10  # about 1e-11 to 1e-12: the first layer cannot lea
 # %% [markdown]
 # ## Não é a história toda
 #
-# Diz o livro-texto: pesos ruins, N(0, 1), fazem os gradientes sumir. Eles fazem outra
-# coisa. Com variância 1, uma soma de cem termos tem desvio padrão da ordem de 10, e uma
-# unidade logística em $v = \pm10$ está *saturada*: a sua inclinação é minúscula, mas os
-# pesos que trazem o erro de volta são dez vezes grandes demais, e os dois quase se
-# cancelam. O gradiente chega; as unidades estão presas assim mesmo. Com tanh, cuja
+# Diz o livro-texto: com pesos ruins, N(0, 1), os gradientes desaparecem. Não é o que
+# acontece. Com variância 1, uma soma de cem termos tem desvio padrão da ordem de 10, e
+# uma unidade logística em $v = \pm10$ está *saturada*: a sua inclinação é minúscula,
+# mas os pesos que trazem o erro de volta são dez vezes grandes demais, e os dois quase
+# se cancelam. O gradiente chega; as unidades estão presas assim mesmo. Com tanh, cuja
 # inclinação é 1 onde não é plana, os pesos vencem: o gradiente *explode*.
 
 # %%
@@ -255,11 +256,12 @@ for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green)
     name = "ReLU" if activation == "relu" else "leaky ReLU"
     right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
               label=f"{name}: " + say("gradient", "gradiente")
-              + f" {woken[activation]:.0e}")  # fmt: skip
+              + f" {woken[activation]:.1g}")  # fmt: skip
 right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
           ylim=(0, 1.25), title=say("Off for every example",
                                     "Desligadas para todo exemplo"))  # fmt: skip
 right.legend()
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -243,6 +243,7 @@ for column, (axes, title) in enumerate(zip(panels, titles, strict=True)):
     axes.set(xticks=range(3), xticklabels=words, xlim=(-0.5, 2.6), title=title,
              xlabel=say("trained with copies", "treino com cópias"),
              ylabel=say("test accuracy (%)", "acurácia no teste (%)"))  # fmt: skip
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]

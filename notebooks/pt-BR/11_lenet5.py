@@ -157,12 +157,14 @@ print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
 assert accuracy > 0.95
 
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-axes.semilogy(history.history["loss"], "o-", color="#0072B2",
+epochs = range(1, 13)
+axes.semilogy(epochs, history.history["loss"], "o-", color="#0072B2",
               label=say("training", "treino"))  # fmt: skip
-axes.semilogy(history.history["val_loss"], "s--", color="#D55E00",
+axes.semilogy(epochs, history.history["val_loss"], "s--", color="#D55E00",
               label=say("test", "teste"))  # fmt: skip
 axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
 axes.legend()
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -214,6 +214,7 @@ axes.set(xticks=places, xticklabels=[name[-2:] for name in MODULES], xlabel="inc
          ylabel=say("multiply-adds ($10^6$)", "multiplicações e somas ($10^6$)"),
          title=say("GoogLeNet, table 1", "GoogLeNet, tabela 1"))  # fmt: skip
 axes.legend()
+visualization.in_language(figure, language)
 plt.show()
 
 # %% [markdown]

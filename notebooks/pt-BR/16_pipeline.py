@@ -39,6 +39,7 @@ try:
         TunerConfig,
         run,
     )
+    from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -60,7 +61,8 @@ def say(english, portuguese):
 # Tudo o que se pode escolher está na configuração; o que não se nomeia tem um padrão
 # que serve aos dígitos do notebook 11. Dez componentes se seguem: ingerir os exemplos,
 # descrevê-los, inferir um esquema e conferi-lo, fixar o pré-processamento, buscar uma
-# taxa de aprendizagem, treinar, avaliar, aprovar, publicar.
+# taxa de aprendizagem, treinar, avaliar e aprovar, carregar o modelo num processo novo
+# como fará um servidor, publicar.
 
 # %%
 config = PipelineConfig(
@@ -231,6 +233,7 @@ for i, j in np.argwhere(confusion):
 right.set(xticks=range(10), yticks=range(10), xlabel=say("predicted", "previsto"),
           ylabel=say("true", "verdadeiro"),
           title=f"{say('accuracy', 'acurácia')} {metrics['accuracy']:.4f}")  # fmt: skip
+in_language(figure, language)
 plt.show()
 
 # %% [markdown]

@@ -51,3 +51,14 @@ def test_every_picture_of_a_page_is_there_and_drawn_by_a_command():
             name = picture.stem
             if not name.startswith(("mlflow_", "architecture_")):
                 assert f'"{name}"' in drawn, (page, target)
+
+
+def test_the_glossaries_have_the_same_pairs_each_in_its_own_order():
+    columns = []
+    for name in ("glossary.md", "pt-BR/glossario.md"):
+        rows = (DOCS / name).read_text("utf-8").split("|---|---|---|\n")[1]
+        columns.append([row.strip("| ").split(" | ") for row in rows.splitlines()])
+    english, portuguese = columns
+    pairs = [(term, translated) for term, translated, _ in english]
+    assert sorted(pairs) == sorted((back, term) for term, back, _ in portuguese)
+    assert len(dict(pairs)) == len(english) > 60

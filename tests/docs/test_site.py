@@ -78,6 +78,15 @@ def test_a_layer_is_shown_with_the_names_of_its_arguments(site):
             assert "(*args" not in re.sub(r"<[^>]+>|\s", "", head), other
 
 
+def test_examples_and_shapes_stand_below_headings_of_their_own(site):
+    page = (site / "layers" / "inception_module.html").read_text("utf-8")
+    for heading in ("Input shape", "Output shape", "Example", "Reference"):
+        assert re.search(rf'<p class="rubric">{heading}</p>', page), heading
+    for page in site.rglob("*.html"):  # code that was read as prose
+        found = re.findall(r"<p>[^<]*&gt;&gt;&gt;", page.read_text("utf-8"))
+        assert not found, (page, found)
+
+
 def test_links_within_the_site_lead_to_a_place(pages):
     broken = []
     for page, found in pages.items():

@@ -115,3 +115,35 @@ def test_texts_do_not_leave_the_figure(figure):
     image = rendered(figure)
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     assert (border == 255).all()
+
+
+def ticks(axis):
+    axis.figure.draw_without_rendering()
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def test_numbers_in_portuguese_have_a_comma_and_thousands_a_point():
+    figure = Figure()
+    axis = figure.subplots()
+    axis.plot([0, 0.5, 1], label=r"v1.5, $\eta = 0.1$")
+    axis.set(title="61,706 of 1,234.5", xticks=[0.25, 1], xticklabels=["p = 0.25", 15])
+    axis.set_ylim(0, 1)
+    axis.legend()
+    assert show.in_language(figure, "en") is figure
+    assert axis.get_title() == "61,706 of 1,234.5"
+    for _ in range(2):  # the second time changes nothing
+        assert show.in_language(figure, "pt") is figure
+        assert axis.get_title() == "61.706 of 1.234,5"
+        assert axis.get_legend().get_texts()[0].get_text() == r"v1.5, $\eta = 0{,}1$"
+        assert ticks(axis.yaxis) == ["0,0", "0,2", "0,4", "0,6", "0,8", "1,0"]
+        assert ticks(axis.xaxis) == ["p = 0,25", "15"]
+    with pytest.raises(ValueError, match="language must be one of"):
+        show.in_language(figure, "de")
+
+
+def test_a_fifth_way_to_train_has_a_line_of_its_own():
+    ways = {f"way {number}": {10: [0.5 + 0.1 * number]} for number in range(5)}
+    axis = show.accuracy_by_examples(ways).axes[0]
+    assert len(axis.get_legend().get_texts()) == 5
+    means = [line for line in axis.lines if line.get_label() in ways]
+    assert len({line.get_color() for line in means}) == 5

@@ -51,8 +51,9 @@ def test_a_trajectory_is_drawn_from_its_start_to_the_minimum():
     bowl = QuadraticSurface.bowl((5, 3))
     run = steepest_descent(bowl, 0.5, [-4, 8])
     axis = show.cost_surface(bowl, run).axes[0]
-    way, start, minimum = axis.lines
-    np.testing.assert_array_equal(way.get_xydata(), run.weights)
+    edge, way, start, minimum = axis.lines
+    for line in (edge, way):
+        np.testing.assert_array_equal(line.get_xydata(), run.weights)
     assert start.get_xydata().tolist() == [[-4, 8]]
     assert minimum.get_xydata()[0] == pytest.approx([5, 3])
     with pytest.raises(ValueError, match=r"\(points, 2\).*'' of shape \(3, 3\)"):

@@ -45,7 +45,7 @@ np.testing.assert_allclose(ours.local_gradients[1], delta2, atol=1e-12)
 # %% [markdown]
 # **2.** Os campos locais induzidos ficam vinte vezes maiores, a tanh satura, e a sua
 # inclinação $1 - y^2$ é quase zero onde um campo está longe de zero. Ela é um fator dos
-# gradientes locais dos neurônios escondidos: as correções deles somem e a primeira
+# gradientes locais dos neurônios escondidos: as correções deles se anulam e a primeira
 # camada mal aprende (os biases não foram multiplicados: para a entrada 0 0 nada muda na
 # primeira camada).
 

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Soluções do notebook 6, gradientes que somem e que explodem
+# # Soluções do notebook 6, gradientes que desaparecem e que explodem
 
 # %%
 import keras
