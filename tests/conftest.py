@@ -43,7 +43,7 @@ def run_script(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=800,
     )
     return Job(mlruns, done.returncode, done.stdout, done.stderr)
 
