@@ -126,7 +126,10 @@ def run(
         return _follow(config, store, progress, place.index, force, until)
     from dlkeras.pipeline import tracking
 
-    with storage_errors(config.mlruns), tracking.track(config) as tracker:
+    with (
+        storage_errors(config.mlruns),
+        tracking.track(config, progress.say) as tracker,
+    ):
         if tracker.resumed:
             progress.say(f"continuing the interrupted run {tracker.run_name}")
         execution = Execution(
