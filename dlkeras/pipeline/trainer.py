@@ -85,7 +85,8 @@ def trainer(
     else:
         distribution.check_batches(kind, examples.splits["train"], config.batch_size)
     make_deterministic(seed)
-    with distribution.scope(kind):
+    # The first values of the weights come from the chief.
+    with distribution.scope(kind), distribution.lost_workers(kind):
         model = compiled_network(
             config,
             input_shape=transform.input_shape,

@@ -1,7 +1,9 @@
 """Sharding by file: each example once an epoch, each file opened by one machine."""
 
 import itertools
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from dlkeras.pipeline.file_sharding import FileSharding, assign, files_of_others
 from dlkeras.pipeline.input_pipeline import steps_per_epoch, training_batches
 from dlkeras.pipeline.store import Store
 
-AUGMENTED = {"brightness": 0.2, "elastic": 1.0, "noise": 0.1}
+AUGMENTED = {"brightness": 0.2, "noise": 0.1}
 
 
 def sizes():
@@ -73,15 +75,13 @@ def test_the_files_are_dealt_so_that_machines_have_like_numbers_of_examples():
 
 @pytest.fixture(scope="module", params=["tfrecord", "array_record"])
 def artifacts(request, tmp_path_factory):
-    """The digits in 15 shard files of unlike lengths."""
+    """The digits, the training split in 10 shard files of unlike lengths."""
     if request.param == "array_record":
         pytest.importorskip("array_record")
     config = PipelineConfig(
         name="sharded",
         mlruns=tmp_path_factory.mktemp(request.param) / "mlruns",
-        example_gen=ExampleGenConfig(
-            examples_per_shard=120, file_format=request.param
-        ),
+        example_gen=ExampleGenConfig(examples_per_shard=120, file_format=request.param),
         transform=TransformConfig(**AUGMENTED),
         tuner=TunerConfig(enabled=False),
     )
@@ -117,7 +117,7 @@ def as_rows(images):
     return flat[np.lexsort(flat.T)]
 
 
-@pytest.mark.parametrize(("machines", "batch_size"), [(2, 32), (3, 50), (5, 17)])
+@pytest.mark.parametrize(("machines", "batch_size"), [(2, 32), (5, 17)])
 def test_machines_together_read_each_example_once_an_epoch(
     artifacts, memory, machines, batch_size
 ):
@@ -193,14 +193,15 @@ def test_a_machine_reads_where_the_files_of_the_others_do_not_exist(
     shutil.copytree(examples.path, copy)
     others = files_of_others(examples, 3, 1)
     kept = set(examples.shard_files("train")) - others
-    assert len(kept) == 5
+    assert len(kept) in (3, 4)
     for name in others:
         (copy / name).unlink()
     alone = Examples(copy, examples.record)
     assert same(batches((alone, transform), (1, 3)), expected)
     Store(tmp_path / "store").check_files(copy, examples.record, others)
-    with pytest.raises(Exception, match="No such file|NotFound|not exist|No such"):
-        batches((alone, transform), (0, 3))
+    name = min(others)
+    with pytest.raises(Exception, match=re.escape(Path(name).name)):
+        list(alone.dataset("train", decode=False).as_numpy_iterator())
 
 
 def test_images_are_mixed_within_a_machines_part(artifacts):
@@ -211,9 +212,7 @@ def test_images_are_mixed_within_a_machines_part(artifacts):
     )
     labels = np.zeros(10)
     for machine in (0, 1):
-        for _, shares, weights in batches(
-            (examples, mixing), (machine, 2), epochs=1
-        ):
+        for _, shares, weights in batches((examples, mixing), (machine, 2), epochs=1):
             assert np.allclose(shares.sum(axis=1), 1)
             labels += shares[weights > 0].sum(axis=0)
     plain = np.concatenate([y for _, y in batches(artifacts, (0, 1), epochs=1)])
@@ -228,7 +227,7 @@ def test_fewer_shard_files_than_machines_are_refused_with_the_flag_that_helps(
     assert "at least one shard file of the training split for each of 16 machines" in (
         str(refused.value)
     )
-    assert "received 15: lower --example-gen.examples-per-shard" in str(refused.value)
+    assert "received 10: lower --example-gen.examples-per-shard" in str(refused.value)
 
 
 def test_a_machine_without_an_example_for_every_step_is_refused():

@@ -73,7 +73,7 @@ def test_an_owner_that_died_elsewhere_is_replaced_when_its_heartbeat_stays_out(
     process.wait()
     said, started = [], time.monotonic()
     with owned(lock, "mine", said.append):
-        assert 2.0 < time.monotonic() - started
+        assert time.monotonic() - started > 2.0
         assert read_owner(lock).is_local
     assert said == [
         f"waiting for process {process.pid} on elsewhere (a training)",

@@ -75,7 +75,7 @@ def job(mlruns, uri, cwd):
 @pytest.fixture(scope="module")
 def done(server, tmp_path_factory):
     """The main job against the server, twice: the second time all is there."""
-    uri, kept = server
+    uri, _ = server
     cwd = tmp_path_factory.mktemp("client")
     return job(cwd / "mlruns", uri, cwd), job(cwd / "mlruns", uri, cwd), cwd
 
@@ -116,8 +116,7 @@ def test_the_registered_model_answers_where_its_folder_is_not(
 
     (uri, _), (_, again, cwd) = server, done
     assert again.count("reused") == 10
-    (version,) = MlflowClient(uri).search_model_versions("name = 'lenet5_digits'")
-    assert version.aliases == [] or "champion" in version.aliases
+    assert len(MlflowClient(uri).search_model_versions("name = 'lenet5_digits'")) == 1
     digits = load_digits()
     pixels = np.round(digits.images[:20] * 255 / 16).astype("uint8")[..., None]
     image = tmp_path / "digit.png"
@@ -151,7 +150,7 @@ def test_artifacts_of_an_experiment_go_where_it_says(tmp_path):
     client = MlflowClient(uri)
     client.create_experiment("lenet5_digits", elsewhere.as_uri())
     job(mlruns, uri, tmp_path)
-    (version,) = client.search_model_versions("name = 'lenet5_digits'")
+    assert len(client.search_model_versions("name = 'lenet5_digits'")) == 1
     assert list(elsewhere.rglob("learning_curves.png"))
     assert list(elsewhere.rglob("MLmodel"))
     assert not (mlruns / "artifacts").exists()

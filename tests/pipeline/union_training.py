@@ -1,7 +1,7 @@
 """One process, no engine: trains on what several machines take by file, put together.
 
 `python union_training.py STORE EPOCHS MACHINES`; prints the history and the weights'
-sums as JSON. With KERAS_BACKEND=jax, Keras runs on JAX.
+sums as JSON. KERAS_BACKEND is tensorflow or jax.
 """
 
 import json
@@ -13,15 +13,16 @@ import numpy as np
 
 
 def main(store, epochs, machines):
-    from dlkeras.pipeline.tensorflow_import import keras  # isort: split
+    import keras  # before the pipeline, which else takes it on TensorFlow
 
+    # isort: split
     from dlkeras.pipeline import TrainerConfig
     from dlkeras.pipeline.artifacts import Examples, Transform
     from dlkeras.pipeline.input_pipeline import steps_per_epoch
     from dlkeras.pipeline.network import compiled_network, make_deterministic
     from dlkeras.pipeline.store import Store
 
-    if os.environ.get("KERAS_BACKEND") == "jax":
+    if os.environ["KERAS_BACKEND"] == "jax":
         from dlkeras.pipeline.batch_feeding import evaluation_batches, training_batches
     else:
         from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
@@ -29,6 +30,7 @@ def main(store, epochs, machines):
     transform = Store(store).artifacts(Transform)[-1]
     config = TrainerConfig(epochs=epochs)
     steps = steps_per_epoch(examples, config.batch_size)
+    assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
     make_deterministic(0)
     model = compiled_network(
         config,
