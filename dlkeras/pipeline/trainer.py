@@ -81,6 +81,7 @@ def trainer(
     place = distribution.place(kind)
     machines = len(place.workers)
     if config.sharding == "file" and machines > 1:
+        # Refuses files that the machines cannot share.
         FileSharding(examples.shard_lengths("train"), machines, config.batch_size)
     else:
         distribution.check_batches(kind, examples.splits["train"], config.batch_size)
