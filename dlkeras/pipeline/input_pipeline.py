@@ -178,7 +178,7 @@ def training_batches(
         if files is not None:
             return _filled(dataset, files)
         if whole and machines > 1:  # of a small last batch nothing may be left
-            dataset = dataset.filter(lambda images, labels: tf.shape(images)[0] > 0)
+            dataset = dataset.filter(lambda *batch: tf.shape(batch[0])[0] > 0)
         return dataset
 
     all_epochs = tf.data.Dataset.range(first_epoch, epochs).flat_map(read_epoch)

@@ -61,7 +61,7 @@ def uniform_rows(
     def along(stretch: "tf.Tensor") -> "tf.data.Dataset":
         first, length = stretch[0], stretch[1]
         starts = tf.data.Dataset.range(first // ROWS * ROWS, first + length, ROWS)
-        return starts.flat_map(block).skip(first % ROWS).take(length)
+        return starts.flat_map(block).skip(tf.math.floormod(first, ROWS)).take(length)
 
     places = tf.constant(list(stretches), tf.int64)
     return tf.data.Dataset.from_tensor_slices(places).flat_map(along)
