@@ -90,7 +90,7 @@ def test_figures_note_and_configuration_are_with_the_server(server, done, tmp_pa
     second, run = client.search_runs([experiment.experiment_id])
     assert run.info.status == second.info.status == "FINISHED"
     assert "Test accuracy" in printed
-    assert "Evaluator" in run.data.tags["mlflow.note.content"]
+    assert "0 of 10 steps reused" in run.data.tags["mlflow.note.content"]
     shown = [file.path for file in client.list_artifacts(run.info.run_id, "images")]
     assert any("learning_curves" in name for name in shown)
     assert any("confusion" in name for name in shown)
