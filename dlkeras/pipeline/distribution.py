@@ -12,7 +12,6 @@ This is the only file of the package that speaks to these engines.
 import contextlib
 import functools
 import json
-import logging
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -128,25 +127,12 @@ def strategy(kind: Kind) -> Any:
     if kind == "multi_worker":
         cluster()  # what is wrong with TF_CONFIG is said in one line
         mend_multi_worker_fit()
-        tf.get_logger().addFilter(_is_no_health_check)
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
         with lost_workers():  # it waits for all of them
             return tf.distribute.MultiWorkerMirroredStrategy(
                 communication_options=options
             )
     return tf.distribute.get_strategy()
-
-
-# In the words of TensorFlow's thread that asks the other workers every 30 seconds.
-_HEALTH_CHECK = "check alive"
-
-
-def _is_no_health_check(record: logging.LogRecord) -> bool:
-    """Leave out what that thread logs of a dead worker: `lost_workers` says it, once.
-
-    Training mostly fails first; the thread does where it asks just then.
-    """
-    return _HEALTH_CHECK not in record.getMessage()
 
 
 def scope(kind: Kind) -> contextlib.AbstractContextManager[Any]:
@@ -314,10 +300,7 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
         lost = (jax.errors.JaxRuntimeError,)
     try:
         yield
-    except (*lost, tf.errors.InternalError) as error:
-        internal = isinstance(error, tf.errors.InternalError)
-        if internal and _HEALTH_CHECK not in str(error):
-            raise  # the engine's own failure, and none of a worker's death
+    except lost as error:
         if len(place(kind).workers) == 1:
             raise
         raise worker_lost(kind, type(error).__name__) from error

@@ -47,10 +47,6 @@ def tensorflow_worker(engine, folder, epochs):
     from dlkeras.pipeline.tensorflow_import import keras, tf
     from dlkeras.pipeline.train_state import TrainState
 
-    if seconds := os.environ.get("SECONDS_BETWEEN_HEALTH_CHECKS"):
-        from tensorflow.python.distribute import collective_all_reduce_strategy as code
-
-        code.CollectiveAllReduceExtended._check_health_interval = float(seconds)
     place = distribution.cluster()
     kind = "multi_worker" if engine == "multi_worker" else "none"
     strategy = distribution.strategy(kind)
