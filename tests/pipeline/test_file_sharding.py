@@ -200,7 +200,7 @@ def test_a_machine_reads_where_the_files_of_the_others_do_not_exist(
     assert same(batches((alone, transform), (1, 3)), expected)
     Store(tmp_path / "store").check_files(copy, examples.record, others)
     name = min(others)
-    with pytest.raises(Exception, match=re.escape(Path(name).name)):
+    with pytest.raises(Exception, match=f"{re.escape(Path(name).name)}|contained only"):
         list(alone.dataset("train", decode=False).as_numpy_iterator())
 
 
@@ -210,13 +210,14 @@ def test_images_are_mixed_within_a_machines_part(artifacts):
     mixing = Transform(
         transform.path, transform.record.model_copy(update={"config": dumped})
     )
-    labels = np.zeros(10)
+    shared = 0.0
     for machine in (0, 1):
         for _, shares, weights in batches((examples, mixing), (machine, 2), epochs=1):
             assert np.allclose(shares.sum(axis=1), 1)
-            labels += shares[weights > 0].sum(axis=0)
-    plain = np.concatenate([y for _, y in batches(artifacts, (0, 1), epochs=1)])
-    assert np.allclose(labels, np.bincount(plain), atol=1e-2)
+            shared += shares[weights > 0].sum()
+            # Of two images each.
+            assert ((shares > 0).sum(axis=1) <= 2).all()
+    assert shared == pytest.approx(examples.splits["train"], rel=1e-5)
 
 
 def test_fewer_shard_files_than_machines_are_refused_with_the_flag_that_helps(
