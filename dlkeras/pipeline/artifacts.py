@@ -17,7 +17,7 @@ from dlkeras.pipeline.image_schema import SCHEMA_FILE, load_schema
 from dlkeras.pipeline.image_schema import ImageSchema as ImageSchema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import keras
     import pandas as pd
@@ -143,12 +143,15 @@ class Examples(Artifact):
         """Number of examples in each split."""
         return self.properties["splits"]
 
-    def dataset(self, split: str, decode: bool = True) -> "tf.data.Dataset":
+    def dataset(
+        self, split: str, decode: bool = True, shards: "Sequence[int] | None" = None
+    ) -> "tf.data.Dataset":
         """Read a split in its stored order.
 
         Args:
             split: "train", "validation" or "test".
             decode: decode the images; otherwise `image` is a string.
+            shards: numbers of the shard files to read; the others are not opened.
 
         Returns:
             A `tf.data.Dataset` of dictionaries: `image` `(height, width, channels)`
@@ -157,7 +160,22 @@ class Examples(Artifact):
         """
         from dlkeras.pipeline.example_reading import read_split
 
-        return read_split(self.path / self.properties["builder"], split, decode)
+        folder = self.path / self.properties["builder"]
+        return read_split(folder, split, decode, shards)
+
+    def shard_lengths(self, split: str) -> tuple[int, ...]:
+        """Number of examples in each shard file of a split."""
+        from dlkeras.pipeline.example_reading import shard_lengths
+
+        return shard_lengths(self.path / self.properties["builder"], split)
+
+    def shard_files(self, split: str) -> tuple[str, ...]:
+        """Names of the shard files of a split, inside the artifact."""
+        from dlkeras.pipeline.example_reading import shard_names
+
+        builder = self.properties["builder"]
+        names = shard_names(self.path / builder, split)
+        return tuple(f"{builder}/{name}" for name in names)
 
     def decoder(self) -> "Callable[[tf.Tensor], tf.Tensor]":
         """The function that decodes what `dataset` left encoded."""

@@ -35,7 +35,7 @@ def evaluation_batches(
     """What `input_pipeline.evaluation_batches` gives."""
     arguments = {"split": split, "batch_size": batch_size}
     number = steps_per_epoch(examples, batch_size, split)
-    return _fed("evaluation_batches", examples, transform, arguments, False, number)
+    return _fed("evaluation_batches", examples, transform, arguments, number)
 
 
 def training_batches(
@@ -50,7 +50,13 @@ def training_batches(
     epochs = arguments["epochs"] - arguments["first_epoch"]
     number = epochs * steps_per_epoch(examples, arguments["batch_size"])
     return _fed(
-        "training_batches", examples, transform, arguments, policy.mixes, number
+        "training_batches",
+        examples,
+        transform,
+        arguments,
+        number,
+        shares=policy.mixes,
+        weights=arguments.get("sharding") == "file" and arguments["part"][1] > 1,
     )
 
 
@@ -59,8 +65,9 @@ def _fed(
     examples: Examples,
     transform: Transform,
     arguments: dict[str, Any],
-    shares: bool,
     number: int,
+    shares: bool = False,
+    weights: bool = False,
 ) -> "tf.data.Dataset":
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -78,6 +85,8 @@ def _fed(
         else tf.TensorSpec((None,), tf.int64)
     )
     signature = (tf.TensorSpec((None, *transform.input_shape), tf.float32), labels)
+    if weights:
+        signature += (tf.TensorSpec((None,), tf.float32),)
     made = tf.data.Dataset.from_generator(
         lambda: _received(request), output_signature=signature
     )
@@ -85,7 +94,7 @@ def _fed(
     return made.apply(tf.data.experimental.assert_cardinality(number)).prefetch(2)
 
 
-def _received(request: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _received(request: str) -> Iterator[tuple[np.ndarray, ...]]:
     """Start a process that makes the batches, and take them until there are no more."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dlkeras.pipeline.batch_feeding", request],
@@ -98,7 +107,7 @@ def _received(request: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     try:
         while length := stream.read(_LENGTH_BYTES):
             with np.load(io.BytesIO(stream.read(int.from_bytes(length)))) as batch:
-                yield batch["images"], batch["labels"]
+                yield tuple(batch[name] for name in batch.files)
         if process.wait():
             raise PipelineError(
                 f"the process that reads the examples ended with {process.returncode}"
@@ -121,9 +130,9 @@ def feed(request: dict[str, Any], stream: Any) -> None:
         artifacts.append(kind(path, record))
     made = getattr(input_pipeline, request["function"])
     dataset = made(*artifacts, **request["arguments"])
-    for images, labels in dataset.as_numpy_iterator():
+    for arrays in dataset.as_numpy_iterator():
         batch = io.BytesIO()
-        np.savez(batch, images=images, labels=labels)
+        np.savez(batch, *arrays)
         stream.write(batch.tell().to_bytes(_LENGTH_BYTES))
         stream.write(batch.getbuffer())
         stream.flush()

@@ -128,7 +128,10 @@ def strategy(kind: Kind) -> Any:
         cluster()  # what is wrong with TF_CONFIG is said in one line
         mend_multi_worker_fit()
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
-        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        with lost_workers():  # it waits for all of them
+            return tf.distribute.MultiWorkerMirroredStrategy(
+                communication_options=options
+            )
     return tf.distribute.get_strategy()
 
 

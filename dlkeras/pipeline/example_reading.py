@@ -1,6 +1,6 @@
 """Reading examples back: as a tf.data data set, or record by record."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,19 @@ class EncodedExample:
     format: str
 
 
-def read_split(folder: Path, split: str, decode: bool = True) -> "tf.data.Dataset":
+def read_split(
+    folder: Path,
+    split: str,
+    decode: bool = True,
+    shards: Sequence[int] | None = None,
+) -> "tf.data.Dataset":
     """Read a split in its stored order.
 
     Args:
         folder: the folder of the TFDS data set, TFRecord or ArrayRecord.
         split: "train", "validation" or "test".
         decode: decode the images; otherwise `image` is a string, for `image_decoder`.
+        shards: numbers of the shard files to read; the others are not opened.
 
     Returns:
         Dictionaries: `image` `(height, width, channels)` uint8, `label` int64, `id` and
@@ -38,6 +44,8 @@ def read_split(folder: Path, split: str, decode: bool = True) -> "tf.data.Datase
 
     builder = tfds.builder_from_directory(folder)
     decoders = None if decode else {"image": tfds.decode.SkipDecoding()}
+    if shards is not None:
+        return _read_shards(builder, split, decoders, shards)
     if _is_array_record(builder):
         features = builder.info.features
         dataset = tf.data.Dataset.from_generator(
@@ -66,6 +74,54 @@ def read_split(folder: Path, split: str, decode: bool = True) -> "tf.data.Datase
         lambda index, example: {**example, "index": index},
         num_parallel_calls=tf.data.AUTOTUNE,
     )
+
+
+def _read_shards(
+    builder: Any, split: str, decoders: Any, shards: Sequence[int]
+) -> "tf.data.Dataset":
+    """Read some shard files of a split, one after the other."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    info, features = builder.info.splits[split], builder.info.features
+    if _is_array_record(builder):
+        records = tf.data.Dataset.from_generator(
+            lambda: _records(builder, split, shards),
+            output_signature=tf.TensorSpec([], tf.string),
+        )
+    else:
+        records = tf.data.TFRecordDataset(
+            [str(info.filepaths[shard]) for shard in shards]
+        )
+    starts = [sum(info.shard_lengths[:shard]) for shard in shards]
+    lengths = [info.shard_lengths[shard] for shard in shards]
+    stretches = tf.constant(list(zip(starts, lengths, strict=True)), tf.int64)
+    places = tf.data.Dataset.from_tensor_slices(stretches).flat_map(
+        lambda stretch: tf.data.Dataset.range(stretch[0], stretch[0] + stretch[1])
+    )
+    # A file that was cut between two records would else be short in silence.
+    records = records.apply(tf.data.experimental.assert_cardinality(sum(lengths)))
+    return tf.data.Dataset.zip(records, places).map(
+        lambda record, index: {
+            **features.deserialize_example(record, decoders=decoders),
+            "index": index,
+        },
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def shard_lengths(folder: Path, split: str) -> tuple[int, ...]:
+    """Number of examples in each shard file of a split."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    return tuple(tfds.builder_from_directory(folder).info.splits[split].shard_lengths)
+
+
+def shard_names(folder: Path, split: str) -> tuple[str, ...]:
+    """Names of the shard files of a split, inside the folder."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    filepaths = tfds.builder_from_directory(folder).info.splits[split].filepaths
+    return tuple(path.name for path in filepaths)
 
 
 def image_decoder(folder: Path) -> Callable[["tf.Tensor"], "tf.Tensor"]:
@@ -101,11 +157,14 @@ def _is_array_record(builder: Any) -> bool:
     return builder.info.file_format.value == "array_record"
 
 
-def _records(builder: Any, split: str) -> Iterator[bytes]:
-    """Give the records of a split's shards, one shard after the other."""
+def _records(
+    builder: Any, split: str, shards: Sequence[int] | None = None
+) -> Iterator[bytes]:
+    """Give the records of a split's shards, or of some, one shard after the other."""
     from dlkeras.pipeline.tensorflow_import import tf
 
     files = [i.filename for i in builder.info.splits[split].file_instructions]
+    files = files if shards is None else [files[shard] for shard in shards]
     if not _is_array_record(builder):
         for file in files:
             yield from tf.data.TFRecordDataset(file).as_numpy_iterator()

@@ -7,11 +7,13 @@ interruption.
 """
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.config import TransformConfig
+from dlkeras.pipeline.file_sharding import FileSharding
 from dlkeras.pipeline.resizing import resize_antialiased
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ def training_batches(
     epochs: int,
     split: str = "train",
     part: tuple[int, int] = (0, 1),
+    sharding: Literal["example", "file"] = "example",
+    devices: int = 1,
 ) -> "tf.data.Dataset":
     """Read a split again and again, each epoch in an order of its own, augmented.
 
@@ -75,13 +79,23 @@ def training_batches(
         first_epoch: where to start, 0 unless training resumes.
         epochs: where to stop.
         split: which split.
-        part: (index, number) of the machines that share every batch: this one's are
-            the examples at index, index + number, index + 2 number, and so on; the
-            others are neither decoded nor augmented, unless images are mixed.
+        part: (index, number) of the machines that share every batch.
+        sharding: what a machine's part is. By example, those at index, index + number,
+            index + 2 number, and so on; the others are read, but neither decoded nor
+            augmented, unless images are mixed. By file, those of its own shard files,
+            which are the only ones it opens; images are mixed with its own alone.
+        devices: by file, devices of this machine, which share its rows of a batch.
 
     Returns:
         Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
         images are mixed, labels are shares of the classes, `(batch, classes)` float32.
+        By file, on several machines, (images, labels, weights): as many rows in every
+        batch on every machine, those of weight 0 being there to fill it; with the
+        weights the mean over all machines' rows is that over the step's examples.
+
+    Raises:
+        InputError: there are fewer shard files than machines, or a machine would have
+            no example in a step.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -91,16 +105,24 @@ def training_batches(
     policy = Policy(config, augmentation_strength, len(examples.labels))
     alone = policy.batched and policy.one_by_one
     together = policy.batched and not policy.one_by_one
+    files = shards = stretches = None
+    read = number
+    if sharding == "file" and machines > 1:
+        lengths = examples.shard_lengths(split)
+        files = FileSharding(lengths, machines, batch_size, devices)
+        shards = files.files[index_of_machine]
+        stretches = files.stretches(index_of_machine)
+        read = files.examples[index_of_machine]
     # What does not fit into memory is shuffled while it is encoded, and small.
-    kept = _fits_in_memory(examples, transform, split)
-    stored = _preprocessed(examples, transform, split) if kept else None
+    kept = _fits_in_memory(transform, read)
+    stored = _preprocessed(examples, transform, split, shards) if kept else None
     preprocess = None if kept else _preprocessing(examples, transform)
-    buffer = min(number, SHUFFLE_BUFFER)
+    buffer = min(read, SHUFFLE_BUFFER)
     if not kept:
         average = max(examples.stored_bytes(split) // number, 1)
         buffer = max(min(buffer, SHUFFLE_BYTES // average), 1)
     # An image may be mixed with one of another machine.
-    whole = machines == 1 or policy.mixes
+    whole = machines == 1 or policy.mixes or files is not None
 
     @tf.autograph.experimental.do_not_convert
     def read_epoch(epoch: "tf.Tensor") -> "tf.data.Dataset":
@@ -109,8 +131,12 @@ def training_batches(
         tf.compat.v1.set_random_seed(1)
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.stateless_uniform([], key, maxval=2**31 - 1, dtype=tf.int64)
-        source = examples.dataset(split, decode=False) if stored is None else stored
-        rows = uniform_rows(key, number, policy.decide)
+        source = (
+            examples.dataset(split, decode=False, shards=shards)
+            if stored is None
+            else stored
+        )
+        rows = uniform_rows(key, number, policy.decide, stretches)
         dataset = tf.data.Dataset.zip(source, rows)
         dataset = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
         if not whole:
@@ -128,7 +154,10 @@ def training_batches(
             dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
         else:
             dataset = dataset.map(lambda example, row: (*example, row))
-        dataset = dataset.batch(batch_size if whole else batch_size // machines)
+        if files is None:
+            dataset = dataset.batch(batch_size if whole else batch_size // machines)
+        else:
+            dataset = _parts_of_steps(dataset, files, index_of_machine)
 
         def batch(
             images: "tf.Tensor",
@@ -140,19 +169,64 @@ def training_batches(
                 images = policy.batch(images, rows)
             if policy.mixes:
                 images, labels = policy.mix(images, labels, key, indices[0])
-                if machines > 1:
+                if machines > 1 and files is None:
                     images = images[index_of_machine::machines]
                     labels = labels[index_of_machine::machines]
             return images, labels
 
         parallel = tf.data.AUTOTUNE if together or policy.mixes else None
         dataset = dataset.map(batch, num_parallel_calls=parallel)
+        if files is not None:
+            return _filled(dataset, files)
         if whole and machines > 1:  # of a small last batch nothing may be left
-            dataset = dataset.filter(lambda images, labels: tf.shape(images)[0] > 0)
+            dataset = dataset.filter(lambda *batch: tf.shape(batch[0])[0] > 0)
         return dataset
 
     all_epochs = tf.data.Dataset.range(first_epoch, epochs).flat_map(read_epoch)
     return all_epochs.prefetch(tf.data.AUTOTUNE)
+
+
+def _parts_of_steps(
+    dataset: "tf.data.Dataset", files: FileSharding, machine: int
+) -> "tf.data.Dataset":
+    """Cut a machine's examples into its parts of the steps of an epoch."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    def together(step: "tf.Tensor", window: "tf.data.Dataset") -> "tf.data.Dataset":
+        del step
+        return window.map(lambda place, *example: example).batch(files.rows)
+
+    return (
+        dataset.enumerate()
+        .map(lambda place, example: (place, *example))
+        .group_by_window(
+            key_func=tf.autograph.experimental.do_not_convert(
+                lambda place, *example: files.step_of(machine, place)
+            ),
+            reduce_func=tf.autograph.experimental.do_not_convert(together),
+            window_size_func=tf.autograph.experimental.do_not_convert(
+                lambda step: files.part(machine, step)
+            ),
+        )
+    )
+
+
+def _filled(dataset: "tf.data.Dataset", files: FileSharding) -> "tf.data.Dataset":
+    """Fill the batches of an epoch up to the same number of rows, and weight them."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    @tf.autograph.experimental.do_not_convert
+    def fill(step: "tf.Tensor", batch: tuple) -> tuple:
+        images, labels = batch
+        number = tf.shape(images)[0]
+        row = tf.range(files.rows)
+        # Its own examples once more, so that batch normalisation sees its like.
+        images, labels = (tf.gather(v, row % number) for v in (images, labels))
+        rows = tf.constant(files.rows * files.machines, tf.float32)
+        weight = rows / tf.cast(files.whole(step), tf.float32)
+        return images, labels, tf.where(row < number, weight, 0.0)
+
+    return dataset.enumerate().map(fill)
 
 
 def steps_per_epoch(examples: Examples, batch_size: int, split: str = "train") -> int:
@@ -160,9 +234,8 @@ def steps_per_epoch(examples: Examples, batch_size: int, split: str = "train") -
     return math.ceil(examples.splits[split] / batch_size)
 
 
-def _fits_in_memory(examples: Examples, transform: Transform, split: str) -> bool:
-    size = 4 * math.prod(transform.input_shape) * examples.splits[split]
-    return size <= CACHE_BYTES
+def _fits_in_memory(transform: Transform, number: int) -> bool:
+    return 4 * math.prod(transform.input_shape) * number <= CACHE_BYTES
 
 
 def _preprocessing(examples: Examples, transform: Transform):
@@ -189,12 +262,19 @@ def _preprocessing(examples: Examples, transform: Transform):
 
 
 def _preprocessed(
-    examples: Examples, transform: Transform, split: str
+    examples: Examples,
+    transform: Transform,
+    split: str,
+    shards: Sequence[int] | None = None,
 ) -> "tf.data.Dataset":
     """Give (image, label, index) of a split after the deterministic preprocessing."""
     from dlkeras.pipeline.tensorflow_import import tf
 
-    dataset = examples.dataset(split, decode=False).map(
+    dataset = examples.dataset(split, decode=False, shards=shards).map(
         _preprocessing(examples, transform), num_parallel_calls=tf.data.AUTOTUNE
     )
-    return dataset.cache() if _fits_in_memory(examples, transform, split) else dataset
+    number = examples.splits[split]
+    if shards is not None:
+        lengths = examples.shard_lengths(split)
+        number = sum(lengths[shard] for shard in shards)
+    return dataset.cache() if _fits_in_memory(transform, number) else dataset

@@ -4,6 +4,10 @@ The kernel frees a file lock when its holder dies. Beside it stands a file with 
 holder's host, process and purpose: `dlkeras status` shows it, a waiting process names
 it, and on a shared folder whose kernel does not carry locks from machine to machine it
 decides: the holder touches it every few seconds, and one that has stopped is stale.
+
+No two machines' clocks are compared: who watches waits, by a clock of its own, until
+the file's time changes, or has not for `STALE_SECONDS`. A holder that was only stopped
+for as long may go on: what it publishes is the same, and whole.
 """
 
 import contextlib
@@ -102,47 +106,47 @@ def owned(
         say(f"waiting for {read_owner(lock) or 'another process'}")
         held.acquire()
     try:
-        _wait_for_another_machine(lock, say)
-        with _heartbeat(lock, purpose):
+        _remove_dead_owner(lock, say)
+        with heartbeat(lock, purpose):
             yield
     finally:
         held.release()
 
 
-def _wait_for_another_machine(lock: Path, say: Callable[[str], None]) -> None:
-    """Wait while the owner beside a free lock is alive on another machine."""
-    owner = read_owner(lock)
-    if owner is None:
-        return
-    told, seen, since = False, None, time.monotonic()
-    while owner is not None and not owner.is_local:
-        with contextlib.suppress(OSError):
-            beat = owner_file(lock).stat().st_mtime_ns
-            if beat != seen:  # our clock and the file server's may differ
-                seen, since = beat, time.monotonic()
-        if time.monotonic() - since > STALE_SECONDS:
-            break
-        if not told:
-            say(f"waiting for {owner}")
-            told = True
-        time.sleep(PATIENCE_SECONDS)
-        owner = read_owner(lock)
-    if owner is not None:
-        say(f"taking over from {owner}, which has died")
-
-
 @contextlib.contextmanager
-def _heartbeat(lock: Path, purpose: str) -> Iterator[None]:
-    """Write the owner beside a lock, and touch it until the lock is released."""
+def heartbeat(lock: Path, purpose: str) -> Iterator[None]:
+    """Write this process beside a lock, and touch the file until the block ends.
+
+    Args:
+        lock: the lock's file, which need not exist.
+        purpose: what for, in a word or two.
+    """
     file = owner_file(lock)
     text = json.dumps(vars(Owner.this_process(purpose)))
-    file.write_text(text, encoding="utf-8")
+    while True:
+        try:
+            with file.open("x", encoding="utf-8") as opened:
+                try:
+                    opened.write(text)
+                    opened.flush()
+                except OSError:
+                    file.unlink(missing_ok=True)
+                    raise
+            break
+        except FileExistsError:  # another machine was faster
+            _remove_dead_owner(lock, lambda text: None)
     done = threading.Event()
+
+    def is_ours() -> bool:
+        with contextlib.suppress(OSError):
+            return file.read_text(encoding="utf-8") == text
+        return False
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):
-                os.utime(file)
+            if is_ours():
+                with contextlib.suppress(OSError):
+                    os.utime(file)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -151,4 +155,68 @@ def _heartbeat(lock: Path, purpose: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        file.unlink(missing_ok=True)
+        if is_ours():
+            file.unlink(missing_ok=True)
+
+
+def take_from_dead(lock: Path) -> Owner | None:
+    """Remove the owner beside a lock where it has died.
+
+    Of an owner on another machine that takes `STALE_SECONDS`; that one is alive shows
+    within `HEARTBEAT_SECONDS`.
+
+    Returns:
+        The owner, for the one process that removed it; None where it is alive, where
+        there is none, or where another process was faster.
+    """
+    owner = read_owner(lock)
+    if owner is None:
+        return None
+    gone = owner.is_gone if owner.is_local else not _beats(lock)
+    return owner if gone and _removed(lock, owner) else None
+
+
+def _remove_dead_owner(lock: Path, say: Callable[[str], None]) -> None:
+    """Wait while the owner beside a free lock is alive on another machine."""
+    told = False
+    while owner_file(lock).exists():
+        owner = read_owner(lock)
+        who = owner or "another process"
+        # One of this machine would hold the lock, which this process has.
+        if owner is None or not owner.is_local:
+            if not told:
+                say(f"waiting for {who}")
+                told = True
+            if _beats(lock):
+                continue
+        if _removed(lock, owner):
+            say(f"taking over from {who}, which has died")
+
+
+def _beats(lock: Path) -> bool:
+    """Watch an owner's file until it is touched, or has not been for too long."""
+    file = owner_file(lock)
+    try:
+        first = file.stat().st_mtime_ns
+        since = time.monotonic()
+        while time.monotonic() - since < STALE_SECONDS:
+            time.sleep(PATIENCE_SECONDS)
+            if file.stat().st_mtime_ns != first:
+                return True
+    except FileNotFoundError:  # it is done
+        return True
+    return False
+
+
+def _removed(lock: Path, owner: Owner | None) -> bool:
+    """Remove an owner's file unless it is another's by now; True for one process."""
+    file = owner_file(lock)
+    aside = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}")
+    try:
+        if read_owner(lock) != owner:
+            return False
+        file.rename(aside)  # of several processes one succeeds
+    except FileNotFoundError:
+        return False
+    aside.unlink(missing_ok=True)
+    return True

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from dlkeras.pipeline import distribution
 from dlkeras.pipeline.artifacts import (
     Anomalies,
+    Artifact,
     Blessing,
     Examples,
     Hyperparameters,
@@ -23,6 +24,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
+from dlkeras.pipeline.file_sharding import files_of_others
 from dlkeras.pipeline.following import Following, NotTracked
 from dlkeras.pipeline.jax_training import train_on_jax
 from dlkeras.pipeline.last_run import last_statistics
@@ -64,6 +66,7 @@ NOT_TRIED = {
     "activation_frequency",
     "on_finding",
     "distribution",
+    "sharding",
 }
 NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
 
@@ -123,7 +126,10 @@ def run(
         return _follow(config, store, progress, place.index, force, until)
     from dlkeras.pipeline import tracking
 
-    with storage_errors(config.mlruns), tracking.track(config) as tracker:
+    with (
+        storage_errors(config.mlruns),
+        tracking.track(config, progress.say) as tracker,
+    ):
         if tracker.resumed:
             progress.say(f"continuing the interrupted run {tracker.run_name}")
         execution = Execution(
@@ -160,8 +166,22 @@ def _follow(
     until: str | None,
 ) -> PipelineResult:
     """Train with the chief, who keeps, judges and pushes what comes of it."""
+    trainer = config.trainer
+    machines = len(distribution.place(trainer.distribution).workers)
+
+    def not_opened(artifact: Artifact) -> Collection[str]:
+        if trainer.sharding != "file" or not isinstance(artifact, Examples):
+            return ()
+        return files_of_others(artifact, machines, index)
+
     execution = Following(
-        store, config.name, "", progress, force=force, until=until or "Trainer"
+        store,
+        config.name,
+        "",
+        progress,
+        force=force,
+        until=until or "Trainer",
+        not_opened=not_opened,
     )
     with contextlib.suppress(UntilReached):
         _components(config, execution, NotTracked())
@@ -340,6 +360,7 @@ def _components(
         "pipeline.distribution",
         "pipeline.jax_training",
         "pipeline.batch_feeding",
+        "pipeline.file_sharding",
         "pipeline.multi_worker_fit",
         "pipeline.train_state",
         "pipeline.monitoring",

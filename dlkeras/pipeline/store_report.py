@@ -24,7 +24,8 @@ def status(store: Path) -> Iterator[str]:
         if folders:
             size = sum(map(size_of, folders)) / 2**20
             yield f"{name:16} {len(folders):4} artifacts {size:10.1f} MiB"
-    for lock in sorted((store / "locks").glob("*.lock")):
+    for file in sorted((store / "locks").glob("*.owner")):
+        lock = file.with_suffix(".lock")
         owner = read_owner(lock)
         if owner is not None:
             state = "has died: the next run takes over" if owner.is_gone else "works"

@@ -63,6 +63,7 @@ def trainer(
     """
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
+    from dlkeras.pipeline.file_sharding import FileSharding
     from dlkeras.pipeline.input_pipeline import steps_per_epoch
     from dlkeras.pipeline.monitoring import Monitoring
     from dlkeras.pipeline.network import compiled_network, make_deterministic
@@ -78,9 +79,15 @@ def trainer(
     else:
         from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
     place = distribution.place(kind)
-    distribution.check_batches(kind, examples.splits["train"], config.batch_size)
+    machines = len(place.workers)
+    if config.sharding == "file" and machines > 1:
+        # Refuses files that the machines cannot share.
+        FileSharding(examples.shard_lengths("train"), machines, config.batch_size)
+    else:
+        distribution.check_batches(kind, examples.splits["train"], config.batch_size)
     make_deterministic(seed)
-    with distribution.scope(kind):
+    # The first values of the weights come from the chief.
+    with distribution.scope(kind), distribution.lost_workers(kind):
         model = compiled_network(
             config,
             input_shape=transform.input_shape,
@@ -164,7 +171,9 @@ def trainer(
         augmentation_strength=strength,
         first_epoch=state.epoch,
         epochs=config.epochs,
-        part=(place.index, len(place.workers)),
+        part=(place.index, machines),
+        sharding=config.sharding,
+        devices=few,
     )
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
@@ -230,7 +239,7 @@ def _save_figures(
 
     figure = show.learning_curves(history)
     figure.savefig(output.figure_path("learning_curves"))
-    for images, labels in batches.take(1):
+    for images, labels, *_ in batches.take(1):
         figure = show.image_grid(
             images[:25],
             [examples.labels[label] for label in labels[:25]],

@@ -111,6 +111,9 @@ class TrainerConfig(ComponentConfig):
     """the devices that share every batch: none is one of them, mirrored all of this
     machine, multi_worker those of the machines that TF_CONFIG names, data_parallel the
     same on the JAX backend"""
+    sharding: Literal["example", "file"] = "example"
+    """what several machines share: by example each reads all shard files and takes its
+    part of the batches of one machine, by file it opens its own shard files alone"""
     monitor: bool = True
     """measure gradients and activations, and say what is wrong with a training"""
     gradient_frequency: int = Field(default=10, ge=1)

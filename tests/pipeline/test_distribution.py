@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,24 @@ def test_every_example_is_seen_once_an_epoch_and_by_one_worker(together):
 def test_the_chief_alone_writes_checkpoints(together):
     names = sorted(file.name for file in together[1].iterdir())
     assert names == ["epoch-0003.ckpt", "epoch-0004.ckpt"]
+
+
+def test_a_dead_worker_is_told_in_one_line(tmp_path):
+    chief, worker = two_workers(tmp_path, SECONDS_PER_EPOCH="8")
+    try:
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.glob("epoch-*.ckpt")):
+            assert chief.poll() is None, chief.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        worker.kill()
+        _, errors = chief.communicate(timeout=120)
+    finally:
+        chief.kill()
+        worker.communicate()
+    assert chief.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith("error: expected an answer of the other workers 127.0.0.1:")
 
 
 def test_the_mending_turns_itself_off_where_keras_is_mended(monkeypatch):

@@ -6,7 +6,7 @@ in an example's row of random numbers, so that turning one augmentation on or of
 the others as they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dlkeras.pipeline.augmentation import colour, geometry, mixing
@@ -30,6 +30,7 @@ def uniform_rows(
     key: "tf.Tensor",
     number: int,
     decide: "Callable[[tf.Tensor], tf.Tensor] | None" = None,
+    stretches: "Sequence[tuple[int, int]] | None" = None,
 ) -> "tf.data.Dataset":
     """Give each example of an epoch a row of random numbers, by its place alone.
 
@@ -38,6 +39,7 @@ def uniform_rows(
         number: how many examples.
         decide: makes of 1,024 rows as many longer ones. Always of so many: sines of
             vectors and of what remains beside them may differ in their last bit.
+        stretches: of these places alone, each the first and how many.
 
     Returns:
         `number` rows `(32,)` float32, 0 to 1, or what `decide` makes of them.
@@ -52,7 +54,17 @@ def uniform_rows(
         rows = rows if decide is None else decide(rows)
         return tf.data.Dataset.from_tensor_slices(rows)
 
-    return tf.data.Dataset.range(0, number, ROWS).flat_map(block).take(number)
+    if stretches is None:
+        return tf.data.Dataset.range(0, number, ROWS).flat_map(block).take(number)
+
+    @tf.autograph.experimental.do_not_convert
+    def along(stretch: "tf.Tensor") -> "tf.data.Dataset":
+        first, length = stretch[0], stretch[1]
+        starts = tf.data.Dataset.range(first // ROWS * ROWS, first + length, ROWS)
+        return starts.flat_map(block).skip(tf.math.floormod(first, ROWS)).take(length)
+
+    places = tf.constant(list(stretches), tf.int64)
+    return tf.data.Dataset.from_tensor_slices(places).flat_map(along)
 
 
 class Policy:

@@ -38,21 +38,46 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     if not (folder / "MLmodel").is_file():
         connect(tracking_uri, mlruns)
         name = model.removeprefix("models:/")
-        uri = name if "@" in name or "/" in name else f"{name}@champion"
-        try:
-            folder = Path(
-                mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{uri}")
-            )
-        except (MlflowException, OSError) as error:
-            raise InputError(
-                "MODEL: expected the name of a registered model (name, name@alias or "
-                f"name/version); received {model!r}: {first_line(error)}"
-            ) from error
+        folder = downloaded_model(
+            name if "@" in name or "/" in name else f"{name}@champion"
+        )
     check_flavors(folder)
     try:
         return mlflow.pyfunc.load_model(str(folder))
     except (MlflowException, ValueError, OSError) as error:
         raise InputError(f"MODEL: {folder}: {first_line(error)}") from error
+
+
+def downloaded_model(name: str) -> Path:
+    """Fetch a registered model from MLflow's artifacts, in whichever store they are.
+
+    Args:
+        name: `name@alias` or `name/version`.
+
+    Returns:
+        A folder in MLflow's format, on this machine.
+
+    Raises:
+        InputError: there is no such model, or its files cannot be had.
+    """
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}"))
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            "MODEL: expected the name of a registered model (name, name@alias or "
+            f"name/version); received {name!r}: {first_line(error)}"
+        ) from error
+
+
+def data_folder(folder: Path) -> Path:
+    """What the pusher wrote, inside a folder in MLflow's format.
+
+    Raises:
+        InputError: it is not a model that the pusher registered.
+    """
+    check_flavors(folder)
+    flavors = Model.load(str(folder / "MLmodel")).flavors
+    return folder / flavors[FLAVOR_NAME]["data"]
 
 
 def check_flavors(folder: Path) -> None:

@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.tracking.connection import connect
+from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
 
 
 def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
@@ -49,7 +50,8 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
             `models:/` before it.
 
     Returns:
-        The folder that its pusher wrote, or None where there is no such model.
+        The folder that its pusher wrote, or a copy of it from MLflow's artifacts where
+        that is not on this machine; None where there is no such model.
     """
     client = connect(tracking_uri, mlruns)
     name, at, alias = model.removeprefix("models:/").partition("@")
@@ -62,7 +64,11 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
     except MlflowException:
         return None
     path = version.tags.get("dlkeras.path")
-    return Path(path) if path else None
+    if path is None:
+        return None
+    if Path(path).is_dir():
+        return Path(path)
+    return data_folder(downloaded_model(f"{name}/{version.version}"))
 
 
 def roll_back(

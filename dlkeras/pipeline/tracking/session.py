@@ -1,18 +1,28 @@
 """The life of a run in MLflow: opened, taken up again, ended with its status."""
 
 import contextlib
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError
+from dlkeras.pipeline.ownership import (
+    heartbeat,
+    owner_file,
+    read_owner,
+    take_from_dead,
+)
 from dlkeras.pipeline.store import canonical_digest
 from dlkeras.pipeline.tracking.connection import connect, first_line, is_database
 from dlkeras.pipeline.tracking.environment import (
+    ALIVE_TAGS,
     environment_tags,
     process_is_gone,
     process_tags,
@@ -22,11 +32,18 @@ from dlkeras.pipeline.tracking.tracker import Tracker
 
 
 @contextlib.contextmanager
-def track(config: PipelineConfig) -> Iterator[Tracker]:
+def track(
+    config: PipelineConfig, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Tracker]:
     """Open the run of a configuration, and close it with the status it ends in.
 
     A run of the same configuration that was interrupted goes on. Runs that a process
-    which is gone has left RUNNING are marked KILLED.
+    which is gone has left RUNNING are marked KILLED: those of this machine, and those
+    of the same configuration that another machine left in the folder of the runs.
+
+    Args:
+        config: the job.
+        say: is told of a run on another machine.
 
     Raises:
         TrackingError: MLflow does not answer.
@@ -37,8 +54,10 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
     mlflow.set_system_metrics_samples_before_logging(1)
     try:
         experiment_id = _experiment(client, config, local=is_database(uri))
-        _end_runs_of_dead_processes(client, experiment_id)
         digest = canonical_digest(config.model_dump(mode="json"))
+        locks = config.mlruns / "store" / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        _end_runs_of_dead_processes(client, experiment_id, digest, locks, say)
         interrupted = client.search_runs(
             [experiment_id],
             f"tags.`dlkeras.config` = '{digest}'",
@@ -66,7 +85,8 @@ def track(config: PipelineConfig) -> Iterator[Tracker]:
             f"MLflow at {uri} refused the run: {first_line(error)}"
         ) from error
     try:
-        yield tracker
+        with heartbeat(_lock_of_run(locks, run), f"run {tracker.run_name}"):
+            yield tracker
     except KeyboardInterrupt as interrupt:
         _end(client, tracker, "KILLED")
         raise RunInterrupted from interrupt
@@ -124,7 +144,32 @@ def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> st
         return found.experiment_id
 
 
-def _end_runs_of_dead_processes(client: MlflowClient, experiment_id: str) -> None:
-    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+def _lock_of_run(locks: Path, run: Run) -> Path:
+    """Beside which file the process that runs it is written."""
+    return locks / f"run-{run.info.run_id}.lock"
+
+
+def _end_runs_of_dead_processes(
+    client: MlflowClient,
+    experiment_id: str,
+    digest: str,
+    locks: Path,
+    say: Callable[[str], None],
+) -> None:
+    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+    dead = set()
+    for run in running:
+        process = tuple(run.data.tags.get(tag) for tag in ALIVE_TAGS)
+        lock = _lock_of_run(locks, run)
         if process_is_gone(run.data.tags):
+            take_from_dead(lock)
+            dead.add(process)
+        elif run.data.tags.get("dlkeras.config") == digest and (
+            process[0] != socket.gethostname() and owner_file(lock).exists()
+        ):
+            say(f"looking whether {read_owner(lock)} is alive")
+            if take_from_dead(lock):
+                dead.add(process)
+    for run in running:  # with those of its trials
+        if tuple(run.data.tags.get(tag) for tag in ALIVE_TAGS) in dead:
             client.set_terminated(run.info.run_id, "KILLED")
