@@ -25,6 +25,8 @@ CACHE_BYTES = 2**30
 # photographs of a large source have megabytes. Shards hold a mixture already.
 SHUFFLE_BUFFER = 16_384
 SHUFFLE_BYTES = 2**28
+# Encoded images of so many bytes on average have some 100 x 100 pixels or more.
+LARGE_BYTES = 2**13
 
 
 def transform_config(transform: Transform) -> TransformConfig:
@@ -243,7 +245,10 @@ def _preprocessing(examples: Examples, transform: Transform):
     from dlkeras.pipeline.tensorflow_import import tf
 
     config = transform_config(transform)
-    model = None if config.antialias else transform.preprocessing()
+    # Of small images a kernel's call costs more than its arithmetic.
+    average = examples.stored_bytes("train") // examples.splits["train"]
+    sooner = config.antialias and average >= LARGE_BYTES
+    model = None if sooner else transform.preprocessing()
     decoder = examples.decoder()
     shape = transform.input_shape
 

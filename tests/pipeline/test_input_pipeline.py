@@ -129,9 +129,13 @@ def test_images_are_resized_as_the_exported_model_does(size, channels):
 
 
 @pytest.mark.parametrize("antialias", [True, False])
-def test_what_is_read_is_what_the_exported_model_makes(prepared, antialias, tmp_path):
+@pytest.mark.parametrize("large", [True, False])
+def test_what_is_read_is_what_the_exported_model_makes(
+    prepared, antialias, large, tmp_path, monkeypatch
+):
     from dlkeras.pipeline.transform import preprocessing_model
 
+    monkeypatch.setattr(input_pipeline, "LARGE_BYTES", 0 if large else 2**30)
     config = TransformConfig(antialias=antialias)
     examples, transform = prepared["Examples"], prepared["Transform"]
     model = preprocessing_model(config, 1)

@@ -58,6 +58,9 @@ def move_whole_pixels(
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
+    if compiles(images):
+        return _whole_pixels_compiled()(images, matrices, config.offset)
+
     def ends(first: "tf.Tensor", step: "tf.Tensor", size: int) -> list["tf.Tensor"]:
         """Where the first and the last output pixel are read, 0 to 1."""
         last = size - 1.0
@@ -78,6 +81,39 @@ def move_whole_pixels(
         extrapolation_value=config.offset,
     )
     return tf.ensure_shape(moved, images.shape)
+
+
+@functools.cache
+def _whole_pixels_compiled() -> Any:
+    """Flips and shifts by whole pixels as one loop."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    @tf.function(jit_compile=True, autograph=False)
+    def moved(
+        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor"
+    ) -> "tf.Tensor":
+        size: Any = images.shape
+        number, height, width, channels = size
+        number = tf.shape(images)[0] if number is None else number
+
+        def places(
+            step: "tf.Tensor", first: "tf.Tensor", size: int
+        ) -> tuple["tf.Tensor", "tf.Tensor"]:
+            """Where each output row or column is read, and whether it is inside."""
+            steps = step[:, None] * tf.range(size, dtype=tf.float32)
+            place = tf.cast(tf.round(first[:, None] + steps), tf.int32)
+            inside = (place >= 0) & (place < size)
+            return tf.clip_by_value(place, 0, size - 1), inside
+
+        rows, known_rows = places(matrices[:, 4], matrices[:, 5], height)
+        columns, known_columns = places(matrices[:, 0], matrices[:, 2], width)
+        place = tf.range(number)[:, None] * height + rows
+        place = place[:, :, None] * width + columns[:, None, :]
+        pixels = tf.gather(tf.reshape(images, [-1, channels]), place)
+        known = known_rows[:, :, None] & known_columns[:, None, :]
+        return tf.where(known[..., None], pixels, fill)
+
+    return moved
 
 
 def transform_matrices(
