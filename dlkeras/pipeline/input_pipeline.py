@@ -118,7 +118,9 @@ def training_batches(
     # What does not fit into memory is shuffled while it is encoded, and small.
     kept = _fits_in_memory(transform, read)
     stored = _preprocessed(examples, transform, split, shards) if kept else None
-    preprocess = None if kept else _preprocessing(examples, transform)
+    turned = not kept and alone and policy.takes_turned
+    turned = turned and _resizes_sooner(examples, config)
+    preprocess = None if kept else _preprocessing(examples, transform, turned)
     buffer = min(read, SHUFFLE_BUFFER)
     if not kept:
         average = max(examples.stored_bytes(split) // number, 1)
@@ -149,7 +151,7 @@ def training_batches(
             if policy.single:
                 image = policy.image(image, row, key, index)
             if alone:
-                image = policy.batch(image[None], row[None])[0]
+                image = policy.batch(image[None], row[None], turned)[0]
             return image, label, index, row
 
         if preprocess or policy.single or alone:
@@ -240,23 +242,29 @@ def _fits_in_memory(transform: Transform, number: int) -> bool:
     return 4 * math.prod(transform.input_shape) * number <= CACHE_BYTES
 
 
-def _preprocessing(examples: Examples, transform: Transform):
+def _resizes_sooner(examples: Examples, config: TransformConfig) -> bool:
+    """Whether resizing is left to `resize_antialiased`."""
+    # Of small images a kernel's call costs more than its arithmetic.
+    average = examples.stored_bytes("train") // examples.splits["train"]
+    return config.antialias and average >= LARGE_BYTES
+
+
+def _preprocessing(examples: Examples, transform: Transform, turned: bool = False):
     """Make the function from an encoded example to (image, label, index)."""
     from dlkeras.pipeline.tensorflow_import import tf
 
     config = transform_config(transform)
-    # Of small images a kernel's call costs more than its arithmetic.
-    average = examples.stored_bytes("train") // examples.splits["train"]
-    sooner = config.antialias and average >= LARGE_BYTES
+    sooner = _resizes_sooner(examples, config)
     model = None if sooner else transform.preprocessing()
     decoder = examples.decoder()
-    shape = transform.input_shape
+    height, width, channels = transform.input_shape
+    shape = (width, height, channels) if turned else (height, width, channels)
 
     @tf.autograph.experimental.do_not_convert
     def preprocess(example: dict) -> tuple:
         pixels = decoder(example["image"])
         if model is None:  # the model's numbers, sooner
-            image = resize_antialiased(pixels, *shape[:2])
+            image = resize_antialiased(pixels, height, width, turned)
             image = image * config.scale
             image = image + config.offset if config.offset else image
         else:

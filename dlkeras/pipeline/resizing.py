@@ -6,7 +6,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def resize_antialiased(image: "tf.Tensor", height: int, width: int) -> "tf.Tensor":
+def resize_antialiased(
+    image: "tf.Tensor", height: int, width: int, turned: bool = False
+) -> "tf.Tensor":
     """Resize an image bilinearly, antialiased where it shrinks.
 
     TensorFlow's kernel resizes the rows as whole vectors, but along a row it adds three
@@ -18,10 +20,12 @@ def resize_antialiased(image: "tf.Tensor", height: int, width: int) -> "tf.Tenso
             channels is known while the graph is made.
         height: rows of the result.
         width: its columns.
+        turned: leave out the second transposition, for who can read columns as rows.
 
     Returns:
-        `(height, width, channels)` float32, what `tf.image.resize(antialias=True)`
-        gives but for the order in which its sums are rounded.
+        `(height, width, channels)` float32, if turned `(width, height, channels)`: what
+        `tf.image.resize(antialias=True)` gives but for the order in which its sums are
+        rounded.
 
     Example:
     >>> import tensorflow as tf
@@ -38,5 +42,5 @@ def resize_antialiased(image: "tf.Tensor", height: int, width: int) -> "tf.Tenso
         rows = tf.image.resize(rows, [number, 1], antialias=True)
         return tf.reshape(rows, [number, size[1], image.shape[2]])
 
-    turned = tf.transpose(resize_rows(image, height), [1, 0, 2])
-    return tf.transpose(resize_rows(turned, width), [1, 0, 2])
+    lying = resize_rows(tf.transpose(resize_rows(image, height), [1, 0, 2]), width)
+    return lying if turned else tf.transpose(lying, [1, 0, 2])

@@ -84,6 +84,23 @@ def test_large_images_are_resampled_as_keras_does(fill_mode):
     assert np.array_equal(resample(config, images[:3], matrices[:3]), found[:3])
 
 
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
+@pytest.mark.parametrize("moves", [{"rotation": 40.0, "zoom": 0.3}, {}])
+def test_turned_images_become_what_upright_ones_become(fill_mode, moves):
+    config = TransformConfig(
+        **{**OFF, **moves}, height=140, width=150, fill_mode=fill_mode,
+        horizontal_flip=True, vertical_flip=True, crop_padding=9,
+    )  # fmt: skip
+    images = pictures(8, 140, 150)
+    draws = np.random.default_rng(4).random((8, 12)).astype("float32")
+    matrices = transform_matrices(config, 1.0, tf.constant(draws))
+    turned = tf.constant(images.transpose(0, 2, 1, 3))
+    found = resample(config, turned, matrices, turned=True)
+    expected = resample(config, tf.constant(images), matrices)
+    assert np.allclose(found, expected, atol=1e-4)
+    assert not np.allclose(found[0], images[0], atol=0.1)
+
+
 @pytest.mark.parametrize("height, width", [(32, 32), (140, 150), (1, 7)])
 def test_flips_and_padded_crops_keep_every_bit_of_a_pixel(height, width):
     config = TransformConfig(

@@ -246,6 +246,35 @@ def test_draws_fill_the_range_that_the_configuration_gives():
         assert shifts.std() == pytest.approx(largest / np.sqrt(3), rel=0.1)
 
 
+@pytest.mark.parametrize(
+    "augmentation", [{"rotation": 20.0}, {"crop_padding": 3, "brightness": 0.3}]
+)
+def test_large_images_are_the_same_whether_kept_in_memory_or_read_anew(
+    prepared, monkeypatch, augmentation
+):
+    """What is kept stands upright; what is read anew is turned while it is resized."""
+    off = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "horizontal_flip": True}
+    transform = with_augmentation(prepared["Transform"], **{**off, **augmentation})
+    monkeypatch.setattr(geometry, "COMPILED_PIXELS", 1)
+
+    def epoch():
+        return list(
+            training_batches(
+                prepared["Examples"], transform, batch_size=100, seed=3,
+                augmentation_strength=1.0, first_epoch=0, epochs=1,
+            ).as_numpy_iterator()
+        )  # fmt: skip
+
+    kept = epoch()
+    monkeypatch.setattr(input_pipeline, "CACHE_BYTES", 0)
+    monkeypatch.setattr(input_pipeline, "LARGE_BYTES", 0)
+    anew = epoch()
+    assert len(kept) == len(anew)
+    for (images, labels), (others, same) in zip(kept, anew, strict=True):
+        assert np.array_equal(labels, same)
+        assert np.allclose(images, others, atol=1e-3)
+
+
 def test_images_augmented_one_by_one_are_those_augmented_together(
     prepared, monkeypatch
 ):

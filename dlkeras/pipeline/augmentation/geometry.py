@@ -46,6 +46,12 @@ def only_whole_pixels(config: TransformConfig) -> bool:
     return not turned and min(config.height, config.width) > 1
 
 
+def takes_turned(config: TransformConfig) -> bool:
+    """Whether `resample` is compiled, and so reads images that are turned as well."""
+    compiled = is_large(config.height, config.width) and config.fill_mode != "reflect"
+    return compiled and moves_pixels(config)
+
+
 def move_whole_pixels(
     config: TransformConfig, images: "tf.Tensor", matrices: "tf.Tensor"
 ) -> "tf.Tensor":
@@ -57,9 +63,6 @@ def move_whole_pixels(
         matrices: `(batch, 8)` from `transform_matrices`.
     """
     from dlkeras.pipeline.tensorflow_import import tf
-
-    if compiles(images):
-        return _whole_pixels_compiled()(images, matrices, config.offset)
 
     def ends(first: "tf.Tensor", step: "tf.Tensor", size: int) -> list["tf.Tensor"]:
         """Where the first and the last output pixel are read, 0 to 1."""
@@ -83,6 +86,17 @@ def move_whole_pixels(
     return tf.ensure_shape(moved, images.shape)
 
 
+def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
+    """Number, height, width and channels of images."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    size: Any = images.shape
+    number, height, width, channels = size
+    if turned:
+        height, width = width, height
+    return tf.shape(images)[0] if number is None else number, height, width, channels
+
+
 @functools.cache
 def _whole_pixels_compiled() -> Any:
     """Flips and shifts by whole pixels as one loop."""
@@ -90,11 +104,9 @@ def _whole_pixels_compiled() -> Any:
 
     @tf.function(jit_compile=True, autograph=False)
     def moved(
-        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor"
+        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", turned: bool
     ) -> "tf.Tensor":
-        size: Any = images.shape
-        number, height, width, channels = size
-        number = tf.shape(images)[0] if number is None else number
+        number, height, width, channels = _sizes(images, turned)
 
         def places(
             step: "tf.Tensor", first: "tf.Tensor", size: int
@@ -107,8 +119,10 @@ def _whole_pixels_compiled() -> Any:
 
         rows, known_rows = places(matrices[:, 4], matrices[:, 5], height)
         columns, known_columns = places(matrices[:, 0], matrices[:, 2], width)
-        place = tf.range(number)[:, None] * height + rows
-        place = place[:, :, None] * width + columns[:, None, :]
+        first = tf.range(number)[:, None, None] * (height * width)
+        rows, columns = rows[:, :, None], columns[:, None, :]
+        place = columns * height + rows if turned else rows * width + columns
+        place += first
         pixels = tf.gather(tf.reshape(images, [-1, channels]), place)
         known = known_rows[:, :, None] & known_columns[:, None, :]
         return tf.where(known[..., None], pixels, fill)
@@ -178,7 +192,10 @@ def transform_matrices(
 
 
 def resample(
-    config: TransformConfig, images: "tf.Tensor", matrices: "tf.Tensor"
+    config: TransformConfig,
+    images: "tf.Tensor",
+    matrices: "tf.Tensor",
+    turned: bool = False,
 ) -> "tf.Tensor":
     """Transform a batch of preprocessed images, bilinearly.
 
@@ -186,13 +203,17 @@ def resample(
         config: what stands outside an image; for "constant" a raw pixel of 0.
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
+        turned: the images come as `(batch, width, height, channels)`; only where
+            `takes_turned`.
     """
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
-    if only_whole_pixels(config) and config.fill_mode == "constant":
-        return move_whole_pixels(config, images, matrices)
+    whole = only_whole_pixels(config) and config.fill_mode == "constant"
     if compiles(images) and config.fill_mode != "reflect":
-        return _compiled(config.fill_mode)(images, matrices, config.offset)
+        loop = _whole_pixels_compiled() if whole else _compiled(config.fill_mode)
+        return loop(images, matrices, config.offset, turned)
+    if whole:
+        return move_whole_pixels(config, images, matrices)
     transformed = keras.ops.image.affine_transform(
         images,
         matrices,
@@ -215,11 +236,9 @@ def _compiled(fill_mode: str) -> Any:
 
     @tf.function(jit_compile=True, autograph=False)
     def resampled(
-        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor"
+        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", turned: bool
     ) -> "tf.Tensor":
-        size: Any = images.shape
-        number, height, width, channels = size
-        number = tf.shape(images)[0] if number is None else number
+        number, height, width, channels = _sizes(images, turned)
         rows = tf.range(height, dtype=tf.float32)[None, :, None]
         columns = tf.range(width, dtype=tf.float32)[None, None, :]
         m = matrices[:, :, None, None]
@@ -237,15 +256,15 @@ def _compiled(fill_mode: str) -> Any:
         left = tf.minimum(tf.floor(x), width - 1.0)
         top = tf.minimum(tf.floor(y), height - 1.0)
         across, down = (x - left)[..., None], (y - top)[..., None]
-        stride = width + 2
-        first = tf.range(number)[:, None, None] * ((height + 2) * stride)
-        place = first + tf.cast(top + 1, tf.int32) * stride
-        place += tf.cast(left + 1, tf.int32)
+        to_right, to_below = (height + 2, 1) if turned else (1, width + 2)
+        place = tf.range(number)[:, None, None] * ((height + 2) * (width + 2))
+        place += tf.cast(top + 1, tf.int32) * to_below
+        place += tf.cast(left + 1, tf.int32) * to_right
         flat = tf.reshape(images, [-1, channels])
         above, below = (
             (1 - across) * tf.gather(flat, place + step)
-            + across * tf.gather(flat, place + step + 1)
-            for step in (0, stride)
+            + across * tf.gather(flat, place + step + to_right)
+            for step in (0, to_below)
         )
         return (1 - down) * above + down * below
 

@@ -91,6 +91,8 @@ class Policy:
         )
         # Large images one by one, while each is in the processor's cache.
         self.one_by_one = geometry.is_large(config.height, config.width)
+        # What reads pixels where they are needed may as well read columns for rows.
+        self.takes_turned = on and not self.single and geometry.takes_turned(config)
 
     def decide(self, rows: "tf.Tensor") -> "tf.Tensor":
         """Add to examples' random numbers what of the augmentation follows from them.
@@ -144,16 +146,20 @@ class Policy:
             image = self._network(noisy)
         return image
 
-    def batch(self, images: "tf.Tensor", rows: "tf.Tensor") -> "tf.Tensor":
+    def batch(
+        self, images: "tf.Tensor", rows: "tf.Tensor", turned: bool = False
+    ) -> "tf.Tensor":
         """Augment a batch.
 
         Args:
             images: `(batch, height, width, channels)`, the network's input.
             rows: what `decide` made of their random numbers.
+            turned: the images come as `(batch, width, height, channels)`; only where
+                the policy `takes_turned`.
         """
         config = self._config
         if geometry.moves_pixels(config):
-            images = geometry.resample(config, images, rows[:, MATRICES])
+            images = geometry.resample(config, images, rows[:, MATRICES], turned)
         if colour.changes_colours(config):
             images = self._colours(images, rows[:, COLOURS])
         if config.erasing or config.cutout:
