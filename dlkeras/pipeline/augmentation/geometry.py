@@ -125,7 +125,7 @@ def _whole_pixels_compiled() -> Any:
         place += first
         pixels = tf.gather(tf.reshape(images, [-1, channels]), place)
         known = known_rows[:, :, None] & known_columns[:, None, :]
-        return tf.where(known[..., None], pixels, fill)
+        return tf.where(tf.expand_dims(known, -1), pixels, fill)
 
     return moved
 
