@@ -38,9 +38,8 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     if not (folder / "MLmodel").is_file():
         connect(tracking_uri, mlruns)
         name = model.removeprefix("models:/")
-        folder = downloaded_model(
-            name if "@" in name or "/" in name else f"{name}@champion"
-        )
+        known = "@" in name or "/" in name
+        folder = downloaded_model(name if known else f"{name}@champion", model)
     check_flavors(folder)
     try:
         return mlflow.pyfunc.load_model(str(folder))
@@ -48,11 +47,12 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
         raise InputError(f"MODEL: {folder}: {first_line(error)}") from error
 
 
-def downloaded_model(name: str) -> Path:
+def downloaded_model(name: str, received: str | None = None) -> Path:
     """Fetch a registered model from MLflow's artifacts, in whichever store they are.
 
     Args:
         name: `name@alias` or `name/version`.
+        received: what the user wrote for it, for the error.
 
     Returns:
         A folder in MLflow's format, on this machine.
@@ -65,7 +65,7 @@ def downloaded_model(name: str) -> Path:
     except (MlflowException, OSError) as error:
         raise InputError(
             "MODEL: expected the name of a registered model (name, name@alias or "
-            f"name/version); received {name!r}: {first_line(error)}"
+            f"name/version); received {received or name!r}: {first_line(error)}"
         ) from error
 
 
