@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from dlkeras.layers import divergence, recursions
-from dlkeras.layers.backend import fused, is_on_host, on_flag, sent, value_of
+from dlkeras.layers.backend import fused, is_on_host, sent, value_of
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -82,8 +82,6 @@ class AdaptiveFilter(keras.layers.Layer):
         )
         self._accepted = set()
 
-    # What a rule has to bring.
-
     def rule(self):
         """The frozen dataclass that holds one step of the recursion."""
         raise NotImplementedError
@@ -94,8 +92,6 @@ class AdaptiveFilter(keras.layers.Layer):
 
     def check_parameters(self, signal):
         """Called with the first signal's values, to warn of what cannot go well."""
-
-    # The grammar of a layer.
 
     def build(self, inputs_shape, desired_shape=None):
         """Make the initial weights and, with `stateful`, what is carried along."""
@@ -246,11 +242,11 @@ class AdaptiveFilter(keras.layers.Layer):
             if shows and value_of(result["any_diverged"]) == np.False_:
                 return result
             if not shows or recursions.all_finite(samples):
-                self._report(result, signal)
+                divergence.report(self, self._problem, result, signal)
                 return result
         arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
         result = self._filters_for[False](arrays)
-        self._report(result, signal)
+        divergence.report(self, self._problem, result, signal)
         return result
 
     def compute_output_spec(self, inputs, desired=None, adapt=True):
@@ -284,8 +280,6 @@ class AdaptiveFilter(keras.layers.Layer):
             "return_weights": self.return_weights,
             "on_divergence": self.on_divergence,
         }
-
-    # Arguments and reports.
 
     @property
     def _output_dtype(self):
@@ -387,24 +381,6 @@ class AdaptiveFilter(keras.layers.Layer):
                 time=shape[1],
             )
         return shape, wanted
-
-    def _report(self, result, signal):
-        if self.on_divergence == "ignore":
-            return
-
-        def tell(diverged, signal):
-            divergence.tell(self, self._problem, diverged, signal)
-
-        def words():
-            power = ops.max(ops.mean(ops.square(ops.abs(signal)), axis=1))
-            return [
-                f"{type(self).__name__} {self.name!r} diverged. "
-                f"Received: {self.received()}. No step_size is stable in the mean "
-                "square for these signals from:",
-                2.0 / ((self._problem.size + 2.0) * power),
-            ]
-
-        on_flag(result["any_diverged"], (result["diverged"], signal), tell, words)
 
     def received(self):
         """The rule's parameters in words, for a message."""

@@ -1,10 +1,16 @@
 """The report of an adaptive filter that ran away, with the bound that was broken."""
 
 import warnings
+from typing import Any
 
+import keras
 import numpy as np
 
 from dlkeras import stability
+from dlkeras.layers.backend import on_flag
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
 
 
 def regressors(problem, signal, column):
@@ -73,3 +79,25 @@ def tell(layer, problem, diverged, signal):
     if layer.on_divergence == "raise":
         raise FloatingPointError(message)
     warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def report(layer, problem, result, signal):
+    """Tell of filters that diverged, now or when a compiled graph runs."""
+    if layer.on_divergence == "ignore":
+        return
+
+    def words():
+        power = ops.max(ops.mean(ops.square(ops.abs(signal)), axis=1))
+        return [
+            f"{type(layer).__name__} {layer.name!r} diverged. "
+            f"Received: {layer.received()}. No step_size is stable in the mean "
+            "square for these signals from:",
+            2.0 / ((problem.size + 2.0) * power),
+        ]
+
+    on_flag(
+        result["any_diverged"],
+        (result["diverged"], signal),
+        lambda diverged, signal: tell(layer, problem, diverged, signal),
+        words,
+    )

@@ -361,7 +361,7 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         maps = []
         for column, read in enumerate(self.connection_table.T):
             images = ops.take(inputs, np.flatnonzero(read), axis=axis)
-            own = ops.take(kernel, places[read, column], axis=-1)
+            own: Any = ops.take(kernel, places[read, column], axis=-1)
             maps.append(self._convolved(images, own[..., None]))
         return ops.concatenate(maps, axis=axis)
 

@@ -41,12 +41,12 @@ from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.step_code import (
-    FIGURE_CODE,
     SCHEMA_CODE,
     SOURCE_CODE,
     STATISTICS_CODE,
-    TRAINING_CODE,
+    TRAINER_CODE,
     TRANSFORM_CODE,
+    TUNER_CODE,
 )
 from dlkeras.pipeline.store import Store, file_digest, storage_errors
 from dlkeras.pipeline.trainer import trainer
@@ -166,13 +166,12 @@ def _follow(
     until: str | None,
 ) -> PipelineResult:
     """Train with the chief, who keeps, judges and pushes what comes of it."""
-    trainer = config.trainer
-    machines = len(distribution.place(trainer.distribution).workers)
+    machines = len(distribution.place(config.trainer.distribution).workers)
 
     def not_opened(artifact: Artifact) -> Collection[str]:
-        if trainer.sharding != "file" or not isinstance(artifact, Examples):
-            return ()
-        return files_of_others(artifact, machines, index)
+        if config.trainer.sharding == "file" and isinstance(artifact, Examples):
+            return files_of_others(artifact, machines, index)
+        return ()
 
     execution = Following(
         store,
@@ -285,19 +284,13 @@ def _components(
             "source": source,
         }
         tuner_inputs = {"examples": examples, "transform": transformation}
-        tuner_code = (
-            "pipeline.tuner",
-            "pipeline.trials",
-            "pipeline.search_spaces",
-            *TRAINING_CODE,
-        )
         tuner_packages = ("keras", "tensorflow", "keras-tuner")
         tuner_key = execution.key(
             "Tuner",
             Hyperparameters,
             tuner_config,
             tuner_inputs,
-            tuner_code,
+            TUNER_CODE,
             tuner_packages,
         )
         tracker.search = tuner_key
@@ -307,7 +300,7 @@ def _components(
             Hyperparameters,
             tuner_config | {"tuner": of_a_trial},
             tuner_inputs,
-            tuner_code,
+            TUNER_CODE,
             tuner_packages,
         )
         hyperparameters = step(
@@ -330,7 +323,7 @@ def _components(
             ),
             config=tuner_config,
             inputs=tuner_inputs,
-            code=tuner_code,
+            code=TUNER_CODE,
             packages=tuner_packages,
         )
         tracker.log_metrics(
@@ -355,25 +348,11 @@ def _components(
         "transform": transformation,
         "hyperparameters": hyperparameters,
     }
-    trainer_code = (
-        "pipeline.trainer",
-        "pipeline.distribution",
-        "pipeline.jax_training",
-        "pipeline.batch_feeding",
-        "pipeline.file_sharding",
-        "pipeline.multi_worker_fit",
-        "pipeline.train_state",
-        "pipeline.monitoring",
-        "callbacks",
-        "pipeline.search_spaces",
-        *TRAINING_CODE,
-        *FIGURE_CODE,
-    )
     on_jax = config.trainer.distribution == "data_parallel"
     train = train_on_jax if on_jax else trainer
     trainer_packages = ("keras", "tensorflow", *(("jax",) if on_jax else ()))
     trainer_key = execution.key(
-        "Trainer", Model, trainer_config, trainer_inputs, trainer_code, trainer_packages
+        "Trainer", Model, trainer_config, trainer_inputs, TRAINER_CODE, trainer_packages
     )
     model = step(
         "Trainer",
@@ -393,7 +372,7 @@ def _components(
         ),
         config=trainer_config,
         inputs=trainer_inputs,
-        code=trainer_code,
+        code=TRAINER_CODE,
         packages=trainer_packages,
     )
     for epoch, logs in enumerate(model.history):

@@ -33,6 +33,26 @@ TRAINING_CODE = (
     "layers",
     "transfer_learning",
 )
+TUNER_CODE = (
+    "pipeline.tuner",
+    "pipeline.trials",
+    "pipeline.search_spaces",
+    *TRAINING_CODE,
+)
+TRAINER_CODE = (
+    "pipeline.trainer",
+    "pipeline.distribution",
+    "pipeline.jax_training",
+    "pipeline.batch_feeding",
+    "pipeline.file_sharding",
+    "pipeline.multi_worker_fit",
+    "pipeline.train_state",
+    "pipeline.monitoring",
+    "callbacks",
+    "pipeline.search_spaces",
+    *TRAINING_CODE,
+    *FIGURE_CODE,
+)
 EVALUATION_CODE = (
     "pipeline.evaluator",
     "pipeline.input_pipeline",
