@@ -5,6 +5,7 @@ from dlkeras.layers.affine_projection import (
 )
 from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
 from dlkeras.layers.batch_normalization import BatchNormalization as BatchNormalization
+from dlkeras.layers.convolution import Conv2D as Conv2D
 from dlkeras.layers.grouped import GroupedConv2D as GroupedConv2D
 from dlkeras.layers.inception import InceptionModule as InceptionModule
 from dlkeras.layers.lenet import LENET5_C3_TABLE as LENET5_C3_TABLE

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.convolution import Conv2D
 from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
@@ -144,7 +145,7 @@ class InceptionModule(FrozenPartsMixin):
         self.normalizations = {}
         for index, (name, sizes) in enumerate(plan.items()):
             channels_in, filters, kernel_size = sizes
-            convolution = keras.layers.Conv2D(
+            convolution = Conv2D(
                 filters,
                 kernel_size,
                 padding="same",

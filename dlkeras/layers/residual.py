@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.convolution import Conv2D
 from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
@@ -145,7 +146,7 @@ class _Residual(FrozenPartsMixin):
         self, filters: int, kernel_size: int, strides: int, name: str, index: int
     ) -> keras.layers.Conv2D:
         explicit = self._pads(kernel_size, strides)
-        return keras.layers.Conv2D(
+        return Conv2D(
             filters,
             kernel_size,
             strides,

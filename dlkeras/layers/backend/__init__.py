@@ -29,6 +29,8 @@ Each backend's file offers the same names:
 - `fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon)`: outputs,
   mean and variance of a batch of images, normalised by its own statistics or by those
   given, in one kernel; None where the backend has no kernel for it.
+- `pointwise_convolution(x, kernel, strides)`: the 1x1 convolution of channels-last
+  images as a matrix product; None where the backend's convolution trains as fast.
 """
 
 import keras
@@ -46,6 +48,9 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import on_host as on_host
     from dlkeras.layers.backend.jax import one_kernel as one_kernel
+    from dlkeras.layers.backend.jax import (
+        pointwise_convolution as pointwise_convolution,
+    )
     from dlkeras.layers.backend.jax import scan as scan
     from dlkeras.layers.backend.jax import sent as sent
     from dlkeras.layers.backend.jax import value_of as value_of
@@ -62,6 +67,9 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import on_host as on_host
     from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
+    from dlkeras.layers.backend.tensorflow import (
+        pointwise_convolution as pointwise_convolution,
+    )
     from dlkeras.layers.backend.tensorflow import scan as scan
     from dlkeras.layers.backend.tensorflow import sent as sent
     from dlkeras.layers.backend.tensorflow import value_of as value_of
@@ -78,6 +86,9 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import on_host as on_host
     from dlkeras.layers.backend.torch import one_kernel as one_kernel
+    from dlkeras.layers.backend.torch import (
+        pointwise_convolution as pointwise_convolution,
+    )
     from dlkeras.layers.backend.torch import scan as scan
     from dlkeras.layers.backend.torch import sent as sent
     from dlkeras.layers.backend.torch import value_of as value_of

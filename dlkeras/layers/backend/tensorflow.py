@@ -207,3 +207,16 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
         n = tf.cast(tf.size(x, tf.int64) // channels, tf.float32)
         variance *= tf.maximum(n - 1, 1) / n
     return y, mean, variance
+
+
+def pointwise_convolution(x, kernel, strides) -> Any:
+    """A 1x1 convolution as a matrix product; None where the convolution is faster."""
+    # oneDNN's gradient by a half-precision kernel takes three to seven times as long
+    # as the product. In float32 it is as fast, and a GPU has good kernels.
+    half = x.dtype in (tf.bfloat16, tf.float16)
+    if not half or tf.config.list_logical_devices("GPU"):
+        return None
+    if tuple(strides) != (1, 1):
+        # Windows of one pixel: a slice with strides is ten times slower, both ways.
+        x = tf.nn.avg_pool2d(x, 1, strides, "VALID")
+    return tf.tensordot(x, tf.reshape(kernel, kernel.shape[2:]), 1)
