@@ -19,7 +19,7 @@ from dlkeras.pipeline.cluster import Cluster as Cluster
 from dlkeras.pipeline.cluster import Kind as Kind
 from dlkeras.pipeline.cluster import cluster as cluster
 from dlkeras.pipeline.cluster import place as place
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.errors import InputError, WorkerLostError
 from dlkeras.pipeline.multi_worker_fit import mend_multi_worker_fit
 from dlkeras.pipeline.worker_watch import watch
 
@@ -233,8 +233,8 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
         kind: where it is not "multi_worker", nothing is done.
 
     Raises:
-        PipelineError: a collective operation failed, as it does within seconds of
-            another worker's death.
+        WorkerLostError: a collective operation failed, as it does within seconds of
+            another worker's death. End this process by `worker_watch.end_process`.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -278,11 +278,11 @@ def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
     return watch([w for i, w in enumerate(here.workers) if i != here.index], abort)
 
 
-def worker_lost(kind: Kind, reason: str) -> PipelineError:
+def worker_lost(kind: Kind, reason: str) -> WorkerLostError:
     """What to say where another worker does not answer any more."""
     here = place(kind)
     others = [w for i, w in enumerate(here.workers) if i != here.index]
-    return PipelineError(
+    return WorkerLostError(
         f"expected an answer of the other workers {', '.join(others)}; one has "
         "ended. Start all of them again: training goes on from the last checkpoint "
         f"({reason})"
@@ -337,7 +337,7 @@ def join_data_parallel() -> None:
 
     Raises:
         InputError: Keras runs on another backend.
-        PipelineError: the others do not come.
+        WorkerLostError: the others do not come.
     """
     here = place("data_parallel")
     try:
