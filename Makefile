@@ -37,13 +37,15 @@ test-long: .venv/torch.stamp  ## run the tests of the architectures and callback
 test-slow: .venv/torch.stamp  ## tell sick from healthy trainings: 20 seeds, and held-out networks
 	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
 
-test-machines: .venv/jax.stamp  ## train one job in two processes, on TensorFlow and on JAX
-	@$(BIN)/python -m pytest -m slow tests/pipeline/test_distributed_job.py $(ARGS)
+test-machines: .venv/jax.stamp  ## train one job in two processes, on TensorFlow and on JAX; a tracking server
+	@$(BIN)/python -m pytest -m slow tests/pipeline/test_distributed_job.py \
+	  tests/pipeline/test_ownership.py tests/pipeline/test_tracking_server.py $(ARGS)
 
-test-extras: .venv/extras.stamp  ## run the tests of what extras bring: ONNX, LiteRT, PostgreSQL
+test-extras: .venv/extras.stamp  ## run the tests of ONNX, LiteRT, database servers, artifact stores
 	@$(BIN)/python -m pytest tests/architectures/test_export.py \
-	  tests/pipeline/test_postgresql.py tests/pipeline/test_serving.py \
-	  -k "test_export or test_postgresql or extras" $(ARGS)
+	  tests/pipeline/test_database_servers.py tests/pipeline/test_artifact_store.py \
+	  tests/pipeline/test_serving.py \
+	  -k "test_export or test_database_servers or test_artifact_store or extras" $(ARGS)
 
 test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam, as without it
 	@DLKERAS_BEAM_PYTHON="$$PWD/.venv-beam/bin/python" \
@@ -133,7 +135,7 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@touch $@
 
 .venv/extras.stamp: .venv/test.stamp requirements/extras.txt
-	@echo "Installing ONNX, LiteRT and PostgreSQL's client into .venv"
+	@echo "Installing ONNX, LiteRT and databases' clients into .venv"
 	@$(PIP) install --require-hashes -r requirements/extras.txt
 	@touch $@
 
@@ -169,6 +171,6 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	  -o requirements/docs.txt
 	$(UV_LOCK) --group dev --extra jax --group bench -c requirements/test.txt \
 	  pyproject.toml -o requirements/jax.txt
-	$(UV_LOCK) --group dev --extra onnx --extra litert --extra postgresql \
+	$(UV_LOCK) --group dev --extra onnx --extra litert --extra mysql --extra postgresql \
 	  -c requirements/test.txt pyproject.toml -o requirements/extras.txt
 	$(UV_LOCK) --extra beam pyproject.toml -o requirements/beam.txt

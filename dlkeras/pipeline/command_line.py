@@ -15,7 +15,13 @@ from pydantic import Field, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliSettingsSource
 
 from dlkeras.pipeline.config import COMPONENTS, PipelineConfig, describe, load_config
-from dlkeras.pipeline.errors import InputError, PipelineError, RunInterrupted
+from dlkeras.pipeline.errors import (
+    InputError,
+    PipelineError,
+    RunInterrupted,
+    WorkerLostError,
+)
+from dlkeras.pipeline.worker_watch import end_process
 
 INTERRUPTED = 130
 
@@ -191,6 +197,8 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
         return _run_and_report(config, options)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, WorkerLostError):
+            end_process(error.exit_code)
         return error.exit_code
     except RunInterrupted:
         print(

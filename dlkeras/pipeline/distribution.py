@@ -11,71 +11,21 @@ This is the only file of the package that speaks to these engines.
 
 import contextlib
 import functools
-import json
-import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.cluster import Cluster as Cluster
+from dlkeras.pipeline.cluster import Kind as Kind
+from dlkeras.pipeline.cluster import cluster as cluster
+from dlkeras.pipeline.cluster import place as place
+from dlkeras.pipeline.errors import InputError, WorkerLostError
 from dlkeras.pipeline.multi_worker_fit import mend_multi_worker_fit
+from dlkeras.pipeline.worker_watch import watch
 
 T = TypeVar("T")
-Kind = Literal["none", "mirrored", "multi_worker", "data_parallel"]
 # Within so many seconds the survivors of a process that has died must know.
 HEARTBEAT_SECONDS = 15
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """The machines of a training, and which of them this process is.
-
-    Attributes:
-        workers: addresses, HOST:PORT, of all of them.
-        index: the number of this one; 0 is the chief.
-    """
-
-    workers: tuple[str, ...]
-    index: int
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether this process evaluates, writes checkpoints and tells MLflow."""
-        return self.index == 0
-
-
-def cluster() -> Cluster:
-    """Read `TF_CONFIG`; without it this process is alone.
-
-    Raises:
-        InputError: the variable is not what TensorFlow expects.
-
-    Example:
-    >>> cluster()
-    Cluster(workers=('this',), index=0)
-    """
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        return Cluster(("this",), 0)
-    try:
-        config = json.loads(text)
-        workers = tuple(config["cluster"]["worker"])
-        index = int(config["task"]["index"])
-        if config["task"]["type"] != "worker" or not 0 <= index < len(workers):
-            raise ValueError("the task must be one of the workers")
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            'TF_CONFIG: expected {"cluster": {"worker": ["HOST:PORT", ...]}, "task": '
-            f'{{"type": "worker", "index": 0}}}}; received {text!r}: {error}'
-        ) from error
-    return Cluster(workers, index)
-
-
-def place(kind: Kind) -> Cluster:
-    """The machines of a training of this kind; those that share nothing are alone."""
-    several = kind in ("multi_worker", "data_parallel")
-    return cluster() if several else Cluster(("this",), 0)
 
 
 _presence: list[socket.socket] = []
@@ -283,8 +233,8 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
         kind: where it is not "multi_worker", nothing is done.
 
     Raises:
-        PipelineError: a collective operation failed, as it does within seconds of
-            another worker's death.
+        WorkerLostError: a collective operation failed, as it does within seconds of
+            another worker's death. End this process by `worker_watch.end_process`.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -299,18 +249,40 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
 
         lost = (jax.errors.JaxRuntimeError,)
     try:
-        yield
+        with _watched(kind):
+            yield
     except lost as error:
         if len(place(kind).workers) == 1:
             raise
         raise worker_lost(kind, type(error).__name__) from error
 
 
-def worker_lost(kind: Kind, reason: str) -> PipelineError:
+def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
+    """Fail TensorFlow's collective operations when another worker's process has ended.
+
+    The engine fails them, too, when it misses heartbeats, some ten seconds later.
+    """
+    here = place(kind)
+    if kind != "multi_worker" or len(here.workers) == 1:
+        return contextlib.nullcontext()
+
+    def abort(address: str) -> None:
+        from tensorflow.python.eager import context
+
+        from dlkeras.pipeline.tensorflow_import import tf
+
+        context.context().abort_collective_ops(
+            tf.errors.UNAVAILABLE, f"nothing listens at {address}"
+        )
+
+    return watch([w for i, w in enumerate(here.workers) if i != here.index], abort)
+
+
+def worker_lost(kind: Kind, reason: str) -> WorkerLostError:
     """What to say where another worker does not answer any more."""
     here = place(kind)
     others = [w for i, w in enumerate(here.workers) if i != here.index]
-    return PipelineError(
+    return WorkerLostError(
         f"expected an answer of the other workers {', '.join(others)}; one has "
         "ended. Start all of them again: training goes on from the last checkpoint "
         f"({reason})"
@@ -365,7 +337,7 @@ def join_data_parallel() -> None:
 
     Raises:
         InputError: Keras runs on another backend.
-        PipelineError: the others do not come.
+        WorkerLostError: the others do not come.
     """
     here = place("data_parallel")
     try:

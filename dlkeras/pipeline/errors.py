@@ -16,6 +16,10 @@ class RunInterrupted(KeyboardInterrupt):
     """Ctrl-C stopped a run that MLflow knows, and that the same command continues."""
 
 
+class WorkerLostError(PipelineError):
+    """Another machine of a distributed training has ended."""
+
+
 class InputError(PipelineError):
     """A flag, a configuration file or a data set is not what the pipeline can use."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from dlkeras.pipeline import distribution
 from dlkeras.pipeline.artifacts import Artifact
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import WorkerLostError
 from dlkeras.pipeline.execution import Execution, UntilReached
 from dlkeras.pipeline.store import Draft
 
@@ -49,7 +49,7 @@ class Following(Execution):
         """Wait for the chief's artifact, or train with it.
 
         Raises:
-            PipelineError: the chief has ended.
+            WorkerLostError: the chief has ended.
             UntilReached: the training is done.
         """
         key = self.key(component, artifact_type, config, inputs, code, packages)
@@ -67,7 +67,7 @@ class Following(Execution):
             if distribution.chief_answers(chief):
                 seen = time.monotonic()
             elif time.monotonic() - seen > PATIENCE_SECONDS:
-                raise PipelineError(
+                raise WorkerLostError(
                     f"expected {component} of the chief {chief.workers[0]}, which has "
                     "ended; start all machines again"
                 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -107,13 +108,50 @@ def test_a_dead_worker_is_told_in_one_line(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         worker.kill()
+        died = time.monotonic()
         _, errors = chief.communicate(timeout=120)
+        assert time.monotonic() - died < 30
     finally:
         chief.kill()
         worker.communicate()
     assert chief.returncode == 1
     (line,) = errors.splitlines()
     assert line.startswith("error: expected an answer of the other workers 127.0.0.1:")
+
+
+WATCHED = """
+import sys, time
+from dlkeras.pipeline import worker_watch
+with worker_watch.watch(sys.argv[1:], lambda address: print(address, flush=True)):
+    print("watching", flush=True)
+    time.sleep(600)
+"""
+LISTENING = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+print("127.0.0.1:%d" % server.getsockname()[1], flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_stopped_process_is_there_and_a_killed_one_has_ended():
+    run = [sys.executable, "-c"]
+    options = {"stdout": subprocess.PIPE, "text": True}
+    options["env"] = os.environ | {"PYTHONPATH": str(ROOT)}
+    others = [subprocess.Popen([*run, LISTENING], **options) for _ in range(2)]
+    listening = [other.stdout.readline().strip() for other in others]
+    (nobody,) = addresses(1)  # that has never been there is not known to have ended
+    watch = subprocess.Popen([*run, WATCHED, nobody, *listening], **options)
+    try:
+        assert watch.stdout.readline() == "watching\n"
+        others[0].send_signal(signal.SIGSTOP)
+        time.sleep(10)  # ten looks
+        others[1].kill()
+        assert watch.stdout.readline() == listening[1] + "\n"
+    finally:
+        for process in (*others, watch):
+            process.kill()
+            process.communicate()
 
 
 def test_the_mending_turns_itself_off_where_keras_is_mended(monkeypatch):

@@ -4,6 +4,7 @@ It proxies the artifacts (`--serve-artifacts`): clients reach them by HTTP alone
 no folder is shared but the store of the pipeline.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -32,16 +33,14 @@ def environment(**more):
     return os.environ | {"PYTHONPATH": str(ROOT)} | more
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The address of a server, and the folder in which it keeps the artifacts."""
-    folder = tmp_path_factory.mktemp("server")
+@contextlib.contextmanager
+def mlflow_server(folder, *flags):
+    """The address of a server whose database is in a folder."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
-         "--port", str(port), "--workers", "1", "--serve-artifacts",
-         "--backend-store-uri", f"sqlite:///{folder / 'server.db'}",
-         "--artifacts-destination", str(folder / "kept")],
+         "--port", str(port), "--workers", "1", *flags,
+         "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"],
         env=environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"), cwd=folder,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
@@ -55,15 +54,25 @@ def server(tmp_path_factory):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.5)
-        yield uri, folder / "kept"
+        yield uri
     finally:
         os.killpg(process.pid, 15)
         process.wait(timeout=60)
 
 
-def job(mlruns, uri, cwd):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a server, and the folder in which it keeps the artifacts."""
+    folder = tmp_path_factory.mktemp("server")
+    kept = folder / "kept"
+    flags = ("--serve-artifacts", "--artifacts-destination", str(kept))
+    with mlflow_server(folder, *flags) as uri:
+        yield uri, kept
+
+
+def job(mlruns, uri, cwd, *more):
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--mlruns", mlruns, *FLAGS],
+        [sys.executable, SCRIPT, "--mlruns", mlruns, *FLAGS, *more],
         env=environment(MLFLOW_TRACKING_URI=uri), cwd=cwd,
         capture_output=True, text=True, timeout=500,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """One process, no engine: trains on what several machines take by file, put together.
 
-`python union_training.py STORE EPOCHS MACHINES`; prints the history and the weights'
-sums as JSON. KERAS_BACKEND is tensorflow or jax.
+`python union_training.py STORE EPOCHS MACHINES`; prints the history and the
+weights as JSON. KERAS_BACKEND is tensorflow or jax.
 """
 
 import json
@@ -65,16 +65,23 @@ def main(store, epochs, machines):
     validation = evaluation_batches(
         examples, transform, "validation", config.batch_size
     ).cache()
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        mode="min",
+        patience=config.early_stopping_patience,
+        restore_best_weights=True,
+    )
     history = model.fit(
         batches(),
         steps_per_epoch=steps,
         epochs=epochs,
         validation_data=validation,
+        callbacks=[stopping],
         shuffle=False,
         verbose=0,
     ).history
-    sums = [float(np.abs(w).sum()) for w in model.get_weights()]
-    print(json.dumps({"history": history, "weights": sums}))
+    weights = [np.asarray(w).tolist() for w in model.get_weights()]
+    print(json.dumps({"history": history, "weights": weights}))
 
 
 if __name__ == "__main__":

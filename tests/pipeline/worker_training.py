@@ -153,9 +153,11 @@ def main(engine, folder, epochs, address=None, processes=1, index=0):
 
 
 if __name__ == "__main__":
-    from dlkeras.pipeline.errors import PipelineError
+    from dlkeras.pipeline.errors import WorkerLostError
+    from dlkeras.pipeline.worker_watch import end_process
 
     try:
         main(*sys.argv[1:])
-    except PipelineError as problem:
-        sys.exit(f"error: {problem}")
+    except WorkerLostError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        end_process(problem.exit_code)

@@ -1,5 +1,6 @@
 """The connection to MLflow: a server, a database, or a file below the runs."""
 
+import contextlib
 import http.client
 import logging
 import os
@@ -7,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -16,10 +18,12 @@ from dlkeras.pipeline.store import storage_errors
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import (
     IntegrityError,
     InternalError,
@@ -71,7 +75,7 @@ def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
         # Two processes that migrate a new database at once break it.
         with storage_errors(mlruns):
             mlruns.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(mlruns / "mlflow.db.lock"):
+            with filelock.FileLock(mlruns / "mlflow.db.lock"), _database_lock(uri):
                 return _reach_database()
     # A database's driver may be missing, and a URI may be of no kind that is known.
     except (MlflowException, SQLAlchemyError, ImportError) as error:
@@ -86,8 +90,29 @@ def is_database(uri: str) -> bool:
     return scheme in ("sqlite", "postgresql", "mysql", "mssql")
 
 
+# MySQL cannot take back half a migration, so nobody may begin a second one.
+_LOCKS = {
+    "mysql": "SELECT GET_LOCK(CONCAT('dlkeras ', DATABASE()), 600)",
+    "postgresql": "SELECT pg_advisory_lock(hashtext('dlkeras'))",
+}
+
+
+@contextlib.contextmanager
+def _database_lock(uri: str) -> Iterator[None]:
+    """Keep machines that share no folder apart, by a lock of the database server."""
+    url = make_url(uri)
+    statement = _LOCKS.get(url.get_backend_name())
+    if statement is None:
+        yield
+        return
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:  # whose end frees the lock
+        connection.execute(text(statement))
+        yield
+
+
 def _reach_database() -> MlflowClient:
-    """Reach a database, also one that another machine migrates at this moment."""
+    """Reach a database, also one that an MLflow server migrates at this moment."""
     for pause in (2, 5, 10):
         try:
             return _reach()

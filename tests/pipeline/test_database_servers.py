@@ -1,4 +1,7 @@
-"""MLflow and the registry on a real PostgreSQL, by MLFLOW_TRACKING_URI alone."""
+"""MLflow and the registry on real database servers, by MLFLOW_TRACKING_URI alone.
+
+PostgreSQL, and MariaDB, which MLflow speaks to as to MySQL.
+"""
 
 import contextlib
 import os
@@ -17,68 +20,94 @@ from tests.conftest import ROOT, SCRIPT
 
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 INITDB = shutil.which("initdb") or (str(DEBIAN[-1]) if DEBIAN else None)
-
-pytestmark = [
-    pytest.mark.skipif(INITDB is None, reason="PostgreSQL is not installed"),
-    pytest.mark.skipif(find_spec("psycopg") is None, reason="psycopg is not installed"),
-]
+MARIADB = shutil.which("mariadbd", path=f"{os.environ.get('PATH')}:/usr/sbin")
 
 
-def as_owner(folder):
-    """PostgreSQL refuses to be root: its own user is taken, or nobody."""
+def as_owner(folder, users):
+    """A database server refuses to be root: its own user is taken, or nobody."""
     if os.geteuid():
         return []
     import pwd
 
-    for user in ("postgres", "nobody"):
+    for user in (*users, "nobody"):
         with contextlib.suppress(KeyError):
             shutil.chown(folder, pwd.getpwnam(user).pw_uid)
             return ["runuser", "-u", user, "--"]
-    pytest.skip("no user but root to run PostgreSQL")
+    pytest.skip("no user but root to run a database server")
 
 
-@pytest.fixture(scope="module")
-def server():
-    """The address of a PostgreSQL that the test started, on a port of its own."""
-    binaries = Path(str(INITDB)).parent
+def postgresql(folder, port):
+    """Make a database cluster; the command that serves it, and its address."""
+    if INITDB is None or find_spec("psycopg") is None:
+        pytest.skip("PostgreSQL or psycopg is not installed")
+    binaries, user = Path(INITDB).parent, as_owner(folder, ["postgres"])
+    data = f"{folder}/data"
+    subprocess.run(
+        [*user, binaries / "initdb", "--no-sync", "-A", "trust", "-U", "dlkeras",
+         "-E", "UTF8", "--locale", "C", "-D", data],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    command = [
+        *user, binaries / "postgres", "-D", data, "-p", str(port), "-k", folder,
+        "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+    ]  # fmt: skip
+    return command, f"postgresql://dlkeras@127.0.0.1:{port}"
+
+
+def mysql(folder, port):
+    """The same with MariaDB."""
+    if MARIADB is None or find_spec("pymysql") is None:
+        pytest.skip("MariaDB or PyMySQL is not installed")
+    user = as_owner(folder, ["mysql"])
+    data = f"--datadir={folder}/data"
+    subprocess.run(
+        [*user, "mariadb-install-db", "--no-defaults", data, "--skip-test-db",
+         "--auth-root-authentication-method=normal"],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    command = [
+        *user, MARIADB, "--no-defaults", data, f"--port={port}",
+        "--bind-address=127.0.0.1", f"--socket={folder}/socket",
+        f"--pid-file={folder}/pid", "--innodb-flush-log-at-trx-commit=0",
+    ]  # fmt: skip
+    return command, f"mysql+pymysql://root@127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module", params=[postgresql, mysql])
+def server(request):
+    """The address of a server that the test started, on a port of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # Not below pytest's folder, which no other user may enter.
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
-        user = as_owner(folder)
-        data = f"{folder}/data"
-        subprocess.run(
-            [*user, binaries / "initdb", "--no-sync", "-A", "trust", "-U", "dlkeras",
-             "-E", "UTF8", "--locale", "C", "-D", data],
-            check=True, capture_output=True, cwd="/",
-        )  # fmt: skip
-        process = subprocess.Popen(
-            [*user, binaries / "postgres", "-D", data, "-p", str(port), "-k", folder,
-             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
-            stderr=subprocess.PIPE, text=True, cwd="/",
-        )  # fmt: skip
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                assert process.poll() is None, process.stderr.read()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield f"postgresql://dlkeras@127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+    with tempfile.TemporaryDirectory(prefix="database-") as folder:
+        command, address = request.param(folder, port)
+        with open(Path(folder, "log"), "w+") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+            try:
+                deadline = time.monotonic() + 60
+                while True:
+                    with contextlib.suppress(OSError):
+                        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                        break
+                    assert process.poll() is None, Path(log.name).read_text()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                yield address
+            finally:
+                process.terminate()
+                process.wait(timeout=60)
 
 
 def database(server, name):
     """A new, empty database."""
-    import psycopg
+    from sqlalchemy import create_engine, text
 
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    first = "postgres" if server.startswith("postgresql") else "mysql"
+    engine = create_engine(f"{server}/{first}", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
     return f"{server}/{name}"
 
 
@@ -122,9 +151,7 @@ def test_machines_that_meet_on_a_new_database_all_reach_it(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_four_main_jobs_at_once_keep_runs_models_and_metrics_in_postgresql(
-    server, tmp_path
-):
+def test_four_main_jobs_at_once_keep_runs_models_and_metrics_there(server, tmp_path):
     from mlflow import MlflowClient
 
     uri = database(server, "jobs")

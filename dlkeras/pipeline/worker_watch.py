@@ -1,0 +1,85 @@
+"""Watching whether the other workers' processes are there, by their own addresses.
+
+An engine waits for heartbeats, and so cannot tell a process that has ended from one
+that is slow. The kernel of its machine can: it refuses a connection at once where no
+process listens, and does not where one listens that is busy or stopped.
+"""
+
+import atexit
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
+
+# Between two looks at a worker.
+INTERVAL_SECONDS = 1.0
+# So many refusals in a row: meanwhile a training that is over comes to its end.
+REFUSALS = 3
+
+
+def refuses(address: str) -> bool:
+    """Whether the machine at HOST:PORT says that no process listens there.
+
+    A machine that does not answer at all says nothing.
+
+    Example:
+    >>> with socket.create_server(("127.0.0.1", 0)) as server:
+    ...     address = "127.0.0.1:%d" % server.getsockname()[1]
+    ...     while_it_listens = refuses(address)
+    >>> while_it_listens, refuses(address)
+    (False, True)
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def watch(addresses: Sequence[str], on_end: Callable[[str], None]) -> Iterator[None]:
+    """Call a function, in a thread, when a process that was there has ended.
+
+    Args:
+        addresses: HOST:PORT of each process.
+        on_end: is given the address of the first that has ended.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        refused: dict[str, int] = {}  # of those that have been there
+        while not over.wait(INTERVAL_SECONDS):
+            for address in addresses:
+                if not refuses(address):
+                    refused[address] = 0
+                elif address in refused:
+                    refused[address] += 1
+                if refused.get(address, 0) >= REFUSALS and not over.is_set():
+                    on_end(address)
+                    return
+
+    thread = threading.Thread(target=look, name="worker watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def end_process(exit_code: int) -> NoReturn:
+    """End this process without taking TensorFlow's engine down.
+
+    That waits up to 12 seconds for answers of workers that have ended. What Python has
+    to do at its end is done.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
