@@ -145,12 +145,11 @@ class _Residual(FrozenPartsMixin):
     def _convolution(
         self, filters: int, kernel_size: int, strides: int, name: str, index: int
     ) -> keras.layers.Conv2D:
-        explicit = self._pads(kernel_size, strides)
         return Conv2D(
             filters,
             kernel_size,
             strides,
-            padding="valid" if explicit else "same",
+            padding="valid" if self._pads(kernel_size, strides) else "same",
             use_bias=self.normalization is None,
             kernel_initializer=distinct(self.kernel_initializer, index),
             kernel_regularizer=self.kernel_regularizer,
