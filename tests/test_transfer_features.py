@@ -184,6 +184,9 @@ def test_probing_trains_the_head_alone_and_fine_tuning_the_rest_after_it():
     assert len(history["loss"]) == 2
     assert not np.array_equal(keras.ops.convert_to_numpy(kernel), stem)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(norm.moving_mean), mean)
+    options |= {"probe_epochs": 0, "fine_tune_epochs": 1, "batch_normalization": True}
+    probe_then_fine_tune(model, IMAGES, CLASSES, **options)
+    assert not np.array_equal(keras.ops.convert_to_numpy(norm.moving_mean), mean)
 
 
 def test_numbers_of_epochs_that_train_nothing_are_refused():
