@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -142,7 +143,8 @@ def application_of(model: Any, what: str) -> Callable[..., keras.Model]:
 def imagenet(model: Any) -> keras.Model:
     """Return the network of `keras.applications` with ImageNet's weights.
 
-    Keras downloads them once into its own folder, `~/.keras/models`.
+    Keras downloads them once into its own folder, `~/.keras/models` or that of
+    `KERAS_HOME`, and compares the file with a hash of its own.
 
     Args:
         model: The network that is to get the weights.
@@ -150,7 +152,8 @@ def imagenet(model: Any) -> keras.Model:
     Raises:
         ValueError: Keras has no such network, or the model's head has not ImageNet's
             1,000 classes.
-        OSError: The weights cannot be downloaded.
+        OSError: The weights cannot be downloaded, or are not those of Keras's hash;
+            nothing of them is left in the folder.
     """
     build = application_of(model, "weights='imagenet'")
     heads = [x.units for x in model.layers if x.name == "classifier"]
@@ -163,10 +166,15 @@ def imagenet(model: Any) -> keras.Model:
     try:
         return build(weights="imagenet", include_top=bool(heads))
     except Exception as error:  # Keras raises plain exceptions
+        home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+        known = build.__name__.lower()
+        end = "" if heads else "_notop"
+        file = Path(home) / f"models/{known}_weights_tf_dim_ordering_tf_kernels{end}.h5"
+        if "hash does not match" in str(error):  # Keras leaves what it has refused
+            file.unlink(missing_ok=True)
         raise OSError(
-            f"The weights of keras.applications.{build.__name__} cannot be downloaded: "
-            f"{error}. Where there is no network, put Keras's file into "
-            "~/.keras/models."
+            f"The weights of keras.applications.{build.__name__} must be downloaded "
+            f"or be at {str(file)!r}, with Keras's own hash. Received: {error}"
         ) from error
 
 

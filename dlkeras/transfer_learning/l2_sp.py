@@ -33,6 +33,7 @@ class L2SP(keras.regularizers.Regularizer):
 
     def __call__(self, x: Any) -> Any:
         """Return the penalty of the weights `x`."""
+        x = ops.convert_to_tensor(x)  # PyTorch subtracts no tensor from an array
         distance: Any = ops.sum(ops.square(x - ops.cast(self.start, x.dtype)))
         return 0.5 * self.strength * distance
 

@@ -20,6 +20,7 @@ def probe_then_fine_tune(
     fine_tune_optimizer: Any = None,
     decay: float = 0.5,
     since: str | None = None,
+    batch_normalization: bool = False,
     batch_size: int = 32,
     loss: Any = "sparse_categorical_crossentropy",
     metrics: Any = ("accuracy",),
@@ -33,7 +34,7 @@ def probe_then_fine_tune(
     A head of random weights sends large gradients through the network and distorts
     what it knows. So the head is trained first, on the features of the network, which
     are computed once; then the network is thawed and trained with a learning rate for
-    each stage, the batch normalisations still frozen.
+    each stage, the batch normalisations still frozen unless asked.
 
     Args:
         model: A Functional model of images with a new head, as `replace_head` gives it.
@@ -46,6 +47,7 @@ def probe_then_fine_tune(
             if `None`.
         decay: Factor of the learning rate from one stage to the one before.
         since: First stage that is thawed; `None` thaws all.
+        batch_normalization: Whether batch normalisations are thawed, too.
         batch_size: Images in a step.
         loss: As for `compile`.
         metrics: As for `compile`.
@@ -112,7 +114,7 @@ def probe_then_fine_tune(
         optimizer = probe_optimizer or keras.optimizers.Adam(0.01)
         train(head, optimizer, features(x), seen, probe_epochs)
     if fine_tune_epochs:
-        unfreeze(model, since)
+        unfreeze(model, since, batch_normalization=batch_normalization)
         optimizer = fine_tune_optimizer or keras.optimizers.Adam(5e-4)
         optimizer = layerwise_learning_rates(model, optimizer, decay)
         train(model, optimizer, x, validation_data, fine_tune_epochs)

@@ -51,6 +51,26 @@ def test_both_ways_learn_the_same_images_so_many_of_each_class(script):
     assert not np.array_equal(first, other)
 
 
+def test_a_recipe_is_judged_by_images_that_were_not_drawn(script):
+    y = np.repeat(np.arange(4), 300)
+    x = np.arange(1200)
+    drawn, _ = script.some(x, y, 60, seed=3)
+    judges, labels = script.some(x, y, 60, seed=3, others=True)
+    assert not set(drawn.tolist()) & set(judges.tolist())
+    assert np.bincount(labels).tolist() == [200] * 4
+    few, _ = script.some(x, y, 290, seed=3, others=True)
+    assert len(few) == 40  # what is left
+
+
+def test_the_table_has_means_deviations_and_the_seeds_differences(script):
+    ways = {script.SCRATCH: [0.5, 0.6, 0.7], script.TRANSFER: [0.7, 0.7, 0.7]}
+    found = {way: {10: accuracies} for way, accuracies in ways.items()}
+    lines, wins = script.table(found, [10])
+    assert lines.endswith("| 10 | 60.0 ± 10.0 % | 70.0 ± 0.0 % | +10.0 ± 10.0 % |")
+    assert wins
+    assert not script.table({**found, script.TRANSFER: {10: [0.6] * 3}}, [10])[1]
+
+
 @pytest.mark.slow
 def test_transfer_beats_training_from_scratch_at_ten_digits_a_class(script, tmp_path):
     found, folder = script.compared(None, tmp_path, [10], 5)
