@@ -116,7 +116,9 @@ def test_a_dead_worker_is_told_in_one_line(tmp_path):
         worker.communicate()
     assert chief.returncode == 1
     assert len(errors.splitlines()) == 1, errors
-    assert errors.startswith("error: expected an answer of the other workers 127.0.0.1:")
+    assert errors.startswith(
+        "error: expected an answer of the other workers 127.0.0.1:"
+    )
 
 
 WATCHED = """
