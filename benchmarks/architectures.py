@@ -19,11 +19,13 @@ no weight decay, so ours have none either.
 Rows are kept in `build/architectures.json` until they are measured again, so that the
 page of `--write` has the rows of several runs.
 
-With --gpu the rows are ResNet-50's in bfloat16, ours on the backend of KERAS_BACKEND
-against PyTorch compiled by `torch.compile`.
+With --gpu the rows are all networks' in bfloat16, ours and Keras's on the backend of
+KERAS_BACKEND against PyTorch with channels_last, as it is and by `torch.compile`; the
+memory is the GPU's.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -48,7 +50,8 @@ BACKEND = keras.backend.backend()
 RESULTS = Path(__file__).parent.parent / "build" / "architectures.json"
 OURS, OURS_HALF = "ours", "ours bf16"
 KERAS, TORCH, TORCH_HALF = "keras", "pytorch", "pytorch bf16"
-APPLICATIONS = "applications"
+KERAS_HALF, COMPILED = "keras bf16", "pytorch compiled bf16"
+APPLICATIONS, APPLICATIONS_HALF = "applications", "applications bf16"
 
 
 class Row(NamedTuple):
@@ -93,12 +96,22 @@ ROWS = [
     Row("alexnet", 16, True, (KERAS, OURS), ((OURS, KERAS, 1.0),)),
     Row("lenet5", 128, True, (KERAS, TORCH, OURS), ((OURS, TORCH, 1.0),)),
 ]
+
+
+def gpu_row(network, batch, training, *peers):
+    ways = (*peers, COMPILED, TORCH_HALF, OURS_HALF)
+    asked = tuple((OURS_HALF, peer, 1.0) for peer in ways[:-1])
+    return Row(network, batch, training, ways, asked, " gpu")
+
+
 GPU_ROWS = [
-    Row(
-        *("resnet50", 256, training, ("pytorch compiled bf16", TORCH_HALF, OURS_HALF)),
-        ((OURS_HALF, "pytorch compiled bf16", 1.0),),
-    )
-    for training in (True, False)
+    gpu_row("resnet50", 256, True, APPLICATIONS_HALF),
+    gpu_row("resnet50", 256, False, APPLICATIONS_HALF),
+    gpu_row("resnet20", 1024, True, KERAS_HALF),
+    gpu_row("googlenet_bn", 256, True, KERAS_HALF),
+    gpu_row("googlenet", 256, True),
+    gpu_row("alexnet", 256, True),
+    gpu_row("lenet5", 1024, True, KERAS_HALF),
 ]
 
 # network: (image, classes, multiply-adds of the paper's table, ours)
@@ -145,17 +158,8 @@ def keras_runner(make, images, labels, training, half):
         keras.config.set_dtype_policy(before)
     sgd = keras.optimizers.SGD(1e-3, momentum=0.9)
     model.compile(sgd, "sparse_categorical_crossentropy")
-    if BACKEND != "tensorflow":
-        x = keras.ops.convert_to_tensor(images)
-        y = keras.ops.convert_to_tensor(labels)
-
-        def batches(steps):
-            for _ in range(steps):
-                yield (x, y) if training else (x,)
-
-        if training:
-            return lambda n: model.fit(batches(n), steps_per_epoch=n, verbose=0)
-        return lambda n: model.predict(batches(n), steps=n, verbose=0)
+    if BACKEND == "jax":
+        return jax_runner(model, images, labels, training)
 
     import tensorflow as tf
 
@@ -180,6 +184,35 @@ def keras_runner(make, images, labels, training, half):
     return run
 
 
+def jax_runner(model, images, labels, training):
+    """Return a function of the number of steps, with the batch on the device.
+
+    `fit` brings every batch from NumPy, which the peers do not pay for.
+    """
+    import jax
+
+    data = jax.device_put((images, labels) if training else (images,))
+    batches = itertools.repeat(data)
+    kinds = ["trainable_variables", "non_trainable_variables"]
+    if training:
+        model._symbolic_build(data_batch=data)
+        model.make_train_function()
+        function = model.train_function
+        kinds += ["optimizer_variables", "metrics_variables"]
+    else:
+        model.make_predict_function()
+        function = model.predict_function
+    state = model._get_jax_state(**dict.fromkeys(kinds, True))
+
+    def run(steps):
+        nonlocal state
+        for _ in range(steps):
+            result, state = function(state, batches)
+        jax.block_until_ready(result)
+
+    return run
+
+
 def runner(way, row):
     """Return a function that runs a number of steps of a row in one of its ways."""
     shape, classes, _, ours = NETWORKS[row.network]
@@ -196,7 +229,7 @@ def runner(way, row):
     make = {
         APPLICATIONS: lambda: keras.applications.ResNet50(weights=None),
         KERAS: PLAIN.get(row.network),
-    }.get(way, ours)
+    }.get(way.removesuffix(" bf16"), ours)
     return keras_runner(make, images, labels, row.training, half)
 
 
@@ -221,7 +254,11 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env={**os.environ, "KERAS_BACKEND": backend},
+            env={
+                **os.environ,
+                "KERAS_BACKEND": backend,
+                "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the ways share a GPU
+            },
         )
 
     def ask(self, what):
@@ -240,7 +277,7 @@ class Worker:
         self.errors.close()
 
 
-def child(way, row):
+def child(way, row, gpu):
     """Answer each number of steps by seconds a step, and `peak` by megabytes."""
     if way.startswith(TORCH):
         import torch_peers  # noqa: F401  # the library is not the network
@@ -248,7 +285,8 @@ def child(way, row):
     run = runner(way, row)
     for line in sys.stdin:
         if line.strip() == "peak":
-            print(high_water_mark() - imported, flush=True)
+            peak = high_water_mark() - imported
+            print(gpu_peak(way) if gpu else peak, flush=True)
         else:
             print(json.dumps(seconds(run, int(line))), flush=True)
 
@@ -287,10 +325,28 @@ def high_water_mark():
     return int(line.split()[1]) / 1024
 
 
-def matrix_product(half):
+def gpu_peak(way):
+    """Return the most megabytes of the GPU that this process has held."""
+    if way.startswith(TORCH):
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    import jax
+
+    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+
+
+def device():
+    """Return what a GPU is called, with its backend."""
+    import jax
+
+    return f"{jax.devices()[0].device_kind}, JAX {jax.__version__}"
+
+
+def matrix_product(half, gpu):
     """Return GFLOP/s of a product of two square matrices, the best of ten."""
     kind = "bfloat16" if half else "float32"
-    size = 2048 if not half or BACKEND == "tensorflow" else 8192
+    size = 8192 if gpu else 2048
     a = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
 
     def run(steps):
@@ -381,7 +437,8 @@ def main():
     rows = GPU_ROWS if arguments.gpu else ROWS
     if arguments.child:
         way, name = arguments.child
-        return child(way, next(row for row in rows if row.name == name))
+        row = next(row for row in rows if row.name == name)
+        return child(way, row, arguments.gpu)
     rows = [
         row
         for row in rows
@@ -389,11 +446,11 @@ def main():
     ]
     if not rows:
         parser.error(f"rows are {names}; received {' '.join(arguments.rows)}")
-    peaks = {half: matrix_product(half) for half in (False, True)}
+    peaks = {half: matrix_product(half, arguments.gpu) for half in (False, True)}
     product = f"{peaks[False]:,.0f} GFLOP/s in float32, {peaks[True]:,.0f} in bfloat16"
     print(f"{BACKEND}; matrix product {product}\n")
-    from dlkeras.pipeline.store import write_atomically
-
+    if arguments.gpu:
+        product += f", on {device()}"
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for row in rows:
         if arguments.ways:
@@ -406,8 +463,12 @@ def main():
         if not (arguments.ways or arguments.quick):
             known[row.name] = found
             RESULTS.parent.mkdir(exist_ok=True)
-            write_atomically(RESULTS, json.dumps(known, indent=1).encode())
+            unfinished = RESULTS.with_suffix(".part")
+            unfinished.write_text(json.dumps(known, indent=1), "utf-8")
+            unfinished.replace(RESULTS)
     if arguments.write:
+        from dlkeras.pipeline.store import write_atomically
+
         write_atomically(arguments.write, "\n".join(page(known)).encode())
     return None
 

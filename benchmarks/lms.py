@@ -2,6 +2,7 @@
 
     KERAS_BACKEND=jax python benchmarks/lms.py            # every size
     KERAS_BACKEND=tensorflow python benchmarks/lms.py --quick
+    KERAS_BACKEND=jax python benchmarks/lms.py --gpu      # a GPU against its processor
 
 Ours is the layer's ordinary call, float32, on tensors of the backend as the layer gets
 them in a model, and again on NumPy arrays, which have to be copied. The peers run on
@@ -10,11 +11,19 @@ padasip (float64, its own regressor matrix made outside the timing), a NumPy loo
 numba loop; with many channels the numba loop runs over the channels inside and is
 vectorised. Compilation is timed apart. padasip and the NumPy loop run a part of the
 samples and are scaled up.
+
+With --gpu the layer runs on JAX's GPU and, in another process, on JAX's processor, in
+turns: once with tensors that are and stay where they are computed with, and once from
+NumPy arrays and back. Beside them the numba loop, on one core of the processor.
 """
 
 import argparse
+import functools
+import multiprocessing
+import os
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import keras
 import numpy as np
@@ -35,6 +44,16 @@ SIZES = [
     (1024, 32, 1_000),
     (1024, 256, 300),
     (1, 8, 1_024),  # a short signal: what a call costs
+]
+
+
+GPU_SIZES = [
+    (1024, 8, 2_000),
+    (1024, 32, 1_000),
+    (1024, 256, 300),
+    (65_536, 8, 500),
+    (65_536, 32, 300),
+    (65_536, 256, 300),
 ]
 
 
@@ -104,11 +123,16 @@ def calls_in_50_ms(function):
     return max(1, int(0.05 / min(seconds(function) for _ in range(3))))
 
 
-def measure(channels, taps, samples, rounds):
+def noise(channels, taps, samples):
+    """Signal and desired response, `(samples, channels)`, and a step."""
     rng = np.random.default_rng(0)
     signal = rng.normal(size=(samples, channels)).astype("float32")
     desired = rng.normal(size=(samples, channels)).astype("float32")
-    step = np.float32(0.1 / taps)
+    return signal, desired, np.float32(0.1 / taps)
+
+
+def measure(channels, taps, samples, rounds):
+    signal, desired, step = noise(channels, taps, samples)
     layer = LMSFilter(taps, float(step))
     inputs = signal[None], desired[None]
     if channels == 1:
@@ -158,11 +182,113 @@ def measure(channels, taps, samples, rounds):
     return rates, compile_ours, compile_numba
 
 
+class Device:
+    """A process whose JAX computes on the GPU, or on the processor.
+
+    Args:
+        platform: "cuda" or "cpu".
+    """
+
+    def __init__(self, platform):
+        os.environ["JAX_PLATFORMS"] = platform  # the process inherits it
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(1, mp_context=context)
+        self.name = self.pool.submit(_name).result()
+
+    def prepare(self, *size):
+        """Make a problem; return the error against the numba loop."""
+        return self.pool.submit(_prepare, *size).result()
+
+    def seconds(self, copied):
+        """Return seconds a call, whose arrays are copied there and back, or stay."""
+        return self.pool.submit(_seconds, copied).result()
+
+
+# Of a Device's process.
+_runs = {}
+
+
+def _name():
+    import jax
+
+    return jax.devices()[0].device_kind
+
+
+def _prepare(channels, taps, samples):
+    import jax
+
+    signal, desired, step = noise(channels, taps, samples)
+    layer = LMSFilter(taps, float(step))
+    inputs = signal[None], desired[None]
+    tensors = jax.block_until_ready(jax.device_put(inputs))
+    _runs[False] = lambda: jax.block_until_ready(layer(*tensors))
+    _runs[True] = lambda: [np.asarray(array) for array in layer(*inputs)]
+    part = slice(0, min(channels, 64))
+    expected = numba_loop(signal[:, part].copy(), desired[:, part].copy(), taps, step)
+    for run in _runs.values():
+        error = np.abs(np.asarray(run()[0])[0, :, part] - expected).max()
+        assert error < 1e-4, error
+
+
+def _seconds(copied):
+    calls = calls_in_50_ms(_runs[copied])
+    return seconds(_runs[copied], calls)
+
+
+def gpu_table(rounds):
+    """Print samples x channels a second on a GPU, on the processor, and of numba."""
+    devices = {"GPU": Device("cuda"), "processor": Device("cpu")}
+    names = ", ".join(f"{kind}: {device.name}" for kind, device in devices.items())
+    print(f"LMS, float32, samples x channels a second, JAX; {names}")
+    print(
+        "channels taps samples | GPU stays   copied | processor stays   copied |"
+        "    numba | GPU x processor: stays  copied | x numba"
+    )
+    for size in GPU_SIZES:
+        channels, taps, samples = size
+        signal, desired, step = noise(*size)
+        for device in devices.values():
+            device.prepare(*size)
+        contest = {
+            (kind, copied): functools.partial(device.seconds, copied)
+            for kind, device in devices.items()
+            for copied in (False, True)
+        }
+        peer = functools.partial(numba_loop, signal, desired, taps, step)
+        contest["numba"] = functools.partial(seconds, peer)
+        contest["numba"]()  # compiles
+        times = {name: [] for name in contest}
+        for _ in range(rounds):
+            for name, run in contest.items():
+                times[name].append(run())
+        rates = {
+            name: samples * channels / statistics.median(taken)
+            for name, taken in times.items()
+        }
+        stays, copied = (
+            rates["GPU", copied] / rates["processor", copied]
+            for copied in (False, True)
+        )
+        print(
+            f"{channels:8d} {taps:4d} {samples:7d} | {rates['GPU', False]:9.3g} "
+            f"{rates['GPU', True]:8.3g} | {rates['processor', False]:15.3g} "
+            f"{rates['processor', True]:8.3g} | {rates['numba']:8.3g} | "
+            f"{stays:22.1f} {copied:7.1f} | "
+            f"{rates['GPU', False] / rates['numba']:7.1f}",
+            flush=True,
+        )
+    for device in devices.values():
+        device.pool.shutdown()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
+    parser.add_argument("--gpu", action="store_true", help="on JAX's GPU")
     arguments = parser.parse_args()
+    if arguments.gpu:
+        return gpu_table(arguments.rounds)
     sizes = [SIZES[0], SIZES[3]] if arguments.quick else SIZES
     rounds = 3 if arguments.quick else arguments.rounds
     print(f"LMS, float32, samples x channels a second, {keras.backend.backend()}")

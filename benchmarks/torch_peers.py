@@ -1,7 +1,9 @@
-"""LeNet-5, ResNet-20 and ResNet-50 in PyTorch: what `dlkeras` is measured against."""
+"""The networks in PyTorch: what `dlkeras` is measured against."""
 
 import torch
 from torch import nn
+
+from dlkeras.architectures.googlenet import INCEPTIONS
 
 
 class Residual(nn.Module):
@@ -76,6 +78,76 @@ def lenet5():
         *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten()),
         *(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
     )
+
+
+def convolution(width, filters, size, strides=1, normalized=False):
+    """A convolution that keeps the size, and ReLU; batch normalisation between."""
+    conv = nn.Conv2d(width, filters, size, strides, size // 2, bias=not normalized)
+    norm = [nn.BatchNorm2d(filters)] if normalized else []
+    return nn.Sequential(conv, *norm, nn.ReLU(inplace=True))
+
+
+def local_response():
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)  # alpha / n
+
+
+def alexnet():
+    return nn.Sequential(
+        *(nn.Conv2d(3, 96, 11, 4, 4), nn.ReLU(inplace=True)),
+        *(local_response(), nn.MaxPool2d(3, 2), convolution(96, 256, 5)),
+        *(local_response(), nn.MaxPool2d(3, 2), convolution(256, 384, 3)),
+        *(convolution(384, 384, 3), convolution(384, 256, 3), nn.MaxPool2d(3, 2)),
+        *(nn.Flatten(), nn.Linear(9216, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
+        *(nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
+        nn.Linear(4096, 1000),
+    )
+
+
+class Inception(nn.Module):
+    """Four views of an image, side by side."""
+
+    def __init__(self, width, filters, normalized):
+        super().__init__()
+        a, b_in, b, c_in, c, d = filters
+
+        def conv(*shape):
+            return convolution(*shape, normalized=normalized)
+
+        self.views = nn.ModuleList(
+            [
+                conv(width, a, 1),
+                nn.Sequential(conv(width, b_in, 1), conv(b_in, b, 3)),
+                nn.Sequential(conv(width, c_in, 1), conv(c_in, c, 5)),
+                nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(width, d, 1)),
+            ]
+        )
+
+    def forward(self, x):
+        return torch.cat([view(x) for view in self.views], 1)
+
+
+def googlenet(normalized=False):
+    def local():
+        return [] if normalized else [local_response()]
+
+    def pool():
+        return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+    parts = [convolution(3, 64, 7, 2, normalized), pool(), *local()]
+    parts += [convolution(64, 64, 1, 1, normalized)]
+    parts += [convolution(64, 192, 3, 1, normalized), *local(), pool()]
+    width = 192
+    for name, filters in INCEPTIONS.items():
+        if name in ("4a", "5a"):
+            parts.append(pool())
+        parts.append(Inception(width, filters, normalized))
+        width = sum(filters[i] for i in (0, 2, 4, 5))
+    pooled, flat, dense = head(width, 1000)
+    return nn.Sequential(*parts, pooled, flat, nn.Dropout(0.4), dense)
+
+
+def googlenet_bn():
+    return googlenet(normalized=True)
 
 
 def runner(make, images, labels, training, half=False, compiled=False):

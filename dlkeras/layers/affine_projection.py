@@ -81,7 +81,9 @@ class AffineProjectionRule:
             return {"weights": weights + row["step"] * move}, out
 
         reach = size + (order - 1) * stride
-        return scan(step, state, signal, stride, reach, rows, materialise)
+        return scan(
+            step, state, signal, stride, reach, rows, materialise, problem.unroll
+        )
 
 
 def _solve(matrix, column, order):

@@ -6,7 +6,13 @@ from typing import Any
 import keras
 
 from dlkeras.layers import divergence
-from dlkeras.layers.backend import BLOCK, BLOCK_DTYPES, elements_at_once, scan
+from dlkeras.layers.backend import (
+    BLOCK,
+    BLOCK_DTYPES,
+    elements_at_once,
+    lms_kernel,
+    scan,
+)
 from dlkeras.layers.lms_loops import Loops
 from dlkeras.layers.recursions import Problem, windowed
 
@@ -129,12 +135,26 @@ class LMSRule:
             keep = 1.0 - arrays["step_size"] * self.leakage
             rows["keep"] = ops.cast(ops.where(active, keep, 1.0), problem.dtype)
 
-        def step(state, frame, row):
-            return self.step(state, frame, {**shared, **row}, problem)
+        def loop(state, signal, rows, shared):
+            def step(state, frame, row):
+                return self.step(state, frame, {**shared, **row}, problem)
 
-        return scan(
-            step, state, signal, problem.stride, problem.size, rows, materialise
-        )
+            return scan(
+                step,
+                state,
+                signal,
+                problem.stride,
+                problem.size,
+                rows,
+                materialise,
+                problem.unroll,
+            )
+
+        if plain and known and not materialise:
+            signs = self.algorithm in _SIGN_ERROR, self.algorithm in _SIGN_DATA
+            arrays = state, signal, rows, shared
+            return lms_kernel(loop, arrays, problem.stride, signs)
+        return loop(state, signal, rows, shared)
 
     def step(self, state, frame, row, problem: Problem):
         """One sample of all filters: frame `(taps, filters)`, row `(filters,)`."""

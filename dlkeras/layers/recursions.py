@@ -41,6 +41,15 @@ class Problem:
         return self.taps if self.input_type == "regressors" else self.inputs
 
     @property
+    def unroll(self) -> int | None:
+        """Steps in one turn of the loop; None leaves it to the backend.
+
+        With several, carried weights would depend, in their last bit, on where a call
+        ends.
+        """
+        return 1 if self.stateful else None
+
+    @property
     def size(self) -> int:
         """Weights of one filter."""
         return self.taps * self.inputs

@@ -83,7 +83,14 @@ class RLSRule:
             active = ops.ones(ops.shape(desired), dtype="bool")
         rows = {"desired": desired, "active": active}
         return scan(
-            step, state, signal, problem.stride, problem.size, rows, materialise
+            step,
+            state,
+            signal,
+            problem.stride,
+            problem.size,
+            rows,
+            materialise,
+            problem.unroll,
         )
 
 

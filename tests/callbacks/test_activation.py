@@ -49,7 +49,9 @@ def test_shares_are_those_counted_by_hand(activation, values, quantity, share):
     history = run(model, X).history
     column = history.layer_names.index("watched")
     assert getattr(history, quantity)[0, column] == share
-    outputs = np.array(keras.activations.get(activation)(np.array([values], "float32")))
+    outputs = keras.ops.convert_to_numpy(
+        keras.activations.get(activation)(np.array([values], "float32"))
+    )
     assert history.mean[0, column] == pytest.approx(outputs.mean(), rel=1e-5)
     assert history.std[0, column] == pytest.approx(outputs.std(), rel=1e-5)
 

@@ -98,7 +98,7 @@ def gradients(layer, signal, desired):
     wanted.append(torch.tensor(desired, requires_grad=True))
     loss = (layer(*wanted)[1] ** 2).sum()
     wanted += [v.value for v in layer.trainable_variables]
-    return [g.numpy() for g in torch.autograd.grad(loss, wanted)]
+    return [g.cpu().numpy() for g in torch.autograd.grad(loss, wanted)]
 
 
 def squared_errors(update):

@@ -145,8 +145,9 @@ def ends_as_never_interrupted(before, mlruns, engine, victim, more=()):
         left.kill()
         dead.kill()
     assert left.returncode == 1
-    (line,) = errors.splitlines()
-    assert "one has ended. Start all of them again" in line
+    lines = errors.splitlines()
+    assert len(lines) == 1, errors
+    assert "one has ended. Start all of them again" in lines[0]
     printed = finish(*two_workers(mlruns, engine, more))
     assert "resuming after epoch" in printed[0]
     assert model(mlruns, 2).record.digest == expected

@@ -10,12 +10,15 @@ Each backend's file offers the same names:
   a loop may consist of many small ones.
 - `elements_at_once()`: weights in one operation of the loop beyond which it pays to
   split, None where it never does.
-- `scan(step, state, signal, stride, taps, rows, materialise, unroll=1)`: the recursion
-  over time, some steps in one turn of the loop where the backend can.
+- `scan(step, state, signal, stride, taps, rows, materialise, unroll=None)`: the
+  recursion over time, some steps in one turn of the loop where the backend can; None
+  leaves their number to it.
   `step(state, frame, row)` sees `taps` rows of `signal`, read as a slice that moves on
   by `stride` rows a step, and one row of each array in `rows`.
 - `one_kernel(function, *arrays)`: `function(*arrays)` without the cost of dispatching
   each of its operations, where the backend can do that.
+- `lms_kernel(loop, arrays, stride, signs)`: `loop(*arrays)`, the plain LMS recursion on
+  `state, signal, rows, shared`, in one kernel of a GPU where the backend has one.
 - `fused(function, options)(arrays)`: `function(arrays, options, materialise)` as one
   compiled, differentiable call.
 - `value_of(tensor)`: its value as a NumPy array, None inside a graph.
@@ -45,6 +48,7 @@ if keras.backend.backend() == "jax":
         fused_batch_normalization as fused_batch_normalization,
     )
     from dlkeras.layers.backend.jax import is_on_host as is_on_host
+    from dlkeras.layers.backend.jax import lms_kernel as lms_kernel
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import on_host as on_host
     from dlkeras.layers.backend.jax import one_kernel as one_kernel
@@ -64,6 +68,7 @@ elif keras.backend.backend() == "tensorflow":
         fused_batch_normalization as fused_batch_normalization,
     )
     from dlkeras.layers.backend.tensorflow import is_on_host as is_on_host
+    from dlkeras.layers.backend.tensorflow import lms_kernel as lms_kernel
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import on_host as on_host
     from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
@@ -83,6 +88,7 @@ elif keras.backend.backend() == "torch":
         fused_batch_normalization as fused_batch_normalization,
     )
     from dlkeras.layers.backend.torch import is_on_host as is_on_host
+    from dlkeras.layers.backend.torch import lms_kernel as lms_kernel
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import on_host as on_host
     from dlkeras.layers.backend.torch import one_kernel as one_kernel

@@ -21,7 +21,7 @@ def elements_at_once():
     return None if tf.config.list_logical_devices("GPU") else 2048
 
 
-def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
+def scan(step, state, signal, stride, taps, rows, materialise, unroll=None):
     """Run `step` over time; the frame is a slice of the signal inside the loop."""
     del unroll  # `while_loop` cannot
     first = tf.nest.flatten(rows)[0]
@@ -64,6 +64,12 @@ def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
         maximum_iterations=steps,
     )
     return state, tf.nest.map_structure(lambda array: array.stack(), outputs)
+
+
+def lms_kernel(loop, arrays, stride, signs):
+    """`loop(*arrays)`: there is no kernel for a GPU."""
+    del stride, signs
+    return loop(*arrays)
 
 
 def one_kernel(function, *arrays):

@@ -9,9 +9,8 @@ import torch
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
 BLOCK = 32
 ONE_KERNEL = False
-# An accelerator pays dearly for double precision, or has none.
 BLOCK_DTYPES = {"float32": "float64", "complex64": "complex128"}
-if torch.cuda.is_available() or torch.backends.mps.is_available():
+if torch.backends.mps.is_available():  # it has no double precision
     BLOCK_DTYPES = {}
 
 
@@ -20,7 +19,7 @@ def elements_at_once():
     return None
 
 
-def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
+def scan(step, state, signal, stride, taps, rows, materialise, unroll=None):
     """Run `step` over time; the frame is a view of the signal."""
     del materialise, unroll
     names = list(rows)
@@ -30,6 +29,12 @@ def scan(step, state, signal, stride, taps, rows, materialise, unroll=1):
         state, out = step(state, frame, dict(zip(names, row, strict=True)))
         outputs.append(out)
     return state, {k: torch.stack([out[k] for out in outputs]) for k in outputs[0]}
+
+
+def lms_kernel(loop, arrays, stride, signs):
+    """`loop(*arrays)`: there is no kernel for a GPU."""
+    del stride, signs
+    return loop(*arrays)
 
 
 def one_kernel(function, *arrays):
