@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlkeras.layers.backend import local_response
 from dlkeras.layers.batch_normalization import BatchNormalization
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -101,22 +102,34 @@ class LocalResponseNormalization(keras.layers.Layer):
         distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
         self._neighbours = (distance <= self.n // 2).astype("float32")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Divide every activity by the energy of its neighbourhood."""
         require_float(self, inputs)
         # Half precision overflows at a ** 2 and rounds 2 + 1e-4 a ** 2 away.
         half = self.compute_dtype in ("float16", "bfloat16")
         a = ops.cast(inputs, "float32") if half else inputs
-        energy = self.k + self.alpha * self._sum_of_neighbours(ops.square(a))
-        return ops.cast(a * self._inverse_power(energy), self.compute_dtype)
+        result: Any = None
+        if training and self.data_format == "channels_last" and self._has_band:
+            band: Any = self.alpha * self._neighbours.astype("float64")
+            band = ops.cast(band, a.dtype)
+            result = local_response(a, band, self.k, self.beta, self._inverse_power)
+        if result is None:
+            energy = self.k + self.alpha * self._sum_of_neighbours(ops.square(a))
+            result = a * self._inverse_power(energy)
+        return ops.cast(result, self.compute_dtype)
+
+    @property
+    def _has_band(self) -> bool:
+        # XLA fuses the shifted sums into one pass. The other backends make a pass
+        # per shift and a slow gradient, where one product with a band of ones is
+        # as fast as their own kernels forwards and faster backwards.
+        few = len(self._neighbours) <= _BAND_LIMIT
+        return keras.backend.backend() != "jax" and few
 
     def _sum_of_neighbours(self, squares: Any) -> Any:
         axis = channel_axis(self.data_format)
         channels = len(self._neighbours)
-        # XLA fuses the shifted sums into one pass. The other backends make a pass
-        # per shift and a slow gradient, where one product with a band of ones is
-        # as fast as their own kernels forwards and faster backwards.
-        if keras.backend.backend() == "jax" or channels > _BAND_LIMIT:
+        if not self._has_band:
             radius = self.n // 2
             widths = [(0, 0)] * 4
             widths[axis] = (radius, radius)

@@ -53,6 +53,36 @@ def test_lrn_equals_tensorflows_to_1e_6():
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("beta", [0.75, 0.5, 0.6])
+@pytest.mark.parametrize("compiled", [False, True, "XLA"])
+def test_training_has_the_gradients_of_inference_which_tensorflow_derives(
+    beta, compiled
+):
+    """And the gradients of a gradient's size, as a gradient penalty needs them."""
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the short gradient is TensorFlow's")
+    layer = LocalResponseNormalization(5, 2.0, 0.01, beta, dtype="float64")
+    a = tf.constant(activity(7).astype("float64"))
+    weights = tf.constant(activity(7, 1.0, seed=1).astype("float64"))
+
+    def gradients(training):
+        with tf.GradientTape() as outer:
+            outer.watch([a, weights])
+            with tf.GradientTape() as inner:
+                inner.watch(a)
+                output = layer(a, training=training)
+            first = inner.gradient(output, a, weights)
+            size = tf.reduce_sum(first**2)
+        return output, first, *outer.gradient(size, [a, weights])
+
+    if compiled:
+        gradients = tf.function(gradients, jit_compile=compiled == "XLA")
+    for ours, expected in zip(gradients(True), gradients(False), strict=True):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12 * scale)
+
+
 def test_lrn_equals_pytorchs_with_its_alpha_n_times_as_large_to_1e_6():
     torch = pytest.importorskip("torch")
     a = activity(96, scale=1.0)

@@ -32,6 +32,9 @@ Each backend's file offers the same names:
 - `fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon)`: outputs,
   mean and variance of a batch of images, normalised by its own statistics or by those
   given, in one kernel; None where the backend has no kernel for it.
+- `local_response(a, band, k, beta, power)`: `a * power(k + a ** 2 @ band)`, where
+  `power` raises to -beta and `band` is symmetric, with a gradient of few passes; None
+  where the backend's own gradient is used.
 - `pointwise_convolution(x, kernel, strides)`: the 1x1 convolution of channels-last
   images as a matrix product; None where the backend's convolution trains as fast.
 """
@@ -49,6 +52,7 @@ if keras.backend.backend() == "jax":
     )
     from dlkeras.layers.backend.jax import is_on_host as is_on_host
     from dlkeras.layers.backend.jax import lms_kernel as lms_kernel
+    from dlkeras.layers.backend.jax import local_response as local_response
     from dlkeras.layers.backend.jax import on_flag as on_flag
     from dlkeras.layers.backend.jax import on_host as on_host
     from dlkeras.layers.backend.jax import one_kernel as one_kernel
@@ -69,6 +73,7 @@ elif keras.backend.backend() == "tensorflow":
     )
     from dlkeras.layers.backend.tensorflow import is_on_host as is_on_host
     from dlkeras.layers.backend.tensorflow import lms_kernel as lms_kernel
+    from dlkeras.layers.backend.tensorflow import local_response as local_response
     from dlkeras.layers.backend.tensorflow import on_flag as on_flag
     from dlkeras.layers.backend.tensorflow import on_host as on_host
     from dlkeras.layers.backend.tensorflow import one_kernel as one_kernel
@@ -89,6 +94,7 @@ elif keras.backend.backend() == "torch":
     )
     from dlkeras.layers.backend.torch import is_on_host as is_on_host
     from dlkeras.layers.backend.torch import lms_kernel as lms_kernel
+    from dlkeras.layers.backend.torch import local_response as local_response
     from dlkeras.layers.backend.torch import on_flag as on_flag
     from dlkeras.layers.backend.torch import on_host as on_host
     from dlkeras.layers.backend.torch import one_kernel as one_kernel

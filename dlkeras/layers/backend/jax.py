@@ -267,6 +267,11 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
     del x, axis, gamma, beta, statistics, epsilon
 
 
+def local_response(a, band, k, beta, power) -> Any:
+    """None: the backend's own gradient is used."""
+    del a, band, k, beta, power
+
+
 def pointwise_convolution(x, kernel, strides) -> Any:
     """None: the backend's own convolution trains as fast."""
     del x, kernel, strides
