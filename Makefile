@@ -173,5 +173,5 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV_LOCK) --group dev --extra jax --group bench -c requirements/test.txt \
 	  pyproject.toml -o requirements/jax.txt
 	$(UV_LOCK) --group dev --extra onnx --extra litert --extra mysql --extra postgresql \
-	  -c requirements/test.txt pyproject.toml -o requirements/extras.txt
+	  --extra s3 --group stores -c requirements/test.txt pyproject.toml -o requirements/extras.txt
 	$(UV_LOCK) --extra beam pyproject.toml -o requirements/beam.txt

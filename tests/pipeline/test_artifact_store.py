@@ -1,7 +1,8 @@
-"""MLflow's artifacts in a store of another machine: a real FTP server (vsftpd).
+"""MLflow's artifacts in a store of another machine: real FTP and S3 servers.
 
 The MLflow server does not proxy them (`--no-serve-artifacts`): each client sends and
-fetches them itself, as it would with S3. MLflow speaks FTP without a package more.
+fetches them itself. MLflow speaks FTP (vsftpd) without a package more, and S3 (rclone's
+server) by boto3.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -27,11 +29,8 @@ from tests.pipeline.test_tracking import free_port
 from tests.pipeline.test_tracking_server import environment, job, mlflow_server
 
 VSFTPD = shutil.which("vsftpd", path=f"{os.environ.get('PATH')}:/usr/sbin")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(VSFTPD is None, reason="vsftpd is not installed"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="vsftpd wants to be root"),
-]
+RCLONE = shutil.which("rclone", path=str(Path(sys.executable).parent))
+pytestmark = pytest.mark.slow
 SETTINGS = """
 listen=YES
 listen_address=127.0.0.1
@@ -63,9 +62,9 @@ def wait_for(port, process):
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    """An FTP address, the folder behind it, and the log of who sent and fetched."""
+@contextlib.contextmanager
+def ftp_server(log):
+    """Its address, and the folder behind it."""
     # Not below pytest's folder, which no other user may enter.
     with tempfile.TemporaryDirectory(prefix="ftp-") as name:
         folder, port = Path(name), free_port()
@@ -74,21 +73,65 @@ def kept(tmp_path_factory):
         (folder / "kept").mkdir()
         shutil.chown(folder / "kept", pwd.getpwnam("ftp").pw_uid)
         # Its clients see the folder alone, without the log.
-        log = tmp_path_factory.mktemp("ftp") / "log"
         settings = folder / "settings"
         settings.write_text(SETTINGS.format(port=port, folder=folder, log=log))
         process = subprocess.Popen([VSFTPD, settings])
         try:
             wait_for(port, process)
-            yield f"ftp://127.0.0.1:{port}/kept", folder / "kept", log
+            yield f"ftp://127.0.0.1:{port}/kept", folder / "kept"
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
+@contextlib.contextmanager
+def s3_server(log, folder):
+    """The address of a bucket that asks for a signature, and the folder behind it."""
+    port, secret = free_port(), "only-for-this-test"
+    (folder / "kept").mkdir(parents=True)
+    flags = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"tester,{secret}"]
+    process = subprocess.Popen(
+        [RCLONE, "serve", "s3", *flags, "-vv", "--log-file", log, folder],
+        env={**os.environ, "RCLONE_CONFIG": os.devnull},
+    )
+    settings = {
+        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        wait_for(port, process)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            yield "s3://kept", folder / "kept"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module", params=["ftp", "s3"])
+def kept(request, tmp_path_factory):
+    """The store's address, the folder behind it, and the log of its requests."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "ftp":
+        if VSFTPD is None or os.geteuid() != 0:
+            pytest.skip("expects vsftpd, which wants to be root")
+        server = ftp_server(folder / "log")
+    else:
+        pytest.importorskip("boto3", reason="expects the extra s3")
+        if RCLONE is None:
+            pytest.skip("expects rclone")
+        server = s3_server(folder / "log", folder / "buckets")
+    with server as (address, behind):
+        yield address, behind, folder / "log"
+
+
 @pytest.fixture(scope="module")
 def uri(kept, tmp_path_factory):
-    """The address of an MLflow server that leaves the artifacts to the FTP server."""
+    """The address of an MLflow server that leaves the artifacts to the store."""
     flags = ("--no-serve-artifacts", "--default-artifact-root", kept[0])
     with mlflow_server(tmp_path_factory.mktemp("server"), *flags) as address:
         yield address
@@ -134,7 +177,7 @@ def test_figures_and_models_are_in_the_store_sent_by_the_job_itself(
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert len(list(folder.rglob("learning_curves.png"))) == 2
     assert len(list(folder.rglob("MLmodel"))) == 2
-    assert log.read_text().count("OK UPLOAD") > 20
+    assert len(re.findall("OK UPLOAD|CREATE OBJECT", log.read_text())) > 20
     images = client.list_artifacts(runs[0].info.run_id, "images")
     assert any("learning_curves" in image.path for image in images)
     client.download_artifacts(runs[0].info.run_id, "figures", str(tmp_path))

@@ -32,6 +32,7 @@ ENGINES = {"multi_worker": "none", "data_parallel": "data_parallel"}
 
 def start(mlruns, engine, workers=(), index=0, more=()):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # JAX sets it, which Keras imports
     flags = ("--trainer.distribution", engine, *more)
     if workers:
         environment["TF_CONFIG"] = json.dumps(

@@ -20,11 +20,12 @@ SCRIPT = Path(__file__).with_name("worker_training.py")
 EPOCHS = 4
 
 
-def start(*arguments, **environment):
+def start(*arguments, **more):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # JAX sets it, which Keras imports
     return subprocess.Popen(
         [sys.executable, SCRIPT, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-        | environment,
+        env=environment | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
