@@ -105,7 +105,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.jobs, options.only = ["quick"], ["kills", "writes", "enospc"]
-        options.random, options.writes, options.full = 3, 4, 3
+        options.random, options.writes, options.full = 4, 4, 3
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
         ThreadPoolExecutor(1 if options.apart else options.processes) as pool,
