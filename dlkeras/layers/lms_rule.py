@@ -139,16 +139,7 @@ class LMSRule:
             def step(state, frame, row):
                 return self.step(state, frame, {**shared, **row}, problem)
 
-            return scan(
-                step,
-                state,
-                signal,
-                problem.stride,
-                problem.size,
-                rows,
-                materialise,
-                problem.unroll,
-            )
+            return problem.scan(step, state, signal, rows, materialise)
 
         if plain and known and not materialise:
             signs = self.algorithm in _SIGN_ERROR, self.algorithm in _SIGN_DATA

@@ -11,7 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import ONE_KERNEL, elements_at_once, on_host, one_kernel
+from dlkeras.layers.backend import (
+    ONE_KERNEL,
+    elements_at_once,
+    on_host,
+    one_kernel,
+    scan,
+)
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -48,6 +54,19 @@ class Problem:
         ends.
         """
         return 1 if self.stateful else None
+
+    def scan(self, step, state, signal, rows, materialise):
+        """The recursion over time of a rule that sees one regressor at a time."""
+        return scan(
+            step,
+            state,
+            signal,
+            self.stride,
+            self.size,
+            rows,
+            materialise,
+            self.unroll,
+        )
 
     @property
     def size(self) -> int:

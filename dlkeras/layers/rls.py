@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.backend import scan
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -82,16 +81,7 @@ class RLSRule:
         if active is None:
             active = ops.ones(ops.shape(desired), dtype="bool")
         rows = {"desired": desired, "active": active}
-        return scan(
-            step,
-            state,
-            signal,
-            problem.stride,
-            problem.size,
-            rows,
-            materialise,
-            problem.unroll,
-        )
+        return problem.scan(step, state, signal, rows, materialise)
 
 
 def _same(array):
