@@ -2,7 +2,7 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long test-slow test-machines test-extras test-beam test-browser \
+.PHONY: help run test test-jobs test-long test-slow test-machines test-extras test-beam test-browser \
   torture coverage test-jax test-torch lint ui docs docs-tables docs-pictures notebooks \
   bench clean lock format
 
@@ -28,8 +28,11 @@ LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_trans
   dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow and not browser" \
-	  $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
+	  -m "not slow and not browser and not job" $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
+
+test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline $(ARGS)
 
 test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
@@ -42,7 +45,7 @@ test-machines: .venv/jax.stamp  ## train one job in two processes, on TensorFlow
 	  tests/pipeline/test_ownership.py tests/pipeline/test_tracking_server.py $(ARGS)
 
 test-extras: .venv/extras.stamp  ## run the tests of ONNX, LiteRT, database servers, artifact stores
-	@$(BIN)/python -m pytest tests/architectures/test_export.py \
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/architectures/test_export.py \
 	  tests/pipeline/test_database_servers.py tests/pipeline/test_artifact_store.py \
 	  tests/pipeline/test_serving.py \
 	  -k "test_export or test_database_servers or test_artifact_store or extras" $(ARGS)
@@ -77,7 +80,8 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 
 notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
 	@$(BIN)/python scripts/notebooks.py
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=120 --durations=0 \
+	@$(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=120 \
+	  --durations=0 \
 	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links

@@ -12,6 +12,8 @@ collect_ignore = [
 ]
 
 
+# First: xdist reads the marks when its own turn comes.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list) -> None:
     """Keep a file's tests in one process, and all that look at the same main job."""
     if not config.pluginmanager.hasplugin("xdist"):

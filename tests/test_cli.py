@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from tests.ports import free_port
 
 
 def dlkeras(*arguments, **options):
@@ -120,6 +123,21 @@ def test_predict_inverts_dark_ink_on_light_paper(main_job, tmp_path):
     assert json.loads(done.stdout)[0]["top"][0]["label"] == "0"
 
 
+def test_a_pushed_model_that_was_altered_is_not_used(main_job, tmp_path):
+    (pushed,) = main_job.mlruns.glob("store/PushedModel/*")
+    copy = tmp_path / "pushed"
+    shutil.copytree(pushed, copy)
+    data = bytearray((copy / "model.keras").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "model.keras").write_bytes(data)
+    image = tmp_path / "zero.png"
+    Image.fromarray(np.zeros((8, 8), "uint8")).save(image)
+    done = dlkeras("predict", copy, image)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "it is not the model that was pushed" in line
+
+
 @pytest.mark.parametrize(
     ("model", "image", "part"),
     [
@@ -158,9 +176,7 @@ def test_doctor_finds_a_backend_that_the_pipeline_cannot_use(main_job):
 
 @pytest.fixture
 def port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    return free_port()
 
 
 def test_ui_serves_the_run_on_loopback(main_job, port):

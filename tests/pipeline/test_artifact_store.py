@@ -25,8 +25,8 @@ from mlflow import MlflowClient
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.pipeline.test_tracking import free_port
 from tests.pipeline.test_tracking_server import environment, job, mlflow_server
+from tests.ports import free_port
 
 VSFTPD = shutil.which("vsftpd", path=f"{os.environ.get('PATH')}:/usr/sbin")
 RCLONE = shutil.which("rclone", path=str(Path(sys.executable).parent))
@@ -141,7 +141,8 @@ def uri(kept, tmp_path_factory):
 def jobs(uri, tmp_path_factory):
     """Two main jobs with the server's address; their folders are then taken away."""
     cwd = tmp_path_factory.mktemp("client")
-    more = ("--evaluator.max-accuracy-drop", "1", "--evaluator.significance", "0")
+    more = ("--evaluator.max-accuracy-drop", "1", "--evaluator.significance", "0",
+            "--evaluator.robustness-images", "0")  # fmt: skip
     printed = [
         job(cwd / "mlruns", uri, cwd, "--seed", str(seed), *more) for seed in (0, 1)
     ]

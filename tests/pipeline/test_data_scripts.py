@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 from dlkeras.pipeline.artifacts import Anomalies, Examples, Transform
 from dlkeras.pipeline.store import Store
 
+pytestmark = pytest.mark.job
+
 ROOT = Path(__file__).parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

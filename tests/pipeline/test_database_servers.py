@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, SCRIPT
+from tests.ports import free_port
 
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 INITDB = shutil.which("initdb") or (str(DEBIAN[-1]) if DEBIAN else None)
@@ -76,9 +77,7 @@ def mysql(folder, port):
 @pytest.fixture(scope="module", params=[postgresql, mysql])
 def server(request):
     """The address of a server that the test started, on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # Not below pytest's folder, which no other user may enter.
     with tempfile.TemporaryDirectory(prefix="database-") as folder:
         command, address = request.param(folder, port)

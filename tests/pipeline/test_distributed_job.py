@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from dlkeras.pipeline.artifacts import Examples, Model
 from dlkeras.pipeline.file_sharding import files_of_others
 from dlkeras.pipeline.store import Store
 from tests.conftest import ROOT, SCRIPT
+from tests.ports import addresses
 
 pytestmark = pytest.mark.slow
 
@@ -45,14 +45,6 @@ def start(mlruns, engine, workers=(), index=0, more=()):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def addresses():
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    found = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def two_workers(mlruns, engine, more=()):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,9 @@ import pytest
 from dlkeras.pipeline import distribution, multi_worker_fit
 from dlkeras.pipeline.errors import InputError
 from tests.conftest import ROOT
+from tests.ports import addresses
+
+pytestmark = pytest.mark.job
 
 SCRIPT = Path(__file__).with_name("worker_training.py")
 EPOCHS = 4
@@ -24,7 +26,7 @@ def start(*arguments, **more):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # JAX sets it, which Keras imports
     return subprocess.Popen(
-        [sys.executable, SCRIPT, *map(str, arguments)],
+        [sys.executable, "-X", "faulthandler", SCRIPT, *map(str, arguments)],
         env=environment | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -32,20 +34,21 @@ def start(*arguments, **more):
     )
 
 
-def answer(process):
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors[-2000:]
-    return json.loads(output.splitlines()[-1])
-
-
-def addresses(number=2):
-    with_ports = [socket.socket() for _ in range(number)]
-    for opened in with_ports:
-        opened.bind(("127.0.0.1", 0))
-    found = [f"127.0.0.1:{opened.getsockname()[1]}" for opened in with_ports]
-    for opened in with_ports:
-        opened.close()
-    return found
+def answers(*processes):
+    """What the processes printed; what each was at if one of them does not end."""
+    deadline = time.monotonic() + 300
+    while any(process.poll() is None for process in processes):
+        failed = any(process.poll() for process in processes)
+        if failed or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGABRT)  # faulthandler shows its stack
+    ended = [process.communicate() for process in processes]
+    codes = [process.returncode for process in processes]
+    assert codes == [0] * len(codes), (codes, [errors[-4000:] for _, errors in ended])
+    return [json.loads(output.splitlines()[-1]) for output, _ in ended]
 
 
 def two_workers(folder, **environment):
@@ -69,13 +72,14 @@ def two_workers(folder, **environment):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    return answer(start("alone", tmp_path_factory.mktemp("alone"), EPOCHS))
+    (answer,) = answers(start("alone", tmp_path_factory.mktemp("alone"), EPOCHS))
+    return answer
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
-    return [answer(process) for process in two_workers(folder)], folder
+    return answers(*two_workers(folder)), folder
 
 
 def test_two_workers_have_the_loss_curve_of_one_process(alone, together):

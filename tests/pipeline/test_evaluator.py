@@ -160,10 +160,11 @@ def test_evaluations_of_other_examples_are_not_compared(tmp_path):
             bless(EvaluatorConfig(), Draft(tmp_path), evaluation(0.9), theirs)
 
 
+@pytest.mark.job
 def test_a_model_that_is_not_blessed_is_not_pushed(script_runner, tmp_path):
     job = script_runner(
-        tmp_path, "--no-tuner", "--trainer.epochs", "1", "--trainer.learning-rate",
-        "1e-5",
+        tmp_path, "--no-tuner", "--trainer.epochs", "1", "--no-trainer.monitor",
+        "--trainer.learning-rate", "1e-5",
     )  # fmt: skip
     assert job.exit_code == 3, job.stderr
     lines = [line for line in job.stdout.splitlines() if "Not blessed" in line]
@@ -179,11 +180,15 @@ def test_a_model_that_is_not_blessed_is_not_pushed(script_runner, tmp_path):
     assert run_.info.status == "FINISHED"
 
 
+@pytest.mark.job
 def test_a_worse_model_is_compared_with_the_last_blessed_one(tiny_config, silent):
-    lenient = {"evaluator": EvaluatorConfig(min_accuracy=0.0)}
+    lenient = {
+        "evaluator": EvaluatorConfig(min_accuracy=0.0, robustness_images=0),
+        "trainer": TrainerConfig(epochs=2, monitor=False),
+    }
     better = tiny_config.model_copy(update=lenient | {"name": "compared"})
     worse = better.model_copy(
-        update={"trainer": TrainerConfig(epochs=1, learning_rate=1e-4)}
+        update={"trainer": TrainerConfig(epochs=1, learning_rate=1e-4, monitor=False)}
     )
     first = run(better, progress=silent)
     assert first.blessed
@@ -200,6 +205,7 @@ def test_a_worse_model_is_compared_with_the_last_blessed_one(tiny_config, silent
     assert third.model_version == 1
 
 
+@pytest.mark.job
 def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
     """The counts are those of the table, counted here by pandas."""
     from PIL import Image
@@ -220,7 +226,7 @@ def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
         mlruns=tmp_path / "mlruns",
         example_gen=ExampleGenConfig(manifest=tmp_path / "table.csv"),
         tuner=TunerConfig(enabled=False),
-        trainer=TrainerConfig(epochs=1),
+        trainer=TrainerConfig(epochs=1, monitor=False),
         evaluator=EvaluatorConfig(
             slices=("camera", "exposure", "mean"), robustness_images=0
         ),

@@ -22,6 +22,8 @@ from dlkeras.pipeline.file_sharding import FileSharding, assign, files_of_others
 from dlkeras.pipeline.input_pipeline import steps_per_epoch, training_batches
 from dlkeras.pipeline.store import Store
 
+pytestmark = pytest.mark.job
+
 AUGMENTED = {"brightness": 0.2, "noise": 0.1}
 
 

@@ -1,6 +1,5 @@
 """What was torn, altered or refused once does not stand in the way of the next run."""
 
-import os
 import subprocess
 import sys
 
@@ -21,6 +20,8 @@ from dlkeras.pipeline.errors import InputError, PipelineError, TrackingError
 from dlkeras.pipeline.example_gen import source_fingerprint
 from dlkeras.pipeline.search_recovery import recover_search, save_search
 
+pytestmark = pytest.mark.job
+
 
 def write_folder(folder, channels=1, number=20, classes=("a", "b")):
     random = np.random.default_rng(channels)
@@ -40,8 +41,10 @@ def config(tmp_path):
         name="recovery",
         mlruns=tmp_path / "mlruns",
         tuner=TunerConfig(enabled=False),
-        trainer=TrainerConfig(epochs=1),
-        evaluator=EvaluatorConfig(min_accuracy=0.0, max_accuracy_drop=1.0),
+        trainer=TrainerConfig(epochs=1, monitor=False),
+        evaluator=EvaluatorConfig(
+            min_accuracy=0.0, max_accuracy_drop=1.0, robustness_images=0
+        ),
     )
 
 
@@ -67,12 +70,13 @@ def test_an_altered_blessed_model_is_passed_over_with_a_word(config, tmp_path):
 
     from dlkeras.pipeline.progress import Progress
 
-    first = run(config, progress=Progress(Console(quiet=True)))
+    first = run(config, until="Evaluator", progress=Progress(Console(quiet=True)))
     network = first.artifacts["Model"].path / "network.keras"
     network.write_bytes(network.read_bytes() + b"\0")
     with (tmp_path / "log").open("w") as log:
         progress = Progress(Console(file=log, width=1000))
-        second = run(config.model_copy(update={"seed": 1}), progress=progress)
+        other = config.model_copy(update={"seed": 1})
+        second = run(other, until="Evaluator", progress=progress)
     assert second.blessed
     assert "no other blessed model" in second.reason
     text = (tmp_path / "log").read_text()
@@ -85,7 +89,7 @@ def test_models_for_other_channels_are_not_compared(config, tmp_path, silent):
         job = config.model_copy(
             update={"example_gen": ExampleGenConfig(image_folder=folder)}
         )
-        result = run(job, progress=silent)
+        result = run(job, until="Evaluator", progress=silent)
         assert result.blessed
         assert "no other blessed model" in result.reason
 
@@ -237,25 +241,3 @@ def test_a_run_that_only_trains_anew_is_as_quiet_as_a_whole_one(
         assert not [c for c in job.stdout if ord(c) < 32 and c != "\n"]
         assert "oneDNN" not in job.stdout
     assert "Transform reused" in jobs[1].stdout
-
-
-def test_a_pushed_model_that_was_altered_is_not_used(main_job, tmp_path):
-    import shutil
-
-    (pushed,) = main_job.mlruns.glob("store/PushedModel/*")
-    copy = tmp_path / "pushed"
-    shutil.copytree(pushed, copy)
-    data = bytearray((copy / "model.keras").read_bytes())
-    data[len(data) // 2] ^= 1
-    (copy / "model.keras").write_bytes(data)
-    image = tmp_path / "zero.png"
-    Image.fromarray(np.zeros((8, 8), "uint8")).save(image)
-    done = subprocess.run(
-        [sys.executable, "-m", "dlkeras.cli", "predict", copy, image],
-        capture_output=True,
-        text=True,
-        env=os.environ,
-    )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert "it is not the model that was pushed" in line

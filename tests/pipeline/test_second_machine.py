@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+pytestmark = pytest.mark.job
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import json, os, sys

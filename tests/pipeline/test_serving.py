@@ -33,6 +33,7 @@ from dlkeras.pipeline.servable import FILES, digests, load_form
 from dlkeras.pipeline.serving import load_pushed_model
 from dlkeras.pipeline.store import Draft, Store
 from tests.conftest import ROOT
+from tests.ports import free_port
 
 
 def digit_pixels(number=20):
@@ -207,9 +208,7 @@ def test_nothing_that_mlflow_keeps_of_the_model_is_a_pickle(main_job):
 
 @pytest.fixture(scope="module")
 def server(main_job):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "dlkeras.cli", "serve", "lenet5_digits", "--port",
          str(port), "--mlruns", main_job.mlruns, "--max-body", "1"],

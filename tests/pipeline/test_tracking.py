@@ -20,12 +20,7 @@ from dlkeras.pipeline.errors import (
     TrackingError,
 )
 from tests.conftest import ROOT, SCRIPT
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+from tests.ports import free_port
 
 
 def test_a_server_that_does_not_answer_stops_the_run_before_training(
@@ -193,12 +188,13 @@ def test_a_disk_that_is_too_small_is_said_before_anything_starts(
     assert "reused" not in job.stdout and "..." not in job.stdout
 
 
+@pytest.mark.job
 def test_a_disk_that_fills_while_training_is_said_and_breaks_nothing(
     script_runner, file_system
 ):
     folder = file_system("size=70m")
     mlruns = folder / "mlruns"
-    flags = ["--mlruns", mlruns, "--no-tuner", "--trainer.epochs", "40"]
+    flags = ["--mlruns", mlruns, "--no-tuner", "--trainer.epochs", "15"]
     process = subprocess.Popen(
         [sys.executable, SCRIPT, *flags], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -218,7 +214,7 @@ def test_a_disk_that_fills_while_training_is_said_and_breaks_nothing(
     assert "full" in errors
     filler.unlink()
     again = script_runner(
-        mlruns, "--no-tuner", "--trainer.epochs", "40", "--until", "Trainer"
+        mlruns, "--no-tuner", "--trainer.epochs", "15", "--until", "Trainer"
     )
     assert again.exit_code == 0, again.stderr
     assert again.stdout.count("reused") == 5

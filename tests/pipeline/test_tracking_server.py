@@ -19,7 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.conftest import ROOT, SCRIPT
-from tests.pipeline.test_tracking import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -18,6 +18,8 @@ from dlkeras.pipeline.store import Store
 from dlkeras.pipeline.train_state import TrainState
 from tests.conftest import ROOT, SCRIPT
 
+pytestmark = pytest.mark.job
+
 FLAGS = ["--no-tuner", "--trainer.epochs", "6", "--until", "Trainer"]
 
 
@@ -168,6 +170,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(tmp_path, silent):
             epochs=30,
             learning_rate=0.02,
             learning_rate_schedule="constant",
+            monitor=False,
             early_stopping_patience=1,
         ),
     )

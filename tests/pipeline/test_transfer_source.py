@@ -163,11 +163,12 @@ def test_a_network_of_keras_applications_is_a_source():
         compiled(TransferConfig(source="keras.applications:MobileNetV9"))
 
 
+@pytest.mark.job
 def test_a_transfer_of_the_main_job_freezes_and_beats_its_epoch(
     script_runner, tmp_path
 ):
     flags = ["--no-tuner", "--trainer.epochs", "1", "--evaluator.min-accuracy", "0"]
-    flags += ["--trainer.transfer.freeze-until", "stage2"]
+    flags += ["--trainer.transfer.freeze-until", "stage2", "--no-trainer.monitor"]
     source = ["--trainer.transfer.source", "lenet5:digits"]
     first = script_runner(tmp_path, *flags, *source)
     assert first.exit_code == 0, first.stderr

@@ -7,7 +7,6 @@ The screenshots for the documentation are taken by
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,15 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 PATIENCE = 90  # seconds: MLflow's pages load their parts one after the other
-
-
-def _free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +27,7 @@ def links(driver, main_job):
     """The links that the job printed, to a server that `dlkeras ui` started."""
     assert main_job.exit_code == 0, main_job.stderr
     printed = re.findall(r"(http://127\.0\.0\.1:5000/#/\S+)", main_job.stdout)
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "dlkeras.cli", "ui", "--mlruns", str(main_job.mlruns),
          "--port", str(port)],

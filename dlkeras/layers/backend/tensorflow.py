@@ -88,11 +88,11 @@ def _unstacked(array):
 # function. A gradient cannot cross its boundary: the backward pass recomputes inside
 # a second one.
 def _compiled(function, options):
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def forward(arrays):
         return function(arrays, options, False)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def backward(arrays, cotangents):
         # A carried state is a constant: no gradient is asked for it, and XLA gets that
         # of the desired response wrong when it has to make both.
