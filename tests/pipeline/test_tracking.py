@@ -5,9 +5,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -144,10 +146,10 @@ def mounted(options: str, folder) -> bool:
 
 
 @pytest.fixture
-def file_system(tmp_path):
+def file_system():
     """A function that mounts a tmpfs with options, and skips where it cannot."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
+    # Not in pytest's folder, which is not tidied around what a killed test left.
+    folder = Path(tempfile.mkdtemp(prefix="file-system-"))
 
     def mount(options):
         if not mounted(options, folder):
@@ -156,6 +158,7 @@ def file_system(tmp_path):
 
     yield mount
     subprocess.run(["umount", "-l", folder], capture_output=True)
+    folder.rmdir()
 
 
 def test_a_read_only_folder_is_named_in_one_line(script_runner, file_system):
