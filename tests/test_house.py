@@ -83,3 +83,20 @@ def test_links_in_the_documents_lead_to_files():
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_a_file_of_tests_keeps_to_one_process(tmp_path):
+    """Releases of pytest that xdist does not know yet take no notice of its groups."""
+    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text())
+    tests = "import os, pytest\n@pytest.fixture(scope='module')\ndef made():\n"
+    tests += f"    open(os.path.join({str(tmp_path)!r}, 'made'), 'a').write('x')\n"
+    tests += "@pytest.mark.parametrize('n', range(20))\ndef test_it(made, n): ...\n"
+    (tmp_path / "test_one.py").write_text(tests)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-q"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "made").read_text() == "x"
