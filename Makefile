@@ -80,8 +80,7 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 
 notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
 	@$(BIN)/python scripts/notebooks.py
-	@$(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=120 \
-	  --durations=0 \
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=120 --durations=0 \
 	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links

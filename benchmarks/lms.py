@@ -10,7 +10,8 @@ NumPy arrays in the same process, interleaved with ours, and the table holds med
 padasip (float64, its own regressor matrix made outside the timing), a NumPy loop and a
 numba loop; with many channels the numba loop runs over the channels inside and is
 vectorised. Compilation is timed apart. padasip and the NumPy loop run a part of the
-samples and are scaled up.
+samples and are scaled up. On PyTorch ours are loops that numba compiles; beside them
+stands the layer without numba, which computes in blocks of samples.
 
 With --gpu the layer runs on JAX's GPU and, in another process, on JAX's processor, in
 turns: once with tensors that are and stay where they are computed with, and once from
@@ -30,7 +31,7 @@ import numpy as np
 import padasip
 from numba import njit
 
-from dlkeras.layers import LMSFilter
+from dlkeras.layers import LMSFilter, host_loops
 
 SIZES = [
     # channels, taps, samples
@@ -146,6 +147,11 @@ def measure(channels, taps, samples, rounds):
         return keras.ops.convert_to_numpy(layer(*inputs)[0])
 
     part = min(samples, 2_000)  # of one channel, for the slow peers
+    installed, host_loops.installed = host_loops.installed, lambda: False
+    in_blocks = LMSFilter(taps, float(step))
+    beginning = [array[:, :part] for array in tensors]
+    in_blocks.build(*(array.shape for array in beginning))
+    host_loops.installed = installed
     zeros = np.zeros(taps - 1)
     padded = np.concatenate([zeros, signal[:part, 0].astype("float64")])
     regressors = np.lib.stride_tricks.sliding_window_view(padded, taps).copy()
@@ -173,6 +179,8 @@ def measure(channels, taps, samples, rounds):
         "numpy": (of_numpy, part * channels),
         "numba": (of_numba, samples * channels),
     }
+    if keras.backend.backend() == "torch":
+        contest["blocks"] = (lambda: in_blocks(*beginning), part * channels)
     calls = {name: calls_in_50_ms(run) for name, (run, _) in contest.items()}
     times = {name: [] for name in contest}
     for _ in range(rounds):
@@ -300,12 +308,13 @@ def main():
         rates, compiled, compiled_numba = measure(channels, taps, samples, rounds)
         ratio = {name: rates["ours"] / rate for name, rate in rates.items()}
         copied = rates["from NumPy"]
-        shown = " ".join(f"{rates[name]:8.3g}" for name in rates)
+        shown = " ".join(f"{r:8.3g}" for n, r in rates.items() if n != "blocks")
         print(
             f"{channels:8d} {taps:4d} {samples:7d} | {shown} | "
             f"{ratio['padasip']:9.1f} {ratio['numpy']:7.1f} {ratio['numba']:7.2f} | "
             f"{copied / rates['padasip']:21.1f} {copied / rates['numba']:7.2f} | "
-            f"{compiled:7.2f} ({compiled_numba:.2f})",
+            f"{compiled:7.2f} ({compiled_numba:.2f})"
+            + (f" | x blocks: {ratio['blocks']:.0f}" if "blocks" in ratio else ""),
             flush=True,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlkeras.layers import divergence, recursions
 from dlkeras.layers.backend import fused, is_on_host, sent, value_of
+from dlkeras.layers.host_loops import host_filter
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -137,6 +138,7 @@ class AdaptiveFilter(keras.layers.Layer):
         clean = dataclasses.replace(self._problem, clean=True)
         problems = {False: self._problem, True: clean}
         self._filters_for = {k: fused(recursions.adapt, p) for k, p in problems.items()}
+        self._filters_for[True] = host_filter(clean, self._filters_for[True])
 
     def _state_specs(self):
         problem, filters = self._problem, self._filters

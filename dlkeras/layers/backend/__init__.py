@@ -24,6 +24,10 @@ Each backend's file offers the same names:
 - `value_of(tensor)`: its value as a NumPy array, None inside a graph.
 - `is_on_host(tensor)`: whether it has a value, and in the processor's memory.
 - `on_host(tensor)`: its value as a NumPy array; for one that `is_on_host`.
+- `computes_on_host(arrays)`: whether loops of the processor, beside the backend, pay
+  for these arrays: all with their values there, and none with a gradient to come.
+- `from_host(array)`: a NumPy array that nobody else has as a tensor, not copied where
+  the backend can do without.
 - `sent(array)`: a NumPy array as a tensor, where that is faster than leaving it to a
   compiled call; anything else as it is.
 - `on_flag(flag, arrays, action, words)`: calls `action(*arrays)` on the host where
@@ -45,7 +49,9 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import BLOCK as BLOCK
     from dlkeras.layers.backend.jax import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.jax import ONE_KERNEL as ONE_KERNEL
+    from dlkeras.layers.backend.jax import computes_on_host as computes_on_host
     from dlkeras.layers.backend.jax import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.jax import from_host as from_host
     from dlkeras.layers.backend.jax import fused as fused
     from dlkeras.layers.backend.jax import (
         fused_batch_normalization as fused_batch_normalization,
@@ -66,7 +72,9 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
     from dlkeras.layers.backend.tensorflow import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.tensorflow import ONE_KERNEL as ONE_KERNEL
+    from dlkeras.layers.backend.tensorflow import computes_on_host as computes_on_host
     from dlkeras.layers.backend.tensorflow import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.tensorflow import from_host as from_host
     from dlkeras.layers.backend.tensorflow import fused as fused
     from dlkeras.layers.backend.tensorflow import (
         fused_batch_normalization as fused_batch_normalization,
@@ -87,7 +95,9 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
     from dlkeras.layers.backend.torch import BLOCK_DTYPES as BLOCK_DTYPES
     from dlkeras.layers.backend.torch import ONE_KERNEL as ONE_KERNEL
+    from dlkeras.layers.backend.torch import computes_on_host as computes_on_host
     from dlkeras.layers.backend.torch import elements_at_once as elements_at_once
+    from dlkeras.layers.backend.torch import from_host as from_host
     from dlkeras.layers.backend.torch import fused as fused
     from dlkeras.layers.backend.torch import (
         fused_batch_normalization as fused_batch_normalization,

@@ -80,6 +80,25 @@ def on_host(tensor) -> Any:
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
+def computes_on_host(arrays):
+    """Whether all have values, on the processor, and no gradient is asked for.
+
+    Where there is a GPU, NumPy arrays are computed with on it.
+    """
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return False
+    asked = torch.is_grad_enabled()
+    return all(
+        is_on_host(array) and not (asked and getattr(array, "requires_grad", False))
+        for array in arrays
+    )
+
+
+def from_host(array):
+    """A NumPy array that nobody else has, as a tensor."""
+    return torch.from_numpy(array)
+
+
 def sent(array):
     """The array as it is: it shares its memory with a tensor."""
     return array
