@@ -137,8 +137,8 @@ class AdaptiveFilter(keras.layers.Layer):
         self._checked = False
         clean = dataclasses.replace(self._problem, clean=True)
         problems = {False: self._problem, True: clean}
-        self._filters_for = {k: fused(recursions.adapt, p) for k, p in problems.items()}
-        self._filters_for[True] = host_filter(clean, self._filters_for[True])
+        calls: dict = {k: fused(recursions.adapt, p) for k, p in problems.items()}
+        self._filters_for = {**calls, True: host_filter(clean, calls[True])}
 
     def _state_specs(self):
         problem, filters = self._problem, self._filters

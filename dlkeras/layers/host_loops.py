@@ -150,7 +150,7 @@ def _processors():
 
 
 @functools.cache
-def _loops():
+def _loops() -> Any:
     """Loops of one filter, of many side by side, and over who diverged; compiled once.
 
     `window` begins `taps - 1` samples before `desired`. What it is to diverge is said
