@@ -146,7 +146,7 @@ def jobs(uri, tmp_path_factory):
     printed = [
         job(cwd / "mlruns", uri, cwd, "--seed", str(seed), *more) for seed in (0, 1)
     ]
-    cwd.rename(cwd.with_name(f"{cwd.name} away"))
+    cwd.rename(tmp_path_factory.mktemp("away") / "client")
     return printed
 
 
