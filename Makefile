@@ -66,7 +66,7 @@ test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
 	@KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
 	  $(COMPONENTS) $(ARGS)
 
-test-torch: .venv/torch.stamp  ## run the tests of the Keras parts on PyTorch
+test-torch: .venv/torch.stamp .venv/jax.stamp  ## run the tests of the Keras parts on PyTorch
 	@KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
 	  $(COMPONENTS) $(ARGS)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +38,18 @@ def start(*arguments, **more):
 def answers(*processes):
     """What the processes printed; what each was at if one of them does not end."""
     deadline = time.monotonic() + 300
-    while any(process.poll() is None for process in processes):
-        failed = any(process.poll() for process in processes)
-        if failed or time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGABRT)  # faulthandler shows its stack
-    ended = [process.communicate() for process in processes]
+    # All pipes are read at once: a full one would stop its process, and so the others.
+    with ThreadPoolExecutor(len(processes)) as pool:
+        read = [pool.submit(process.communicate) for process in processes]
+        while any(process.poll() is None for process in processes):
+            failed = any(process.poll() for process in processes)
+            if failed or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGABRT)  # faulthandler shows its stack
+    ended = [reading.result() for reading in read]
     codes = [process.returncode for process in processes]
     assert codes == [0] * len(codes), (codes, [errors[-4000:] for _, errors in ended])
     return [json.loads(output.splitlines()[-1]) for output, _ in ended]
