@@ -22,7 +22,10 @@ ops: Any = keras.ops
 
 # Measured (`benchmarks/lms.py`): weights that stay in the near caches, and products of
 # a call from which on threads are worth their start.
-NEAR, LARGE = 2**15, 2**26
+NEAR, LARGE = 2**15, 2**24
+# From so many taps on, or below so many filters, one after the other is faster; from
+# so many taps on side by side, to have the next sample's sum on the way.
+LONG, FEW, AHEAD = 192, 8, 16
 # Sums in any order fill the vector registers. Infinities and NaN stay what they are: a
 # filter that diverges has both.
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
@@ -71,36 +74,27 @@ def _filtered(arrays, problem):
     number, inner = weights.dtype.type, weights.dtype.name
     step, epsilon = number(on_host(arrays["step_size"])), number(problem.rule.epsilon)
     options = step, problem.rule.algorithm == "nlms", epsilon
-    signal, desired = (_by_time(array, weights.dtype) for array in (signal, desired))
-    outputs = np.empty((2, time, filters), weights.dtype)
+    signal, desired = (
+        np.ascontiguousarray(_by_time(array, weights.dtype))
+        for array in (signal, desired)
+    )
+    outputs = [np.empty((time, filters), weights.dtype) for _ in range(2)]
     diverged = np.empty(filters, np.bool_)
-    one, many, ran_away = _loops()
+    # Not of `time`: the chunks of a signal go through the same loop.
+    alone = taps >= LONG or filters < FEW
+    each, many, ran_away = _loops()
     lead = min(taps - 1, time)  # samples whose regressors reach before the call
+    beginning = np.concatenate([before, signal[:lead]], dtype=weights.dtype)
+    parts = [(beginning, desired[:lead], *(array[:lead] for array in outputs))]
+    if time > lead:
+        parts.append((signal, desired[lead:], *(array[lead:] for array in outputs)))
 
     def run(group):
-        if group == slice(0, filters):
-            wanted, samples, found = np.ascontiguousarray(desired), signal, outputs
-            first, own = before, weights
-        else:
-            wanted, samples, first, own = (
-                np.ascontiguousarray(array[:, group])
-                for array in (desired, signal, before, weights)
-            )
-            found = np.empty((2, *wanted.shape), weights.dtype)
-        samples = np.ascontiguousarray(samples)
-        beginning = np.concatenate([first, samples[:lead]], dtype=weights.dtype)
-        parts = [(beginning, wanted[:lead], *found[:, :lead])]
-        if time > lead:
-            parts.append((samples, wanted[lead:], *found[:, lead:]))
+        own = np.ascontiguousarray(weights[:, group])
         for part in parts:
-            if filters == 1:
-                one(*(array.reshape(-1) for array in (own, *part)), *options)
-            else:
-                many(own, *part, *options)
-        ran_away(wanted, found[1], own, diverged[group])
-        if found is not outputs:
-            outputs[:, :, group] = found
-            weights[:, group] = own
+            (each if alone else many)(own, *part, np.uintp(group.start), *options)
+        ran_away(desired, outputs[1], own, np.uintp(group.start), diverged)
+        weights[:, group] = own
 
     large = filters * time * taps >= LARGE
     workers = _processors() if large and filters > 1 else 1
@@ -151,78 +145,101 @@ def _processors():
 
 @functools.cache
 def _loops() -> Any:
-    """Loops of one filter, of many side by side, and over who diverged; compiled once.
+    """Loops over filters, one by one or side by side, and over who diverged.
 
-    `window` begins `taps - 1` samples before `desired`. What it is to diverge is said
-    in `recursions._diverged`.
+    Compiled once. They compute the filters from number `first` on, as many as there are
+    `weights`. `window` begins `taps - 1` samples before `desired`. What it is to
+    diverge is said in `recursions._diverged`. Widths and `first` have no sign, or numba
+    asks at each index whether it counts from the end, and nothing becomes a vector's.
     """
     from numba import njit
 
     compiled = njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")
 
     @compiled
-    def one(weights, window, desired, output, error, step, normalised, epsilon):
-        taps = weights.shape[0]
-        gain = step
-        for n in range(desired.shape[0]):
-            total = step - step  # a zero of its type
-            for k in range(taps):
-                total += weights[k] * window[n + k]
-            wrong = desired[n] - total
-            output[n], error[n] = total, wrong
-            if normalised:
-                power = epsilon
+    def each(weights, window, desired, output, error, first, step, normalised, epsilon):
+        taps, time = weights.shape[0], desired.shape[0]
+        for c in range(weights.shape[1]):
+            column = first + np.uintp(c)
+            one = weights[:, c].copy()
+            signal, wanted = window[:, column].copy(), desired[:, column].copy()
+            gain = step
+            for n in range(time):
+                total = step - step  # a zero of its type
                 for k in range(taps):
-                    power += window[n + k] * window[n + k]
-                gain = step / power
-            push = gain * wrong
-            for k in range(taps):
-                weights[k] += push * window[n + k]
+                    total += one[k] * signal[n + k]
+                wrong = wanted[n] - total
+                output[n, column], error[n, column] = total, wrong
+                if normalised:
+                    power = epsilon
+                    for k in range(taps):
+                        power += signal[n + k] * signal[n + k]
+                    gain = step / power
+                push = gain * wrong
+                for k in range(taps):
+                    one[k] += push * signal[n + k]
+            weights[:, c] = one
 
     @compiled
-    def many(weights, window, desired, output, error, step, normalised, epsilon):
+    def many(weights, window, desired, output, error, first, step, normalised, epsilon):
         taps, width = weights.shape
-        push, power = np.empty(width, window.dtype), np.empty(width, window.dtype)
-        for n in range(desired.shape[0]):
-            for c in range(width):
-                output[n, c] = 0
-            for k in range(taps):
+        width, time = np.uintp(width), desired.shape[0]
+        total, push = np.empty(width, window.dtype), np.empty(width, window.dtype)
+        power = np.empty(width, window.dtype)
+        for n in range(time):
+            if n == 0 or taps < AHEAD:
                 for c in range(width):
-                    output[n, c] += weights[k, c] * window[n + k, c]
+                    total[c] = 0
+                for k in range(taps):
+                    for c in range(width):
+                        total[c] += weights[k, c] * window[n + k, first + c]
+            # Two loops: of more than four arrays none becomes a vector's.
             for c in range(width):
-                wrong = desired[n, c] - output[n, c]
-                error[n, c] = wrong
-                push[c] = step * wrong
+                output[n, first + c] = total[c]
+                error[n, first + c] = desired[n, first + c] - total[c]
+            for c in range(width):
+                push[c] = step * error[n, first + c]
+                total[c] = 0
             if normalised:
                 for c in range(width):
                     power[c] = epsilon
                 for k in range(taps):
                     for c in range(width):
-                        power[c] += window[n + k, c] * window[n + k, c]
+                        sample = window[n + k, first + c]
+                        power[c] += sample * sample
                 for c in range(width):
                     push[c] /= power[c]
-            for k in range(taps):
-                for c in range(width):
-                    weights[k, c] += push[c] * window[n + k, c]
+            if taps < AHEAD or n + 1 == time:
+                for k in range(taps):
+                    for c in range(width):
+                        weights[k, c] += push[c] * window[n + k, first + c]
+            else:  # and the next sample's sum, while the weights are at hand
+                for k in range(taps):
+                    for c in range(width):
+                        new = weights[k, c] + push[c] * window[n + k, first + c]
+                        weights[k, c] = new
+                        total[c] += new * window[n + k + 1, first + c]
 
     @compiled
-    def ran_away(desired, error, weights, diverged):
+    def ran_away(desired, error, weights, first_filter, diverged):
         taps, width = weights.shape
+        width = np.uintp(width)
         time = desired.shape[0]
         part = time // 8
         first, last, wanted = np.zeros(width), np.zeros(width), np.zeros(width)
         for n in range(part):
             for c in range(width):
-                first[c] += np.float64(error[n, c]) ** 2
-                last[c] += np.float64(error[time - part + n, c]) ** 2
+                first[c] += np.float64(error[n, first_filter + c]) ** 2
+                last[c] += np.float64(error[time - part + n, first_filter + c]) ** 2
         for n in range(time if (last > 100.0 * first).any() else 0):
             for c in range(width):
-                wanted[c] += np.float64(desired[n, c]) ** 2
+                wanted[c] += np.float64(desired[n, first_filter + c]) ** 2
         for c in range(width):
             broken = False
             for k in range(taps):
                 broken |= not np.isfinite(weights[k, c])
             grown = last[c] > 100.0 * max(first[c], wanted[c] * part / time)
-            diverged[c] = grown or broken or not np.isfinite(last[c])
+            found = grown or broken or not np.isfinite(last[c])
+            diverged[first_filter + c] = found
 
-    return one, many, ran_away
+    return each, many, ran_away

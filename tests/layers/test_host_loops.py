@@ -53,12 +53,13 @@ def loop(signal, desired, weights, step, epsilon=None):
 
 
 @pytest.mark.parametrize("algorithm", ["lms", "nlms"])
-@pytest.mark.parametrize("taps", [1, 3, 40])
-@pytest.mark.parametrize("shape", [(1, 90), (5, 90), (1, 90, 1), (2, 90, 19)])
-def test_it_is_a_loop_in_float64(shape, taps, algorithm, calls):
+@pytest.mark.parametrize("taps", [1, 3, 40, host_loops.LONG])
+@pytest.mark.parametrize("batch, channels", [(1, ()), (9, ()), (1, (1,)), (2, (19,))])
+def test_it_is_a_loop_in_float64(batch, channels, taps, algorithm, calls):
+    shape = batch, max(90, taps + 30), *channels
     rng = np.random.default_rng(taps)
     signal, desired = rng.normal(size=(2, *shape)).astype("float32")
-    initial = rng.normal(size=(*shape[2:], taps)).astype("float32")
+    initial = rng.normal(size=(*shape[2:], taps)).astype("float32") / taps**0.5
     step, epsilon = (0.3, 1e-2) if algorithm == "nlms" else (0.2 / taps, None)
     layer = LMSFilter(
         taps, step, algorithm=algorithm, epsilon=epsilon or 1e-3,
@@ -98,9 +99,10 @@ def test_data_types_are_the_backends(policy, calls, monkeypatch):
         np.testing.assert_allclose(one, two, atol=tolerance)
 
 
-def test_threads_change_no_bit(calls, monkeypatch):
-    signal, desired = np.random.default_rng(2).normal(size=(2, 3, 200, 40))
-    layer = LMSFilter(8, 0.01)
+@pytest.mark.parametrize("taps", [8, host_loops.AHEAD + 1, host_loops.LONG])
+def test_threads_change_no_bit(taps, calls, monkeypatch):
+    signal, desired = np.random.default_rng(2).normal(size=(2, 3, 250, 40))
+    layer = LMSFilter(taps, 0.1 / taps)
     inputs = signal.astype("float32"), desired.astype("float32")
     one = arrays(layer(*inputs))
     monkeypatch.setattr(host_loops, "LARGE", 1)
@@ -111,14 +113,23 @@ def test_threads_change_no_bit(calls, monkeypatch):
 
 
 @pytest.mark.parametrize("algorithm", ["lms", "nlms"])
-@pytest.mark.parametrize("shape", [(1, 600), (2, 600, 5)])
-def test_chunks_give_what_one_call_gives(shape, algorithm, calls, monkeypatch):
+@pytest.mark.parametrize(
+    "shape, taps",
+    [
+        ((1, 600), 7),
+        ((2, 600, 5), 7),
+        ((2, 600, 5), host_loops.AHEAD + 1),
+        ((2, 600, 5), host_loops.LONG),
+    ],
+)
+def test_chunks_give_what_one_call_gives(shape, taps, algorithm, calls, monkeypatch):
     """To the last bit; and a chunk that the backend runs fits in between."""
     rng = np.random.default_rng(8)
     signal, desired = rng.normal(size=(2, *shape)).astype("float32")
 
     def make():
-        return LMSFilter(7, 0.05, algorithm=algorithm, stateful=True)
+        step = 0.05 if algorithm == "nlms" else 0.35 / taps
+        return LMSFilter(taps, step, algorithm=algorithm, stateful=True)
 
     whole, layer = make(), make()
     expected = arrays(whole(signal, desired))
