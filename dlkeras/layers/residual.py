@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.convolution import Conv2D
+from dlkeras.layers.convolution import Conv2D, both_pointwise
 from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
@@ -222,19 +222,19 @@ class _Residual(FrozenPartsMixin):
         if holds_nothing(inputs):
             return nothing(self, inputs)
         last = len(self.convolutions) - 1
-        x = inputs
         if self.version == "v2":
-            x = self.activation(self._normalize(0, x, training))
+            x = self.activation(self._normalize(0, inputs, training))
             shortcut = self._shortcut(inputs if self.projection is None else x)
             for index in range(last):
                 x = self._convolve(index, x)
                 x = self.activation(self._normalize(index + 1, x, training))
             return self._branch(self._convolve(last, x), training) + shortcut
-        for index in range(last + 1):
-            x = self._normalize(index, self._convolve(index, x), training)
-            if index < last:
-                x = self.activation(x)
-        shortcut = self._shortcut(inputs)
+        both = both_pointwise(inputs, self.convolutions[0], self.projection, training)
+        x, shortcut = both or (self._convolve(0, inputs), self._shortcut(inputs))
+        x = self._normalize(0, x, training)
+        for index in range(1, last + 1):
+            x = self._convolve(index, self.activation(x))
+            x = self._normalize(index, x, training)
         if self.projection_normalization is not None:
             shortcut = self.projection_normalization(shortcut, training=training)
         return self.activation(self._branch(x, training) + shortcut)

@@ -73,25 +73,59 @@ def test_weight_files_of_keras_layers_load_and_the_other_way_round(tmp_path):
     keras.backend.backend() != "tensorflow", reason="the product is TensorFlow's"
 )
 @pytest.mark.parametrize(
-    "policy, training, products",
+    "policy, training, size, products",
     [
-        ("mixed_bfloat16", True, 3),  # 1x1, 1x1 and the projection; not the 3x3
-        ("mixed_bfloat16", False, 0),
-        ("float32", True, 0),
+        ("mixed_bfloat16", True, None, 3),  # 1x1, 1x1 and the projection; not the 3x3
+        ("mixed_bfloat16", False, None, 0),
+        ("float32", True, None, 0),
+        ("float32", True, 56, 3),  # which become 28
+        ("float32", True, 57, 0),
+        ("float32", False, 56, 0),
+        ("float64", True, 56, 0),
     ],
 )
-def test_a_bottleneck_trains_by_products_in_half_precision(policy, training, products):
+def test_a_bottleneck_trains_by_products(policy, training, size, products):
     import tensorflow as tf
 
     block = BottleneckBlock(4, 2, dtype=policy)
     block.build((None, 8, 8, 8))
     graph = tf.function(lambda x: block(x, training=training)).get_concrete_function(
-        tf.TensorSpec((None, None, None, 8))
+        tf.TensorSpec((None, size, size, 8), block.compute_dtype)
     )
     kinds = [operation.type for operation in graph.graph.get_operations()]
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     assert kinds.count("MatMul") == (0 if on_gpu else products)
     assert kinds.count("Conv2D") == 4 - kinds.count("MatMul")
+    picked_once = training and policy != "float64" and not on_gpu
+    assert kinds.count("AvgPool") == picked_once
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="others pick no pixels"
+)
+@pytest.mark.parametrize("size", [9, 64])  # 32 is too large for products
+def test_pixels_that_are_picked_once_are_every_second(size):
+    """Of a block with strides, beside one without on the pixels that are visited."""
+    x = images(shape=(2, size, size, 8))
+    weights = np.random.default_rng(3).normal(size=(2, *[-(-size // 2)] * 2, 32))
+    block, plain = (
+        BottleneckBlock(8, strides, shortcut="C", normalization=None)
+        for strides in (2, 1)
+    )
+    visited = x[:, ::2, ::2]
+    block.build(x.shape)
+    plain.build(visited.shape)
+    plain.set_weights(block.get_weights())
+    weights = weights.astype("float32")
+    found = [numpy(y) for y in gradients(block, x, weights)]
+    expected = [numpy(y) for y in gradients(plain, visited, weights)]
+    everywhere = np.zeros(x.shape)
+    everywhere[:, ::2, ::2] = expected[0]
+    found = [block(x, training=True), *found]
+    expected = [plain(visited, training=True), everywhere, *expected[1:]]
+    for mine, theirs in zip(found, expected, strict=True):
+        scale = np.abs(numpy(theirs)).max()
+        np.testing.assert_allclose(numpy(mine), numpy(theirs), atol=1e-6 * scale)
 
 
 def test_the_layer_passes_the_conformance_suite():

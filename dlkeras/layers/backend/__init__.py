@@ -41,6 +41,8 @@ Each backend's file offers the same names:
   where the backend's own gradient is used.
 - `pointwise_convolution(x, kernel, strides)`: the 1x1 convolution of channels-last
   images as a matrix product; None where the backend's convolution trains as fast.
+- `visited_pixels(x, strides)`: the pixels of channels-last images that a 1x1
+  convolution with strides visits; None where the convolution picks them as fast.
 """
 
 import keras
@@ -68,6 +70,7 @@ if keras.backend.backend() == "jax":
     from dlkeras.layers.backend.jax import scan as scan
     from dlkeras.layers.backend.jax import sent as sent
     from dlkeras.layers.backend.jax import value_of as value_of
+    from dlkeras.layers.backend.jax import visited_pixels as visited_pixels
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import BLOCK as BLOCK
     from dlkeras.layers.backend.tensorflow import BLOCK_DTYPES as BLOCK_DTYPES
@@ -91,6 +94,7 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import scan as scan
     from dlkeras.layers.backend.tensorflow import sent as sent
     from dlkeras.layers.backend.tensorflow import value_of as value_of
+    from dlkeras.layers.backend.tensorflow import visited_pixels as visited_pixels
 elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import BLOCK as BLOCK
     from dlkeras.layers.backend.torch import BLOCK_DTYPES as BLOCK_DTYPES
@@ -114,6 +118,7 @@ elif keras.backend.backend() == "torch":
     from dlkeras.layers.backend.torch import scan as scan
     from dlkeras.layers.backend.torch import sent as sent
     from dlkeras.layers.backend.torch import value_of as value_of
+    from dlkeras.layers.backend.torch import visited_pixels as visited_pixels
 else:
     raise ImportError(
         "dlkeras.layers needs the backend tensorflow, jax or torch. "
