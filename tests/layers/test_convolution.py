@@ -119,7 +119,7 @@ def test_pixels_that_are_picked_once_are_every_second(size):
     weights = weights.astype("float32")
     found = [numpy(y) for y in gradients(block, x, weights)]
     expected = [numpy(y) for y in gradients(plain, visited, weights)]
-    everywhere = np.zeros(x.shape)
+    everywhere = np.zeros((2, size, size, 8))
     everywhere[:, ::2, ::2] = expected[0]
     found = [block(x, training=True), *found]
     expected = [plain(visited, training=True), everywhere, *expected[1:]]
