@@ -112,10 +112,16 @@ def compiled(make, optimizer=keras.optimizers.SGD, **options):
 def ways(make, x, y, batch, only_monitor):
     """Each way's model and callbacks, and the monitors."""
     model = compiled(make)
-    monitors = {f: GradientNormMonitor(f, on_finding=None) for f in (1, "auto")}
+    monitors = {
+        "norms alone, 1": GradientNormMonitor(
+            1, on_finding=None, quantities=["gradient_norm"]
+        ),
+        "monitor, 1": GradientNormMonitor(1, on_finding=None),
+        "monitor, auto": GradientNormMonitor("auto", on_finding=None),
+    }
     found = {"plain": (model, []), "plain, again": (model, [])}
-    for frequency, monitor in monitors.items():
-        found[f"monitor, {frequency}"] = model, [monitor]
+    for way, monitor in monitors.items():
+        found[way] = model, [monitor]
     if BACKEND == "tensorflow" and not only_monitor:
         found["second tape"] = model, [SecondTape(x[:batch], y[:batch])]
         histograms = keras.callbacks.TensorBoard(tempfile.mkdtemp(), histogram_freq=1)
@@ -155,7 +161,7 @@ def measure(name, make, shape, batch, steps, rounds, only_monitor):
         "backend": BACKEND,
         "network": name,
         "plain_ms_a_step": round(1e3 * min(plain) / steps, 3),
-        "auto_every": monitors["auto"].history.sampled_every,
+        "auto_every": monitors["monitor, auto"].history.sampled_every,
         **ratios,
     }
 

@@ -8,7 +8,7 @@ Steps that are not measured run the program that Keras made, untouched.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,7 @@ class Attachment:
         schedule: says which calls of the train function are to be measured.
         deliver: gets `(vector, logs)` of every measured call, still on the device.
         give_up: is told why nothing can be measured; training goes on without.
+        quantities: what is measured, some of `layout.QUANTITIES` in their order.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Attachment:
         schedule: Schedule,
         deliver: Callable[[Any, dict], None],
         give_up: Callable[[str], None],
+        quantities: Sequence[str],
     ) -> None:
         self.model, self.optimizer = model, None
         self.schedule, self.deliver, self.give_up = schedule, deliver, give_up
+        self.quantities = quantities
         self.variables: list[Any] = []
         self.order: list[int] = []
         self._found = threading.local()  # each replica of a strategy has its thread
@@ -160,7 +163,9 @@ class Attachment:
 
     def _measure(self, *args: Any) -> Any:
         apply = getattr(self.optimizer, backend.APPLY)
-        listening = backend.measuring(apply, self.optimizer, self._keep)
+        listening = backend.measuring(
+            apply, self.optimizer, self._keep, self.quantities
+        )
         with (
             replaced(self.optimizer, backend.APPLY, listening),
             replaced(self.model, "train_step", self._step),

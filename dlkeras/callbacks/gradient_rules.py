@@ -43,7 +43,8 @@ def hidden_kernels(history: GradientHistory) -> list[int]:
 def median_rms(history: GradientHistory, samples: int = WINDOW) -> np.ndarray:
     """Median RMS of every variable's gradient over the first samples.
 
-    Of an embedding the rows that the batch has looked up count.
+    Of an embedding the rows that the batch has looked up count; without their share it
+    is left out.
     """
     entries = np.broadcast_to(history.sizes, history.gradient_norm.shape).copy()
     for column, (layer, _) in enumerate(history.variables):
@@ -51,10 +52,14 @@ def median_rms(history: GradientHistory, samples: int = WINDOW) -> np.ndarray:
             entries[:, column] *= 1 - history.zero_share[:, column]
     with np.errstate(all="ignore"):
         rms = history.gradient_norm[:samples] / np.sqrt(entries[:samples])
-    finite = np.where(np.isfinite(rms), rms, np.nan)
-    empty = np.isnan(finite).all(0)
-    medians = np.nanmedian(np.where(empty, 0, finite), 0)
-    return np.where(empty, np.nan, medians)
+    if not len(rms):
+        return np.full(rms.shape[1], np.nan)
+    # As `np.nanmedian`, which takes a column after the other.
+    ordered = np.sort(np.where(np.isfinite(rms), rms, np.nan), 0)  # NaN comes last
+    count = (~np.isnan(ordered)).sum(0)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2])
+    with np.errstate(over="ignore"):
+        return np.take_along_axis(ordered, middle, 0).mean(0)
 
 
 def first_to_last(rms: np.ndarray) -> float:
@@ -113,7 +118,11 @@ def gradient_over_time(history: GradientHistory) -> Iterator[Finding]:
     """
     norm = history.global_norm
     start = norm[:5][np.isfinite(norm[:5])]
-    if not len(start) or np.median(start) == 0:
+    if (
+        "weight_norm" not in history.quantities
+        or not len(start)
+        or np.median(start) == 0
+    ):
         return
     growth = norm / np.median(start)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -131,7 +140,8 @@ def gradient_over_time(history: GradientHistory) -> Iterator[Finding]:
 def non_finite_gradient(history: GradientHistory) -> Iterator[Finding]:
     """NaN or infinity in gradients, weights or the loss: the first layer and step."""
     weights: np.ndarray = np.asarray(~np.isfinite(history.weight_norm))
-    weights &= ~np.isnan(history.values[:, 3])  # not those not measured yet
+    weights &= "weight_norm" in history.quantities
+    weights &= ~np.isnan(history.values[:, 4])  # not those not measured yet
     gradients: np.ndarray = np.asarray(history.non_finite_share > 0)
     if history.dynamic_loss_scale:  # too large a scale: skipped, on purpose
         mostly = len(history) >= HALVINGS and gradients.any(1).mean() >= 0.5
@@ -186,9 +196,9 @@ def no_gradient(history: GradientHistory) -> Iterator[Finding]:
     if len(history) < 3:
         return
     for column in kernels(history):
-        share, layer = history.zero_share[:, column], history.variables[column][0]
-        share = share[~np.isnan(share)]
-        if len(share) and (share == 1).all():
+        norm, layer = history.gradient_norm[:, column], history.variables[column][0]
+        norm = norm[~np.isnan(norm)]
+        if len(norm) and (norm == 0).all():
             since = f"step {history.steps[0]}"
             yield found("no_gradient", layer, 1.0, 1.0, since)
 

@@ -1,11 +1,12 @@
 """What a GradientNormMonitor has measured, as arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from dlkeras.callbacks.backend.layout import ROWS
+from dlkeras.callbacks.backend.layout import QUANTITIES
 from dlkeras.callbacks.layer_tree import LayerInfo
 
 
@@ -25,6 +26,7 @@ class GradientHistory:
         layers: what is known of each layer of the model, in order of depth.
         values: `(samples, 5, variables)`: gradient norm, weight norm, update norm,
             number of exact zeros and of non-finite entries in the gradient.
+        quantities: what was measured in every sample; the rest may be NaN.
         frozen_moved: `(epoch, layer)` of frozen layers whose weights changed.
         epoch_logs: the logs of every epoch.
         sampled_every: the steps between two samples, the last time this was settled.
@@ -39,7 +41,10 @@ class GradientHistory:
     loss_scale: np.ndarray = field(default_factory=lambda: np.zeros(0))
     dynamic_loss_scale: bool = False
     layers: dict[str, LayerInfo] = field(default_factory=dict)
-    values: np.ndarray = field(default_factory=lambda: np.zeros((0, len(ROWS), 0)))
+    values: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, len(QUANTITIES), 0))
+    )
+    quantities: tuple[str, ...] = QUANTITIES
     frozen_moved: list[tuple[int, str]] = field(default_factory=list)
     epoch_logs: list[dict[str, float]] = field(default_factory=list)
     sampled_every: int = 1
@@ -117,25 +122,34 @@ class GradientHistory:
             `gradient_norm`, `weight_norm`, `update_norm`, `update_ratio`,
             `zero_share` and `non_finite_share`, each `(samples,)`.
         """
+        return {key: value() for key, value in self._of_layer(name).items()}
+
+    def _of_layer(self, name: str) -> dict[str, Callable[[], np.ndarray]]:
+        """How to compute each quantity of a layer."""
         mine = [i for i, (layer, _) in enumerate(self.variables) if layer == name]
         if not mine:
             raise ValueError(
                 f"`name` must be one of {self.layer_names}. Received: name={name!r}"
             )
-        norms = [_root_sum_square(self.values[:, row][:, mine]) for row in range(3)]
-        size = self.sizes[mine].sum()
+
+        def norm(row: int) -> np.ndarray:
+            return _root_sum_square(self.values[:, row][:, mine])
+
+        def share(row: int) -> np.ndarray:
+            return self.values[:, row][:, mine].sum(1) / self.sizes[mine].sum()
+
         return {
-            "gradient_norm": norms[0],
-            "weight_norm": norms[1],
-            "update_norm": norms[2],
-            "update_ratio": _ratio(norms[2], norms[1]),
-            "zero_share": self.values[:, 3][:, mine].sum(1) / size,
-            "non_finite_share": self.values[:, 4][:, mine].sum(1) / size,
+            "gradient_norm": lambda: norm(0),
+            "weight_norm": lambda: norm(1),
+            "update_norm": lambda: norm(2),
+            "update_ratio": lambda: _ratio(norm(2), norm(1)),
+            "zero_share": lambda: share(3),
+            "non_finite_share": lambda: share(4),
         }
 
     def per_layer(self, quantity: str) -> np.ndarray:
         """One quantity of every layer, `(samples, layers)`, as `layer` gives it."""
-        columns = [self.layer(name)[quantity] for name in self.layer_names]
+        columns = [self._of_layer(name)[quantity]() for name in self.layer_names]
         return np.stack(columns, 1) if columns else np.zeros((len(self), 0))
 
 

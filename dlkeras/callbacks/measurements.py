@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkeras.callbacks.backend.layout import ROWS
+from dlkeras.callbacks.backend.layout import QUANTITIES
 
 # What is known of a row beside its values: step, epoch, loss, loss scale.
 FACTS = 4
@@ -21,7 +21,7 @@ class Measurements:
     def __init__(self) -> None:
         self.length = 0
         self._facts = np.empty((0, FACTS))
-        self._values = np.empty((0, len(ROWS), 0))
+        self._values = np.empty((0, len(QUANTITIES), 0))
 
     @property
     def width(self) -> int:
@@ -38,23 +38,24 @@ class Measurements:
         """`(rows, 5, columns)`; NaN where a column was not known yet."""
         return self._values[: self.length]
 
-    def append(
-        self, facts: Sequence[float], columns: Sequence[int], values: np.ndarray
+    def extend(
+        self, facts: np.ndarray, columns: Sequence[int], values: np.ndarray
     ) -> None:
-        """Add a row.
+        """Add rows.
 
         Args:
-            facts: step, epoch, loss, loss scale.
+            facts: `(rows, 4)`: step, epoch, loss, loss scale.
             columns: the columns of `values`; new ones may be among them.
-            values: `(5, len(columns))`.
+            values: `(rows, 5, len(columns))`.
         """
-        rows, width = len(self._facts), max([self.width, *(c + 1 for c in columns)])
-        if self.length == rows or width > self.width:
-            rows = max(64, 2 * rows) if self.length == rows else rows
+        width = max([self.width, *(c + 1 for c in columns)])
+        end, rows = self.length + len(facts), len(self._facts)
+        if end > rows or width > self.width:
+            rows = max(64, 2 * rows, end) if end > rows else rows
             self._make_room(rows, width)
-        self._facts[self.length] = facts
-        self._values[self.length][:, columns] = values
-        self.length += 1
+        self._facts[self.length : end] = facts
+        self._values[self.length : end, :, columns] = values
+        self.length = end
 
     def take(self, facts: np.ndarray, values: np.ndarray) -> None:
         """Replace everything by rows that another table had."""
@@ -75,5 +76,5 @@ class Measurements:
         facts, values = self.facts, self.values
         self._facts = np.empty((rows, FACTS))
         self._facts[: self.length] = facts
-        self._values = np.full((rows, len(ROWS), width), np.nan)
+        self._values = np.full((rows, len(QUANTITIES), width), np.nan)
         self._values[: self.length, :, : values.shape[2]] = values

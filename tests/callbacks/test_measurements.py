@@ -3,6 +3,7 @@
 import numpy as np
 
 from dlkeras.callbacks.diagnosis import diagnose_new
+from dlkeras.callbacks.gradient_rules import median_rms
 from dlkeras.callbacks.history import GradientHistory
 from dlkeras.callbacks.measurements import Measurements
 
@@ -11,7 +12,8 @@ def test_rows_and_late_columns_are_kept_as_they_came():
     table, rng = Measurements(), np.random.default_rng(0)
     rows = [rng.normal(size=(5, 2 if n < 100 else 3)) for n in range(300)]
     for n, row in enumerate(rows):
-        table.append((n, n // 10, 0.5, 1.0), [1, 0] if n < 100 else [1, 0, 2], row)
+        facts = np.array([(n, n // 10, 0.5, 1.0)])
+        table.extend(facts, [1, 0] if n < 100 else [1, 0, 2], row[None])
     assert table.values.shape == (300, 5, 3)
     assert np.isnan(table.values[:100, :, 2]).all()
     np.testing.assert_array_equal(table.values[7][:, [1, 0]], rows[7])
@@ -19,6 +21,31 @@ def test_rows_and_late_columns_are_kept_as_they_came():
     assert table.facts[:, 0].tolist() == list(range(300))
     table.permute([2, 0, 1])
     np.testing.assert_array_equal(table.values[250][:, [2, 1, 0]], rows[250])
+
+
+def test_many_rows_at_once_are_the_rows_one_by_one():
+    single, together = Measurements(), Measurements()
+    rng = np.random.default_rng(0)
+    facts, rows = rng.normal(size=(200, 4)), rng.normal(size=(200, 5, 3))
+    for start, end in ((0, 1), (1, 150), (150, 150), (150, 200)):
+        together.extend(facts[start:end], [2, 0, 1], rows[start:end])
+    for fact, row in zip(facts, rows, strict=True):
+        single.extend(fact[None], [2, 0, 1], row[None])
+    assert together.length == single.length == 200
+    np.testing.assert_array_equal(together.facts, single.facts)
+    np.testing.assert_array_equal(together.values, single.values)
+
+
+def test_the_median_over_samples_is_numpys_where_some_are_missing():
+    missing = history(24)
+    missing.values[:, 0, 0] = np.nan
+    missing.values[3:17, 0, 1] = np.inf
+    missing.values[5, 0, 2] = np.nan
+    for samples in (24, 7, 1):
+        rms = missing.gradient_norm[:samples] / 10
+        rms = np.where(np.isfinite(rms), rms, np.nan)
+        expected = [np.nan, *np.nanmedian(rms[:, 1:], 0)]
+        np.testing.assert_allclose(median_rms(missing, samples), expected)
 
 
 def history(samples):

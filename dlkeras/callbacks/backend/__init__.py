@@ -3,7 +3,7 @@
 Each backend's file offers the same names:
 
 - `APPLY`: the method through which a train step hands its gradients to the optimizer.
-- `measuring(apply, optimizer, keep)`: `apply` that also measures: it calls
+- `measuring(apply, optimizer, keep, quantities)`: `apply` that also measures: it calls
   `keep(variables, order, vector)` once the weights are updated, or `keep(error)` if
   the measuring failed; what `apply` does is left as it is.
 - `has_value(tensor)`: whether it is a tensor with numbers.
@@ -14,8 +14,9 @@ Each backend's file offers the same names:
 - `aside()`: a context in which a forward pass leaves no trace: nothing is recorded for
   a backward pass, and the backend's own random state is put back.
 
-The vector is 5 rows of one number a variable (`layout.ROWS`, in the order `order`),
-then whether the optimizer updates in this step, then the loss scale.
+The vector has a row of one number a variable (in the order `order`) for each of the
+`quantities`, which are some of `layout.QUANTITIES` in their order, the gradient norm
+among them; then whether the optimizer updates in this step, then the loss scale.
 """
 
 import keras

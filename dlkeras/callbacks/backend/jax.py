@@ -1,7 +1,7 @@
 """The measurements of a train step in JAX."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -76,7 +76,10 @@ def _count(condition: Any) -> Any:
 
 
 def measuring(
-    apply: Callable, optimizer: Any, keep: Callable[..., None]
+    apply: Callable,
+    optimizer: Any,
+    keep: Callable[..., None],
+    quantities: Sequence[str],
 ) -> Callable[..., Any]:
     """`stateless_apply` that also measures gradients, weights and updates."""
 
@@ -119,8 +122,16 @@ def measuring(
             lambda: jnp.zeros_like(zeros),
             lambda: jnp.concatenate([_count(~jnp.isfinite(g)) for g in gradients]),
         )
-        rows = [norms / divisor, _norms(before), _norms(moved), zeros, non_finite]
-        vector = jnp.concatenate([*rows, jnp.stack([updates, scale])])
+        rows = {
+            "gradient_norm": norms / divisor,
+            "weight_norm": _norms(before),
+            "update_norm": _norms(moved),
+            "zero_share": zeros,
+            "non_finite_share": non_finite,
+        }
+        # What is not asked for, the compiler leaves out.
+        asked = [rows[name] for name in quantities]
+        vector = jnp.concatenate([*asked, jnp.stack([updates, scale])])
         keep(variables, layout.order, vector)
 
     def measured(optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which variables are measured together: those of one shape, as one array."""
+"""What is measured of a variable, and which variables are measured as one array."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,14 @@ from typing import Any
 # instead of one for each bias. Large ones are left alone: a copy would cost more.
 LARGEST_STACKED = 2_048
 
-# The rows of a step's measurements, and the two numbers that follow them.
-ROWS = ("gradient_norm", "weight_norm", "update_norm", "zeros", "non_finite")
+# The rows of a step's measurements; of a share the number of entries.
+QUANTITIES = (
+    "gradient_norm",
+    "weight_norm",
+    "update_norm",
+    "zero_share",
+    "non_finite_share",
+)
 
 
 class Layout:

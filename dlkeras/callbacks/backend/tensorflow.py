@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -114,28 +114,44 @@ def _counts(conditions: list[Any], layout: Layout) -> Any:
     return tf.cast(tf.concat(counts, 0), tf.float64)
 
 
-def _rows(gradients: list[Any], before: list[Any], after: list[Any], layout: Layout):
-    """The five rows of measurements, one after the other."""
-    moved = [new - old for new, old in zip(after, before, strict=True)]
-    parts = gradients, before, moved
+def _rows(parts: list[list[Any]], layout: Layout, quantities: Sequence[str]) -> Any:
+    """The rows of measurements, one after the other.
+
+    Args:
+        parts: gradients, weights and updates in groups, as far as they are asked for.
+        layout: the groups.
+        quantities: the rows.
+    """
+    counted = [name for name in quantities if name.endswith("share")]
+    if len(parts) == 1 and not counted:  # the branch below would cost more than float64
+        return tf.sqrt(_square_sums(parts[0], layout, careful=True))
     sums = tf.concat([_square_sums(part, layout) for part in parts], 0)
-    zeros = _zeros(gradients, layout)
+    zeros = _zeros(parts[0], layout) if "zero_share" in counted else sums
     # What is exactly 0 has no square to lose; of weights and updates nobody counts.
     safe = tf.logical_and(tf.greater(sums, 1e-30), tf.less(sums, 1e30))
 
     def quick(sums: Any, zeros: Any, *tensors: Any) -> Any:
         del tensors
-        return tf.concat([tf.sqrt(sums), zeros, tf.zeros_like(zeros)], 0)
+        none = tf.zeros([len(layout.order)], tf.float64)
+        counts = {"zero_share": zeros, "non_finite_share": none}
+        return tf.concat([tf.sqrt(sums), *[counts[name] for name in counted]], 0)
 
     def careful(sums: Any, zeros: Any, *tensors: Any) -> Any:
         del sums, zeros
         number = len(layout.groups)
-        parts = [list(tensors[i : i + number]) for i in range(0, 3 * number, number)]
+        starts = range(0, len(tensors), number)
+        parts = [list(tensors[start : start + number]) for start in starts]
+        meets = {
+            "zero_share": lambda gradient: tf.equal(gradient, 0),
+            "non_finite_share": lambda gradient: ~tf.math.is_finite(gradient),
+        }
         return tf.concat(
             [
                 *[tf.sqrt(_square_sums(part, layout, careful=True)) for part in parts],
-                _counts([tf.equal(g, 0) for g in parts[0]], layout),
-                _counts([~tf.math.is_finite(g) for g in parts[0]], layout),
+                *[
+                    _counts([meets[name](g) for g in parts[0]], layout)
+                    for name in counted
+                ],
             ],
             0,
         )
@@ -170,7 +186,10 @@ def _branch(condition: Any, if_true: Callable, if_false: Callable, inputs: list)
 
 
 def measuring(
-    apply: Callable, optimizer: Any, keep: Callable[..., None]
+    apply: Callable,
+    optimizer: Any,
+    keep: Callable[..., None],
+    quantities: Sequence[str],
 ) -> Callable[..., Any]:
     """`apply` that also measures gradients, weights and updates."""
 
@@ -214,8 +233,14 @@ def measuring(
 
     def finish(prepared: tuple) -> None:
         variables, layout, gradients, before, divisor, updates, scale = prepared
-        after = _grouped([tf.convert_to_tensor(_value(v)) for v in variables], layout)
-        rows = _rows(gradients, before, after, layout)
+        parts = [gradients]
+        if "weight_norm" in quantities:
+            parts.append(before)
+        if "update_norm" in quantities:
+            values = [tf.convert_to_tensor(_value(v)) for v in variables]
+            after = _grouped(values, layout)
+            parts.append([new - old for new, old in zip(after, before, strict=True)])
+        rows = _rows(parts, layout, quantities)
         count = len(variables)
         vector = tf.concat([rows[:count] / divisor, rows[count:], [updates, scale]], 0)
         keep(variables, layout.order, vector)

@@ -1,7 +1,7 @@
 """The measurements of a train step in PyTorch."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -56,7 +56,10 @@ def _norms(tensors: Any, order: float = 2) -> Any:
 
 
 def measuring(
-    apply: Callable, optimizer: Any, keep: Callable[..., None]
+    apply: Callable,
+    optimizer: Any,
+    keep: Callable[..., None],
+    quantities: Sequence[str],
 ) -> Callable[..., Any]:
     """`apply` that also measures gradients, weights and updates."""
 
@@ -85,17 +88,25 @@ def measuring(
         updates = torch.as_tensor(updates, dtype=torch.float64, device=device)
         divisor = scale if waiting is None else torch.ones_like(scale)
         # The optimizer may change gradients and weights in place: measured first.
-        rows = [_norms(dense) / divisor, _norms(values)]
-        sizes = torch.tensor([v.numel() for v in values], device=device)
-        # A number times 0 is 0 unless it is infinite or NaN.
-        counts = [sizes - _norms(dense, 0), _norms(torch._foreach_mul(dense, 0), 0)]
-        before = torch._foreach_mul(values, 1)
-        return variables, before, rows, counts, torch.stack([updates, scale])
+        rows = {"gradient_norm": _norms(dense) / divisor}
+        if "weight_norm" in quantities:
+            rows["weight_norm"] = _norms(values)
+        if "zero_share" in quantities:
+            sizes = torch.tensor([v.numel() for v in values], device=device)
+            rows["zero_share"] = sizes - _norms(dense, 0)
+        if "non_finite_share" in quantities:
+            # A number times 0 is 0 unless it is infinite or NaN.
+            rows["non_finite_share"] = _norms(torch._foreach_mul(dense, 0), 0)
+        moves = "update_norm" in quantities
+        before = torch._foreach_mul(values, 1) if moves else None
+        return variables, before, rows, torch.stack([updates, scale])
 
     def finish(prepared: tuple) -> None:
-        variables, before, rows, counts, tail = prepared
-        moved = torch._foreach_sub([_value(v) for v in variables], before)
-        vector = torch.cat([*rows, _norms(moved), *counts, tail])
+        variables, before, rows, tail = prepared
+        if before is not None:
+            moved = torch._foreach_sub([_value(v) for v in variables], before)
+            rows["update_norm"] = _norms(moved)
+        vector = torch.cat([*[rows[name] for name in quantities], tail])
         keep(variables, list(range(len(variables))), vector)
 
     def measured(grads: Any, trainable_variables: Any = None) -> Any:
