@@ -1,15 +1,18 @@
 """What GradientNormMonitor costs a training step, beside what people use instead.
 
-Run with `KERAS_BACKEND=tensorflow|jax|torch python benchmarks/monitor.py`. In one
-process the ways to train take turns, an epoch each, many rounds; the number is the
-median over rounds of a way's time in a round over the plain time in the same round,
-with all that a callback does at the begin and the end of an epoch and of a training.
-"plain, again" is plain training measured as if it were one of the ways: what it is away
-from 1 is noise.
+Run with `KERAS_BACKEND=tensorflow|jax|torch python benchmarks/monitor.py`. A monitor is
+measured within one `fit`: blocks of steps with it and without it take turns, in an
+order that changes from round to round; the number is the median over rounds of its
+block's time over the plain block's, and, added to it, what it does between epochs as a
+share of its steps' time. "plain, again" is plain training measured as if it were one of
+the ways: what it is away from 1 is noise. The other ways take turns with plain training
+a `fit` each, as their work lies in callbacks or in another optimizer; after them plain
+training comes once more, for the same reason.
 """
 
 import argparse
 import json
+import random
 import statistics
 import tempfile
 import time
@@ -19,7 +22,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from dlkeras.callbacks import GradientNormMonitor
+from dlkeras.callbacks import GradientNormMonitor, backend
 
 BACKEND = keras.backend.backend()
 
@@ -109,32 +112,123 @@ def compiled(make, optimizer=keras.optimizers.SGD, **options):
     return model
 
 
-def ways(make, x, y, batch, only_monitor):
-    """Each way's model and callbacks, and the monitors."""
-    model = compiled(make)
+class Turns(keras.callbacks.Callback):
+    """Lets several train functions take turns within one `fit`, a block each.
+
+    Args:
+        monitors: the monitor of each way, None for a plain one.
+        block: steps in a block.
+    """
+
+    def __init__(self, monitors, block):
+        super().__init__()
+        self.monitors, self.block = monitors, block
+        self.seconds = {way: [] for way in monitors}
+        self.between = dict.fromkeys(monitors, 0.0)
+        self.rng = random.Random(0)
+
+    def each(self, method, *arguments):
+        for way, monitor in self.monitors.items():
+            if monitor is not None:
+                start = time.perf_counter()
+                getattr(monitor, method)(*arguments)
+                self.between[way] += time.perf_counter() - start
+
+    def on_train_begin(self, logs=None):
+        model: Any = self._model
+        self.plain, self.functions = model.train_function, {}
+        for way, monitor in self.monitors.items():
+            if monitor is not None:
+                monitor.set_model(model)
+                monitor.set_params(self.params)
+                monitor.on_train_begin()
+            self.functions[way] = model.train_function
+            model.train_function = self.plain
+        model.train_function = self.turn
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.each("on_epoch_begin", epoch)
+        self.left = []
+
+    def turn(self, *arguments):
+        if not self.left:
+            self.left = list(self.monitors)
+            self.rng.shuffle(self.left)
+            self.steps = 0
+        if not self.steps:
+            self.start = time.perf_counter()
+        way = self.left[-1]
+        outputs = self.functions[way](*arguments)
+        self.steps += 1
+        if self.steps == self.block:
+            backend.wait(outputs)
+            self.seconds[way].append(time.perf_counter() - self.start)
+            self.left.pop()
+            self.steps = 0
+        return outputs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.each("on_epoch_end", epoch, logs)
+
+    def on_train_end(self, logs=None):
+        self._model.train_function = self.plain
+
+
+def monitors_cost(name, make, shape, batch, block, rounds):
+    """The cost of each monitor, and how often "auto" measures."""
+    alone = ["gradient_norm"]
     monitors = {
-        "norms alone, 1": GradientNormMonitor(
-            1, on_finding=None, quantities=["gradient_norm"]
-        ),
+        "plain": None,
+        "plain, again": None,
+        "norms alone, 1": GradientNormMonitor(1, on_finding=None, quantities=alone),
         "monitor, 1": GradientNormMonitor(1, on_finding=None),
         "monitor, auto": GradientNormMonitor("auto", on_finding=None),
     }
-    found = {"plain": (model, []), "plain, again": (model, [])}
-    for way, monitor in monitors.items():
-        found[way] = model, [monitor]
-    if BACKEND == "tensorflow" and not only_monitor:
-        found["second tape"] = model, [SecondTape(x[:batch], y[:batch])]
-        histograms = keras.callbacks.TensorBoard(tempfile.mkdtemp(), histogram_freq=1)
-        found["TensorBoard histograms"] = model, [histograms]
-        found["eager hooks"] = compiled(make, HookedSGD, run_eagerly=True), []
-    return found, monitors
-
-
-def measure(name, make, shape, batch, steps, rounds, only_monitor):
+    per_epoch = 5
+    steps = per_epoch * len(monitors) * block
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch * steps, *shape)).astype("float32")
-    y = rng.integers(0, 10, batch * steps)
-    found, monitors = ways(make, x, y, batch, only_monitor)
+    y = rng.integers(0, 10, len(x))
+    turns, model = Turns(monitors, block), compiled(make)
+
+    def fit(epochs):
+        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[turns])
+
+    fit(1)  # compiles; "auto" settles
+    for way in monitors:
+        turns.seconds[way].clear()
+        turns.between[way] = 0.0
+    fit(-(-rounds // per_epoch))
+    plain = turns.seconds["plain"]
+    ratios = {}
+    for way, seconds in turns.seconds.items():
+        pairs = [t / p for t, p in zip(seconds, plain, strict=True)]
+        between = turns.between[way] / sum(seconds)
+        ratios[way] = round(statistics.median(pairs) + between, 3)
+    del ratios["plain"]
+    return {
+        "backend": BACKEND,
+        "network": name,
+        "plain_ms_a_step": round(1e3 * statistics.median(plain) / block, 3),
+        "auto_every": monitors["monitor, auto"].history.sampled_every,
+        **ratios,
+    }
+
+
+def others_cost(name, make, shape, batch, block, rounds):
+    """What people use instead, a `fit` each."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch * block * 3, *shape)).astype("float32")
+    y = rng.integers(0, 10, len(x))
+    model = compiled(make)
+    histograms = keras.callbacks.TensorBoard(tempfile.mkdtemp(), histogram_freq=1)
+    found = {
+        "plain": (model, []),
+        "second tape": (model, [SecondTape(x[:batch], y[:batch])]),
+        "TensorBoard histograms": (model, [histograms]),
+        "eager hooks": (compiled(make, HookedSGD, run_eagerly=True), []),
+        "plain, a fit each": (model, []),
+    }
     seconds = {way: [] for way in found}
 
     def fit(way):
@@ -142,48 +236,40 @@ def measure(name, make, shape, batch, steps, rounds, only_monitor):
         model.fit(x, y, batch_size=batch, verbose=0, callbacks=list(callbacks))
 
     for way in found:
-        fit(way)  # compiles; "auto" settles
+        fit(way)  # compiles
     for number in range(rounds):
         turn = list(found)
         for way in turn if number % 2 else reversed(turn):
             start = time.perf_counter()
             fit(way)
             seconds[way].append(time.perf_counter() - start)
-    plain = seconds["plain"]
-    ratios = {
+    plain = seconds.pop("plain")
+    return {
         way: round(
             statistics.median(t / p for t, p in zip(times, plain, strict=True)), 3
         )
         for way, times in seconds.items()
-        if way != "plain"
-    }
-    return {
-        "backend": BACKEND,
-        "network": name,
-        "plain_ms_a_step": round(1e3 * min(plain) / steps, 3),
-        "auto_every": monitors["monitor, auto"].history.sampled_every,
-        **ratios,
     }
 
 
+# How to make it, its inputs, the batch, the steps in a block.
 NETWORKS = {
-    "mlp": (mlp, (100,), 128, 300),
-    "lenet5": (lenet5, (32, 32, 1), 64, 120),
-    "resnet20": (resnet20, (32, 32, 3), 32, 15),
+    "mlp": (mlp, (100,), 128, 100),
+    "lenet5": (lenet5, (32, 32, 1), 64, 40),
+    "resnet20": (resnet20, (32, 32, 3), 32, 5),
 }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only-monitor", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.networks:
-        make, shape, batch, steps = NETWORKS[name]
-        found = measure(
-            name, make, shape, batch, steps, arguments.rounds, arguments.only_monitor
-        )
+        found = monitors_cost(name, *NETWORKS[name], arguments.rounds)
+        if BACKEND == "tensorflow" and not arguments.only_monitor:
+            found |= others_cost(name, *NETWORKS[name], arguments.rounds)
         print(json.dumps(found), flush=True)
 
 

@@ -8,8 +8,7 @@ Steps that are not measured run the program that Keras made, untouched.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlkeras.callbacks import backend
@@ -20,19 +19,24 @@ KEY = "dlkeras_measurements"
 _MARK = "_dlkeras_attachment"
 
 
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give an object an attribute of its own for a while, past its `__setattr__`."""
-    attributes = owner.__dict__
-    had, before = name in attributes, attributes.get(name)
-    attributes[name] = value
-    try:
-        yield
-    finally:
-        if had:
-            attributes[name] = before
+class replaced:
+    """Give an object an attribute of its own for a while, past its `__setattr__`.
+
+    A class, as a generator's context would cost a step ten times as much.
+    """
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._attributes, self._name, self._value = owner.__dict__, name, value
+
+    def __enter__(self) -> None:
+        self._before = self._attributes.get(self._name, self)
+        self._attributes[self._name] = self._value
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is self:  # it had none
+            self._attributes.pop(self._name, None)
         else:
-            attributes.pop(name, None)
+            self._attributes[self._name] = self._before
 
 
 class Attachment:
@@ -117,9 +121,14 @@ class Attachment:
             self.model.train_function = self._plain
 
     def _measured_step(self, train_step: Callable) -> Callable:
-        def step(*args: Any) -> Any:
+        def step(*args: Any) -> Any:  # a compiled step comes by once, when it is made
             self._found.vector = None
-            outputs = train_step(*args)
+            apply = getattr(self.optimizer, backend.APPLY)
+            listening = backend.measuring(
+                apply, self.optimizer, self._keep, self.quantities
+            )
+            with replaced(self.optimizer, backend.APPLY, listening):
+                outputs = train_step(*args)
             vector, logs = self._found.vector, backend.logs_of(outputs)
             if vector is not None and isinstance(logs, dict):
                 outputs = with_logs(outputs, {**logs, KEY: vector})
@@ -162,14 +171,7 @@ class Attachment:
         return train_function
 
     def _measure(self, *args: Any) -> Any:
-        apply = getattr(self.optimizer, backend.APPLY)
-        listening = backend.measuring(
-            apply, self.optimizer, self._keep, self.quantities
-        )
-        with (
-            replaced(self.optimizer, backend.APPLY, listening),
-            replaced(self.model, "train_step", self._step),
-        ):
+        with replaced(self.model, "train_step", self._step):
             outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
         vector = logs.pop(KEY, None) if isinstance(logs, dict) else None

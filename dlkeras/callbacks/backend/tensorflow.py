@@ -114,6 +114,27 @@ def _counts(conditions: list[Any], layout: Layout) -> Any:
     return tf.cast(tf.concat(counts, 0), tf.float64)
 
 
+def _norms_alone(gradients: list[Any], layout: Layout, grads: list[Any]) -> tuple:
+    """The norms, and the step's gradients: each is free once its norm is known.
+
+    So it is read while it is in the cache, and the optimizer may use its memory again.
+    In float64 no square is lost, and the branch that `_rows` has would cost more.
+    """
+    rows, halves, grads = [], [], list(grads)
+    for tensor, group in zip(gradients, layout.groups, strict=True):
+        tensor = tf.cast(tensor, tf.float64)
+        if len(group) > 1:
+            rows.append(tf.reduce_sum(tf.square(tensor), 1))
+            continue
+        halves.append(tf.nn.l2_loss(tensor))
+        if isinstance(grads[group[0]], tf.Tensor):
+            with tf.control_dependencies(halves[-1:]):
+                grads[group[0]] = tf.identity(grads[group[0]])
+    if halves:
+        rows.append(2 * tf.stack(halves))
+    return tf.sqrt(tf.concat(rows, 0)), grads
+
+
 def _rows(parts: list[list[Any]], layout: Layout, quantities: Sequence[str]) -> Any:
     """The rows of measurements, one after the other.
 
@@ -123,8 +144,6 @@ def _rows(parts: list[list[Any]], layout: Layout, quantities: Sequence[str]) -> 
         quantities: the rows.
     """
     counted = [name for name in quantities if name.endswith("share")]
-    if len(parts) == 1 and not counted:  # the branch below would cost more than float64
-        return tf.sqrt(_square_sums(parts[0], layout, careful=True))
     sums = tf.concat([_square_sums(part, layout) for part in parts], 0)
     zeros = _zeros(parts[0], layout) if "zero_share" in counted else sums
     # What is exactly 0 has no square to lose; of weights and updates nobody counts.
@@ -192,6 +211,7 @@ def measuring(
     quantities: Sequence[str],
 ) -> Callable[..., Any]:
     """`apply` that also measures gradients, weights and updates."""
+    alone = tuple(quantities) == ("gradient_norm",)
 
     def prepare(grads: Any, variables: Any) -> tuple:
         if variables is None:
@@ -221,17 +241,21 @@ def measuring(
             rest = tf.math.floormod(done + 1, steps)
             updates = tf.cast(tf.equal(rest, 0), tf.float64)
         divisor = scale if waiting is None else tf.constant(1.0, tf.float64)
-        return (
-            variables,
-            layout,
-            _grouped(dense, layout),
-            _grouped(values, layout),
-            divisor,
-            updates,
-            scale,
-        )
+        gradients = _grouped(dense, layout)
+        if alone:
+            norms, passed = _norms_alone(gradients, layout, grads)
+            if replicas is None or replicas.num_replicas_in_sync == 1:
+                grads = passed
+            vector = tf.concat([norms / divisor, [updates, scale]], 0)
+            return grads, (variables, layout, vector)
+        before = _grouped(values, layout)
+        return grads, (variables, layout, gradients, before, divisor, updates, scale)
 
     def finish(prepared: tuple) -> None:
+        if alone:
+            variables, layout, vector = prepared
+            keep(variables, layout.order, vector)
+            return
         variables, layout, gradients, before, divisor, updates, scale = prepared
         parts = [gradients]
         if "weight_norm" in quantities:
@@ -251,7 +275,7 @@ def measuring(
             trainable_variables = list(trainable_variables)
         prepared, failure = None, None
         try:
-            prepared = prepare(grads, trainable_variables)
+            grads, prepared = prepare(grads, trainable_variables)
         except Exception as error:  # measuring must never stop a training
             failure = error
         result = apply(grads, trainable_variables)
