@@ -68,6 +68,7 @@ class Attachment:
         self._measured: Any = None
         self._plain: Any = None
         self._step: Any = None
+        self._listening: Any = None
         self._history: Any = None
 
     def attach(self) -> None:
@@ -93,6 +94,10 @@ class Attachment:
             with replaced(self.model, "train_step", self._step):
                 self.model.make_train_function(force=True)
             self._measured = self.model.train_function
+        apply = getattr(self.optimizer, backend.APPLY)
+        self._listening = backend.measuring(
+            apply, self.optimizer, self._keep, self.quantities
+        )
         self._history = getattr(self.model, "history", None)
         function = self._train_function()
         setattr(function, _MARK, self)
@@ -121,14 +126,9 @@ class Attachment:
             self.model.train_function = self._plain
 
     def _measured_step(self, train_step: Callable) -> Callable:
-        def step(*args: Any) -> Any:  # a compiled step comes by once, when it is made
+        def step(*args: Any) -> Any:
             self._found.vector = None
-            apply = getattr(self.optimizer, backend.APPLY)
-            listening = backend.measuring(
-                apply, self.optimizer, self._keep, self.quantities
-            )
-            with replaced(self.optimizer, backend.APPLY, listening):
-                outputs = train_step(*args)
+            outputs = train_step(*args)
             vector, logs = self._found.vector, backend.logs_of(outputs)
             if vector is not None and isinstance(logs, dict):
                 outputs = with_logs(outputs, {**logs, KEY: vector})
@@ -171,7 +171,11 @@ class Attachment:
         return train_function
 
     def _measure(self, *args: Any) -> Any:
-        with replaced(self.model, "train_step", self._step):
+        # Around all of the step, not within: each replica of a strategy has its thread.
+        with (
+            replaced(self.optimizer, backend.APPLY, self._listening),
+            replaced(self.model, "train_step", self._step),
+        ):
             outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
         vector = logs.pop(KEY, None) if isinstance(logs, dict) else None
