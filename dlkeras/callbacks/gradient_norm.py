@@ -54,7 +54,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
             error, a function is called with it, None leaves it in `findings`.
         quantities: what to measure: `"gradient_norm"`, and which of `"weight_norm"`,
             `"update_norm"`, `"zero_share"`, `"non_finite_share"`; None takes all. In a
-            small network every step's gradient norms alone cost a quarter of all five.
+            small network the gradient norms alone cost less than half of all five.
             What is left out is NaN in the history (a share of non-finite entries: that
             of one entry, where the norm is not finite), and the rules of `diagnose`
             that need it say nothing: those of updates, of the learning rate, and of
