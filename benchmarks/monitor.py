@@ -270,8 +270,8 @@ def main():
     )
     arguments = parser.parse_args()
     for name in arguments.networks:
-        *network, block = NETWORKS[name]
-        network.append(block * arguments.longer)
+        make, shape, batch, block = NETWORKS[name]
+        network = make, shape, batch, block * arguments.longer
         found = monitors_cost(name, *network, arguments.rounds)
         if BACKEND == "tensorflow" and not arguments.only_monitor:
             found |= others_cost(name, *network, arguments.rounds)

@@ -1,6 +1,7 @@
 """GradientNormMonitor with some of its quantities: what is left out, what stays."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +53,7 @@ def test_every_choice_of_quantities_measures_what_all_of_them_do(size):
 
     def measured(quantities):
         keras.utils.set_random_seed(2)
-        model = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+        model: Any = keras.Sequential([keras.Input((6,)), layers.Dense(1)])
         model.compile(keras.optimizers.SGD(1e-3 / size), "mae", jit_compile=False)
         monitor = quiet(quantities)
         model.fit(x * size, y * 0 + 1.0, batch_size=8, verbose=0, callbacks=[monitor])
@@ -147,7 +148,8 @@ def test_gradient_norms_alone_find_a_layer_without_gradient():
 
 
 def test_a_state_of_fewer_quantities_is_not_taken_for_weights_that_are_nan():
-    model, (x, y), before, after = mlp(), data(), quiet(), quiet(None)
+    model: Any = mlp()
+    (x, y), before, after = data(), quiet(), quiet(None)
     trained(model, x, y, before, epochs=1)
     after.set_state(before.get_state())
     model.fit(x, y, batch_size=8, verbose=0, callbacks=[after])
