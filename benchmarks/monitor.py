@@ -198,7 +198,16 @@ def monitors_cost(name, make, shape, batch, block, rounds):
     for way in monitors:
         turns.seconds[way].clear()
         turns.between[way] = 0.0
+    before = {way: len(m.history) for way, m in monitors.items() if m is not None}
     fit(-(-rounds // per_epoch))
+    for way, samples in before.items():  # one that measures nothing costs nothing
+        steps = len(turns.seconds[way]) * block
+        history = monitors[way].history
+        found, least = len(history) - samples, steps // history.sampled_every
+        if found < least:
+            raise RuntimeError(
+                f"{way!r} must measure {least} of {steps} steps. Received: {found}"
+            )
     plain = turns.seconds["plain"]
     ratios = {}
     for way, seconds in turns.seconds.items():
