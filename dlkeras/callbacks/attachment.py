@@ -93,7 +93,11 @@ class Attachment:
             self._step = self._measured_step(self.model.train_step)
             with replaced(self.model, "train_step", self._step):
                 self.model.make_train_function(force=True)
-            self._measured = self.model.train_function
+            self._measured = backend.direct(
+                self.model,
+                self._listened(self._step),
+                self._listened(self.model.train_function),
+            )
         apply = getattr(self.optimizer, backend.APPLY)
         self._listening = backend.measuring(
             apply, self.optimizer, self._keep, self.quantities
@@ -140,6 +144,21 @@ class Attachment:
 
         return step
 
+    def _listened(self, function: Callable) -> Callable:
+        """A function during which the optimizer is listened to.
+
+        Around all of a step with replicas, not within: each of them has its thread.
+        """
+
+        def call(*args: Any) -> Any:
+            with (
+                replaced(self.optimizer, backend.APPLY, self._listening),
+                replaced(self.model, "train_step", self._step),
+            ):
+                return function(*args)
+
+        return call
+
     def _keep(self, variables: Any, order: Any = None, vector: Any = None) -> None:
         if isinstance(variables, BaseException):
             self._failure = variables
@@ -171,12 +190,7 @@ class Attachment:
         return train_function
 
     def _measure(self, *args: Any) -> Any:
-        # Around all of the step, not within: each replica of a strategy has its thread.
-        with (
-            replaced(self.optimizer, backend.APPLY, self._listening),
-            replaced(self.model, "train_step", self._step),
-        ):
-            outputs = self._measured(*args)
+        outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
         vector = logs.pop(KEY, None) if isinstance(logs, dict) else None
         if vector is not None:

@@ -6,6 +6,8 @@ Each backend's file offers the same names:
 - `measuring(apply, optimizer, keep, quantities)`: `apply` that also measures: it calls
   `keep(variables, order, vector)` once the weights are updated, or `keep(error)` if
   the measuring failed; what `apply` does is left as it is.
+- `direct(model, step, otherwise)`: the fastest way to call a measured train step;
+  `otherwise` is the train function that Keras made of it.
 - `has_value(tensor)`: whether it is a tensor with numbers.
 - `logs_of(outputs)`: the logs in what a train function returned.
 - `traced(function)`: whether a train function is bound to the variables that were
@@ -24,6 +26,7 @@ import keras
 if keras.backend.backend() == "jax":
     from dlkeras.callbacks.backend.jax import APPLY as APPLY
     from dlkeras.callbacks.backend.jax import aside as aside
+    from dlkeras.callbacks.backend.jax import direct as direct
     from dlkeras.callbacks.backend.jax import has_value as has_value
     from dlkeras.callbacks.backend.jax import logs_of as logs_of
     from dlkeras.callbacks.backend.jax import measuring as measuring
@@ -37,9 +40,11 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import measuring as measuring
     from dlkeras.callbacks.backend.tensorflow import traced as traced
     from dlkeras.callbacks.backend.tensorflow import wait as wait
+    from dlkeras.callbacks.backend.tensorflow_call import direct as direct
 elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import APPLY as APPLY
     from dlkeras.callbacks.backend.torch import aside as aside
+    from dlkeras.callbacks.backend.torch import direct as direct
     from dlkeras.callbacks.backend.torch import has_value as has_value
     from dlkeras.callbacks.backend.torch import logs_of as logs_of
     from dlkeras.callbacks.backend.torch import measuring as measuring

@@ -14,6 +14,12 @@ APPLY = "stateless_apply"
 aside = contextlib.nullcontext
 
 
+def direct(model: Any, step: Callable, otherwise: Callable) -> Callable:
+    """The fastest way to call a measured step: Keras's own."""
+    del model, step
+    return otherwise
+
+
 def logs_of(outputs: Any) -> Any:
     """The logs in what the train function returned."""
     return outputs[0]

@@ -19,6 +19,12 @@ def aside() -> Iterator[None]:
         yield
 
 
+def direct(model: Any, step: Callable, otherwise: Callable) -> Callable:
+    """The fastest way to call a measured step: Keras's own."""
+    del model, step
+    return otherwise
+
+
 def logs_of(outputs: Any) -> Any:
     """The logs in what the train function returned."""
     return outputs
