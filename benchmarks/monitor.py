@@ -204,10 +204,14 @@ def monitors_cost(name, make, shape, batch, block, rounds):
     y = rng.integers(0, 10, len(x))
     turns, model = Turns(monitors, block), compiled(make)
 
-    def fit(epochs):
-        model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[turns])
+    def fit(epochs, callback=turns, number=len(x)):
+        options = {"batch_size": batch, "epochs": epochs, "verbose": 0}
+        model.fit(x[:number], y[:number], callbacks=[callback], **options)
 
-    fit(1)  # compiles; "auto" settles
+    auto = monitors["monitor, auto"]
+    while not auto.history.sampled_every > 1:  # alone: it times its first steps
+        fit(1, auto, 60 * batch)
+    fit(1)  # compiles
     for way in monitors:
         turns.seconds[way].clear()
         turns.between[way] = 0.0
@@ -234,7 +238,7 @@ def monitors_cost(name, make, shape, batch, block, rounds):
         "backend": BACKEND,
         "network": name,
         "plain_ms_a_step": round(1e3 * statistics.median(plain) / block, 3),
-        "auto_every": monitors["monitor, auto"].history.sampled_every,
+        "auto_every": auto.history.sampled_every,
         **ratios,
     }
 

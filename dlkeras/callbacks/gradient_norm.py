@@ -41,8 +41,8 @@ class GradientNormMonitor(keras.callbacks.Callback):
     another model than before it begins anew.
 
     Args:
-        frequency: measure every so many steps, or `"auto"`: the first steps are
-            timed, measured and plain ones in turn, and then so many are left out that
+        frequency: measure every so many steps, or `"auto"`: the first hundred steps
+            are timed, some measured and some plain, and then so many are left out that
             measuring takes about 1 % of the time.
         layers: names of the layers to report, as `model.layers` has them (a nested
             layer by its path, `encoder/dense`); None takes all.

@@ -1,11 +1,17 @@
 """Which steps a monitor measures: every so many, or as many as 1 % of the time buys."""
 
 import math
+import statistics
+import time
 
-# "auto": so many measured and plain steps are timed, after the first of each, which
-# compiles. The fastest of each counts, as everything else on the machine only adds. The
-# rest of the 1 % is for what is done between epochs, and for so few samples' error.
-TIMED = 5
+# "auto": so many windows of calls of which every other one is measured are timed, in
+# turn with plain ones, after the first of each, which compiles. Windows, and not calls
+# on their own: within them a backend works ahead, and a measured call may delay the
+# next one. The cost is the larger of two estimates from so few windows: by the fastest,
+# as everything else on the machine only adds, and by the median. The rest of the 1 % is
+# for what is done between epochs.
+WINDOWS = 5
+CALLS = 8
 BUDGET = 0.0075
 # What a clock cannot tell from nothing on a busy machine, and the longest gap.
 LEAST_COST = 0.05
@@ -29,8 +35,12 @@ class Schedule:
         self.every = 1 if isinstance(frequency, str) else int(frequency)
         self.step = self._next = self._call = 0
         self._resumed: tuple[int, int] | None = None
+        # How long windows took, with measured calls and without, and the present one:
+        # its calls so far, its length, whether it is to have measured ones; how many of
+        # them the last such window has.
         self._seconds: dict[bool, list[float]] = {True: [], False: []}
-        self._turn = True
+        self._done, self._window = 0, CALLS
+        self._turn, self._sampled = True, 0
         self.begin(0)
 
     def begin(
@@ -56,6 +66,9 @@ class Schedule:
             (self.step, self._next), self._resumed = self._resumed, None
         self.per_call, self.planned = per_call, planned
         self.accumulation, self.skips = accumulation, skips
+        self._done = 0
+        if planned is not None:
+            self._fit_windows(math.ceil(planned / per_call))
 
     def get_state(self) -> dict[str, int] | None:
         """The rhythm, once it is settled: what `resume` takes."""
@@ -76,7 +89,17 @@ class Schedule:
 
     def epoch(self) -> None:
         """An epoch begins: its last call may have fewer steps than the others."""
+        if self._done:  # what happens between epochs must not be timed
+            self._done = 0
+            self._fit_windows(self._call)
         self._call = 0
+
+    def _fit_windows(self, calls: int) -> None:
+        """Let two windows fit into an epoch of so many calls, each with an update."""
+        updates = self.accumulation * math.ceil(CALLS / self.accumulation)
+        window = max(1, min(updates, calls // 2))
+        if window != self._window:  # times of other windows cannot be compared
+            self._window, self._seconds = window, {True: [], False: []}
 
     def due(self) -> bool:
         """Whether the call that begins now is measured."""
@@ -85,13 +108,20 @@ class Schedule:
             steps = max(1, min(steps, self.planned - self._call * self.per_call))
         self._call += 1
         self.step += steps
+        if self.timing:
+            if not self._done:
+                self._start = time.perf_counter()
+                self._sampled = 0 if self._turn else self._sampled
+            self._done += 1
         if self.step < self._next:
             return False
         if self.accumulation > 1 and not self.skips and self.step % self.accumulation:
             return False  # this gradient is a part of one
         if self.timing:
-            self._turn = not self._turn
-            return not self._turn
+            apart = self.accumulation > 1 and not self.skips
+            measured = self._turn and (apart or self._done % 2 == 1)
+            self._sampled += measured
+            return measured
         if self.accumulation > 1 and self.skips:
             # One of so many calls updates; which one, only the device knows.
             if self.step - self._next + 1 >= self.accumulation * self.per_call:
@@ -100,13 +130,27 @@ class Schedule:
             self._next = self.step + self.every
         return True
 
-    def timed(self, measured: bool, seconds: float) -> None:
-        """How long a call took; after enough of both kinds `every` is settled."""
-        self._seconds[measured].append(seconds)
-        if min(len(times) for times in self._seconds.values()) <= TIMED:
+    @property
+    def to_be_timed(self) -> bool:
+        """Whether a window of calls has ended: `timed` waits for the last one's end."""
+        return self.timing and self._done >= self._window
+
+    def timed(self) -> None:
+        """A window has ended; after enough of both kinds `every` is settled."""
+        self._done = 0
+        if self._turn and not self._sampled:
+            return  # it had no update
+        self._seconds[self._turn].append(time.perf_counter() - self._start)
+        self._turn = not self._turn
+        if min(len(times) for times in self._seconds.values()) <= WINDOWS:
             return
-        plain, slow = (min(self._seconds[kind][1:]) for kind in (False, True))
-        cost = max((slow - plain) / plain, LEAST_COST)
+        costs = [LEAST_COST]
+        for typical in (min, statistics.median):
+            plain, slow = (typical(self._seconds[kind][1:]) for kind in (False, True))
+            costs.append((slow - plain) / plain * self._window / self._sampled)
+        cost = max(costs)
+        if self.skips:  # so many calls are measured to meet an update
+            cost *= self.accumulation
         self.every = min(math.ceil(cost / BUDGET) * self.per_call, LONGEST)
         self._next = self.step + self.every
         self.timing = False
