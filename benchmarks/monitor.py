@@ -204,12 +204,12 @@ def monitors_cost(name, make, shape, batch, block, rounds):
     y = rng.integers(0, 10, len(x))
     turns, model = Turns(monitors, block), compiled(make)
 
-    def fit(epochs, callback=turns, number=len(x)):
+    def fit(epochs, callback=turns, number=None):
         options = {"batch_size": batch, "epochs": epochs, "verbose": 0}
         model.fit(x[:number], y[:number], callbacks=[callback], **options)
 
     auto = monitors["monitor, auto"]
-    while not auto.history.sampled_every > 1:  # alone: it times its first steps
+    while auto.history.sampled_every == 1:  # alone: it times its first steps
         fit(1, auto, 60 * batch)
     fit(1)  # compiles
     for way in monitors:
