@@ -9,12 +9,12 @@ import time
 # on their own: within them a backend works ahead, and a measured call may delay the
 # next one. The cost is the larger of two estimates from so few windows: by the fastest,
 # as everything else on the machine only adds, and by the median. The rest of the 1 % is
-# for what is done between epochs.
+# for what is done between epochs, and for a cost that is larger than both.
 WINDOWS = 5
 CALLS = 8
-BUDGET = 0.0075
+BUDGET = 0.005
 # What a clock cannot tell from nothing on a busy machine, and the longest gap.
-LEAST_COST = 0.05
+LEAST_COST = 0.1
 LONGEST = 100
 
 
