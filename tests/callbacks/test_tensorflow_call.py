@@ -240,3 +240,14 @@ def test_an_error_in_a_step_is_the_plain_steps_error():
     assert len(kept[0].history) == 2  # the third batch has it
     model = kept[0].model
     assert "dlkeras" not in model.train_function.__module__
+
+
+def test_where_tensorflow_has_no_such_call_keras_calls_the_step(monkeypatch):
+    concrete = type(tf.function(lambda: 1).get_concrete_function())
+    monkeypatch.delattr(concrete, "inference_fn")
+    monitor = quiet()
+    direct = Direct(monitor)
+    fitted(monitor, direct)
+    assert direct.seen == [False] * 6
+    monkeypatch.undo()
+    np.testing.assert_array_equal(monitor.history.values, expected())
