@@ -1,0 +1,69 @@
+"""What every file of a stranger passes: it is a regular file, and has a budget of memory."""
+
+import os
+import stat
+from pathlib import Path
+
+
+class UntrustedFileError(ValueError):
+    """A file is not what it should be, or would take more memory than it may."""
+
+
+def check_regular_file(path: str | Path, max_bytes: int | None = None) -> Path:
+    """Refuse what is not a regular file: a pipe hangs, a device never ends.
+
+    Args:
+        path: the file. A link to a regular file is one.
+        max_bytes: the largest size that is taken; None: any.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UntrustedFileError: it is a folder, a pipe, a socket or a device, or too large.
+    """
+    path = Path(path)
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise UntrustedFileError(f"{path}: expected a file; it is {kind}")
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise UntrustedFileError(
+            f"{path}: expected at most {max_bytes:,} bytes; it has {status.st_size:,}"
+        )
+    return path
+
+
+class Budget:
+    """Bytes that may still be read out of one file, over all of its parts.
+
+    Args:
+        max_bytes: the sum that is allowed.
+        path: the file, for the error's text.
+
+    Example:
+    >>> budget = Budget(100, "weights.pth")
+    >>> budget.spend(60)
+    >>> budget.spend(60)
+    Traceback (most recent call last):
+    ...
+    dlkeras.untrusted.gate.UntrustedFileError: weights.pth: its parts need more than \
+100 bytes of memory
+    """
+
+    def __init__(self, max_bytes: int, path: str | Path) -> None:
+        self._left = self._max_bytes = max_bytes
+        self._path = path
+
+    def spend(self, n_bytes: int) -> None:
+        """Take from the budget before memory is asked for.
+
+        Raises:
+            UntrustedFileError: more is asked for than is left.
+        """
+        self._left -= n_bytes
+        if n_bytes < 0 or self._left < 0:
+            raise UntrustedFileError(
+                f"{self._path}: its parts need more than {self._max_bytes:,} bytes of memory"
+            )
