@@ -2,9 +2,9 @@
 # Nothing is needed beyond Python 3.11 to 3.13 and make: the rest goes into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-jobs test-long test-slow test-machines test-extras test-beam test-browser \
-  torture coverage test-jax test-torch lint ui docs docs-tables docs-pictures notebooks \
-  bench clean lock format
+.PHONY: help install run test test-all test-jobs test-long test-slow test-machines \
+  test-extras test-beam test-browser torture coverage test-jax test-torch lint ui docs \
+  docs-tables docs-pictures notebooks solutions bench clean lock format
 
 
 # The first interpreter of a version that the locked packages support.
@@ -16,6 +16,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # Processes that run the tests beside each other.
 JOBS ?= 2
+# Tests compile thousands of small programs and run each of them once or twice.
+COMPILE_QUICKLY = XLA_FLAGS="--xla_backend_optimization_level=0 \
+  --xla_llvm_disable_expensive_passes=true"
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -28,7 +31,7 @@ LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_trans
   dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
+	@$(COMPILE_QUICKLY) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
 	  -m "not slow and not browser and not job" $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
 
 test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
@@ -36,6 +39,11 @@ test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, se
 
 test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
+
+# All that a change may break, whole; `.ci/run` takes the long parts of it in turn.
+test-all: test test-jobs test-long test-jax test-torch test-extras test-browser \
+  notebooks solutions docs lint  ## run every test but the slow ones (hours)
+	@$(MAKE) torture ARGS=--quick
 
 test-slow: .venv/torch.stamp  ## tell sick from healthy trainings: 20 seeds, and held-out networks
 	@$(BIN)/python -m pytest -m slow $(LONG) $(ARGS)
@@ -63,7 +71,7 @@ coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
 
 test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
-	@KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
+	@$(COMPILE_QUICKLY) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
 	  $(COMPONENTS) $(ARGS)
 
 test-torch: .venv/torch.stamp .venv/jax.stamp  ## run the tests of the Keras parts on PyTorch
@@ -78,10 +86,17 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
 
+# One thread each: they run beside each other.
+NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+  $(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=300 --durations=0
+
 notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
 	@$(BIN)/python scripts/notebooks.py
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=120 --durations=0 \
-	  $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
+	@$(NBMAKE) build/notebooks/*.ipynb $(ARGS)
+
+solutions: .venv/docs.stamp  ## run the notebooks with the exercises' solutions
+	@$(BIN)/python scripts/notebooks.py build/solutions
+	@$(NBMAKE) build/solutions/solutions/*.ipynb $(ARGS)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
@@ -132,6 +147,10 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@echo "Installing the locked test tools into .venv"
 	@$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@
+
+install: .venv/torch.stamp  ## install all that the tests need, in one step
+	@$(PIP) install --require-hashes $(LOCKS:%=-r requirements/%.txt)
+	@touch .venv/run.stamp .venv/test.stamp $(LOCKS:%=.venv/%.stamp) .venv/torch.stamp
 
 .venv/jax.stamp: .venv/test.stamp requirements/jax.txt
 	@echo "Installing JAX and numba into .venv"

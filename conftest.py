@@ -1,5 +1,9 @@
-"""What is collected, no kernel of an absent backend, and what shares a process."""
+"""What is collected, what shares a process, and what is run in turn (`--part`)."""
 
+import atexit
+import gc
+import os
+import zlib
 from importlib.util import find_spec
 
 import pytest
@@ -12,10 +16,69 @@ collect_ignore = [
 ]
 
 
+# A suite makes millions of objects that stay: look for garbage rarely, not at the end.
+gc.set_threshold(100_000, 20, 20)
+atexit.register(gc.freeze)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--part K/N`."""
+    parser.addoption(
+        "--part",
+        metavar="K/N",
+        help="of the files marked `rotates`, only every Nth, beginning with the Kth: "
+        "N runs with K from 0 on run all of them",
+    )
+
+
+# Written in Keras's operations alone, without code for a backend: TensorFlow proves
+# them for every change, the other backends in turn. `test_parts_conform.py`, which
+# puts every part through its paces, is not among them.
+KERAS_ALONE = (
+    "dlkeras/optimization",
+    "dlkeras/testing",
+    "dlkeras/transfer_learning",
+    "tests/layers/test_auxiliary.py",
+    "tests/layers/test_grouped.py",
+    "tests/layers/test_inception.py",
+    "tests/layers/test_lenet_layers.py",
+    "tests/layers/test_normalization.py",
+    "tests/layers/test_rbf.py",
+    "tests/layers/test_residual.py",
+    "tests/optimization",
+    "tests/test_transfer",
+    "tests/testing/test_architecture_mutants.py",
+    "tests/testing/test_callback_mutants.py",
+    "tests/testing/test_keras_layers_pass.py",
+    "tests/testing/test_mutants.py",
+)
+
+
+def _not_in_turn(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """What `--part` leaves for other runs."""
+    if not config.getoption("--part"):
+        return []
+    part, parts = map(int, config.getoption("--part").split("/"))
+    return [
+        item
+        for item in items
+        if (item.get_closest_marker("rotates") or item.path.suffix == ".ipynb")
+        and zlib.crc32(item.location[0].encode()) % parts != part % parts
+    ]
+
+
 # First: xdist reads the marks when its own turn comes.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list) -> None:
     """Keep a file's tests in one process, and all that look at the same main job."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        for item in items:
+            if item.location[0].startswith(KERAS_ALONE):
+                item.add_marker("rotates")
+    later = set(_not_in_turn(config, items))
+    if later:
+        config.hook.pytest_deselected(items=list(later))
+        items[:] = [item for item in items if item not in later]
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:

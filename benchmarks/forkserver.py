@@ -8,12 +8,16 @@ Reads one request a line (JSON: `argv`, `env`, `cwd`, `out`, `err`), answers wit
 process's number, and, when it has ended, with its exit code; one request at a time.
 """
 
+import contextlib
+import gc
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +76,18 @@ class Forked:
     def __init__(self, pid: int, server: ForkServer, folder: Any):
         self.pid, self._server, self._folder = pid, server, folder
 
-    def wait(self) -> tuple[int, str, str]:
-        """Exit code (negative: the signal), output, errors."""
-        code = int(self._server.answer())
+    def wait(self, timeout: float = 3600) -> tuple[int, str, str]:
+        """Exit code (negative: the signal), output, errors.
+
+        Args:
+            timeout: seconds after which the script is killed.
+        """
+        timer = threading.Timer(timeout, self.kill)
+        timer.start()
+        try:
+            code = int(self._server.answer())
+        finally:
+            timer.cancel()
         with self._folder:
             texts = [
                 Path(self._folder.name, name).read_text("utf-8", errors="replace")
@@ -82,11 +95,19 @@ class Forked:
             ]
         return code, texts[0], texts[1]
 
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
 
 def serve() -> dict | None:
     """Fork for each request; returns the request in the child, and None at the end."""
+    gc.disable()
     for name in LIBRARIES:
         __import__(name)
+    gc.enable()
+    gc.freeze()  # so that a child's collector does not copy the parent's memory
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
@@ -109,11 +130,18 @@ def become(request: dict) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    sys.argv = request["argv"]
-    sys.path[0] = str(Path(sys.argv[0]).parent)
+    kind = argv[0] if (argv := request["argv"])[0] in ("-m", "-c") else None
+    sys.argv = argv[1:] if kind == "-m" else argv
+    sys.path[0] = "" if kind else str(Path(argv[0]).parent)
     for path in reversed(request["env"].get("PYTHONPATH", "").split(os.pathsep)):
         sys.path.insert(1, path)
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if kind == "-m":
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.argv = ["-c", *argv[2:]]
+        exec(compile(argv[1], "<string>", "exec"), sys.modules["__main__"].__dict__)
+    else:
+        runpy.run_path(argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

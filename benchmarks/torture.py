@@ -47,7 +47,7 @@ def attacks(
             # Spread over the job, and at its beginning and its end.
             stride = max(1, of.boundaries // (most + 1)) if most else 1
             with Chains(of, until) as chains:
-                return chains.writes(kind, stride, most)
+                return chains.writes(kind, stride, most, skip=options.seed)
 
         def kills(of: Torture = torture) -> Outcome:
             with Chains(of, until) as chains:
@@ -97,14 +97,17 @@ def main() -> int:
     parser.add_argument("--crowd", type=int, default=8, help="processes at once")
     parser.add_argument("--rounds", type=int, default=20, help="of a crowd")
     parser.add_argument("--processes", type=int, default=2, help="attacks at a time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="ten points")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="which moments, and which boundaries"
+    )
+    parser.add_argument("--quick", action="store_true", help="four points an attack")
     parser.add_argument("--apart", action="store_true", help="a job for each point")
     parser.add_argument("--keep", type=Path, help="a folder that is kept")
     parser.add_argument("--minutes", type=float, default=1e4, help="end chains after")
     options = parser.parse_args()
     if options.quick:
-        options.jobs, options.only = ["quick"], ["kills", "writes", "enospc"]
+        options.jobs = ["quick"]
+        options.only = [a for a in options.only if a in ("kills", "writes", "enospc")]
         options.random, options.writes, options.full = 4, 4, 3
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,

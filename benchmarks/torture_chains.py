@@ -6,11 +6,8 @@ all places takes little longer than the parts that are made again. What the last
 ends with is compared with a job that nothing happened to: it has come through all.
 """
 
-import contextlib
 import json
-import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -54,27 +51,19 @@ class Chains:
         """Run the job, or let it live for some seconds."""
         argv = command(mlruns, self.torture.job)[1:]
         process = self.server.run(argv, environment(fault), ROOT)
-        if life is None:
-            return process.wait()
+        return process.wait() if life is None else process.wait(life)
 
-        def kill() -> None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(life, kill)
-        timer.start()
-        try:
-            return process.wait()
-        finally:
-            timer.cancel()
-
-    def writes(self, kind: str, stride: int, most: int | None = None) -> Outcome:
+    def writes(
+        self, kind: str, stride: int, most: int | None = None, skip: int = 0
+    ) -> Outcome:
         """Strike at every write boundary, or at every so many.
 
         Args:
             kind: "kill" or "enospc".
             stride: 1 takes all of them.
             most: how many at most.
+            skip: by how many boundaries all points lie earlier, so that another number
+                tries others.
         """
         words = {"kill": "kill -9", "enospc": "no space left"}[kind]
         which = "every write boundary" if stride == 1 else "write boundaries"
@@ -88,7 +77,8 @@ class Chains:
             cut_off = time.monotonic() > self.until
             if cut_off:
                 break
-            fault = f"{kind}-new:{stride}:{visited}"
+            next_one = stride if struck else stride - skip % stride
+            fault = f"{kind}-new:{next_one}:{visited}"
             if most is not None and struck >= most:
                 fault = None
             code, _, errors = self.run(mlruns, fault)

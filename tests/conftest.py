@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.warm_process import run_python
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "pipelines" / "lenet5_digits.py"
@@ -27,37 +30,49 @@ class Job:
         return re.search(r"/runs/([0-9a-f]{32})", self.stdout).group(1)
 
 
-def run_script(
-    mlruns: Path, *flags: str, cwd: Path = ROOT, script: Path = SCRIPT
-) -> Job:
-    """Run a pipeline script as a user does, without a terminal."""
-    environment = {
+def user_environment() -> dict[str, str]:
+    """What a user's shell has: nothing of the tests' own settings."""
+    return {
         name: value
         for name, value in os.environ.items()
         if name not in ("MLFLOW_TRACKING_URI", "TF_CPP_MIN_LOG_LEVEL")
     }
-    done = subprocess.run(
-        [sys.executable, str(script), "--mlruns", str(mlruns), *flags],
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=800,
+
+
+def run_script(
+    mlruns: Path, *flags: str, cwd: Path = ROOT, script: Path = SCRIPT
+) -> Job:
+    """Run a pipeline script as a user does, in a process that is warm already."""
+    done = run_python(
+        script, "--mlruns", mlruns, *flags, cwd=cwd, env=user_environment(), timeout=800
     )
     return Job(mlruns, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
-def script_runner():
+def script_runner() -> Callable[..., Job]:
     """The function that runs a pipeline script."""
     return run_script
 
 
 @pytest.fixture(scope="session")
 def main_job(tmp_path_factory) -> Job:
-    """The main job with its defaults, in a folder with a space in its name."""
-    return run_script(tmp_path_factory.mktemp("main job") / "ml runs")
+    """The main job with its defaults, in a folder with a space in its name.
+
+    `MAIN_JOB` may name the folder of one that has run already, with its output in
+    `stdout` and `stderr` beside `ml runs`: tests work on a copy of it.
+    """
+    mlruns = tmp_path_factory.mktemp("main job") / "ml runs"
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--mlruns", str(mlruns)],
+        cwd=ROOT,
+        env=user_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    return Job(mlruns, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

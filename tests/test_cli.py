@@ -16,16 +16,17 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.ports import free_port
+from tests.warm_process import run_python
 
 
 def dlkeras(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "dlkeras.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
+    return run_python("-m", "dlkeras.cli", *arguments, timeout=120, **options)
+
+
+def doctor(*arguments, **options):
+    """`dlkeras doctor` looks at its own process: it must not be warm already."""
+    command = [sys.executable, "-m", "dlkeras.cli", "doctor", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def test_help_imports_no_heavy_library():
@@ -158,7 +159,7 @@ def test_predict_names_a_bad_model_or_image(main_job, digit_files, model, image,
 
 
 def test_doctor_finds_this_environment_well(main_job):
-    done = dlkeras("doctor", "--mlruns", main_job.mlruns)
+    done = doctor("--mlruns", main_job.mlruns)
     assert done.returncode == 0, done.stdout
     for word in ("tensorflow", "KERAS_BACKEND: tensorflow", "writable", "CPU"):
         assert word in done.stdout
@@ -167,7 +168,7 @@ def test_doctor_finds_this_environment_well(main_job):
 
 def test_doctor_finds_a_backend_that_the_pipeline_cannot_use(main_job):
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = dlkeras("doctor", "--mlruns", main_job.mlruns, env=environment)
+    done = doctor("--mlruns", main_job.mlruns, env=environment)
     assert "BAD KERAS_BACKEND: jax; the pipeline needs tensorflow" in done.stdout
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "problems found: 1"

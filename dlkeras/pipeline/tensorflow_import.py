@@ -4,7 +4,9 @@ Every module of the pipeline takes the three from here, inside the function that
 them: `from dlkeras.pipeline.tensorflow_import import keras, tf`.
 """
 
+import atexit
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -34,13 +36,25 @@ def _held_back_stderr() -> Iterator[None]:
             os.close(kept)
 
 
+@contextlib.contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """Do not look for garbage while a million objects are made that all stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 # 3: errors only, once TensorFlow's logger is up; what it says before is held back.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
 # `run` has refused another KERAS_BACKEND by now.
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "tensorflow"
-with _held_back_stderr():
+with _held_back_stderr(), _paused_garbage_collection():
     import tensorflow
 
     # isort: split
@@ -60,5 +74,7 @@ import dlkeras.layers  # noqa: E402, F401
 tf.get_logger().setLevel(logging.ERROR)
 logging.getLogger("absl").setLevel(logging.ERROR)
 tfds.disable_progress_bar()
+# At its end the interpreter would walk all of their objects once more: two seconds.
+atexit.register(gc.freeze)
 
 __all__ = ["keras", "tf", "tfds"]
