@@ -92,7 +92,7 @@ NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
 
 notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
 	@$(BIN)/python scripts/notebooks.py
-	@$(NBMAKE) build/notebooks/*.ipynb $(ARGS)
+	@$(NBMAKE) $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
 
 solutions: .venv/docs.stamp  ## run the notebooks with the exercises' solutions
 	@$(BIN)/python scripts/notebooks.py build/solutions

@@ -1,0 +1,104 @@
+"""What a component's output depends on is found in its imports."""
+
+import importlib
+import sys
+
+import pytest
+
+from dlkeras.pipeline.code_dependencies import code_dependencies
+
+FILES = {
+    "__init__.py": "from theirs.hands_on import passed as passed\n",
+    "component.py": '''"""A component."""
+from typing import TYPE_CHECKING
+from theirs import passed
+
+if TYPE_CHECKING:
+    from theirs.only_a_type import Kind
+
+
+def write(draft):
+    """Write."""
+    from .inner.lazily import constant  # when it is needed
+
+    return passed(draft), constant
+
+
+def other():
+    return 1
+''',
+    "hands_on.py": "from theirs.defines import passed as passed\n",
+    "defines.py": "def passed(x):\n    return x\n",
+    "only_a_type.py": "class Kind: ...\n",
+    "unused.py": "nothing = 0\n",
+    "inner/__init__.py": "",
+    "inner/lazily.py": "from ..defines import passed\n\nconstant = 3\n",
+}
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    """A package that its user wrote; gives its folder."""
+    folder = tmp_path / "theirs"
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    yield folder
+    sys.modules.pop("theirs", None)
+
+
+def modules(found):
+    return {name.partition(":")[0] for name in found}
+
+
+def test_imports_are_followed_to_where_a_name_is_defined(theirs):
+    assert modules(code_dependencies("theirs.component")) == {
+        "theirs.component",
+        "theirs.defines",
+        "theirs.inner.lazily",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "changed"),
+    [
+        ("component.py", "  # when it is needed", "", []),
+        ("component.py", '"""Write."""', '"""Write all of it."""', []),
+        ("component.py", "return 1", "return 2", ["theirs.component:other"]),
+        ("defines.py", "return x", "return [x]", ["theirs.defines:passed"]),
+        ("inner/lazily.py", "= 3", "= 4", ["theirs.inner.lazily:"]),
+        ("unused.py", "0", "1", []),
+        ("only_a_type.py", "...", "pass", []),
+    ],
+)
+def test_the_definition_that_changed_is_named(theirs, file, before, after, changed):
+    first = code_dependencies("theirs.component")
+    path = theirs / file
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    second = code_dependencies("theirs.component")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == changed
+
+
+def test_a_component_does_not_depend_on_what_it_does_not_import():
+    trained = modules(
+        code_dependencies("dlkeras.pipeline.trainer", "dlkeras.pipeline.jax_training")
+    )
+    evaluated = modules(code_dependencies("dlkeras.pipeline.evaluator"))
+    pushed = modules(code_dependencies("dlkeras.pipeline.pusher"))
+    costs = "dlkeras.architectures.costs"
+    assert costs in evaluated
+    assert costs not in trained
+    # What decides which layers are frozen, and what is transferred.
+    assert {"dlkeras.stages", "dlkeras.transfer_learning.freezing"} <= trained
+    assert "dlkeras.pipeline.servable" in pushed & evaluated
+    # A network is made of them, whatever the backend.
+    for backend in ("tensorflow", "jax", "torch"):
+        assert f"dlkeras.layers.backend.{backend}" in trained & evaluated
+    for found in (trained, evaluated, pushed):
+        assert not {m for m in found if "visualization" in m or "tracking" in m}
