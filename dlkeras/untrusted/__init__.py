@@ -1,6 +1,6 @@
-"""The one door for files that a stranger may have made: each is checked before it is read.
+"""The one door for files that a stranger may have made: checked before they are read.
 
-`gate` knows what is common to all of them: only regular files are opened, and one budget
-bounds the memory of everything that is read from a file. A file beside it knows one kind:
-models, weights, archives, tables, arrays, images.
+`gate` knows what is common to all of them: only regular files are opened, and one
+budget bounds the memory of everything that is read from a file. A file beside it knows
+one kind: models, weights, archives, tables, arrays, images.
 """

@@ -1,4 +1,4 @@
-"""What every file of a stranger passes: it is a regular file, and has a budget of memory."""
+"""What every file of a stranger passes: it is a regular file, with a budget of memory."""
 
 import os
 import stat
@@ -65,5 +65,6 @@ class Budget:
         self._left -= n_bytes
         if n_bytes < 0 or self._left < 0:
             raise UntrustedFileError(
-                f"{self._path}: its parts need more than {self._max_bytes:,} bytes of memory"
+                f"{self._path}: its parts need more than {self._max_bytes:,} bytes of "
+                "memory"
             )
