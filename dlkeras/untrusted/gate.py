@@ -1,4 +1,4 @@
-"""What every file of a stranger passes: it is a regular file, with a budget of memory."""
+"""What every file of a stranger passes: a regular file, with a budget of memory."""
 
 import os
 import stat
