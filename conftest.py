@@ -38,6 +38,7 @@ KERAS_ALONE = (
     "dlkeras/optimization",
     "dlkeras/testing",
     "dlkeras/transfer_learning",
+    "tests/callbacks/test_diagnosis.py",
     "tests/layers/test_auxiliary.py",
     "tests/layers/test_grouped.py",
     "tests/layers/test_inception.py",
