@@ -52,9 +52,9 @@ def check_manifest(folder: Path, required: bool = False) -> None:
         return
     published = read_manifest(manifest)
     if record is not None and PushedModel.MANIFEST in record.files:
-        _compare(manifest, record.files[PushedModel.MANIFEST].sha256)
+        check_digest(manifest, record.files[PushedModel.MANIFEST].sha256)
     for name, digest in published.items():
-        _compare(folder / name, digest)
+        check_digest(folder / name, digest)
     for name in _pushed_files(folder):
         if name not in published:
             raise CorruptArtifactError(
@@ -108,7 +108,12 @@ def _record(folder: Path) -> Record | None:
         ) from error
 
 
-def _compare(file: Path, published: str) -> None:
+def check_digest(file: Path, published: str) -> None:
+    """Compare a file with the SHA-256 that it had when it was pushed.
+
+    Raises:
+        CorruptArtifactError: it has another one, or is gone.
+    """
     received = file_digest(file) if os.path.isfile(file) else "no such file"
     if received != published:
         raise CorruptArtifactError(

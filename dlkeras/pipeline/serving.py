@@ -86,8 +86,8 @@ def predict(
     channels, classes = model.input_shape[-1], model.output_shape[-1]
     if labels is not None and len(labels) != classes:
         raise InputError(
-            f"MODEL: expected a label for each of the {classes} classes of {model_path}; "
-            f"{len(labels)} stand beside it"
+            f"MODEL: expected a label for each of the {classes} classes of "
+            f"{model_path}; {len(labels)} stand beside it"
         )
     answers = []
     for path, image in zip(images, pixels, strict=True):
