@@ -97,7 +97,7 @@ def digests_of_mlflow(location: str) -> str:
     """
     fetch = mlflow.artifacts.download_artifacts
     listed = mlflow.artifacts.list_artifacts(artifact_uri=location)
-    names = sorted(file.path for file in listed if not file.is_dir)
+    names = sorted(Path(file.path).name for file in listed if not file.is_dir)
     return json.dumps(
         {
             name: file_digest(Path(fetch(artifact_uri=f"{location}/{name}")))
