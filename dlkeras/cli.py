@@ -246,8 +246,9 @@ def _runs(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from dlkeras.pipeline.lineage import read_lineage
+    from dlkeras.pipeline.store_report import existing_store
 
-    lineage = read_lineage(options.mlruns / "store", options.run)
+    lineage = read_lineage(existing_store(options.mlruns), options.run)
     print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
     for step in lineage["steps"]:
         how = "reused" if step["cached"] else f"made in {step['seconds']:.1f} s"
@@ -262,40 +263,42 @@ def _show(options: argparse.Namespace) -> int:
 def _why(options: argparse.Namespace) -> int:
     from dlkeras.pipeline.lineage import read_lineage
     from dlkeras.pipeline.provenance import reasons
+    from dlkeras.pipeline.store_report import existing_store
 
-    lineage = read_lineage(options.mlruns / "store", options.run)
-    for line in reasons(options.mlruns / "store", lineage, options.component):
+    store = existing_store(options.mlruns)
+    for line in reasons(store, read_lineage(store, options.run), options.component):
         print(line)
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.store_report import damaged_files, status
+    from dlkeras.pipeline import store_report
 
-    for line in status(options.mlruns / "store"):
+    store = store_report.existing_store(options.mlruns)
+    for line in store_report.status(store):
         print(line)
     damaged = 0
     if options.verify:
-        for line in damaged_files(options.mlruns / "store"):
+        for line in store_report.damaged_files(store):
             print(f"DAMAGED {line}")
             damaged += 1
+        if unsealed := store_report.unsealed_records(store):
+            print(f"of an earlier version, whose records have no SHA-256: {unsealed}")
         print(f"damaged artifacts: {damaged}" if damaged else "every file is whole")
     return 1 if damaged else 0
 
 
 def _gc(options: argparse.Namespace) -> int:
     from dlkeras.pipeline.garbage import collect, garbage
+    from dlkeras.pipeline.store_report import existing_store
 
-    found = garbage(
-        options.mlruns / "store",
-        keep_runs=options.keep_runs,
-        min_age=options.min_age * 3600,
-    )
+    store, min_age = existing_store(options.mlruns), options.min_age * 3600
+    found = garbage(store, keep_runs=options.keep_runs, min_age=min_age)
     for piece in found:
         print(f"{piece.size / 2**20:8.1f} MiB  {piece.path}  {piece.what}")
     total = sum(piece.size for piece in found) / 2**20
     if options.delete:
-        freed = collect(options.mlruns / "store", found) / 2**20
+        freed = collect(store, found, print) / 2**20
         print(f"removed: {freed:.1f} MiB")
     else:
         print(f"could be removed with --delete: {total:.1f} MiB")

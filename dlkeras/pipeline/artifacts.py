@@ -1,6 +1,6 @@
 """Typed artifacts: what one component writes and the next ones read.
 
-An artifact is a folder of the store with an `artifact.json` beside its files. The class
+An artifact is a folder of the store with a record beside its files. The class
 says how to read it; readers import what they need when they are called, so that a run
 in which everything is cached imports no TensorFlow.
 """
@@ -9,12 +9,13 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.image_schema import SCHEMA_FILE, load_schema
 from dlkeras.pipeline.image_schema import ImageSchema as ImageSchema
+from dlkeras.pipeline.labels import repeated
+from dlkeras.pipeline.record import RECORD_FILE, InputRecord, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,52 +26,7 @@ if TYPE_CHECKING:
 
     from dlkeras.pipeline.example_reading import EncodedExample
 
-RECORD_FILE = "artifact.json"
 SPLITS = ("train", "validation", "test")
-
-
-class FileRecord(BaseModel):
-    """What a file was when it was published."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: str
-    size: int
-
-
-class InputRecord(BaseModel):
-    """Which artifact a component read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: str
-    key: str
-    digest: str
-
-
-class Record(BaseModel):
-    """The content of `artifact.json`: where an artifact comes from and what it holds.
-
-    `key` names the computation (component, configuration, inputs, versions); `digest`
-    names the content, and is what the keys of later components are made of.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: str
-    producer: str
-    pipeline: str
-    key: str
-    digest: str
-    config: dict[str, Any]
-    inputs: dict[str, InputRecord]
-    versions: dict[str, str]
-    code: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, Any] = Field(default_factory=dict)
-    files: dict[str, FileRecord]
-    created: str
-    seconds: float
-    run_id: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +36,26 @@ class Artifact:
     path: Path
     record: Record
     producer: ClassVar[str] = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a published folder's record, and check it; its files are not looked at.
+
+        Raises:
+            CorruptArtifactError: the record was damaged, or is another artifact's.
+        """
+        file = path / RECORD_FILE
+        try:
+            record = Record.from_bytes(file.read_bytes())
+            if record.type == cls.__name__:
+                return cls(path, record)
+            reason = f"it is one of {record.type}"
+        except (OSError, ValueError):  # pydantic's errors are among them
+            reason = "it was damaged" if file.is_file() else "there is none"
+        raise CorruptArtifactError(
+            f"{file}: expected the record of a published {cls.__name__}; {reason}; "
+            f"rebuild it with --force {cls.producer}"
+        )
 
     @property
     def properties(self) -> dict[str, Any]:
@@ -131,7 +107,13 @@ class Examples(Artifact):
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the label's integers."""
-        return tuple(self.properties["labels"])
+        labels = tuple(self.properties["labels"])
+        if twice := repeated(labels):
+            raise CorruptArtifactError(
+                f"{self.path / RECORD_FILE}: expected each label once; {twice} stands "
+                f"there more often; rebuild it with --force {self.producer}"
+            )
+        return labels
 
     @property
     def channels(self) -> int:
@@ -344,6 +326,15 @@ class PushedModel(Artifact):
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
     EXAMPLE: ClassVar[str] = "example.json"
+    FILES: ClassVar[tuple[str, ...]] = (
+        MODEL,
+        EXAMPLE,
+        "labels.json",
+        "README.md",
+        "saved_model",
+        "network.onnx",
+        "network.tflite",
+    )
 
     def question(self) -> list[Any]:
         """A real image for the model server: raw pixels, a batch of one."""

@@ -27,7 +27,11 @@ def last_blessed(
     Returns:
         The model and its transform, or None where there is no such model.
     """
-    for blessing in reversed(store.artifacts(Blessing)):
+
+    def passed_over(problem: object) -> None:
+        say(f"not compared with an earlier blessed model: {problem}")
+
+    for blessing in reversed(store.artifacts(Blessing, passed_over)):
         record = blessing.record
         if (
             not blessing.blessed
@@ -43,7 +47,7 @@ def last_blessed(
             key = found.record.inputs["examples"].key
             examples_of = store.find(Examples, key, verify=False)
         except CorruptArtifactError as error:
-            say(f"not compared with an earlier blessed model: {error}")
+            passed_over(error)
             continue
         if (
             examples_of is not None

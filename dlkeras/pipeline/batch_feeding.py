@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkeras.pipeline.artifacts import Examples, Record, Transform
+from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.augmentation import Policy
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.input_pipeline import steps_per_epoch, transform_config
@@ -125,9 +125,7 @@ def feed(request: dict[str, Any], stream: Any) -> None:
     tf.config.set_visible_devices([], "GPU")
     artifacts = []
     for kind, name in ((Examples, "examples"), (Transform, "transform")):
-        path = Path(request[name])
-        record = Record.model_validate_json((path / "artifact.json").read_bytes())
-        artifacts.append(kind(path, record))
+        artifacts.append(kind.read(Path(request[name])))
     made = getattr(input_pipeline, request["function"])
     dataset = made(*artifacts, **request["arguments"])
     for arrays in dataset.as_numpy_iterator():

@@ -21,6 +21,7 @@ from dlkeras.pipeline.example_shards import (
     write_run,
 )
 from dlkeras.pipeline.image_decoding import decode as decode
+from dlkeras.pipeline.labels import repeated
 from dlkeras.pipeline.sources import Source, open_source
 from dlkeras.pipeline.sources import fingerprint as source_fingerprint
 from dlkeras.pipeline.store import Draft, canonical_digest
@@ -54,6 +55,11 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     """
     scratch = output.path / SCRATCH
     source = open_source(config, data_dir, scratch)
+    if twice := repeated(source.labels):
+        raise InputError(
+            f"expected a name of its own for each class of {source.description}; "
+            f"{twice} comes more than once"
+        )
     folder = output.path / NAME / VERSION
     folder.mkdir(parents=True)
     if config.beam_python is not None:

@@ -10,6 +10,13 @@ from rich.console import Console
 
 from dlkeras.pipeline.artifacts import Artifact
 from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.lineage import (
+    Place,
+    lineage_file,
+    places,
+    read_lineage_file,
+    write_lineage,
+)
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.result import Step
 from dlkeras.pipeline.store import Draft, Store, canonical_digest
@@ -18,7 +25,7 @@ from dlkeras.pipeline.versions import code_digest, package_versions
 T = TypeVar("T", bound=Artifact)
 
 # Every component reads and writes through these; a change to them makes new artifacts.
-SHARED_CODE = ("pipeline.artifacts", "pipeline.store")
+SHARED_CODE = ("pipeline.artifacts", "pipeline.record", "pipeline.store")
 
 
 def _code(modules: tuple[str, ...]) -> dict[str, str]:
@@ -51,6 +58,27 @@ class Execution:
     force: Collection[str] = ()
     until: str | None = None
     steps: list[Step] = field(default_factory=list)
+    _uses: set[Place] = field(default_factory=set, init=False)
+    _is_quiet: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Have each artifact that this run reads written down before it is read."""
+        if not self.run_id:  # another machine keeps the record
+            return
+        # A run that goes on needs what it needed before it was interrupted.
+        with contextlib.suppress(CorruptArtifactError, KeyError):
+            file = lineage_file(self.store.root, self.run_id)
+            self._uses |= places(read_lineage_file(file))
+        self.store.on_use = self._use
+
+    def _use(self, kind: str, key: str) -> None:
+        if (kind, key) not in self._uses:
+            self._uses.add((kind, key))
+            self.record()
+
+    def record(self) -> None:
+        """Write down in the store what this run has made, reused and read so far."""
+        write_lineage(self.store.root, self.lineage(), sorted(self._uses))
 
     def step(
         self,
@@ -84,13 +112,14 @@ class Execution:
         key = self.key(component, artifact_type, config, inputs, code, packages)
         started = time.perf_counter()
         found = None
+        forced = component in self.force and not self._is_quiet
         with self.store.lock(artifact_type, key, self.progress.say):
-            if component not in self.force:
+            if not forced:
                 found = self.store.find(artifact_type, key)
             cached = found is not None
             if not cached:
                 self.progress.begin(component)
-                if component in self.force:
+                if forced:
                     self.store.discard_work(artifact_type, key)
                 with self.store.publish(
                     artifact_type,
@@ -111,9 +140,11 @@ class Execution:
                 f"{self.store.folder(artifact_type, key)}: expected the artifact that "
                 f"{component} has just published; it is gone"
             )
-        seconds = time.perf_counter() - started
-        self.steps.append(Step(component, found, cached, seconds))
-        self.progress.end(component, cached, seconds, found.path)
+        if not self._is_quiet:
+            seconds = time.perf_counter() - started
+            self.steps.append(Step(component, found, cached, seconds))
+            self.record()
+            self.progress.end(component, cached, seconds, found.path)
         return found
 
     def key(
@@ -184,9 +215,9 @@ class Execution:
     @contextlib.contextmanager
     def quietly(self) -> Iterator[None]:
         """Execute steps that serve a comparison and are not the run's own."""
-        kept = self.steps, self.force, self.progress
-        self.steps, self.force, self.progress = [], (), Progress(Console(quiet=True))
+        kept, self.progress = self.progress, Progress(Console(quiet=True))
+        self._is_quiet = True
         try:
             yield
         finally:
-            self.steps, self.force, self.progress = kept
+            self._is_quiet, self.progress = False, kept

@@ -9,10 +9,18 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from dlkeras.pipeline.config import describe
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.labels import repeated
 
 SCHEMA_FILE = "schema.toml"
 FLAG = "--schema-gen.path"
@@ -106,6 +114,13 @@ class ImageSchema(Part):
     """how far a data set may be from the last run's"""
     drift: DriftRules = DriftRules()
     """how far a data set may be from the one that the schema was made of"""
+
+    @field_validator("labels")
+    @classmethod
+    def _name_each_class_once(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := repeated(labels):
+            raise ValueError(f"expected each label once; {twice} stands there again")
+        return labels
 
     @model_validator(mode="after")
     def _order_the_ranges(self) -> "ImageSchema":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkeras.pipeline import distribution
-from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Record, Transform
+from dlkeras.pipeline.artifacts import Examples, Hyperparameters, Transform
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError, PipelineError
 from dlkeras.pipeline.monitoring import FigureObserver
@@ -149,12 +149,6 @@ class _Parent:
         self.tell(figures={name: str(f) for name, f in figures.items()}, at=epoch)
 
 
-def _artifact(kind: Any, folder: str) -> Any:
-    path = Path(folder)
-    record = Record.model_validate_json((path / "artifact.json").read_bytes())
-    return kind(path, record)
-
-
 def _end_with_parent() -> None:
     """End at once when the process that started this one has ended."""
     sys.stdin.read()
@@ -177,9 +171,9 @@ def main() -> None:
         trainer(
             TrainerConfig.model_validate(request["config"], strict=False),
             output,
-            _artifact(Examples, request["examples"]),
-            _artifact(Transform, request["transform"]),
-            _artifact(Hyperparameters, hyperparameters) if hyperparameters else None,
+            Examples.read(Path(request["examples"])),
+            Transform.read(Path(request["transform"])),
+            Hyperparameters.read(Path(hyperparameters)) if hyperparameters else None,
             seed=request["seed"],
             work=Path(request["work"]),
             on_epoch_end=parent.epoch,

@@ -1,11 +1,11 @@
 """The statistics of a pipeline's last run, with which new data are compared."""
 
 import contextlib
-import json
 from typing import Any
 
 from dlkeras.pipeline.artifacts import Anomalies, Statistics
 from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.lineage import read_lineage_file
 from dlkeras.pipeline.store import Store
 
 
@@ -31,8 +31,8 @@ def last_statistics(
     for file in sorted(files, key=lambda f: f.stat().st_mtime_ns, reverse=True):
         if file.stem == run_id:
             continue
-        with contextlib.suppress(ValueError, OSError, KeyError, TypeError):
-            lineage = json.loads(file.read_text(encoding="utf-8"))
+        with contextlib.suppress(CorruptArtifactError, KeyError, TypeError):
+            lineage = read_lineage_file(file)
             if lineage["pipeline"] != pipeline:
                 continue
             keys = {step["type"]: step["key"] for step in lineage["steps"]}

@@ -114,6 +114,36 @@ def owned(
 
 
 @contextlib.contextmanager
+def owned_if_free(lock: Path, purpose: str) -> Iterator[bool]:
+    """Hold a lock unless another process does, for which it does not wait.
+
+    Args:
+        lock: the lock's file.
+        purpose: what for, in a word or two.
+
+    Yields:
+        Whether this process holds it.
+    """
+    held = filelock.FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        owner = read_owner(lock)
+        # The kernel may not know of a holder on another machine.
+        if (owner is None or not owner.is_local) and is_alive(lock):
+            yield False
+            return
+        _remove_dead_owner(lock, lambda text: None)
+        with heartbeat(lock, purpose):
+            yield True
+    finally:
+        held.release()
+
+
+@contextlib.contextmanager
 def heartbeat(lock: Path, purpose: str) -> Iterator[None]:
     """Write this process beside a lock, and touch the file until the block ends.
 
@@ -159,6 +189,19 @@ def heartbeat(lock: Path, purpose: str) -> Iterator[None]:
             file.unlink(missing_ok=True)
 
 
+def is_alive(lock: Path) -> bool:
+    """Whether the owner beside a lock is alive; where there is none, no.
+
+    Of an owner on another machine it takes `STALE_SECONDS` to see that it is dead.
+    """
+    if not owner_file(lock).exists():
+        return False
+    owner = read_owner(lock)
+    if owner is not None and owner.is_local:
+        return not owner.is_gone
+    return _beats(lock)
+
+
 def take_from_dead(lock: Path) -> Owner | None:
     """Remove the owner beside a lock where it has died.
 
@@ -172,8 +215,7 @@ def take_from_dead(lock: Path) -> Owner | None:
     owner = read_owner(lock)
     if owner is None:
         return None
-    gone = owner.is_gone if owner.is_local else not _beats(lock)
-    return owner if gone and _removed(lock, owner) else None
+    return owner if not is_alive(lock) and _removed(lock, owner) else None
 
 
 def _remove_dead_owner(lock: Path, say: Callable[[str], None]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Artifact, Record
+from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Artifact
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.record import Record
 from dlkeras.pipeline.store import Store
 
 
@@ -31,7 +32,7 @@ def reasons(store: Path, lineage: Mapping[str, Any], component: str) -> Iterator
             f"COMPONENT: expected one of this run's components, {known}; "
             f"received {component!r}"
         )
-    opened = Store(store)
+    opened = Store(store, make=False)
     for step in steps:
         kind = ARTIFACT_TYPES[step["type"]]
         artifacts = opened.artifacts(kind)

@@ -1,9 +1,7 @@
 """Pusher: the blessed and tried model with its manifest and its card."""
 
-import json
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +15,10 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
 )
 from dlkeras.pipeline.config import PusherConfig
+from dlkeras.pipeline.labels import LABELS_FILE
+from dlkeras.pipeline.manifest import write_manifest
 from dlkeras.pipeline.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
-
-LABELS_FILE = "labels.json"
 
 
 def pusher(
@@ -62,12 +60,7 @@ def pusher(
         output.write_json(PushedModel.EXAMPLE, {"inputs": asked["raw_0"].tolist()})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
-    manifest = "".join(
-        f"{file_digest(file)}  {file.relative_to(output.path).as_posix()}\n"
-        for file in sorted(output.path.rglob("*"))
-        if file.is_file()
-    )
-    (output.path / PushedModel.MANIFEST).write_text(manifest, encoding="utf-8")
+    write_manifest(output.path)
     output.properties.update(
         name=name,
         alias=config.alias,
@@ -178,9 +171,3 @@ probabilities = model(images)
 def _range(bounds: Sequence[int]) -> str:
     low, high = bounds
     return str(low) if low == high else f"{low} to {high}"
-
-
-def read_labels(path: Any) -> list[str] | None:
-    """Read the names of the classes that stand beside a pushed model's file."""
-    file = path.parent / LABELS_FILE
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

@@ -165,7 +165,7 @@ def release(
             "evaluation": evaluation,
             "blessing": blessing,
         },
-        code=("pipeline.pusher",),
+        code=("pipeline.pusher", "pipeline.manifest"),
         packages=(),
     )
     with store.named_lock(f"registry-{config.model_name}", progress.say):

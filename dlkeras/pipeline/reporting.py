@@ -1,6 +1,5 @@
 """What a run says of its artifacts: to the user, and to MLflow."""
 
-import json
 import sys
 from typing import Any
 
@@ -14,7 +13,6 @@ from dlkeras.pipeline.example_gen import QUARANTINE, left_out
 from dlkeras.pipeline.execution import Execution
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.statistics_gen import PAGE
-from dlkeras.pipeline.store import write_atomically
 
 
 def tell_what_is_left_out(examples: Examples, tracker: Any, progress: Progress) -> None:
@@ -66,11 +64,9 @@ def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
 
 def record_lineage(execution: Execution, tracker: Any) -> None:
     """Keep the graph of the artifacts in the store, and with the run in MLflow."""
-    lineage = execution.lineage()
-    path = execution.store.root / "runs" / f"{execution.run_id}.json"
-    write_atomically(path, (json.dumps(lineage, indent=2) + "\n").encode())
+    execution.record()
     if not isinstance(sys.exception(), OSError):  # a full disk takes no more
-        tracker.log_json("lineage.json", lineage)
+        tracker.log_json("lineage.json", execution.lineage())
 
 
 def compare_link(execution: Execution, tracker: Any) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
-from dlkeras.pipeline.errors import CorruptArtifactError, InputError
+from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import decode
-from dlkeras.pipeline.pusher import read_labels
-from dlkeras.pipeline.store import file_digest
+from dlkeras.pipeline.labels import read_labels
+from dlkeras.pipeline.manifest import check_manifest
 
 TOP = 3
 # Weights are noise, which hardly packs: Keras stores them unpacked.
@@ -39,7 +39,7 @@ def load_pushed_model(
         InputError: there is no such file, and no such name in the registry.
         CorruptArtifactError: a file is not the one in the manifest beside it.
     """
-    path = Path(model)
+    path, is_registered = Path(model), False
     if path.is_dir():
         path = path / PushedModel.MODEL
     if path.suffix != ".keras" and not path.exists():
@@ -53,34 +53,11 @@ def load_pushed_model(
                 "MODEL: expected a .keras file, or the name of a registered model "
                 f"(name, name@alias or name/version); received {model!r}"
             )
-        path = folder / PushedModel.MODEL
+        path, is_registered = folder / PushedModel.MODEL, True
     if not path.is_file():
         raise InputError(f"MODEL: expected a file; {path} does not exist")
-    _check_manifest(path)
-    return path, read_labels(path)
-
-
-def _check_manifest(path: Path) -> None:
-    """Compare a pushed model with the manifest beside it, if there is one.
-
-    A flipped bit inside a `.keras` file would load, and answer wrongly.
-    """
-    manifest = path.with_name(PushedModel.MANIFEST)
-    if not manifest.is_file():
-        return
-    for line in manifest.read_text(encoding="utf-8").splitlines():
-        published, name = line.split(maxsplit=1)
-        if not (path.parent / name).resolve().is_relative_to(path.parent.resolve()):
-            raise CorruptArtifactError(
-                f"{manifest}: expected files beside it; it names {name}"
-            )
-        file = path.parent / name
-        received = file_digest(file) if file.is_file() else "no such file"
-        if received != published:
-            raise CorruptArtifactError(
-                f"{file}: expected SHA-256 {published[:16]}, received "
-                f"{received[:16]}; it is not the model that was pushed"
-            )
+    check_manifest(path.parent, required=is_registered)
+    return path, read_labels(path.parent)
 
 
 def predict(
@@ -106,7 +83,12 @@ def predict(
     pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
 
     model = load_safely(model_path)
-    channels = model.input_shape[-1]
+    channels, classes = model.input_shape[-1], model.output_shape[-1]
+    if labels is not None and len(labels) != classes:
+        raise InputError(
+            f"MODEL: expected a label for each of the {classes} classes of "
+            f"{model_path}; {len(labels)} stand beside it"
+        )
     answers = []
     for path, image in zip(images, pixels, strict=True):
         image = _with_channels(image, channels)

@@ -4,10 +4,11 @@
     store/incomplete/        what is being written; renamed into place when complete
     store/work/Type-key/     what a component keeps to resume after an interruption
     store/locks/             one lock for each artifact being made
-    store/runs/run_id.json   which artifacts a run made or reused
+    store/runs/run_id.json   which artifacts a run made, reused or uses now
 
 A component that dies leaves nothing, or the whole artifact. A reader that finds a file
-with another SHA-256 than it was published with says which.
+with another SHA-256 than it was published with says which; the record, which lists
+them, ends with its own.
 """
 
 import contextlib
@@ -24,17 +25,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from dlkeras.pipeline.artifacts import (
-    RECORD_FILE,
-    Artifact,
-    FileRecord,
-    Record,
-)
+from dlkeras.pipeline.artifacts import Artifact
 from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
 from dlkeras.pipeline.fault_injection import write_boundary
 from dlkeras.pipeline.ownership import owned
+from dlkeras.pipeline.record import RECORD_FILE, FileRecord, Record
 
 T = TypeVar("T", bound=Artifact)
 
@@ -150,13 +145,21 @@ class Store:
 
     Args:
         root: the folder; made if it does not exist.
+        make: False only looks at a store that is there: nothing is made or tried.
+
+    Attributes:
+        on_use: is told of the type and the key of each artifact that is looked up,
+            before anything of it is read.
 
     Raises:
         StorageError: the folder cannot be written, or its disk is full.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, make: bool = True):
         self.root = root
+        self.on_use: Callable[[str, str], None] = lambda kind, key: None
+        if not make:
+            return
         with storage_errors(root):
             for name in ("incomplete", "work", "locks", "runs"):
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -175,7 +178,7 @@ class Store:
 
     def work(self, artifact_type: type[Artifact], key: str) -> Path:
         """A folder that outlives an interrupted component, for it to resume from."""
-        path = self.root / "work" / f"{artifact_type.__name__}-{key[:16]}"
+        path = self.root / "work" / self._name(artifact_type, key)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -186,7 +189,10 @@ class Store:
         say: Callable[[str], None] = lambda text: None,
     ) -> contextlib.AbstractContextManager[None]:
         """Let one process at a time make an artifact; freed when its holder dies."""
-        return self.named_lock(f"{artifact_type.__name__}-{key[:16]}", say)
+        return self.named_lock(self._name(artifact_type, key), say)
+
+    def _name(self, artifact_type: type[Artifact], key: str) -> str:
+        return f"{artifact_type.__name__}-{key[:16]}"
 
     def named_lock(
         self, name: str, say: Callable[[str], None] = lambda text: None
@@ -206,28 +212,25 @@ class Store:
             The artifact, or None where there is none.
 
         Raises:
-            CorruptArtifactError: a file is missing or is not the one published.
+            CorruptArtifactError: a file, or the record of them all, is missing or is
+                not the one published.
         """
         path = self.folder(artifact_type, key)
         if not path.exists():
             return None
-        record_path = path / RECORD_FILE
-        try:
-            record = Record.model_validate_json(record_path.read_bytes())
-        except (OSError, ValidationError) as error:
+        self.on_use(artifact_type.__name__, key)
+        with contextlib.suppress(OSError):  # what was used last is what gc keeps
+            os.utime(path / RECORD_FILE)
+        artifact = artifact_type.read(path)
+        if artifact.record.key != key:
             raise CorruptArtifactError(
-                f"{record_path}: expected the record of a published artifact; it "
-                f"cannot be read; rebuild it with --force {artifact_type.producer}"
-            ) from error
-        if record.key != key:
-            raise CorruptArtifactError(
-                f"{record_path}: expected key {key}; received {record.key}"
+                f"{path / RECORD_FILE}: expected key {key}; received "
+                f"{artifact.record.key}; rebuild it with "
+                f"--force {artifact_type.producer}"
             )
         if verify:
-            self.check_files(path, record)
-        with contextlib.suppress(OSError):  # what was used last is what gc keeps
-            os.utime(record_path)
-        return artifact_type(path, record)
+            self.check_files(path, artifact.record)
+        return artifact
 
     def check_files(
         self, path: Path, record: Record, but: Collection[str] = ()
@@ -254,14 +257,30 @@ class Store:
                     f"--force {record.producer}"
                 )
 
-    def artifacts(self, artifact_type: type[T]) -> list[T]:
-        """All readable artifacts of a type, the newest last; their files unchecked."""
+    def artifacts(
+        self,
+        artifact_type: type[T],
+        damaged: Callable[[str], None] = lambda problem: None,
+    ) -> list[T]:
+        """All readable artifacts of a type, the newest last; their files unchecked.
+
+        Args:
+            artifact_type: class of the artifacts.
+            damaged: is told of each that has lost its record.
+        """
         found = []
-        for path in (self.root / artifact_type.__name__).glob("*/" + RECORD_FILE):
-            # A record that cannot be read belongs to no run that could use it.
-            with contextlib.suppress(OSError, ValidationError):
-                record = Record.model_validate_json(path.read_bytes())
-                found.append(artifact_type(path.parent, record))
+        for path in (self.root / artifact_type.__name__).glob("*/"):
+            try:
+                artifact = artifact_type.read(path)
+                if path != self.folder(artifact_type, artifact.record.key):
+                    raise CorruptArtifactError(
+                        f"{path / RECORD_FILE}: expected a key that begins with "
+                        f"{path.name}; received {artifact.record.key}"
+                    )
+                found.append(artifact)
+            except CorruptArtifactError as error:
+                if path.exists():  # no other process has removed it meanwhile
+                    damaged(str(error))
         return sorted(found, key=lambda artifact: artifact.record.created)
 
     @contextlib.contextmanager
@@ -293,7 +312,9 @@ class Store:
         started = time.perf_counter()
         target = self.folder(artifact_type, key)
         with storage_errors(self.root):
-            temporary = Path(tempfile.mkdtemp(dir=self.root / "incomplete"))
+            # By the name gc knows whose lock says whether it is still written.
+            name = f"{self._name(artifact_type, key)}."
+            temporary = Path(tempfile.mkdtemp("", name, self.root / "incomplete"))
             try:
                 write_boundary(target)
                 draft = Draft(temporary)
@@ -329,9 +350,8 @@ class Store:
                     seconds=round(time.perf_counter() - started, 3),
                     run_id=run_id,
                 )
-                text = record.model_dump_json(indent=2) + "\n"
                 file = temporary / RECORD_FILE
-                write_atomically(file, text.encode(), target / RECORD_FILE)
+                write_atomically(file, record.to_bytes(), target / RECORD_FILE)
                 temporary.chmod(0o755)
                 self._move_into_place(temporary, target)
             finally:

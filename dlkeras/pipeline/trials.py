@@ -4,14 +4,17 @@ Everything random in a trial comes from the seed, so that a trial gives the same
 whoever runs it and whenever. What a trial has measured is kept by its hyperparameters.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dlkeras.pipeline.artifacts import Examples, Record, Transform
+from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
+from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.sealed import read_sealed_json, seal_json
 from dlkeras.pipeline.search_spaces import chosen, draw, search_space
 from dlkeras.pipeline.store import canonical_digest, write_atomically
 
@@ -78,12 +81,11 @@ class Trials:
     def read(cls, file: Path) -> "Trials":
         """Read what another process wrote; its progress is not shown."""
         value = json.loads(file.read_text(encoding="utf-8"))
-        examples, transform = Path(value["examples"]), Path(value["transform"])
         return cls(
             TunerConfig.model_validate(value["tuner"], strict=False),
             TrainerConfig.model_validate(value["trainer"], strict=False),
-            Examples(examples, _record(examples)),
-            Transform(transform, _record(transform)),
+            Examples.read(Path(value["examples"])),
+            Transform.read(Path(value["transform"])),
             value["seed"],
             Path(value["work"]),
             Path(value["cache"]) if value["cache"] else None,
@@ -246,10 +248,6 @@ def _tell(observer: TrialObserver, trial: str, epoch: int, logs: Mapping) -> Non
         raise _NotTold(error) from error
 
 
-def _record(folder: Path) -> Record:
-    return Record.model_validate_json((folder / "artifact.json").read_bytes())
-
-
 def _file(trials: Trials, values: Mapping[str, Any]) -> Path | None:
     # Hyperband's trials go on from one another's weights.
     if trials.cache is None or "tuner/epochs" in values:
@@ -260,14 +258,15 @@ def _file(trials: Trials, values: Mapping[str, Any]) -> Path | None:
 def _cached(trials: Trials, values: Mapping[str, Any]) -> list[dict] | None:
     """The epochs of an earlier trial of these values, in this search or another."""
     file = _file(trials, values)
-    try:
-        return json.loads(file.read_bytes()) or None if file else None
-    except (OSError, ValueError):
+    if file is None or not file.is_file():
         return None
+    with contextlib.suppress(CorruptArtifactError):  # it is tried again
+        return read_sealed_json(file, "a trial", "it is tried again").get("epochs")
+    return None
 
 
 def _keep(trials: Trials, values: Mapping[str, Any], epochs: list[dict]) -> None:
     file = _file(trials, values)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(epochs).encode())
+        write_atomically(file, seal_json({"epochs": epochs}))

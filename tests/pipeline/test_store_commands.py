@@ -11,8 +11,10 @@ import pytest
 from dlkeras.cli import main
 from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Blessing, Model, PushedModel
 from dlkeras.pipeline.garbage import collect, garbage
-from dlkeras.pipeline.ownership import owned, owner_file, read_owner
+from dlkeras.pipeline.lineage import read_lineage, run_lock
+from dlkeras.pipeline.ownership import heartbeat, owned, owner_file, read_owner
 from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.store_report import status
 
 
 def publish(store, kind, key, inputs=(), **changes):
@@ -197,3 +199,251 @@ def test_what_is_published_later_is_newer_though_the_clock_was_moved_back(
     monkeypatch.setattr(module, "datetime", Earlier)
     second = publish(store, Model, "b")
     assert second.record.created > first.record.created
+
+
+# What is in use -----------------------------------------------------------------------
+
+
+def take_up(store, run_id, *artifacts):
+    """A run that goes on: it has looked these up, as a step does."""
+    from rich.console import Console
+
+    from dlkeras.pipeline.execution import Execution
+    from dlkeras.pipeline.progress import Progress
+
+    execution = Execution(store, "p", run_id, Progress(Console(quiet=True)))
+    for artifact in artifacts:
+        store.find(type(artifact), artifact.record.key)
+    return execution
+
+
+def names(found):
+    return {piece.path.parent.name + piece.path.name[0] for piece in found}
+
+
+def test_gc_keeps_what_a_live_run_reads_however_long_it_trains(store, family):
+    lock = run_lock(store.root, "long")
+    take_up(store, "long", family["c"])
+    age(store, hours=24 * 30)
+    with heartbeat(lock, "run long"):
+        found = garbage(store.root, keep_runs=1, min_age=3600)
+        assert names(found) == {"Blessingc"}  # and not what the model was made of
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    assert names(found) == {"Examplesc", "Modelc", "Blessingc"}
+
+
+def test_gc_leaves_what_a_run_takes_up_between_the_list_and_the_removal(
+    store, family, capsys
+):
+    age(store)
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    assert names(found) == {"Examplesc", "Modelc", "Blessingc"}
+    store.find(Model, "c" * 64)
+    said = []
+    collect(store.root, found, said.append)
+    assert store.find(Model, "c" * 64) is not None
+    assert said == [f"left, in use by now: {family['c'].path}"]
+    assert store.find(Blessing, "c" * 64) is None
+
+
+def test_gc_leaves_what_a_run_wrote_down_though_its_files_look_unused(store, family):
+    """As where a user may read the store's files and not touch them."""
+    age(store)
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    with heartbeat(run_lock(store.root, "new"), "run new"):
+        take_up(store, "new", family["c"])
+        for piece in found:
+            record = piece.path / "artifact.json"
+            os.utime(record, (piece.changed, piece.changed))
+        collect(store.root, found)
+    assert store.find(Model, "c" * 64) is not None
+
+
+@pytest.mark.parametrize("part", ["artifact", "work", "draft"])
+def test_gc_does_not_wait_for_a_lock_and_leaves_what_it_protects(store, family, part):
+    name = f"Model-{'c' * 16}"
+    folder = {
+        "artifact": family["c"].path,
+        "work": store.root / "work" / name,
+        "draft": store.root / "incomplete" / f"{name}.x1y2",
+    }[part]
+    folder.mkdir(exist_ok=True, parents=True)
+    age(store)
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    assert folder in [piece.path for piece in found]
+    started = time.monotonic()
+    with store.lock(Model, "c" * 64):
+        collect(store.root, [piece for piece in found if piece.path == folder])
+        if part != "artifact":  # of a training of days, not even listed
+            again = garbage(store.root, keep_runs=1, min_age=3600)
+            assert folder not in [piece.path for piece in again]
+    assert time.monotonic() - started < 1.0
+    assert folder.exists()
+    collect(store.root, found)
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_filled_after_gc_found_it_is_left(store):
+    folder = store.root / "work" / "Model-aaaa"
+    folder.mkdir()
+    age(store)
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    (folder / "epoch-0001.ckpt").write_text("x")
+    assert collect(store.root, found) == 0
+    assert folder.exists()
+
+
+def test_a_run_is_written_down_after_every_step_and_remembers_what_it_compared(store):
+    from dlkeras.pipeline.lineage import used_by
+
+    execution = take_up(store, "r")
+
+    def step(component, kind, **config):
+        return execution.step(
+            component, kind, lambda output: None, config=config, inputs={}, code=()
+        )
+
+    step("ExampleGen", ARTIFACT_TYPES["Examples"])
+    lineage = read_lineage(store.root, "last")
+    assert [s["component"] for s in lineage["steps"]] == ["ExampleGen"]
+    with execution.quietly():
+        other = step("Trainer", Model, seed=2)
+    step("Trainer", Model)
+    lineage = read_lineage(store.root, "r")
+    assert [s["component"] for s in lineage["steps"]] == ["ExampleGen", "Trainer"]
+    assert ("Model", other.record.key) in used_by(store.root, "r")
+    again = take_up(store, "r", other)  # it was interrupted, and goes on
+    assert len(used_by(store.root, "r")) == 3
+    assert again.steps == []
+
+
+def test_gc_removes_nothing_where_a_record_was_damaged(store, family, capsys):
+    age(store)
+    arguments = ["gc", "--delete", "--mlruns", str(store.root.parent)]
+    (store.root / "runs" / "r.json").write_text("{")
+    assert main(arguments) == 1
+    assert "expected the record of a run; it was damaged" in capsys.readouterr().err
+    (store.root / "runs" / "r.json").unlink()
+    pushed = store.folder(PushedModel, "a" * 64) / "artifact.json"
+    pushed.write_bytes(pushed.read_bytes().replace(b'"Model"', b'"Mogel"'))
+    assert main(arguments) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert str(pushed) in error
+    assert store.find(Model, "c" * 64) is not None
+
+
+RUN = """
+import pathlib, sys, time
+from rich.console import Console
+from dlkeras.pipeline import ownership
+from dlkeras.pipeline.artifacts import Examples, Model
+from dlkeras.pipeline.execution import Execution
+from dlkeras.pipeline.lineage import run_lock
+from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.store import Store
+
+store = Store(pathlib.Path(sys.argv[1]))
+made = 0
+
+def prepare(output):
+    global made
+    made += 1
+    (output.path / "images").write_text("x")
+    output.properties["labels"] = ["a", "b"]
+
+for number in range(int(sys.argv[3])):
+    run_id = f"{sys.argv[2]}{number}"
+    progress = Progress(Console(quiet=True))
+    with ownership.heartbeat(run_lock(store.root, run_id), "run"):
+        execution = Execution(store, "p", run_id, progress)
+        arguments = {"config": {}, "code": (), "packages": ()}
+        examples = execution.step(
+            "ExampleGen", Examples, prepare, inputs={}, **arguments
+        )
+        for step in range(3):  # the training reads its input again and again
+            time.sleep(0.005)
+            assert (examples.path / "images").read_text() == "x"
+            assert Examples.read(examples.path).labels == ("a", "b")
+    time.sleep(0.01)
+print(made)
+"""
+
+
+@pytest.mark.job
+def test_no_run_loses_its_input_to_a_gc_that_removes_all_it_may(store):
+    """Two processes of runs, one of gc, in real time: whoever is faster."""
+    path = str(store.root)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN, path, name, "40"], stdout=-1, stderr=-1,
+            text=True,
+        )
+        for name in "ab"
+    ]  # fmt: skip
+    while any(run.poll() is None for run in runs):
+        collect(store.root, garbage(store.root, keep_runs=0, min_age=0))
+    made = 0
+    for run in runs:
+        out, error = run.communicate()
+        assert run.returncode == 0, error
+        made += int(out)
+    assert made > 5  # it was a race: gc won some, and they were made again
+
+
+# status -------------------------------------------------------------------------------
+
+
+def test_status_and_gc_do_without_the_empty_folders_that_copies_drop(
+    store, family, capsys
+):
+    for name in ("incomplete", "work", "locks", "runs"):
+        (store.root / name).rmdir()
+    age(store)
+    place = ["--mlruns", str(store.root.parent)]
+    assert main(["status", *place]) == 0
+    assert re.search(r"Model +3 artifacts", capsys.readouterr().out)
+    assert main(["status", "--verify", *place]) == 0
+    assert main(["gc", *place]) == 0
+    assert not (store.root / "incomplete").exists()  # to look makes nothing
+    assert main(["gc", "--delete", *place]) == 0
+    assert store.find(Model, "c" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["status", "--verify"], ["gc"], ["gc", "--delete"],
+                ["why", "last", "Trainer"], ["show", "last"]],
+)  # fmt: skip
+def test_a_mistyped_folder_is_said_and_not_made(tmp_path, capsys, command):
+    assert main([*command, "--mlruns", str(tmp_path / "mlrnus")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (error,) = said.err.splitlines()
+    assert "--mlruns: expected the folder of a pipeline's runs" in error
+    assert "mlrnus: it does not exist" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_beside_a_live_run_passes_over_files_that_vanish(store, monkeypatch):
+    """Files come and go between the listing and the look, as checkpoints do."""
+    for name in ("work/Model-aaaa", "incomplete/tmp1", "work/Model-bbbb"):
+        (store.root / name).mkdir()
+        (store.root / name / "epoch-0001.ckpt").write_text("x" * 2**20)
+        (store.root / name / "epoch-0002.ckpt").write_text("x" * 2**20)
+    real = os.lstat
+
+    def racing(path, *rest):
+        if str(path).endswith("epoch-0001.ckpt"):
+            os.unlink(path)
+        return real(path, *rest)
+
+    with store.named_lock("Model-bbbb"):
+        monkeypatch.setattr(os, "lstat", racing)
+        said = list(status(store.root))
+        found = garbage(store.root, keep_runs=1, min_age=0)
+    monkeypatch.undo()
+    assert "Model-bbbb: at work, last checkpoint epoch-0002.ckpt" in said
+    assert (store.root / "work/Model-bbbb/epoch-0001.ckpt").exists()  # not walked
+    (line,) = (line for line in said if line.startswith("Model-aaaa"))
+    assert line.endswith("interrupted work, last checkpoint epoch-0002.ckpt, 1.0 MiB")
+    assert "incomplete: 1 folders, 1.0 MiB (dlkeras gc)" in said
+    assert found == []

@@ -1,20 +1,25 @@
 """MLflow's own model server for a pushed model, with limits on what it takes."""
 
 import contextlib
+import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME
 
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.manifest import check_digest
+from dlkeras.pipeline.store import file_digest
 from dlkeras.pipeline.tracking.connection import connect, first_line
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
+FILES_TAG = "dlkeras.files"
 # What MLflow would run code for: pickles, and folders put on the module path.
 _CODE = ("code", "python_model", "model_code_path", "cloudpickle_version", "artifacts")
 
@@ -59,14 +64,46 @@ def downloaded_model(name: str, received: str | None = None) -> Path:
 
     Raises:
         InputError: there is no such model, or its files cannot be had.
+        CorruptArtifactError: a file of MLflow's, such as MLmodel, was altered since.
     """
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}"))
+        folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}")
+        published = json.loads(_version(name).tags.get(FILES_TAG, "{}"))
     except (MlflowException, OSError) as error:
         raise InputError(
             "MODEL: expected the name of a registered model (name, name@alias or "
             f"name/version); received {received or name!r}: {first_line(error)}"
         ) from error
+    for file, digest in published.items():
+        check_digest(Path(folder) / file, digest)
+    return Path(folder)
+
+
+def _version(name: str) -> ModelVersion:
+    plain, at, alias = name.partition("@")
+    if at:
+        return mlflow.MlflowClient().get_model_version_by_alias(plain, alias)
+    plain, _, number = name.partition("/")
+    return mlflow.MlflowClient().get_model_version(plain, number)
+
+
+def digests_of_mlflow(location: str) -> str:
+    """SHA-256 of each file that MLflow has written around a model, as JSON by name.
+
+    The manifest lists what the pusher wrote before; these stand in the registry.
+
+    Args:
+        location: where MLflow keeps the files of the model.
+    """
+    fetch = mlflow.artifacts.download_artifacts
+    listed = mlflow.artifacts.list_artifacts(artifact_uri=location)
+    names = sorted(Path(file.path).name for file in listed if not file.is_dir)
+    return json.dumps(
+        {
+            name: file_digest(Path(fetch(artifact_uri=f"{location}/{name}")))
+            for name in names
+        }
+    )
 
 
 def data_folder(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError
+from dlkeras.pipeline.lineage import run_lock
 from dlkeras.pipeline.ownership import (
     heartbeat,
     owner_file,
@@ -146,7 +147,7 @@ def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> st
 
 def _lock_of_run(locks: Path, run: Run) -> Path:
     """Beside which file the process that runs it is written."""
-    return locks / f"run-{run.info.run_id}.lock"
+    return run_lock(locks.parent, run.info.run_id)
 
 
 def _end_runs_of_dead_processes(

@@ -18,7 +18,11 @@ from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.tracking.connection import ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
-from dlkeras.pipeline.tracking.model_server import LOADER
+from dlkeras.pipeline.tracking.model_server import (
+    FILES_TAG,
+    LOADER,
+    digests_of_mlflow,
+)
 from dlkeras.pipeline.versions import package_versions
 
 OBJECTIVE = "val_loss"
@@ -272,6 +276,7 @@ class Tracker:
         with contextlib.suppress(MlflowException):  # it exists from the first run on
             self._client.create_registered_model(name)
         self._client.update_registered_model(name, description=pushed.card)
+        location = self._client.get_logged_model(logged.model_id).artifact_location
         version = self._client.create_model_version(
             name,
             logged.model_uri,
@@ -280,6 +285,7 @@ class Tracker:
                 "dlkeras.digest": pushed.record.digest,
                 "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
                 "dlkeras.path": str(pushed.path.resolve()),
+                FILES_TAG: digests_of_mlflow(location),
             },
             description=pushed.card,
             model_id=logged.model_id,
