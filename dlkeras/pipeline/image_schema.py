@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlkeras.pipeline.config import describe
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 
 SCHEMA_FILE = "schema.toml"
 FLAG = "--schema-gen.path"
@@ -137,7 +137,7 @@ def load_schema(path: Path) -> ImageSchema:
         ) from error
     except ValueError as error:  # JSON, TOML and UTF-8 alike
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise InputError(f"{FLAG} {path}: expected {kind}; {error}") from error
+        raise InputError(f"{FLAG} {path}: expected {kind}; {reason(error)}") from error
     try:
         # Not strict: TOML and JSON have no tuples.
         schema = ImageSchema.model_validate(values, strict=False)

@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME
 
-from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.tracking.connection import connect, first_line
+from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.tracking.connection import connect
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
 # What MLflow would run code for: pickles, and folders put on the module path.
@@ -36,7 +36,7 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     """
     folder = Path(model)
     if not (folder / "MLmodel").is_file():
-        connect(tracking_uri, mlruns)
+        connect(tracking_uri, mlruns, make=False)
         name = model.removeprefix("models:/")
         known = "@" in name or "/" in name
         folder = downloaded_model(name if known else f"{name}@champion", model)
@@ -44,7 +44,7 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     try:
         return mlflow.pyfunc.load_model(str(folder))
     except (MlflowException, ValueError, OSError) as error:
-        raise InputError(f"MODEL: {folder}: {first_line(error)}") from error
+        raise InputError(f"MODEL: {folder}: {reason(error)}") from error
 
 
 def downloaded_model(name: str, received: str | None = None) -> Path:
@@ -65,7 +65,7 @@ def downloaded_model(name: str, received: str | None = None) -> Path:
     except (MlflowException, OSError) as error:
         raise InputError(
             "MODEL: expected the name of a registered model (name, name@alias or "
-            f"name/version); received {received or name!r}: {first_line(error)}"
+            f"name/version); received {received or name!r}: {reason(error)}"
         ) from error
 
 
