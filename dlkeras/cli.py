@@ -4,6 +4,7 @@ It starts without TensorFlow and MLflow; a command imports what it needs.
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dlkeras.pipeline.errors import PipelineError
 
     try:
-        return options.command(options)
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -37,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -204,7 +213,8 @@ def _ui(options: argparse.Namespace) -> int:
                 f"--port: expected a free port; {options.port}: {error.strerror}. "
                 "Another `dlkeras ui` may be running"
             ) from error
-    tracking.connect(options.tracking_uri, options.mlruns)
+    mistyped = not options.mlruns.is_dir()
+    tracking.connect(options.tracking_uri, options.mlruns, make=not mistyped)
     command = tracking.ui_command(options.tracking_uri, options.mlruns, options.port)
     address = f"http://127.0.0.1:{options.port}"
     print(f"MLflow is on {address} in some seconds; Ctrl-C ends it", flush=True)
@@ -221,7 +231,8 @@ def _runs(options: argparse.Namespace) -> int:
     from dlkeras.pipeline.progress import TABLE_WIDTH
 
     runs = []
-    if tracking.exists(options.tracking_uri, options.mlruns):
+    mistyped = not options.mlruns.is_dir()
+    if mistyped or tracking.exists(options.tracking_uri, options.mlruns):
         runs = tracking.list_runs(options.tracking_uri, options.mlruns, options.limit)
     if not runs:
         print(f"no runs in {options.mlruns}")

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from dlkeras import cli
+from dlkeras.cli import main
 from tests.ports import free_port
 from tests.warm_process import run_python
 
@@ -52,10 +54,39 @@ def test_runs_lists_the_run_with_its_accuracy(main_job):
     assert "models:/lenet5_digits/1" in line
 
 
-def test_runs_of_an_empty_folder_says_so(tmp_path):
-    done = dlkeras("runs", "--mlruns", tmp_path / "none")
-    assert done.returncode == 0
-    assert "no runs" in done.stdout
+def test_runs_of_an_empty_folder_says_so(tmp_path, capsys):
+    assert main(["runs", "--mlruns", str(tmp_path)]) == 0
+    assert "no runs" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+ASKED = {
+    "ui": ["--port", "0"],
+    "runs": [],
+    "show": ["last"],
+    "why": ["last", "Trainer"],
+    "predict": ["lenet5_digits", "image.png"],
+    "serve": ["lenet5_digits"],
+    "rollback": ["lenet5_digits"],
+}
+# They do not read a folder's runs, or say what they find of one that is not there.
+OTHERS = {"augment", "doctor", "status", "gc"}
+
+
+def test_every_command_is_asked_what_a_mistyped_folder_gives():
+    parser = cli._parser()
+    (commands,) = [a.choices for a in parser._actions if isinstance(a.choices, dict)]
+    assert commands.keys() == ASKED.keys() | OTHERS
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_a_mistyped_folder_is_named_and_not_made(command, tmp_path, capsys):
+    mistyped = tmp_path / "mlrun"
+    ASKED["ui"][1] = str(free_port())
+    assert main([command, *ASKED[command], "--mlruns", str(mistyped)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(mistyped) in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_show_prints_the_graph_and_files_that_exist(main_job):

@@ -237,7 +237,11 @@ class GradientNormMonitor(keras.callbacks.Callback):
         """
         self._fetch(len(self._waiting))
         about = {
-            "columns": [[*key, *column] for key, column in self._columns.items()],
+            # In order of depth, which a monitor of no model cannot know.
+            "columns": [
+                [*key, *column]
+                for key, column in sorted(self._columns.items(), key=lambda c: c[1][0])
+            ],
             "rhythm": self._schedule.get_state(),
             "frozen_moved": self._history.frozen_moved,
             "epoch_logs": self._history.epoch_logs,

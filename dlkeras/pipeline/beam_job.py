@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from dlkeras.pipeline.config import ExampleGenConfig
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.errors import InputError, PipelineError, last_line
 from dlkeras.pipeline.example_shards import WrittenRun, split_rule, write_run
 from dlkeras.pipeline.sources import Source, open_source
 from dlkeras.pipeline.store import write_atomically
@@ -73,11 +73,11 @@ def written_on_beam(
             f"{config.beam_python}: {error.strerror}"
         ) from error
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
-        kind = InputError if "No module named" in last[0] else PipelineError
+        last = last_line(done.stderr)
+        kind = InputError if "No module named" in last else PipelineError
         raise kind(
             "--example-gen.beam-python: expected Beam's job to end well; "
-            f"{config.beam_python}: {last[0]}"
+            f"{config.beam_python}: {last}"
         )
     reports = [scratch / f"run-{number:06d}.json" for number in range(runs)]
     return [WrittenRun.model_validate_json(report.read_bytes()) for report in reports]

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 
 Kind = Literal["none", "mirrored", "multi_worker", "data_parallel"]
 
@@ -50,7 +50,7 @@ def cluster() -> Cluster:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             'TF_CONFIG: expected {"cluster": {"worker": ["HOST:PORT", ...]}, "task": '
-            f'{{"type": "worker", "index": 0}}}}; received {text!r}: {error}'
+            f'{{"type": "worker", "index": 0}}}}; received {text!r}: {reason(error)}'
         ) from error
     return Cluster(workers, index)
 

@@ -21,6 +21,7 @@ from dlkeras.pipeline.errors import (
     RunInterrupted,
     WorkerLostError,
 )
+from dlkeras.pipeline.lasting_output import lasting_output
 from dlkeras.pipeline.worker_watch import end_process
 
 INTERRUPTED = 130
@@ -175,6 +176,7 @@ def _groups() -> set[str]:
     }
 
 
+@lasting_output()
 def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
     """Run a pipeline script: resolve its flags, run it, and show what came of it.
 
@@ -189,6 +191,7 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
     arguments = sys.argv[1:] if arguments is None else arguments
     # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
     try:
         config, options = parse(default, arguments, Path(sys.argv[0]).name)
         if options.print_config:

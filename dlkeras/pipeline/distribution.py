@@ -19,7 +19,7 @@ from dlkeras.pipeline.cluster import Cluster as Cluster
 from dlkeras.pipeline.cluster import Kind as Kind
 from dlkeras.pipeline.cluster import cluster as cluster
 from dlkeras.pipeline.cluster import place as place
-from dlkeras.pipeline.errors import InputError, WorkerLostError
+from dlkeras.pipeline.errors import InputError, WorkerLostError, reason
 from dlkeras.pipeline.multi_worker_fit import mend_multi_worker_fit
 from dlkeras.pipeline.worker_watch import watch
 
@@ -49,7 +49,7 @@ def show_presence(kind: Kind) -> None:
     except (OSError, ValueError) as error:
         raise InputError(
             f"TF_CONFIG: expected an address of this machine for worker 0; received "
-            f"{here.workers[0]}: {error}"
+            f"{here.workers[0]}: {reason(error)}"
         ) from error
 
 
@@ -343,7 +343,7 @@ def join_data_parallel() -> None:
     try:
         data_parallel(here.workers[0], len(here.workers), here.index)
     except RuntimeError as error:
-        raise worker_lost("data_parallel", str(error).splitlines()[0][:200]) from error
+        raise worker_lost("data_parallel", reason(error)[:200]) from error
     from dlkeras.pipeline.tensorflow_import import tf
 
     tf.config.set_visible_devices([], "GPU")  # it reads images; the rest is JAX's

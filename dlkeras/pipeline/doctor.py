@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import PipelineError, reason
 from dlkeras.pipeline.versions import package_version
 
 PACKAGES = (
@@ -134,7 +134,8 @@ def _devices() -> Iterator[Finding]:
     try:
         from dlkeras.pipeline.tensorflow_import import keras, tf
     except ImportError as error:
-        yield Finding("import of TensorFlow and Keras", f"fails: {error}", False)
+        what = f"fails: {reason(error)}"
+        yield Finding("import of TensorFlow and Keras", what, False)
         return
     yield Finding("floating point", keras.config.floatx())
     devices = tf.config.list_physical_devices()

@@ -1,5 +1,29 @@
 """The errors a pipeline reports in one line, each with the exit code it ends with."""
 
+import re
+
+# What TensorFlow puts around its messages: the node, and the operation.
+_OF_TENSORFLOW = re.compile(r"^\{\{.*?\}\} | \[Op:.*", re.DOTALL)
+
+
+def reason(error: BaseException) -> str:
+    r"""What an error says, in one line; its kind where it says nothing.
+
+    >>> reason(ValueError("expected a number\n  in line 3")), reason(MemoryError())
+    ('expected a number', 'MemoryError')
+    """
+    text = _OF_TENSORFLOW.sub("", str(error).strip()).strip()
+    kind = type(error).__name__
+    if isinstance(error, KeyError):  # its text is the bare key
+        text = f"{kind}: {text}"
+    return text.splitlines()[0].rstrip() if text else kind
+
+
+def last_line(text: str) -> str:
+    """The last line of what a process has said, which names what went wrong."""
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
+
 
 class PipelineError(Exception):
     """A run cannot go on; the message says what was expected, what came, and where.

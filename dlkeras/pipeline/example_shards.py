@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from dlkeras.datasets.splitting import hash_split
 from dlkeras.pipeline.artifacts import SPLITS
 from dlkeras.pipeline.config import ExampleGenConfig
+from dlkeras.pipeline.errors import reason
 from dlkeras.pipeline.example_digest import pixel_digest
 from dlkeras.pipeline.image_decoding import DecodedImage, decode_image, to_png
 from dlkeras.pipeline.sources import Problem, SourceExample
@@ -116,8 +117,8 @@ def write_run(
             try:
                 image = _whole_image(example.read(), config.max_pixels)
             except (ValueError, OSError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                problems.append((example.id, reason, 1))
+                why = getattr(error, "strerror", None) or reason(error)
+                problems.append((example.id, why, 1))
                 continue
             digest = pixel_digest(image.pixels)
             split = split_of(example, digest)

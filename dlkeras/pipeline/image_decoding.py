@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dlkeras.pipeline.errors import reason
+
 # A file may claim any size: what would not fit is refused before it is decoded.
 MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
@@ -62,8 +64,7 @@ def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     except Exception as error:
         # Pillow's readers raise whatever a broken file makes them stumble on:
         # OSError, SyntaxError, struct.error, zlib.error, KeyError, ...
-        reason = str(error).strip() or type(error).__name__
-        raise ValueError(reason.splitlines()[0]) from error
+        raise ValueError(reason(error)) from error
 
 
 def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:

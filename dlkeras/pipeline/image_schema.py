@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.config import describe
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.labels import repeated
 
 SCHEMA_FILE = "schema.toml"
@@ -152,7 +152,7 @@ def load_schema(path: Path) -> ImageSchema:
         ) from error
     except ValueError as error:  # JSON, TOML and UTF-8 alike
         kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise InputError(f"{FLAG} {path}: expected {kind}; {error}") from error
+        raise InputError(f"{FLAG} {path}: expected {kind}; {reason(error)}") from error
     try:
         # Not strict: TOML and JSON have no tuples.
         schema = ImageSchema.model_validate(values, strict=False)

@@ -20,7 +20,7 @@ from dlkeras.pipeline.artifacts import (
     Transform,
 )
 from dlkeras.pipeline.config import InfraValidatorConfig
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.servable import (
     KERAS,
     LITERT,
@@ -142,12 +142,11 @@ def _ask(process: subprocess.Popen, request: dict, timeout: float) -> dict[str, 
             "that was to give them gave none: --infra-validator.timeout"
         ) from error
     try:
-        answer = json.loads(given.splitlines()[-1])
-    except (ValueError, IndexError) as error:
-        last = (complaints.strip().splitlines() or ["no message"])[-1]
+        answer = json.loads(last_line(given))
+    except ValueError as error:
         raise PipelineError(
             f"the process that was to load the served model ended with exit code "
-            f"{process.returncode}: {last}"
+            f"{process.returncode}: {last_line(complaints)}"
         ) from error
     if "problem" in answer:
         raise PipelineError(f"not pushed: {answer['problem']}")
@@ -183,7 +182,7 @@ def answer(folder: Path, request: dict) -> dict[str, float]:
         except Exception as error:  # whatever it is, this form cannot be served
             raise PipelineError(
                 f"{form}: expected a model that loads in a fresh process; "
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+                f"{type(error).__name__}: {reason(error)}"
             ) from error
         kind = "raw" if form in TAKES_RAW_IMAGES else "prepared"
         differences[form] = 0.0

@@ -99,6 +99,12 @@ class Monitoring:
             if mine:
                 monitor.set_state(mine)
 
+    def show_earlier(self, epochs: int) -> None:
+        """Show the figures of the epochs that an earlier, interrupted training did."""
+        for epoch in range(1, epochs + 1):
+            if _is_drawn(epoch):
+                self._show(epoch)
+
     def finish(self, output: Draft, epochs: int) -> None:
         """Write the measurements, the findings and the figures.
 
@@ -139,8 +145,11 @@ class Monitoring:
                 f"--trainer.on-finding stop: expected a healthy training; {errors[0]}"
             )
         if _is_drawn(epoch):
-            folder = self._draw(epoch)
-            self._on_figures({f.stem: f for f in sorted(folder.glob("*.png"))}, epoch)
+            self._show(epoch)
+
+    def _show(self, epoch: int) -> None:
+        folder = self._draw(epoch)
+        self._on_figures({f.stem: f for f in sorted(folder.glob("*.png"))}, epoch)
 
     def _tell(self) -> None:
         """Between two epochs: not into the middle of a progress bar."""

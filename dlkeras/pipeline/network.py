@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.transfer_source import transferred_network
 
@@ -54,7 +54,7 @@ def compiled_network(
                 **architecture_options(config),
             )
     except ValueError as error:
-        raise InputError(f"--trainer.architecture: {error}") from error
+        raise InputError(f"--trainer.architecture: {reason(error)}") from error
     finally:
         keras.config.set_dtype_policy(policy)
     if config.frozen_layers:

@@ -218,6 +218,14 @@ def take_from_dead(lock: Path) -> Owner | None:
     return owner if not is_alive(lock) and _removed(lock, owner) else None
 
 
+def living_owner(lock: Path) -> Owner | None:
+    """The owner beside a lock, if it is alive and touches the file in this folder."""
+    owner = read_owner(lock)
+    if owner is None or owner.is_gone:
+        return None
+    return owner if _beats(lock) and owner_file(lock).exists() else None
+
+
 def _remove_dead_owner(lock: Path, say: Callable[[str], None]) -> None:
     """Wait while the owner beside a free lock is alive on another machine."""
     told = False

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 
 ON, OFF = "on", "off"
 LOGARITHMIC = frozenset({"learning_rate"})
@@ -145,7 +145,7 @@ def _read(name: str, text: str, declared: Dimension) -> Dimension:
     except ValueError as error:
         raise InputError(
             f"--tuner.space: expected {name}=LOW:HIGH, {name}=VALUE,VALUE, {name}=on "
-            f"or {name}=off; received {text!r}: {str(error).splitlines()[0]}"
+            f"or {name}=off; received {text!r}: {reason(error)}"
         ) from error
 
 

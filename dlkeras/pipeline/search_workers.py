@@ -23,7 +23,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import PipelineError, last_line
 from dlkeras.pipeline.trials import TrialObserver, Trials, search_of
 
 ADDRESS = "DLKERAS_SEARCH_ADDRESS"
@@ -174,12 +174,11 @@ class _Workers:
             if code in (None, 0):
                 continue
             self._restarts += 1
-            log = (self._work / f"{name}.log").read_text(errors="replace").strip()
-            last = log.splitlines()[-1] if log else "it said nothing"
+            log = (self._work / f"{name}.log").read_text(errors="replace")
             if self._restarts > MAX_RESTARTS:
                 raise PipelineError(
                     f"expected workers that stay alive; {name} ended with exit code "
-                    f"{code}, after {MAX_RESTARTS} restarts: {last}"
+                    f"{code}, after {MAX_RESTARTS} restarts: {last_line(log)}"
                 )
             say(f"{name} ended with exit code {code} and is started again")
             self.processes[name] = self._start(name)

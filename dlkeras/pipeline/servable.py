@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.store import file_digest
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def write_form(
     except ImportError as error:
         raise InputError(
             f"--infra-validator.{form}: expected the packages of this form "
-            f"(pip install 'dlkeras[{form}]'); {error}"
+            f"(pip install 'dlkeras[{form}]'); {reason(error)}"
         ) from error
 
 

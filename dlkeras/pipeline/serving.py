@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.example_gen import decode
 from dlkeras.pipeline.labels import read_labels
 from dlkeras.pipeline.manifest import check_manifest
@@ -45,13 +45,14 @@ def load_pushed_model(
     if path.suffix != ".keras" and not path.exists():
         from dlkeras.pipeline import tracking
 
-        folder = None
+        folder, hint = None, f"; there are no runs in {mlruns} (--mlruns)"
         if tracking.exists(tracking_uri, mlruns):
+            hint = ""
             folder = tracking.pushed_folder(tracking_uri, mlruns, model)
         if folder is None:
             raise InputError(
                 "MODEL: expected a .keras file, or the name of a registered model "
-                f"(name, name@alias or name/version); received {model!r}"
+                f"(name, name@alias or name/version); received {model!r}{hint}"
             )
         path, is_registered = folder / PushedModel.MODEL, True
     if not path.is_file():
@@ -113,7 +114,9 @@ def _read(path: Path) -> np.ndarray:
     try:
         return decode(path.read_bytes())[1]
     except (OSError, ValueError) as error:
-        raise InputError(f"IMAGE: expected an image file; {path}: {error}") from error
+        raise InputError(
+            f"IMAGE: expected an image file; {path}: {reason(error)}"
+        ) from error
 
 
 def load_safely(path: Path) -> Any:
@@ -135,9 +138,8 @@ def load_safely(path: Path) -> Any:
     try:
         return keras.saving.load_model(path)  # safe_mode stays on
     except Exception as error:  # a file from outside may raise anything
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"MODEL: expected a whole Keras model in {path}; {lines[0]}"
+            f"MODEL: expected a whole Keras model in {path}; {reason(error)}"
         ) from error
 
 

@@ -10,6 +10,7 @@ SOURCE_CODE = (
     "pipeline.example_gen",
     "pipeline.example_shards",
     "pipeline.sources",
+    "pipeline.errors",  # the reasons why files are no examples
     "datasets",
     *EXAMPLE_CODE,
 )

@@ -26,7 +26,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlkeras.pipeline.artifacts import Artifact
-from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
+from dlkeras.pipeline.errors import (
+    CorruptArtifactError,
+    PipelineError,
+    StorageError,
+    reason,
+)
 from dlkeras.pipeline.fault_injection import write_boundary
 from dlkeras.pipeline.ownership import owned
 from dlkeras.pipeline.record import RECORD_FILE, FileRecord, Record
@@ -34,6 +39,7 @@ from dlkeras.pipeline.record import RECORD_FILE, FileRecord, Record
 T = TypeVar("T", bound=Artifact)
 
 MIN_FREE_BYTES = 64 * 2**20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def canonical_digest(value: Any) -> str:
@@ -98,7 +104,7 @@ def storage_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or folder
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             raise StorageError(
                 f"the disk is full: writing {where} below {folder} failed "
                 f"({error.strerror}); what was published before is unharmed"
@@ -112,6 +118,15 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 f"expected a writable folder {folder}; {where}: {error.strerror}"
             ) from error
         raise
+    except PipelineError:
+        raise
+    except Exception as error:  # TensorFlow's, for one, is no OSError
+        if not any(os.strerror(code) in str(error) for code in FULL):
+            raise
+        raise StorageError(
+            f"the disk is full: writing below {folder} failed ({reason(error)}); what "
+            "was published before is unharmed"
+        ) from error
 
 
 @dataclass

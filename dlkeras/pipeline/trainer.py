@@ -162,19 +162,23 @@ def trainer(
         say(f"resuming after epoch {state.epoch}{within} of {config.epochs}")
     for epoch, logs in enumerate(state.history):
         on_epoch_end(epoch, logs)
+    if monitoring is not None:
+        monitoring.show_earlier(state.epoch)
 
-    batches = training_batches(
-        examples,
-        transform,
-        batch_size=config.batch_size,
-        seed=seed,
-        augmentation_strength=strength,
-        first_epoch=state.epoch,
-        epochs=config.epochs,
-        part=(place.index, machines),
-        sharding=config.sharding,
-        devices=few,
-    )
+    def batches(first_epoch: int) -> "tf.data.Dataset":
+        return training_batches(
+            examples,
+            transform,
+            batch_size=config.batch_size,
+            seed=seed,
+            augmentation_strength=strength,
+            first_epoch=first_epoch,
+            epochs=config.epochs,
+            part=(place.index, machines),
+            sharding=config.sharding,
+            devices=few,
+        )
+
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
         stopping.set_model(model)
@@ -182,7 +186,7 @@ def trainer(
     else:
         with distribution.lost_workers(kind):
             model.fit(
-                distribution.distributed(kind, batches.skip(state.step)),
+                distribution.distributed(kind, batches(state.epoch).skip(state.step)),
                 steps_per_epoch=steps,
                 initial_epoch=state.epoch,
                 epochs=config.epochs,
@@ -222,7 +226,7 @@ def trainer(
     )
     if monitoring is not None:
         monitoring.finish(output, state.epoch)
-    _save_figures(output, network, state.history, examples, transform, batches)
+    _save_figures(output, network, state.history, examples, transform, batches(0))
 
 
 def _save_figures(

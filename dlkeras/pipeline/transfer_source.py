@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.config import TransferConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.store import file_digest
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def located(
         try:
             card = pretrained_card(architecture, weights)
         except ValueError as error:
-            raise InputError(f"{FLAG}: {error}") from error
+            raise InputError(f"{FLAG}: {reason(error)}") from error
         pixels = {key: card["pixels"][key] for key in ("scale", "offset")}
         return config, {"kind": "own", "sha256": card["sha256"], "pixels": pixels}
     if not Path(weights).is_file():
@@ -143,7 +143,7 @@ def transferred_network(
     try:
         model = _source_network(str(config.source), input_shape)
     except (ValueError, OSError, TypeError) as error:
-        raise InputError(f"{FLAG}: {str(error).strip()}") from error
+        raise InputError(f"{FLAG}: {reason(error)}") from error
     received = tuple(model.input_shape[1:])
     fits = (
         have in (None, want) for have, want in zip(received, input_shape, strict=True)
@@ -161,7 +161,7 @@ def transferred_network(
         if config.distance_penalty:
             penalize_distance(model, config.distance_penalty, config.distance_penalty)
     except ValueError as error:
-        raise InputError(f"--trainer.transfer.freeze-until: {error}") from error
+        raise InputError(f"--trainer.transfer.freeze-until: {reason(error)}") from error
     return model
 
 

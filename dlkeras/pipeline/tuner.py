@@ -10,7 +10,7 @@ from typing import Any
 
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import PipelineError, last_line
 from dlkeras.pipeline.search_recovery import recover_search, save_search
 from dlkeras.pipeline.store import Draft
 from dlkeras.pipeline.trials import (
@@ -80,14 +80,14 @@ def tuner(
     if not completed:
         shutil.rmtree(work / PROJECT)  # what failed may not fail again
         messages = [trial.message for trial in ended if trial.message]
-        last_line = (
-            messages[0].strip().splitlines()[-1]
+        cause = (
+            last_line(messages[0])
             if messages
             else f"{OBJECTIVE} is not a finite number; lower --tuner.max-learning-rate"
         )
         raise PipelineError(
             f"expected at least one completed trial; {len(ended)} of {len(ended)} "
-            f"failed, the first with: {last_line}"
+            f"failed, the first with: {cause}"
         )
     best = min(completed, key=lambda trial: trial.score)
     output.write_json(
@@ -152,5 +152,4 @@ class _Told:
         save_search(self._work / PROJECT, self._work / SEARCH_COPY)
         self._observer.trial_ended(trial, status, score, message)
         if message:
-            last = message.strip().splitlines()[-1]
-            self._say(f"trial {int(trial) + 1} failed: {last}")
+            self._say(f"trial {int(trial) + 1} failed: {last_line(message)}")

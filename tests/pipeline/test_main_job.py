@@ -1,8 +1,11 @@
 """The main job, whole: its artifacts, its MLflow entities, and the cached rerun."""
 
+import contextlib
 import hashlib
 import json
 import re
+import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from dlkeras.pipeline import PipelineConfig, tracking
+from dlkeras.pipeline import run as run_pipeline
 from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Evaluation, Model, PushedModel
 from dlkeras.pipeline.store import Store
 
@@ -275,3 +280,64 @@ def test_a_logged_configuration_replays_the_run(
     again = script_runner(main_job.mlruns, "--config", path)
     assert again.exit_code == 0, again.stderr
     assert again.stdout.count("reused") >= 11
+
+
+def listing(folder: Path) -> dict[Path, tuple[int, int]]:
+    files = {file: file.stat() for file in folder.rglob("*")}
+    return {file: (found.st_size, found.st_mtime_ns) for file, found in files.items()}
+
+
+def values_with(text: str, database: Path) -> set[tuple[str, str]]:
+    """The tables and columns of a database in which a text stands."""
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        tables = opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        columns = [
+            (table, column[1])
+            for (table,) in tables.fetchall()
+            for column in opened.execute(f'PRAGMA table_info("{table}")')
+        ]
+        return {
+            (table, column)
+            for table, column in columns
+            if opened.execute(
+                f'SELECT 1 FROM "{table}" WHERE instr("{column}", ?)', (text,)
+            ).fetchone()
+        }
+
+
+def test_a_folder_of_runs_works_where_it_is_moved_to(
+    main_job, store, tmp_path, silent, capsys
+):
+    """Copied, then renamed, so that the old place once exists and once does not."""
+    old = main_job.mlruns
+    before = listing(old)
+    copy, moved = tmp_path / "a copy", tmp_path / "moved"
+    shutil.copytree(old, copy)
+    tracking.list_runs(None, copy, 1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(old) in line and str(copy) in line
+    copy.rename(moved)
+    folder = tracking.pushed_folder(None, moved, "lenet5_digits")
+    assert folder == moved / only(store, PushedModel).path.relative_to(old)
+    assert str(copy) in capsys.readouterr().err
+    run = moved / "artifacts" / "lenet5_digits" / main_job.run_id
+    logged = json.loads((run / "artifacts" / "config.json").read_text())
+    config = PipelineConfig.model_validate_json(
+        json.dumps(logged | {"mlruns": str(moved)})
+    )
+    result = run_pipeline(config, progress=silent)
+    assert [step.component for step in result.steps if not step.cached] == []
+    assert result.model_version == 1
+    client = MlflowClient(f"sqlite:///{moved / 'mlflow.db'}")
+    location = client.get_run(result.run_id).info.artifact_uri
+    assert location.startswith(moved.as_uri())
+    pictures = moved / "artifacts" / "lenet5_digits" / result.run_id
+    assert list(pictures.rglob("learning_curves.png"))
+    model = mlflow.pyfunc.load_model("models:/lenet5_digits@champion")
+    assert np.shape(model.predict(np.zeros((1, 8, 8, 1), "uint8"))) == (1, 10)
+    # No place in the database leads back, and nobody has written there.
+    for place in (old, copy):
+        assert values_with(str(place), moved / "mlflow.db") == set()
+        assert values_with(place.as_uri(), moved / "mlflow.db") == set()
+    assert listing(old) == before
+    assert not copy.exists()

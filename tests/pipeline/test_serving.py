@@ -12,6 +12,7 @@ import sys
 import time
 from importlib.util import find_spec
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -381,3 +382,43 @@ def test_rollback_moves_the_alias_and_a_model_pushed_before_leaves_it_there(
     assert champion() == 2
     with pytest.raises(InputError, match="one of"):
         tracking.roll_back(None, config.mlruns, "rolled", "champion", 9)
+
+
+def test_a_model_whose_logging_was_cut_short_is_logged_once(main_job, store, tmp_path):
+    """A kill at its files, then an error at its version: the same command goes on."""
+    from sqlalchemy import Engine, event
+
+    from dlkeras.pipeline import PipelineConfig, tracking
+
+    config = PipelineConfig(name="cut-short", mlruns=tmp_path / "mlruns")
+    (pushed,) = store.artifacts(PushedModel)
+
+    def logged():
+        return client.search_logged_models([tracker.experiment_id])
+
+    def strike(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO model_versions"):
+            raise KeyboardInterrupt
+
+    with tracking.track(config) as tracker:
+        client = tracking.connect(None, config.mlruns)
+        begun = client.create_logged_model(  # what a kill leaves: it is not READY
+            tracker.experiment_id,
+            "model",
+            tracker.run_id,
+            tags={"dlkeras.digest": pushed.record.digest},
+        )
+        event.listen(Engine, "before_cursor_execute", strike)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                tracker.register(pushed)
+        finally:
+            event.remove(Engine, "before_cursor_execute", strike)
+    with tracking.track(config) as tracker:
+        assert tracker.register(pushed) == 1
+    (model,) = logged()
+    assert model.model_id == begun.model_id
+    assert model.status == "READY"
+    name = pushed.properties["name"]
+    assert client.get_model_version(name, "1").source.endswith(model.model_id)
+    assert mlflow.pyfunc.load_model(f"models:/{name}@champion")

@@ -1,8 +1,11 @@
 """MLflow that does not answer, storage that takes nothing, runs left behind."""
 
+import ast
+import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -137,6 +140,43 @@ def test_another_backend_is_refused(tiny_config, silent, monkeypatch):
         run(tiny_config, progress=silent)
 
 
+def test_runs_are_listed_behind_a_thousand_trials(tmp_path):
+    """A search's children come after its run, and are the newest."""
+    client = tracking.connect(None, tmp_path)
+    experiment = client.create_experiment("search")
+    parent = client.create_run(experiment, tags={"dlkeras.config": "x"}).info.run_id
+    now = client.get_run(parent).info.start_time
+    names = [f"{number:032x}" for number in range(1100)]
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database,
+        database,
+    ):
+        database.executemany(
+            "INSERT INTO runs (run_uuid, name, status, start_time, lifecycle_stage, "
+            "artifact_uri, experiment_id) VALUES (?, 't', 'FINISHED', ?, 'active', "
+            "'file:///x', ?)",
+            [(name, now + 1, experiment) for name in names],
+        )
+        database.executemany(
+            "INSERT INTO tags VALUES ('mlflow.parentRunId', ?, ?)",
+            [(parent, name) for name in names],
+        )
+    (listed,) = tracking.list_runs(None, tmp_path, 20)
+    assert listed["run_id"] == parent
+
+
+def test_every_search_of_mlflow_reads_all_pages_or_says_how_many():
+    """A search gives its first hundred or thousand; what is filtered later is lost."""
+    short = []
+    for file in (ROOT / "dlkeras" / "pipeline" / "tracking").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                named = {keyword.arg for keyword in node.keywords}
+                if node.func.attr.startswith("search_") and "max_results" not in named:
+                    short.append((file.name, node.lineno))
+    assert short == []
+
+
 def mounted(options: str, folder) -> bool:
     """Mount a small file system there; False where this user may not."""
     done = subprocess.run(
@@ -189,6 +229,22 @@ def test_a_disk_that_is_too_small_is_said_before_anything_starts(
     (line,) = job.stderr.splitlines()
     assert "expected at least 64 MiB free" in line
     assert "reused" not in job.stdout and "..." not in job.stdout
+
+
+def test_a_full_disk_is_said_by_tensorflows_error_too(file_system):
+    """What InfraValidator writes, TensorFlow writes: its error is no OSError."""
+    from dlkeras.pipeline.servable import SAVED_MODEL, write_form
+    from dlkeras.pipeline.store import storage_errors
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    folder = file_system("size=64k")
+    inputs = keras.Input((8, 8, 1))
+    network = keras.Model(inputs, keras.layers.Dense(40_000)(inputs))
+    with pytest.raises(StorageError) as caught, storage_errors(folder):
+        write_form(SAVED_MODEL, folder, network, network)
+    assert not isinstance(caught.value.__cause__, OSError)
+    assert "the disk is full" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.job

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.sources.source import (
     SPLIT_NAMES,
     Problem,
@@ -97,7 +97,7 @@ def _what_it_is(file: Path) -> str:
     try:
         file.stat()
     except OSError as error:
-        return error.strerror or str(error)
+        return error.strerror or reason(error)
     return "a folder" if file.is_dir() else "not a regular file"
 
 
@@ -166,15 +166,14 @@ def unpack(archive: Path, target: Path) -> Path:
                     total += member.size
                     opened.extract(member, target, filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{FLAG}: expected a folder, or a whole zip or tar archive; {archive}: "
-            f"{reason}"
+            f"{reason(error)}"
         ) from error
     except Exception as error:  # lzma.LZMAError and zlib.error have no common parent
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{FLAG}: {archive} is damaged: {error}") from error
+        raise InputError(f"{FLAG}: {archive} is damaged: {reason(error)}") from error
     inside = [f for f in target.iterdir() if f.name[0] != "."]
     only = inside[0] if len(inside) == 1 and inside[0].is_dir() else target
     return only if only.name not in SPLIT_NAMES else target

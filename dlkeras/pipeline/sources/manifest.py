@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.sources.source import (
     SPLIT_NAMES,
     Problem,
@@ -124,7 +124,7 @@ class ManifestSource:
         except FileNotFoundError:
             return "no such file"
         except (OSError, ValueError) as error:
-            return getattr(error, "strerror", None) or str(error)
+            return getattr(error, "strerror", None) or reason(error)
         return None
 
 
@@ -137,9 +137,9 @@ def _read(manifest: Path) -> Any:
             return pd.read_parquet(manifest)
         return pd.read_csv(manifest, dtype="string", keep_default_na=False)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        why = getattr(error, "strerror", None) or reason(error)
         raise InputError(
-            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {reason}"
+            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {why}"
         ) from error
 
 

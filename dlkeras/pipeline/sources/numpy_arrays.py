@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.sources.source import Problem, SourceExample
 
 FLAG = "--example-gen.npz"
@@ -151,10 +151,9 @@ class NumpySource:
             NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
             lzma.LZMAError, MemoryError,
         ) as error:  # fmt: skip
-            reason = getattr(error, "strerror", None) or str(error) or "cut short"
+            what = getattr(error, "strerror", None) or reason(error)
             raise InputError(
-                f"{FLAG}: expected a whole .npz archive of arrays; {self._file}: "
-                f"{reason.splitlines()[0]}"
+                f"{FLAG}: expected a whole .npz archive of arrays; {self._file}: {what}"
             ) from error
 
     def __len__(self) -> int:
@@ -170,8 +169,8 @@ class NumpySource:
             index = number - int(self._edges[part])
             identifier = f"{name}[{index}]"
             if labels[index] < 0:
-                reason = f"expected a label of at least 0; received {labels[index]}"
-                yield Problem(identifier, reason)
+                why = f"expected a label of at least 0; received {labels[index]}"
+                yield Problem(identifier, why)
                 continue
             yield SourceExample(
                 id=identifier,

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.config import ExampleGenConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.sources.source import SPLIT_NAMES, Problem, SourceExample
 
 # Records that are read together where none of them is damaged.
@@ -148,7 +148,7 @@ class TFDSSource:
         records = self._open.pop((file, number, whole), None)
         if records is None:
             records = _records(file, number, whole - number)
-        reason = "the file ends here"
+        why = "the file ends here"
         try:
             while number < end:
                 record = next(records, None)
@@ -157,14 +157,14 @@ class TFDSSource:
                 yield self._example(split, name, number, record)
                 number += 1
         except Exception as error:
-            reason = _first_line(error)
+            why = reason(error)
         if number == end:
             self._open.clear()
             self._open[file, end, whole] = records
             return
         lost = end - number
         span = f"record {number}" + (f" to {end - 1}" if lost > 1 else "")
-        yield Problem(f"{name}, {span}", reason, lost)
+        yield Problem(f"{name}, {span}", why, lost)
 
     def _example(
         self, split: str, file: str, number: int, record: bytes
@@ -257,7 +257,7 @@ def _by_name(name: str, data_dir: Path, download: bool) -> Any:
     except Exception as error:  # a version that does not exist, metadata cut short
         raise InputError(
             f"{flag}: expected a data set that can be read; {name!r} in {data_dir}: "
-            f"{_first_line(error)}"
+            f"{reason(error)}"
         ) from error
     if not (builder.is_prepared() or name in PACKAGED or download):
         raise InputError(
@@ -280,11 +280,5 @@ def _from_directory(folder: Path) -> Any:
         raise InputError(
             "--example-gen.builder-dir: expected a folder that TensorFlow Datasets has "
             f"written, with dataset_info.json and features.json; {folder}: "
-            f"{_first_line(error)}"
+            f"{reason(error)}"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    text = re.sub(r"^\{\{.*?\}\} ", "", str(error).strip())  # TensorFlow's own node
-    text = re.sub(r" \[Op:.*", "", text)
-    return text.splitlines()[0] if text else type(error).__name__

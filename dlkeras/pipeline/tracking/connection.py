@@ -4,17 +4,20 @@ import contextlib
 import http.client
 import logging
 import os
+import sqlite3
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 
-from dlkeras.pipeline.errors import TrackingError
+from dlkeras.pipeline.errors import InputError, TrackingError, reason
 from dlkeras.pipeline.store import storage_errors
+from dlkeras.pipeline.tracking.patient_sqlite import wait_aloud
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -51,15 +54,35 @@ def exists(tracking_uri: str | None, mlruns: Path) -> bool:
     return bool(tracking_uri) or not local or (mlruns / "mlflow.db").is_file()
 
 
-def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def connect(
+    tracking_uri: str | None,
+    mlruns: Path,
+    say: Callable[[str], None] = _to_stderr,
+    *,
+    make: bool = True,
+) -> MlflowClient:
     """Reach MLflow, and make its database where there is none.
 
+    Args:
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+        say: is told what was mended.
+        make: whether a database may be made; who only reads finds one.
+
     Raises:
+        InputError: there is no database, and none may be made.
         TrackingError: the server does not answer within 5 seconds, or the database
             cannot be opened.
         StorageError: the folder of the runs cannot be written.
     """
     uri = resolve_tracking_uri(tracking_uri, mlruns)
+    file = _database_file(uri)
+    if file is not None and not make:
+        _expect_runs(file, mlruns)
     if uri.startswith(("http://", "https://")):
         _probe(uri)
     given = os.environ.get("MLFLOW_TRACKING_URI")
@@ -72,16 +95,51 @@ def connect(tracking_uri: str | None, mlruns: Path) -> MlflowClient:
     try:
         if not is_database(uri):
             return _reach()
+        wait_aloud(say)
         # Two processes that migrate a new database at once break it.
+        beside = file or mlruns / "mlflow.db"
         with storage_errors(mlruns):
-            mlruns.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(mlruns / "mlflow.db.lock"), _database_lock(uri):
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(beside.with_name(beside.name + ".lock"))
+            with lock, _database_lock(uri):
+                if file is not None:
+                    from dlkeras.pipeline.tracking.database_file import prepare
+                    from dlkeras.pipeline.tracking.moved_folder import mend_locations
+
+                    prepare(file, say)
+                    if file == (mlruns / "mlflow.db").resolve():
+                        mend_locations(file, say, reading=not make)
                 return _reach_database()
     # A database's driver may be missing, and a URI may be of no kind that is known.
-    except (MlflowException, SQLAlchemyError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
         raise TrackingError(
-            f"expected an MLflow server or database at {uri}; {first_line(error)}"
+            f"expected an MLflow server or database at {uri}; {reason(error)}"
         ) from error
+
+
+def _database_file(uri: str) -> Path | None:
+    """The file of an SQLite database; None for another one, or one in memory."""
+    if not uri.startswith("sqlite:"):
+        return None
+    name = make_url(uri).database
+    return Path(name) if name and name != ":memory:" else None
+
+
+def _expect_runs(file: Path, mlruns: Path) -> None:
+    """Say that there is nothing to read.
+
+    Raises:
+        InputError: the database does not exist.
+    """
+    if file.is_file():
+        return
+    if file != (mlruns / "mlflow.db").resolve():
+        raise InputError(f"--tracking-uri: expected a database; there is no {file}")
+    found = f"{mlruns} has no mlflow.db" if mlruns.is_dir() else f"there is no {mlruns}"
+    raise InputError(
+        f"--mlruns: expected the folder of a pipeline's runs; {found}. Name another "
+        "folder, or run a pipeline first"
+    )
 
 
 def is_database(uri: str) -> bool:
@@ -111,6 +169,17 @@ def _database_lock(uri: str) -> Iterator[None]:
         yield
 
 
+def every(search: Callable[..., Any], *arguments: Any, **named: Any) -> Iterator[Any]:
+    """All that one of MLflow's searches finds, page by page; it gives the first."""
+    token = None
+    while True:
+        page = search(*arguments, page_token=token, **named)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
 def _reach_database() -> MlflowClient:
     """Reach a database, also one that an MLflow server migrates at this moment."""
     for pause in (2, 5, 10):
@@ -138,20 +207,15 @@ def _probe(uri: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code >= 500:
             raise TrackingError(
-                f"expected an MLflow server at {uri}; it answered {error}"
+                f"expected an MLflow server at {uri}; it answered {reason(error)}"
             ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        why = getattr(error, "reason", None) or reason(error)
         raise TrackingError(
-            f"expected an MLflow server at {uri}; it does not answer ({reason}). "
+            f"expected an MLflow server at {uri}; it does not answer ({why}). "
             "Nothing was trained. Start it, or unset --tracking-uri and "
             "MLFLOW_TRACKING_URI to keep the runs in a file"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return str(error).strip().splitlines()[0]
 
 
 def ui_address() -> str:

@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.manifest import check_digest
 from dlkeras.pipeline.store import file_digest
-from dlkeras.pipeline.tracking.connection import connect, first_line
+from dlkeras.pipeline.tracking.connection import connect
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
 FILES_TAG = "dlkeras.files"
@@ -41,7 +41,7 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     """
     folder = Path(model)
     if not (folder / "MLmodel").is_file():
-        connect(tracking_uri, mlruns)
+        connect(tracking_uri, mlruns, make=False)
         name = model.removeprefix("models:/")
         known = "@" in name or "/" in name
         folder = downloaded_model(name if known else f"{name}@champion", model)
@@ -49,7 +49,7 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
     try:
         return mlflow.pyfunc.load_model(str(folder))
     except (MlflowException, ValueError, OSError) as error:
-        raise InputError(f"MODEL: {folder}: {first_line(error)}") from error
+        raise InputError(f"MODEL: {folder}: {reason(error)}") from error
 
 
 def downloaded_model(name: str, received: str | None = None) -> Path:
@@ -72,7 +72,7 @@ def downloaded_model(name: str, received: str | None = None) -> Path:
     except (MlflowException, OSError) as error:
         raise InputError(
             "MODEL: expected the name of a registered model (name, name@alias or "
-            f"name/version); received {received or name!r}: {first_line(error)}"
+            f"name/version); received {received or name!r}: {reason(error)}"
         ) from error
     for file, digest in published.items():
         check_digest(Path(folder) / file, digest)

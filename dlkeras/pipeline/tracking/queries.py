@@ -1,12 +1,15 @@
 """Questions to MLflow: the latest runs, and where a registered model is."""
 
+import itertools
+import json
 from datetime import datetime
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
-from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.tracking.connection import connect
+from dlkeras.pipeline.artifacts import RECORD_FILE
+from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.tracking.connection import connect, every
 from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
 
 
@@ -16,12 +19,14 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
     Returns:
         For each run: run_id, name, pipeline, status, started, seconds, accuracy, model.
     """
-    client = connect(tracking_uri, mlruns)
-    experiments = {e.experiment_id: e.name for e in client.search_experiments()}
-    runs = client.search_runs(
-        list(experiments), order_by=["attributes.start_time DESC"], max_results=1000
+    client = connect(tracking_uri, mlruns, make=False)
+    experiments = {e.experiment_id: e.name for e in every(client.search_experiments)}
+    runs = every(
+        client.search_runs,
+        list(experiments),
+        "tags.`dlkeras.config` LIKE '%'",  # of the pipeline, and no trial
+        order_by=["attributes.start_time DESC"],
     )
-    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     return [
         {
             "run_id": run.info.run_id,
@@ -35,8 +40,7 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
             "accuracy": run.data.metrics.get("test/accuracy"),
             "model": run.data.tags.get("dlkeras.model"),
         }
-        for run in parents[:limit]
-        if "dlkeras.config" in run.data.tags
+        for run in itertools.islice(runs, limit)
     ]
 
 
@@ -53,7 +57,7 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
         The folder that its pusher wrote, or a copy of it from MLflow's artifacts where
         that is not on this machine; None where there is no such model.
     """
-    client = connect(tracking_uri, mlruns)
+    client = connect(tracking_uri, mlruns, make=False)
     name, at, alias = model.removeprefix("models:/").partition("@")
     name, slash, number = name.partition("/")
     try:
@@ -66,9 +70,19 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
     path = version.tags.get("dlkeras.path")
     if path is None:
         return None
-    if Path(path).is_dir():
-        return Path(path)
+    folder = mlruns / path  # of an older version it is absolute
+    if _has_digest(folder, version.tags.get("dlkeras.digest")):
+        return folder
     return data_folder(downloaded_model(f"{name}/{version.version}"))
+
+
+def _has_digest(folder: Path, digest: str | None) -> bool:
+    """Whether a folder is the artifact of this digest, and no other of its name."""
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        return record["digest"] == digest
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def roll_back(
@@ -89,15 +103,15 @@ def roll_back(
     Raises:
         InputError: there is no such model, alias or version.
     """
-    client = connect(tracking_uri, mlruns)
+    client = connect(tracking_uri, mlruns, make=False)
     try:
         present = int(client.get_model_version_by_alias(name, alias).version)
     except MlflowException as error:
         raise InputError(
             f"NAME: expected a registered model with the alias {alias!r}; "
-            f"received {name!r}: {str(error).splitlines()[0]}"
+            f"received {name!r}: {reason(error)}"
         ) from error
-    found = client.search_model_versions(f"name = '{name}'")
+    found = every(client.search_model_versions, f"name = '{name}'")
     versions = sorted(int(v.version) for v in found)
     earlier = [version for version in versions if version < present]
     chosen = to if to is not None else max(earlier, default=None)

@@ -14,7 +14,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.errors import PipelineError, reason
 from dlkeras.pipeline.serving import (
     image_pixels,
     load_pushed_model,
@@ -101,7 +101,9 @@ class ServedModel:
         try:
             return image_pixels(content, self.channels)[None]
         except (OSError, ValueError) as error:
-            raise ValueError(f"expected the bytes of an image file; {error}") from error
+            raise ValueError(
+                f"expected the bytes of an image file; {reason(error)}"
+            ) from error
 
 
 def _expectation(received: str) -> str:
@@ -115,7 +117,9 @@ def _from_base64(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"expected an image file in base64; {error}") from error
+        raise ValueError(
+            f"expected an image file in base64; {reason(error)}"
+        ) from error
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:

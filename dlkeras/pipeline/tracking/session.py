@@ -12,7 +12,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError
+from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError, reason
+from dlkeras.pipeline.lasting_output import lasting_output
 from dlkeras.pipeline.lineage import run_lock
 from dlkeras.pipeline.ownership import (
     heartbeat,
@@ -21,7 +22,7 @@ from dlkeras.pipeline.ownership import (
     take_from_dead,
 )
 from dlkeras.pipeline.store import canonical_digest
-from dlkeras.pipeline.tracking.connection import connect, first_line, is_database
+from dlkeras.pipeline.tracking.connection import connect, every, is_database
 from dlkeras.pipeline.tracking.environment import (
     ALIVE_TAGS,
     environment_tags,
@@ -30,6 +31,9 @@ from dlkeras.pipeline.tracking.environment import (
 )
 from dlkeras.pipeline.tracking.marked_client import marked
 from dlkeras.pipeline.tracking.tracker import Tracker
+
+# Where a job's runs are is no part of the job: the folder may be moved.
+WHERE = {"mlruns", "tracking_uri"}
 
 
 @contextlib.contextmanager
@@ -49,13 +53,15 @@ def track(
     Raises:
         TrackingError: MLflow does not answer.
     """
-    client = marked(connect(config.tracking_uri, config.mlruns))
+    client = marked(connect(config.tracking_uri, config.mlruns, say))
     uri = mlflow.get_tracking_uri()
     mlflow.set_system_metrics_sampling_interval(1)
     mlflow.set_system_metrics_samples_before_logging(1)
+    others = mlflow.active_run()  # a user's own, in a notebook
+    tracker = None
     try:
         experiment_id = _experiment(client, config, local=is_database(uri))
-        digest = canonical_digest(config.model_dump(mode="json"))
+        digest = canonical_digest(config.model_dump(mode="json", exclude=WHERE))
         locks = config.mlruns / "store" / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         _end_runs_of_dead_processes(client, experiment_id, digest, locks, say)
@@ -80,36 +86,36 @@ def track(
         tracker = Tracker(client, config, run)
         tracker.set_tags(environment_tags())
         tracker.log_parameters()
-    except MlflowException as error:
-        mlflow.end_run("FAILED")
-        raise TrackingError(
-            f"MLflow at {uri} refused the run: {first_line(error)}"
-        ) from error
-    try:
-        with heartbeat(_lock_of_run(locks, run), f"run {tracker.run_name}"):
+        beat = heartbeat(_lock_of_run(locks, run), f"run {tracker.run_name}")
+        with beat, lasting_output():
             yield tracker
+        mlflow.end_run("FINISHED")
     except KeyboardInterrupt as interrupt:
-        _end(client, tracker, "KILLED")
+        if tracker is None and mlflow.active_run() is others:
+            raise  # before a run began
+        _end(tracker, others, "KILLED")
         raise RunInterrupted from interrupt
     except MlflowException as error:
-        _end(client, tracker, "FAILED")
+        _end(tracker, others, "FAILED")
         full = "is full" in str(error)  # SQLite's words for it
         kind = StorageError if full else TrackingError
-        raise kind(f"MLflow at {uri} failed: {first_line(error)}") from error
+        raise kind(f"MLflow at {uri} failed: {reason(error)}") from error
     except BaseException as error:
-        with contextlib.suppress(MlflowException):
-            tracker.set_tags({"dlkeras.error": first_line(error)[:400]})
-        _end(client, tracker, "FAILED")
+        if tracker is not None:
+            with contextlib.suppress(MlflowException):
+                tracker.set_tags({"dlkeras.error": reason(error)[:400]})
+        _end(tracker, others, "FAILED")
         raise
-    else:
-        mlflow.end_run("FINISHED")
 
 
-def _end(client: MlflowClient, tracker: Tracker, status: str) -> None:
+def _end(tracker: Tracker | None, others: Run | None, status: str) -> None:
     """End a run and its trials; a failure here would hide what stopped the run."""
-    with contextlib.suppress(MlflowException):
-        tracker.end_open_trials(status)
-        mlflow.end_run(status)
+    if tracker is not None:
+        with contextlib.suppress(MlflowException):
+            tracker.end_open_trials(status)
+    if mlflow.active_run() is not others:
+        with contextlib.suppress(MlflowException):
+            mlflow.end_run(status)
 
 
 def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> str:
@@ -157,7 +163,8 @@ def _end_runs_of_dead_processes(
     locks: Path,
     say: Callable[[str], None],
 ) -> None:
-    running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+    alive = "attributes.status = 'RUNNING'"
+    running = list(every(client.search_runs, [experiment_id], alive))
     dead = set()
     for run in running:
         process = tuple(run.data.tags.get(tag) for tag in ALIVE_TAGS)

@@ -11,12 +11,21 @@ from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
 from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.tracking.connection import ui_address
+from dlkeras.pipeline.tracking.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.model_server import (
     FILES_TAG,
@@ -53,6 +62,12 @@ class Tracker:
             self._last_epoch = max(metric.step for metric in history)
         self._trials: dict[str, str] = {}
         self.search = ""
+
+    def _inside(self, path: Path) -> str:
+        """A path from the folder of the runs, which may be moved."""
+        folder = self._config.mlruns
+        inside = path.is_relative_to(folder)
+        return (path.relative_to(folder) if inside else path.resolve()).as_posix()
 
     # What a run says of itself -------------------------------------------------------
 
@@ -153,7 +168,7 @@ class Tracker:
             digest=examples.record.digest[:16],
             source_type="dlkeras",
             source=json.dumps(
-                {"source": properties["source"], "uri": str(examples.path.resolve())}
+                {"source": properties["source"], "uri": self._inside(examples.path)}
             ),
             schema=json.dumps(
                 {"labels": properties["labels"], "channels": properties["channels"]}
@@ -240,9 +255,9 @@ class Tracker:
         """
         name, alias = pushed.properties["name"], pushed.properties["alias"]
         digest = pushed.record.digest
-        existing = self._client.search_model_versions(f"name = '{name}'")
+        existing = every(self._client.search_model_versions, f"name = '{name}'")
         versions = [v for v in existing if v.tags.get("dlkeras.digest") == digest]
-        number = versions[0].version if versions else self._log_model(pushed)
+        number = versions[0].version if versions else self._new_version(pushed)
         # Once: a model that `dlkeras rollback` has put aside stays aside.
         if not versions or ALIASED not in versions[0].tags:
             self._client.set_registered_model_alias(name, alias, str(number))
@@ -250,17 +265,62 @@ class Tracker:
         self.set_tags({"dlkeras.model": f"models:/{name}/{number}"})
         return int(number)
 
-    def _log_model(self, pushed: PushedModel) -> int:
+    def _new_version(self, pushed: PushedModel) -> int:
+        name = pushed.properties["name"]
+        logged = self._logged_model(pushed)
+        with contextlib.suppress(MlflowException):  # it exists from the first run on
+            self._client.create_registered_model(name)
+        self._client.update_registered_model(name, description=pushed.card)
+        version = self._client.create_model_version(
+            name,
+            logged.model_uri,
+            self.run_id,
+            tags={  # at once: a version without its digest would be made again
+                "dlkeras.digest": pushed.record.digest,
+                "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
+                "dlkeras.path": self._inside(pushed.path),
+                FILES_TAG: digests_of_mlflow(logged.artifact_location),
+            },
+            description=pushed.card,
+            model_id=logged.model_id,
+        ).version
+        return int(version)
+
+    def _logged_model(self, pushed: PushedModel) -> LoggedModel:
+        """The model among MLflow's, logged once: an interrupted run goes on with it."""
+        digest = pushed.record.digest
+        search = self._client.search_logged_models
+        mine = f"tags.`dlkeras.digest` = '{digest}'"
+        found = list(every(search, [self.experiment_id], mine))
+        ready = [model for model in found if model.status == LoggedModelStatus.READY]
+        if ready:
+            return ready[0]
+        begun = (
+            found[0]
+            if found
+            else self._client.create_logged_model(
+                self.experiment_id,
+                "model",
+                self.run_id,
+                tags={"dlkeras.digest": digest},
+                params=self._client.get_run(self.run_id).data.params,
+            )
+        )
+        self._log_files(pushed, begun.model_id)
+        return self._client.get_logged_model(begun.model_id)
+
+    def _log_files(self, pushed: PushedModel, model_id: str) -> None:
         import mlflow.pyfunc
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
-        name, labels = pushed.properties["name"], pushed.properties["labels"]
+        labels = pushed.properties["labels"]
         # Of the outputs alone: what goes in is an array or a list of image files, and
         # MLflow knows one type; `ServedModel` checks both.
         probabilities = TensorSpec(np.dtype("float32"), (-1, len(labels)))
-        logged = mlflow.pyfunc.log_model(
+        mlflow.pyfunc.log_model(
             name="model",
+            model_id=model_id,
             signature=ModelSignature(outputs=Schema([probabilities])),
             input_example=np.array(pushed.question(), "uint8"),
             loader_module=LOADER,
@@ -273,24 +333,6 @@ class Tracker:
             ],
             metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
         )
-        with contextlib.suppress(MlflowException):  # it exists from the first run on
-            self._client.create_registered_model(name)
-        self._client.update_registered_model(name, description=pushed.card)
-        location = self._client.get_logged_model(logged.model_id).artifact_location
-        version = self._client.create_model_version(
-            name,
-            logged.model_uri,
-            self.run_id,
-            tags={  # at once: a version without its digest would be made again
-                "dlkeras.digest": pushed.record.digest,
-                "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
-                "dlkeras.path": str(pushed.path.resolve()),
-                FILES_TAG: digests_of_mlflow(location),
-            },
-            description=pushed.card,
-            model_id=logged.model_id,
-        ).version
-        return int(version)
 
     # Links ---------------------------------------------------------------------------
 
@@ -308,7 +350,8 @@ class Tracker:
         Returns:
             The link, or None where there are fewer than two to compare.
         """
-        finished = self._client.search_runs(
+        finished = every(
+            self._client.search_runs,
             [self.experiment_id],
             f"tags.`dlkeras.search` = '{search}' and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time ASC"],
