@@ -80,7 +80,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def kebab_case(argument: str) -> str:
-    """Take `--trainer.batch_size=a_b` for `--trainer.batch-size=a_b`."""
+    """Take `--trainer.batch_size` for `--trainer.batch-size`; leave a value alone."""
     flag, equals, value = argument.partition("=")
     if flag.startswith("--"):
         flag = flag.replace("_", "-")
