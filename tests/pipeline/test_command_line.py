@@ -293,3 +293,14 @@ def test_the_printed_configuration_is_the_resolved_one(capsys):
 def test_a_configuration_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         DEFAULT.trainer.epochs = 3
+
+
+def test_a_dimension_that_no_search_has_is_refused_before_anything_is_made(
+    tmp_path, capsys
+):
+    mlruns = tmp_path / "mlruns"
+    assert main(DEFAULT, ["--mlruns", str(mlruns), "--tuner.space", "dropuot=on"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--tuner.space: expected a dimension of lenet5" in line
+    assert "'dropuot'" in line
+    assert not mlruns.exists()
