@@ -24,7 +24,7 @@ from typing import Any
 LIBRARIES = (
     "tensorflow", "keras", "tensorflow_datasets", "tensorboard", "mlflow",
     "mlflow.pyfunc", "pandas", "scipy.stats", "scipy.ndimage", "sklearn.datasets",
-    "matplotlib.pyplot", "PIL.Image", "keras_tuner", "pydantic_settings",
+    "matplotlib.pyplot", "PIL.Image", "keras_tuner", "pydantic",
     "rich.console", "psutil", "pynvml", "h5py",
 )  # fmt: skip
 

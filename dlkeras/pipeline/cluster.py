@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +48,9 @@ def cluster() -> Cluster:
         index = int(config["task"]["index"])
         if config["task"]["type"] != "worker" or not 0 <= index < len(workers):
             raise ValueError("the task must be one of the workers")
+        for address in workers:
+            if not re.fullmatch(r".+:[0-9]{1,5}", address):
+                raise ValueError(f"{address!r} is no HOST:PORT")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             'TF_CONFIG: expected {"cluster": {"worker": ["HOST:PORT", ...]}, "task": '

@@ -9,18 +9,24 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pydantic import Field, ValidationError, create_model
-from pydantic_settings import BaseSettings, CliSettingsSource
+from pydantic import ValidationError
 
-from dlkeras.pipeline.config import COMPONENTS, PipelineConfig, describe, load_config
+from dlkeras.pipeline.config import (
+    COMPONENTS,
+    PipelineConfig,
+    describe,
+    load_config,
+    merge,
+)
 from dlkeras.pipeline.errors import (
     InputError,
     PipelineError,
     RunInterrupted,
     WorkerLostError,
 )
+from dlkeras.pipeline.flags import add_help, flags_of, take
 from dlkeras.pipeline.lasting_output import lasting_output
 from dlkeras.pipeline.worker_watch import end_process
 
@@ -43,7 +49,9 @@ def _run_options() -> _Parser:
     parser = _Parser(add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("how to run")
     group.add_argument(
-        "--config", metavar="FILE.json", help="start from the configuration of a run"
+        "--config",
+        metavar="FILE.json",
+        help="a configuration, or a part of one, such as a run keeps",
     )
     group.add_argument(
         "--force",
@@ -90,66 +98,35 @@ def parse(
     >>> config.trainer.epochs
     5
     """
+    flags = flags_of(PipelineConfig)
     options_parser = _run_options()
-    options, rest = options_parser.parse_known_args(_kebab_case(arguments))
-    base = load_config(Path(options.config)) if options.config else default
+    given, rest = take(arguments, flags, options_parser.flags())
+    options, unknown = options_parser.parse_known_args(rest)
+    base = load_config(Path(options.config), default) if options.config else default
     parser = _Parser(
         prog=prog,
         parents=[options_parser],
         allow_abbrev=False,
         description="Run the pipeline: what its store has already is reused. "
-        "Flags override --config, which overrides the script.",
+        "Flags override --config, which overrides the script; each says what it says, "
+        "and leaves the rest as it was. VALUE None unsets what may be left out.",
     )
-    fields: dict[str, Any] = {
-        name: (field.annotation, Field(getattr(base, name), description=doc))
-        for name, field in PipelineConfig.model_fields.items()
-        for doc in [field.description or type(getattr(base, name)).__doc__]
-    }
-    flags = create_model("Flags", __base__=BaseSettings, **fields)
-    flags.model_config["nested_model_default_partial_update"] = True
-    try:
-        given = CliSettingsSource(
-            flags,
-            cli_parse_args=list(rest),
-            root_parser=parser,
-            cli_kebab_case=True,
-            cli_implicit_flags=True,
-            cli_hide_none_type=True,
-            cli_avoid_json=True,
-            cli_exit_on_error=False,
-        )()
-    except InputError as error:
-        raise InputError(_explain(str(error), parser)) from error
+    add_help(parser, flags, base)
+    if unknown:
+        try:
+            parser.parse_args(unknown)
+        except InputError as error:
+            raise InputError(_explain(str(error), parser)) from error
     if options.no_tuner:
         given.setdefault("tuner", {})["enabled"] = False
     try:
         # Not strict: what comes from a command line is text.
         config = PipelineConfig.model_validate(
-            _merge(base.model_dump(), given), strict=False
+            merge(base.model_dump(), given), strict=False
         )
     except ValidationError as error:
         raise InputError(describe(error, flag=True)) from error
     return config, options
-
-
-def _kebab_case(arguments: Sequence[str]) -> list[str]:
-    """Take `--trainer.batch_size` for `--trainer.batch-size`; leave values alone."""
-    result = []
-    for argument in arguments:
-        flag, equals, value = argument.partition("=")
-        if flag.startswith("--"):
-            flag = flag.replace("_", "-")
-        result.append(flag + equals + value)
-    return result
-
-
-def _merge(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Override a nested dictionary's values, not whole sub-dictionaries."""
-    merged = dict(base)
-    for name, value in given.items():
-        nested = isinstance(value, dict) and isinstance(base.get(name), dict)
-        merged[name] = _merge(base[name], value) if nested else value
-    return merged
 
 
 def _explain(message: str, parser: _Parser) -> str:

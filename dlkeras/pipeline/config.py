@@ -5,15 +5,13 @@ description is that flag's help. A resolved configuration is plain JSON: it is l
 with the run and replayed with `--config FILE.json`.
 """
 
+import difflib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, ValidationError
 
 from dlkeras.pipeline.data_config import (
     ComponentConfig,
@@ -25,6 +23,7 @@ from dlkeras.pipeline.data_config import (
     TransformConfig,
 )
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.flags import flags_of
 from dlkeras.pipeline.training_config import (
     TrainerConfig,
     TransferConfig,
@@ -51,6 +50,7 @@ __all__ = [
     "TunerConfig",
     "describe",
     "load_config",
+    "merge",
 ]
 
 COMPONENTS = (
@@ -178,31 +178,111 @@ class PipelineConfig(ComponentConfig):
         return self.pusher.model_name or self.name
 
 
-def load_config(path: Path) -> PipelineConfig:
-    """Read a configuration that an earlier run wrote.
+def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfig:
+    """Read a configuration, or a part of one, that stands over another.
 
     Args:
-        path: a JSON file as `PipelineConfig.model_dump_json` writes it; keys left out
-            take their defaults.
+        path: a JSON file as `PipelineConfig.model_dump_json` writes it.
+        base: what a key that the file leaves out takes; default: the defaults.
 
     Returns:
         The configuration.
 
     Raises:
-        InputError: the file cannot be read, or a key is unknown or ill-typed; the
-            message names the file and the key.
+        InputError: the file cannot be read, or a key is unknown, given twice or
+            ill-typed; the message names the file and the key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin with a BOM
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"--config: expected a readable JSON file; {path}: "
             f"{getattr(error, 'strerror', None) or error}"
         ) from error
     try:
-        return PipelineConfig.model_validate_json(text)
+        given = json.loads(text, object_pairs_hook=_JsonObject)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--config {path}: invalid JSON: {error}") from error
+    if not isinstance(given, _JsonObject):
+        raise InputError(
+            f"--config {path}: expected a JSON object; received {text[:60]!r}"
+        )
+    for problem in _wrong_keys(given, PipelineConfig):
+        raise InputError(f"--config {path}: {problem}")
+    under = (base or PipelineConfig()).model_dump(mode="json")
+    merged = merge(under, given, PipelineConfig)
+    try:
+        return PipelineConfig.model_validate_json(json.dumps(merged))
     except ValidationError as error:
         raise InputError(f"--config {path}: {describe(error)}") from error
+
+
+class _JsonObject(dict[str, Any]):
+    """A JSON object that knows which keys it was given twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = [name for name in self if names.count(name) > 1]
+
+
+def merge(
+    base: Mapping[str, Any],
+    given: Mapping[str, Any],
+    model: type[BaseModel] | None = None,
+) -> dict[str, Any]:
+    """Lay a part of a configuration over another.
+
+    Args:
+        base: what lies below.
+        given: what lies over it.
+        model: of these dictionaries; the value of a field that is a dictionary itself
+            is then replaced as a whole, otherwise its keys are added.
+    """
+    merged = dict(base)
+    for name, value in given.items():
+        field = _section(model, name) if model else None
+        nested = isinstance(value, dict) and isinstance(base.get(name), dict)
+        if nested and (field or model is None):
+            value = merge(base[name], value, field)
+        merged[name] = value
+    return merged
+
+
+def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model of a field that is a group of fields."""
+    kind = model.model_fields[name].annotation if name in model.model_fields else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _wrong_keys(
+    given: _JsonObject, model: type[BaseModel] | None, where: str = ""
+) -> Iterator[str]:
+    """Say which keys there are not, or are given twice, and what may be meant."""
+    for name in given.twice:
+        yield f"{where}{name}: expected once; it is given several times"
+    for name, value in given.items():
+        if model is not None and name not in model.model_fields:
+            written = name.replace("-", "_")
+            near = [
+                where + other
+                for other in difflib.get_close_matches(written, model.model_fields)
+            ]
+            near = near or _ends_with(written.rpartition(".")[2])
+            hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help"
+            yield f"{where}{name}: expected a key of the configuration; {hint}"
+        elif isinstance(value, _JsonObject):
+            section = _section(model, name) if model is not None else None
+            yield from _wrong_keys(value, section, f"{where}{name}.")
+
+
+def _ends_with(name: str) -> list[str]:
+    """The places where a key of this name belongs."""
+    return [
+        ".".join(flag.path)
+        for flag in flags_of(PipelineConfig).values()
+        if flag.path[-1] == name and not flag.negated
+    ]
 
 
 def describe(error: ValidationError, flag: bool = False) -> str:

@@ -10,9 +10,7 @@ This is the only file of the package that speaks to these engines.
 """
 
 import contextlib
-import functools
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from dlkeras.pipeline.cluster import Cluster as Cluster
@@ -20,46 +18,61 @@ from dlkeras.pipeline.cluster import Kind as Kind
 from dlkeras.pipeline.cluster import cluster as cluster
 from dlkeras.pipeline.cluster import place as place
 from dlkeras.pipeline.errors import InputError, WorkerLostError, reason
+from dlkeras.pipeline.meeting import listening, meet
 from dlkeras.pipeline.multi_worker_fit import mend_multi_worker_fit
-from dlkeras.pipeline.worker_watch import watch
+from dlkeras.pipeline.worker_watch import native_wait, watch
 
 T = TypeVar("T")
 # Within so many seconds the survivors of a process that has died must know.
 HEARTBEAT_SECONDS = 15
+# Machines that have met start their engines within so many seconds.
+ENGINE_SECONDS = 120.0
+
+_presence = contextlib.ExitStack()
 
 
-_presence: list[socket.socket] = []
-
-
-def show_presence(kind: Kind) -> None:
+def show_presence(here: Cluster) -> None:
     """Let the other machines see that the chief is there, until its engine starts.
 
-    TensorFlow's engine listens at the chief's address from the beginning, JAX's only
-    while it trains.
-
     Raises:
-        InputError: the chief cannot listen at its address in `TF_CONFIG`.
+        InputError: another process listens at the chief's address in `TF_CONFIG`.
     """
-    here = place(kind)
-    if kind != "data_parallel" or not here.is_chief or len(here.workers) == 1:
-        return
-    host, _, port = here.workers[0].rpartition(":")
-    try:
-        _presence.append(socket.create_server((host, int(port))))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"TF_CONFIG: expected an address of this machine for worker 0; received "
-            f"{here.workers[0]}: {reason(error)}"
-        ) from error
+    if len(here.workers) > 1:
+        _presence.enter_context(listening(here.workers[here.index]))
 
 
 def end_presence() -> None:
     """Leave the chief's address to its engine."""
-    while _presence:
-        _presence.pop().close()
+    _presence.close()
 
 
-@functools.cache
+_engines: dict[Kind, Any] = {}
+
+
+def start_together(say: Callable[[str], None], is_left: Callable[[], bool]) -> bool:
+    """Start the engine of `multi_worker` when all machines are there.
+
+    Call it before TensorFlow has computed anything.
+
+    Args:
+        say: is told whom this machine waits for.
+        is_left: whether there is still something to train.
+
+    Returns:
+        Whether it was started; False where nothing was left to train meanwhile.
+    """
+    machines = cluster()
+    met = meet(machines, say, is_left)
+    if met and len(machines.workers) > 1:
+        say(
+            f"all {len(machines.workers)} machines are there; their engine starts "
+            f"within {ENGINE_SECONDS:.0f} s, or this process ends"
+        )
+    if met:
+        _engines["multi_worker"] = _multi_worker()
+    return met
+
+
 def strategy(kind: Kind) -> Any:
     """The engine of TensorFlow under whose `scope()` a model is built.
 
@@ -68,21 +81,27 @@ def strategy(kind: Kind) -> Any:
             TensorFlow has computed anything.
 
     Returns:
-        A `tf.distribute.Strategy`.
+        A `tf.distribute.Strategy`, the same every time.
     """
     from dlkeras.pipeline.tensorflow_import import tf
 
-    if kind == "mirrored":
-        return tf.distribute.MirroredStrategy()
-    if kind == "multi_worker":
-        cluster()  # what is wrong with TF_CONFIG is said in one line
-        mend_multi_worker_fit()
-        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
-        with lost_workers():  # it waits for all of them
-            return tf.distribute.MultiWorkerMirroredStrategy(
-                communication_options=options
-            )
-    return tf.distribute.get_strategy()
+    if kind == "multi_worker" and kind not in _engines:
+        start_together(lambda line: None, lambda: True)
+    if kind == "mirrored" and kind not in _engines:
+        _engines[kind] = tf.distribute.MirroredStrategy()
+    return _engines.get(kind) or tf.distribute.get_strategy()
+
+
+def _multi_worker() -> Any:
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    mend_multi_worker_fit()
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
+    with (
+        _told("multi_worker"),
+        native_wait(ENGINE_SECONDS),  # for all of them
+    ):
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
 
 
 def scope(kind: Kind) -> contextlib.AbstractContextManager[Any]:
@@ -181,16 +200,6 @@ def validation(kind: Kind, batches: Any, steps: int) -> dict[str, Any]:
     return {"validation_data": everything, "validation_steps": steps}
 
 
-def chief_answers(workers: Cluster) -> bool:
-    """Whether the chief's process is there."""
-    host, _, port = workers.workers[0].rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
 def shard(files: Sequence[T], workers: int, index: int) -> list[T]:
     """The files of one worker: each file belongs to exactly one.
 
@@ -236,6 +245,13 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
         WorkerLostError: a collective operation failed, as it does within seconds of
             another worker's death. End this process by `worker_watch.end_process`.
     """
+    with _told(kind), _watched(kind):
+        yield
+
+
+@contextlib.contextmanager
+def _told(kind: Kind) -> Iterator[None]:
+    """Say in one line what an engine raises where a worker does not answer."""
     from dlkeras.pipeline.tensorflow_import import tf
 
     lost: tuple[type[Exception], ...] = (
@@ -249,12 +265,17 @@ def lost_workers(kind: Kind = "multi_worker") -> Iterator[None]:
 
         lost = (jax.errors.JaxRuntimeError,)
     try:
-        with _watched(kind):
-            yield
+        yield
     except lost as error:
-        if len(place(kind).workers) == 1:
+        if not _others(kind):
             raise
         raise worker_lost(kind, type(error).__name__) from error
+
+
+def _others(kind: Kind) -> list[str]:
+    """The addresses of the other machines of a training."""
+    here = place(kind)
+    return [w for i, w in enumerate(here.workers) if i != here.index]
 
 
 def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
@@ -262,8 +283,7 @@ def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
 
     The engine fails them, too, when it misses heartbeats, some ten seconds later.
     """
-    here = place(kind)
-    if kind != "multi_worker" or len(here.workers) == 1:
+    if kind != "multi_worker" or not _others(kind):
         return contextlib.nullcontext()
 
     def abort(address: str) -> None:
@@ -275,15 +295,13 @@ def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
             tf.errors.UNAVAILABLE, f"nothing listens at {address}"
         )
 
-    return watch([w for i, w in enumerate(here.workers) if i != here.index], abort)
+    return watch(_others(kind), abort)
 
 
 def worker_lost(kind: Kind, reason: str) -> WorkerLostError:
     """What to say where another worker does not answer any more."""
-    here = place(kind)
-    others = [w for i, w in enumerate(here.workers) if i != here.index]
     return WorkerLostError(
-        f"expected an answer of the other workers {', '.join(others)}; one has "
+        f"expected an answer of the other workers {', '.join(_others(kind))}; one has "
         "ended. Start all of them again: training goes on from the last checkpoint "
         f"({reason})"
     )

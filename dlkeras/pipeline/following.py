@@ -1,5 +1,6 @@
 """A machine that trains with others, and leaves all else to the chief."""
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -8,14 +9,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlkeras.pipeline import distribution
-from dlkeras.pipeline.artifacts import Artifact
+from dlkeras.pipeline.artifacts import Artifact, Examples
+from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.errors import WorkerLostError
 from dlkeras.pipeline.execution import Execution, UntilReached
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.file_sharding import files_of_others
+from dlkeras.pipeline.meeting import TOGETHER, NotTracked, answers
+from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.result import PipelineResult
+from dlkeras.pipeline.store import Draft, Store
 
 T = TypeVar("T", bound=Artifact)
 
-TOGETHER = "Trainer"
 PAUSE_SECONDS = 0.5
 # The chief's process is asked for at most this long after it was last seen.
 PATIENCE_SECONDS = 20.0
@@ -64,7 +69,7 @@ class Following(Execution):
             if not told:
                 self.progress.say(f"waiting for the chief's {component}")
                 told = True
-            if distribution.chief_answers(chief):
+            if answers(chief.workers[0]):
                 seen = time.monotonic()
             elif time.monotonic() - seen > PATIENCE_SECONDS:
                 raise WorkerLostError(
@@ -76,11 +81,48 @@ class Following(Execution):
         return found
 
 
-class NotTracked:
-    """A tracker that tells nobody: the chief speaks for all machines."""
+def follow(
+    components: Callable[[PipelineConfig, Execution, Any], Any],
+    config: PipelineConfig,
+    store: Store,
+    progress: Progress,
+    force: Collection[str],
+    until: str | None,
+) -> PipelineResult:
+    """Train with the chief, who keeps, judges and pushes what comes of it.
 
-    search = ""
+    Args:
+        components: runs the components, one after the other.
+        config: the job.
+        store: the folder that all machines share.
+        progress: where to show what happens.
+        force: names of components that run even where their artifact exists.
+        until: name of the component after which to stop.
+    """
+    here = distribution.place(config.trainer.distribution)
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        """Any of the tracker's methods, which does nothing."""
-        return lambda *args, **kwargs: None
+    def not_opened(artifact: Artifact) -> Collection[str]:
+        if config.trainer.sharding == "file" and isinstance(artifact, Examples):
+            return files_of_others(artifact, len(here.workers), here.index)
+        return ()
+
+    execution = Following(
+        store,
+        config.name,
+        "",
+        progress,
+        force=force,
+        until=until or TOGETHER,
+        not_opened=not_opened,
+    )
+    with contextlib.suppress(UntilReached):
+        components(config, execution, NotTracked())
+    return PipelineResult(
+        run_id="",
+        steps=(),
+        blessed=None,
+        reason=f"worker {here.index} has done its part; the chief goes on",
+        model_version=None,
+        run_link="",
+        compare_link="",
+    )

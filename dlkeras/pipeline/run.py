@@ -1,6 +1,5 @@
 """The pipeline, read from the top down: which component reads what the others wrote."""
 
-import contextlib
 import os
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +9,6 @@ from pydantic import BaseModel
 from dlkeras.pipeline import distribution
 from dlkeras.pipeline.artifacts import (
     Anomalies,
-    Artifact,
     Blessing,
     Examples,
     Hyperparameters,
@@ -24,10 +22,10 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.example_gen import example_gen, source_fingerprint
 from dlkeras.pipeline.example_validator import example_validator, stop_on_anomalies
 from dlkeras.pipeline.execution import Execution, UntilReached
-from dlkeras.pipeline.file_sharding import files_of_others
-from dlkeras.pipeline.following import Following, NotTracked
+from dlkeras.pipeline.following import follow
 from dlkeras.pipeline.jax_training import train_on_jax
 from dlkeras.pipeline.last_run import last_statistics
+from dlkeras.pipeline.meeting import training_is_left
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.release import release
@@ -39,6 +37,7 @@ from dlkeras.pipeline.reporting import (
 )
 from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
+from dlkeras.pipeline.search_spaces import search_space
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.step_code import (
     SCHEMA_CODE,
@@ -116,14 +115,24 @@ def run(
             "the pipeline runs on Keras's TensorFlow backend; "
             f"received KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
         )
+    if config.tuner.enabled and config.trainer.transfer.source is None:
+        search_space(config.trainer.architecture, config.tuner)  # refuses a wrong one
     store = Store(config.mlruns / "store")
 
     place = distribution.place(config.trainer.distribution)
-    if config.trainer.distribution == "multi_worker":
-        distribution.strategy("multi_worker")  # before TensorFlow computes anything
-    distribution.show_presence(config.trainer.distribution)
+
+    def is_left() -> bool:
+        return training_is_left(_components, config, store, force, until)
+
+    several = config.trainer.distribution == "multi_worker"
+    # Before TensorFlow computes anything, and only where there is something to train.
+    started = (
+        several and is_left() and distribution.start_together(progress.say, is_left)
+    )
+    if place.is_chief and not started:
+        distribution.show_presence(place)
     if not place.is_chief:
-        return _follow(config, store, progress, place.index, force, until)
+        return follow(_components, config, store, progress, force, until)
     from dlkeras.pipeline import tracking
 
     with (
@@ -154,44 +163,6 @@ def run(
         model_version=version,
         run_link=link,
         compare_link=comparison,
-    )
-
-
-def _follow(
-    config: PipelineConfig,
-    store: Store,
-    progress: Progress,
-    index: int,
-    force: Collection[str],
-    until: str | None,
-) -> PipelineResult:
-    """Train with the chief, who keeps, judges and pushes what comes of it."""
-    machines = len(distribution.place(config.trainer.distribution).workers)
-
-    def not_opened(artifact: Artifact) -> Collection[str]:
-        if config.trainer.sharding == "file" and isinstance(artifact, Examples):
-            return files_of_others(artifact, machines, index)
-        return ()
-
-    execution = Following(
-        store,
-        config.name,
-        "",
-        progress,
-        force=force,
-        until=until or "Trainer",
-        not_opened=not_opened,
-    )
-    with contextlib.suppress(UntilReached):
-        _components(config, execution, NotTracked())
-    return PipelineResult(
-        run_id="",
-        steps=(),
-        blessed=None,
-        reason=f"worker {index} has done its part; the chief goes on",
-        model_version=None,
-        run_link="",
-        compare_link="",
     )
 
 
@@ -338,7 +309,6 @@ def _components(
     }
     trainer_config = {
         "trainer": _dump(config.trainer, exclude=unused),
-        "machines": len(distribution.place(config.trainer.distribution).workers),
         "seed": config.seed,
         "floatx": floatx,
         "source": source,
@@ -377,7 +347,12 @@ def _components(
     )
     for epoch, logs in enumerate(model.history):
         tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
-    tracker.set_tags({"precision": model.properties["dtype_policy"]})
+    tracker.set_tags(
+        {
+            "precision": model.properties["dtype_policy"],
+            "machines": model.properties["machines"],
+        }
+    )
     tracker.log_figures(model, step=model.properties["epochs"])
     execution.stop_after("Trainer")
 

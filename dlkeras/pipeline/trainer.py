@@ -219,6 +219,7 @@ def trainer(
         val_loss=state.history[best]["val_loss"],
         val_accuracy=state.history[best]["val_accuracy"],
         dtype_policy=model.dtype_policy.name,
+        machines=machines,
     )
     weights = [hashlib.sha256(np.asarray(w).tobytes()) for w in network.get_weights()]
     output.digest = canonical_digest(

@@ -7,7 +7,9 @@ process listens, and does not where one listens that is busy or stopped.
 
 import atexit
 import contextlib
+import faulthandler
 import os
+import signal
 import socket
 import sys
 import threading
@@ -71,6 +73,30 @@ def watch(addresses: Sequence[str], on_end: Callable[[str], None]) -> Iterator[N
     finally:
         over.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def native_wait(seconds: float) -> Iterator[None]:
+    """Let a signal, or too long a time, end this process while native code waits.
+
+    TensorFlow's engine waits for the other machines with Python's lock in its hands: no
+    handler of Python runs, and no other thread. Nothing may have begun that would have
+    to be ended in order.
+
+    Args:
+        seconds: the wait's longest time; the process then ends with 1.
+    """
+    heard = (signal.SIGTERM, signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    before = [signal.signal(n, signal.SIG_DFL) for n in heard] if in_main else []
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            for number, handler in zip(heard, before, strict=False):
+                signal.signal(number, handler)
 
 
 def end_process(exit_code: int) -> NoReturn:

@@ -1,6 +1,10 @@
 """The command line: flags, files and scripts resolve to one configuration."""
 
+import copy
 import json
+import runpy
+import typing
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,8 @@ from dlkeras.pipeline import PipelineConfig, TrainerConfig, main
 from dlkeras.pipeline.command_line import parse
 from dlkeras.pipeline.config import load_config
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.flags import flags_of
+from tests.conftest import ROOT
 
 DEFAULT = PipelineConfig(name="script", trainer=TrainerConfig(epochs=9))
 
@@ -67,6 +73,15 @@ def test_values_of_all_kinds_are_read():
         (["--trainer.epochs", "five"], ["--trainer.epochs:", "integer", '"five"']),
         (["--trainer.epochs", "0"], ["--trainer.epochs:", "equal to 1", '"0"']),
         (["--trainer.epochs"], ["--trainer.epochs", "expected one argument"]),
+        (["--trainer.epochs", "--seed", "3"], ["--trainer.epochs", "received --seed"]),
+        (["--trainer.activation", "--trainer.epoch=3"], ["received --trainer.epoch=3"]),
+        (["--name", "--until", "Trainer"], ["--name", "received --until"]),
+        (["--no-transform.augment=yes"], ["--no-transform.augment:", "'yes'"]),
+        (["--transform.augment=maybe"], ["--transform.augment:", '"maybe"']),
+        (["--mlruns", ""], ["--mlruns:", "expected a path"]),
+        (["--tuner.space", "dropout"], ["--tuner.space:", "NAME=VALUE", "'dropout'"]),
+        (["--tuner.space", "{"], ["--tuner.space:", "expected JSON", "'{'"]),
+        (["--tuner.space", '{"dropout": 1}'], ["--tuner.space.dropout:", "string"]),
         (
             ["--transform.fill-mode", "mirror"],
             ["--transform.fill-mode:", "'constant'", "'nearest'", '"mirror"'],
@@ -94,8 +109,24 @@ def test_a_wrong_flag_gives_one_line_and_exit_code_2(capsys, flags, parts):
     ("text", "parts"),
     [
         ('{"trainer": {"epochs": "5"}}', ["trainer.epochs", "integer", '"5"']),
-        ('{"trainer": {"epoch": 5}}', ["trainer.epoch", "not permitted"]),
+        ('{"trainer": {"epoch": 5}}', ["trainer.epoch:", "mean trainer.epochs"]),
+        ('{"trainer": {"batch-size": 5}}', ["batch-size:", "mean trainer.batch_size"]),
+        ('{"traner": {"epochs": 5}}', ["traner:", "did you mean trainer"]),
+        ('{"early_stopping_patience": 5}', ["mean trainer.early_stopping_patience?"]),
+        ('{"trainer": {"transfer": {"surce": ""}}}', ["mean trainer.transfer.source?"]),
+        ('{"seed": 1, "seed": 2}', ["seed: expected once"]),
+        (
+            '{"trainer": {"epochs": 1}, "trainer": {"batch_size": 8}}',
+            ["trainer: expected once"],
+        ),
+        (
+            '{"tuner": {"space": {"dropout": "on", "dropout": "off"}}}',
+            ["tuner.space.dropout: expected once"],
+        ),
         ('{"trainer":', ["invalid JSON"]),
+        ("[" * 100_000, ["invalid JSON"]),
+        ("[]", ["expected a JSON object"]),
+        ('{"trainer": null}', ["trainer: ", "null"]),
     ],
 )
 def test_a_wrong_file_is_named_with_the_key(tmp_path, text, parts):
@@ -105,6 +136,147 @@ def test_a_wrong_file_is_named_with_the_key(tmp_path, text, parts):
         load_config(file)
     for part in [str(file), *parts]:
         assert part in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_bytes(b"\xef\xbb\xbf" + b'{"seed": 7}')
+    assert load_config(file).seed == 7
+    file.write_bytes('{"seed": 7}'.encode("utf-16"))
+    with pytest.raises(InputError, match=r"expected a readable JSON file; .*config"):
+        load_config(file)
+
+
+def test_a_part_of_a_configuration_leaves_the_rest_of_the_script_as_it_is(tmp_path):
+    """A script of photographs with a ResNet, no search; the file says two things."""
+    script = runpy.run_path(str(ROOT / "pipelines/resnet20_image_folder.py"))["CONFIG"]
+    file = tmp_path / "part.json"
+    file.write_text('{"name": "mine", "trainer": {"epochs": 2}}')
+    config, _ = parse(script, ["--config", str(file), "--trainer.batch-size", "16"])
+    trainer = script.trainer.model_copy(update={"epochs": 2, "batch_size": 16})
+    assert config == script.model_copy(update={"name": "mine", "trainer": trainer})
+    assert (config.trainer.architecture, config.tuner.enabled) == ("resnet20", False)
+
+
+def leaves(values, path=()):
+    """The fields of a configuration that holds others, with their values."""
+    for name, value in values.items():
+        if isinstance(value, dict) and (*path, name) != ("tuner", "space"):
+            yield from leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def test_a_file_that_lacks_a_field_takes_that_field_of_the_script_and_no_other(
+    tmp_path,
+):
+    """Such as a file of an earlier version, which had fewer fields; each in turn."""
+    script = runpy.run_path(str(ROOT / "pipelines/resnet20_image_folder.py"))["CONFIG"]
+    of_a_run = PipelineConfig().model_dump(mode="json")
+    for path, _ in leaves(of_a_run):
+        older = copy.deepcopy(of_a_run)
+        section = older
+        for name in path[:-1]:
+            section = section[name]
+        del section[path[-1]]
+        if path == ("example_gen", "image_folder"):
+            section["dataset"] = "digits"
+        file = tmp_path / "older.json"
+        file.write_text(json.dumps(older))
+        merged = dict(leaves(load_config(file, script).model_dump(mode="json")))
+        expected = dict(leaves(of_a_run))
+        expected[path] = dict(leaves(script.model_dump(mode="json")))[path]
+        assert merged == expected
+
+
+def test_the_file_of_a_run_is_that_run_whatever_the_script_searches(tmp_path):
+    script = PipelineConfig(tuner={"space": {"dropout": "0:0.5", "optimizer": "on"}})
+    run = PipelineConfig(tuner={"space": {"learning_rate": "on"}})
+    file = tmp_path / "run.json"
+    file.write_text(run.model_dump_json())
+    assert parse(script, ["--config", str(file)])[0] == run
+
+
+FLAGS = flags_of(PipelineConfig)
+TEXTS = [
+    "--direct_num_workers=4", "--a_b --c=d_e", "-x", "-1", "_a_", "--", "---", "a,b",
+    "[1, 2]", "{}", '{"a": 1}', '"q"', "'q'", " a ", "true", "1e3", "a=b", "@file",
+    "a\nb", "null", "ß%s", "$HOME", "--transform", "--x_y",
+]  # fmt: skip
+
+
+def typed(config, flag):
+    for name in flag.path:
+        config = getattr(config, name)
+    return config
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, flag in FLAGS.items() if flag.kind in (str, Path)]
+)
+def test_a_value_arrives_as_it_was_typed(name):
+    flag = FLAGS[name]
+    for text in TEXTS:
+        for arguments in ([name, text], [f"{name}={text}"]):
+            try:
+                config, _ = parse(DEFAULT, arguments)
+            except InputError as error:  # a name must be one, whatever the flag
+                assert "pattern" in str(error), arguments
+                assert flag.field.metadata, arguments
+                assert json.dumps(text) in str(error)
+                continue
+            assert str(typed(config, flag)) == text, arguments
+
+
+def test_none_unsets_what_may_be_left_out_and_is_a_value_elsewhere():
+    script = PipelineConfig(
+        trainer=TrainerConfig(activation="relu", dropout=0.5), tracking_uri="sqlite://"
+    )
+    config, _ = parse(
+        script,
+        ["--trainer.activation", "None", "--trainer.dropout=None", "--tracking-uri",
+         "None", "--example-gen.beam-options", "None"],
+    )  # fmt: skip
+    assert config.trainer == TrainerConfig()
+    assert config.tracking_uri is None
+    assert config.example_gen.beam_options == "None"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["dropout=0:0.5", "activation=relu,tanh", "augmentation_strength=off"],
+        ["dropout=0:0.5,activation=relu,tanh,augmentation_strength=off"],
+        ['{"dropout": "0:0.5", "activation": "relu,tanh"}',
+         "augmentation_strength=off"],
+        ["activation=gelu", '{"dropout": "0:0.5"}',
+         "activation=relu,tanh,augmentation_strength=off"],
+    ],
+)  # fmt: skip
+def test_the_keys_of_a_dictionary_come_in_one_flag_or_in_several(flags):
+    arguments = [part for text in flags for part in ("--tuner.space", text)]
+    config, _ = parse(DEFAULT, arguments)
+    assert config.tuner.space == {
+        "learning_rate": "on",
+        "augmentation_strength": "off",
+        "dropout": "0:0.5",
+        "activation": "relu,tanh",
+    }
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["mean,label"], ["mean", "label"], ['["mean", "label"]'], ["mean", '["label"]']],
+)
+def test_the_values_of_a_list_come_in_one_flag_or_in_several(flags):
+    arguments = [f"--evaluator.slices={text}" for text in flags]
+    assert parse(DEFAULT, arguments)[0].evaluator.slices == ("mean", "label")
+
+
+def test_every_kind_of_flag_is_one_that_is_tried_here():
+    """A field of another kind needs a rule of its own, and its test."""
+    kinds = {typing.get_origin(flag.kind) or flag.kind for flag in FLAGS.values()}
+    assert kinds == {str, Path, int, float, bool, tuple, dict, typing.Literal}
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -121,3 +293,14 @@ def test_the_printed_configuration_is_the_resolved_one(capsys):
 def test_a_configuration_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         DEFAULT.trainer.epochs = 3
+
+
+def test_a_dimension_that_no_search_has_is_refused_before_anything_is_made(
+    tmp_path, capsys
+):
+    mlruns = tmp_path / "mlruns"
+    assert main(DEFAULT, ["--mlruns", str(mlruns), "--tuner.space", "dropuot=on"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--tuner.space: expected a dimension of lenet5" in line
+    assert "'dropuot'" in line
+    assert not mlruns.exists()

@@ -10,7 +10,8 @@ set -euo pipefail
 MLRUNS=${MLRUNS:?a folder that all machines share}
 PORT=${PORT:-2222}
 
-# How the network is trained is part of every command: it decides which model is meant.
+# How the network is trained is part of every command: it decides which model is meant. How
+# many machines train it does not, so the commands after the Trainer find what all have made.
 PIPELINE=(python pipelines/lenet5_digits.py --mlruns "$MLRUNS"
   --trainer.distribution multi_worker)
 

@@ -1,0 +1,155 @@
+"""Machines meet before their engine starts, where something is left to train."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from dlkeras.pipeline import meeting
+from dlkeras.pipeline.cluster import Cluster
+from dlkeras.pipeline.errors import InputError, WorkerLostError
+from dlkeras.pipeline.meeting import meet, training_is_left
+from dlkeras.pipeline.run import _components
+from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.worker_watch import native_wait
+from tests.conftest import ROOT, SCRIPT
+from tests.ports import addresses
+
+
+def test_the_store_says_whether_there_is_something_left_to_train(
+    tiny_config, prepared, monkeypatch
+):
+    """Prepared up to the transform; an engine is for a run that comes to train."""
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    store = Store(tiny_config.mlruns / "store")
+
+    def left(until=None, force=()):
+        return training_is_left(_components, tiny_config, store, force, until)
+
+    assert left() and left("Trainer") and left("Pusher")
+    assert not left("Transform") and not left("Tuner")
+    assert not left("ExampleGen", force=["ExampleGen"])
+    assert left("Trainer", force=["ExampleGen"])
+
+
+def test_machines_wait_for_each_other_and_go_on_together():
+    places = addresses(3)
+    met, all_met = [], threading.Event()
+
+    def come(index):
+        met.append(meet(Cluster(tuple(places), index), print, lambda: True))
+        # Who has met leaves the address to its engine, which listens there.
+        with meeting.listening(places[index]):
+            all_met.wait(30)
+
+    machines = [threading.Thread(target=come, args=(i,)) for i in range(3)]
+    for machine in machines[:2]:
+        machine.start()
+    time.sleep(1.2)
+    assert not met
+    machines[2].start()
+    deadline = time.monotonic() + 20
+    while len(met) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    all_met.set()
+    for machine in machines:
+        machine.join()
+    assert met == [True] * 3
+
+
+def test_a_machine_that_does_not_come_is_named_and_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(meeting, "FIRST_SAY_SECONDS", 0.1)
+    monkeypatch.setattr(meeting, "PATIENCE_SECONDS", 0.8)
+    here, other = addresses()
+    said = []
+    with pytest.raises(WorkerLostError, match=f"expected the machines {other} of TF_"):
+        meet(Cluster((here, other), 0), said.append, lambda: True)
+    assert said == [f"waiting for {other}, to train together"]
+
+
+def test_a_machine_that_waits_goes_on_alone_where_nothing_is_left(monkeypatch):
+    monkeypatch.setattr(meeting, "FIRST_SAY_SECONDS", 0.1)
+    assert not meet(Cluster(tuple(addresses()), 1), print, lambda: False)
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("", 0)) as server:
+        here = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(
+            InputError, match=f"TF_CONFIG: expected a free port.*{here}"
+        ):
+            meet(Cluster((here, "127.0.0.1:1"), 0), print, lambda: True)
+
+
+# A wait that keeps Python's lock, as TensorFlow's engine does.
+HELD = """
+import ctypes, signal, sys
+from dlkeras.pipeline.worker_watch import native_wait
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+with native_wait(float(sys.argv[1])):
+    print("waiting", flush=True)
+    while True:
+        ctypes.PyDLL(None).sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "exit_code"), [("600", -15), ("0.2", 1)])
+def test_a_wait_in_native_code_hears_a_signal_and_is_bounded(seconds, exit_code):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, seconds], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout.readline() == "waiting\n"
+    if exit_code == -signal.SIGTERM:
+        process.terminate()
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (exit_code, "")
+
+
+def test_a_signal_is_python_s_again_after_a_native_wait():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with native_wait(600):
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def chief(mlruns, workers):
+    place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, "--mlruns", mlruns, "--trainer.distribution",
+         "multi_worker"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "",
+                          "TF_CONFIG": json.dumps(place)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.job
+@pytest.mark.parametrize("other_listens", [False, True])
+def test_a_chief_that_waits_hears_that_it_shall_stop(tmp_path, other_listens):
+    """In Python, or in the engine, which waits for one that never speaks."""
+    workers = addresses()
+    with contextlib.ExitStack() as stack:
+        if other_listens:
+            stack.enter_context(meeting.listening(workers[1]))
+        process = chief(tmp_path / "mlruns", workers)
+        stack.callback(process.communicate)
+        stack.callback(process.kill)
+        line = process.stdout.readline()
+        if other_listens:
+            assert line.startswith("all 2 machines are there; their engine starts")
+            time.sleep(2)
+        else:
+            assert line == f"waiting for {workers[1]}, to train together\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == (-signal.SIGTERM if other_listens else 130), errors
+    said = "" if other_listens else "interrupted before a run began"
+    assert errors.strip() == said
