@@ -107,9 +107,9 @@ class EvaluatorConfig(ComponentConfig):
     """columns of the statistics, or of the manifest, by which the test examples are
     sliced, numbers by quarters; mean is the brightness"""
     bootstrap_samples: int = Field(default=1000, ge=100)
-    """resamples behind an interval"""
+    """resamples behind the interval of the loss"""
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    """share of the resamples inside an interval"""
+    """how often an interval holds the true value"""
     robustness_images: int = Field(default=500, ge=0)
     """number of test images that are shifted, blurred, made noisy and pale; 0: none"""
     latency_repetitions: int = Field(default=100, ge=2)

@@ -14,6 +14,7 @@ from dlkeras.pipeline.slices import accuracy_by_slice
 from dlkeras.pipeline.store import Draft, canonical_digest
 from dlkeras.pipeline.uncertainty import (
     bootstrap_interval,
+    proportion_interval,
     scale_temperature,
     temperature,
 )
@@ -79,7 +80,6 @@ def evaluator(
         table,
         config.slices,
         predicted == truth,
-        config.bootstrap_samples,
         config.confidence,
     )
     metrics["temperature_scaling"] = _temperature_scaling(
@@ -164,18 +164,17 @@ def _uncertainty(
     """Intervals of the accuracy, of the loss, and of each class's recall."""
     right = probabilities.argmax(axis=1) == truth
     likelihood = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
-
-    def interval(values: np.ndarray) -> list[float]:
-        return bootstrap_interval(values, config.bootstrap_samples, config.confidence)
-
     for index, label in enumerate(labels):
         of_class = right[truth == index]
-        if len(of_class):
-            metrics["classes"][label]["recall_interval"] = interval(of_class)
+        metrics["classes"][label]["recall_interval"] = (
+            proportion_interval(of_class, config.confidence) if len(of_class) else None
+        )
     return {
         "confidence": config.confidence,
-        "accuracy_interval": interval(right),
-        "loss_interval": interval(-np.log(likelihood)),
+        "accuracy_interval": proportion_interval(right, config.confidence),
+        "loss_interval": bootstrap_interval(
+            -np.log(likelihood), config.bootstrap_samples, config.confidence
+        ),
     }
 
 

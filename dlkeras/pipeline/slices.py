@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.uncertainty import bootstrap_interval
+from dlkeras.pipeline.uncertainty import proportion_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,6 @@ def accuracy_by_slice(
     table: "pd.DataFrame",
     columns: tuple[str, ...],
     right: np.ndarray,
-    samples: int,
     confidence: float,
 ) -> dict[str, dict[str, Any]]:
     """Measure the accuracy of every slice.
@@ -51,7 +50,6 @@ def accuracy_by_slice(
         table: a row for each example, in the order of `right`.
         columns: names of the columns to slice by.
         right: `(examples,)`, whether the prediction is right.
-        samples: resamples of the bootstrap.
         confidence: of the intervals.
 
     Returns:
@@ -73,7 +71,7 @@ def accuracy_by_slice(
             part: {
                 "examples": int(chosen.sum()),
                 "accuracy": float(right[chosen].mean()),
-                "interval": bootstrap_interval(right[chosen], samples, confidence),
+                "interval": proportion_interval(right[chosen], confidence),
             }
             for part in sorted(set(names.tolist()))
             for chosen in [names == part]
