@@ -74,7 +74,8 @@ def evaluator(
     predicted = probabilities.argmax(axis=1)
     table = statistics.table.set_index("id").loc[identifiers]
     if (metadata := examples.metadata) is not None:
-        table = metadata.reindex(identifiers).combine_first(table).loc[identifiers]
+        table = table.drop(columns=[name for name in metadata if name in table])
+        table = table.join(metadata.reindex(identifiers))
     metrics |= _uncertainty(config, metrics, truth, probabilities, examples.labels)
     metrics["slices"] = accuracy_by_slice(
         table,

@@ -217,8 +217,9 @@ def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
         pixels = random.integers(0, 255, (32, 32), dtype="uint8")
         Image.fromarray(pixels).save(tmp_path / name)
         split = ("train", "train", "validation", "test")[index // 2 % 4]
-        rows.append((name, "ab"[index % 2], split, "xyz"[index % 3], index / 10))
-    columns = ["path", "label", "split", "camera", "exposure"]
+        exposure = index / 10 if index != 6 else None
+        rows.append((name, "ab"[index % 2], split, "xyz"[index % 3], exposure, index))
+    columns = ["path", "label", "split", "camera", "exposure", "id"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_csv(tmp_path / "table.csv", index=False)
     config = PipelineConfig(
@@ -236,9 +237,13 @@ def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
     tested = table[table.split == "test"]
     counts = {name: part["examples"] for name, part in sliced["camera"].items()}
     assert counts == tested.camera.value_counts().to_dict()
-    quarters = [part["examples"] for part in sliced["exposure"].values()]
+    *quarters, unknown = sliced["exposure"].items()
     assert len(quarters) == 4
-    assert sum(quarters) == len(tested)
+    assert sum(part["examples"] for _, part in quarters) == len(tested) - 1
+    lowest = [float(name.split(" to ")[0]) for name, _ in quarters]
+    assert lowest == sorted(lowest)
+    assert lowest[0] == tested.exposure.min()
+    assert (unknown[0], unknown[1]["examples"]) == ("unknown", 1)
     before = result.artifacts["Examples"].record.digest
     table.assign(camera="w").to_csv(tmp_path / "table.csv", index=False)
     other = run(config, until="ExampleGen", progress=silent)

@@ -12,7 +12,7 @@ from dlkeras.pipeline.artifacts import ImageSchema
 from dlkeras.pipeline.errors import AnomaliesError, InputError
 from dlkeras.pipeline.example_validator import find_anomalies
 from dlkeras.pipeline.schema_gen import load_schema
-from dlkeras.pipeline.statistics_gen import leaked
+from dlkeras.pipeline.statistics_gen import COLUMNS, leaked
 
 SCHEMA = ImageSchema(
     labels=("cat", "dog"), channels=3, min_height=8, max_height=8, min_width=8,
@@ -116,3 +116,7 @@ def test_a_bad_schema_file_is_named(tmp_path, text, part):
         load_schema(file)
     assert str(file) in str(caught.value)
     assert part in str(caught.value)
+
+
+def test_the_table_has_the_columns_that_examples_can_be_sliced_by(prepared):
+    assert list(prepared["Statistics"].table) == list(COLUMNS)

@@ -120,11 +120,42 @@ def test_slices_are_quarters_of_numbers_and_values_of_names():
     sliced = accuracy_by_slice(table, ("mean", "camera"), right, 0.95)
     quarters = list(sliced["mean"].values())
     assert [q["examples"] for q in quarters] == [25] * 4
-    assert sorted(q["accuracy"] for q in quarters) == [0, 1, 1, 1]
+    assert [q["accuracy"] for q in quarters] == [0, 1, 1, 1]
     assert sliced["camera"]["a"]["accuracy"] == right[::2].mean()
     with pytest.raises(InputError, match=r"columns .* mean, camera; received 'hue'"):
         accuracy_by_slice(table, ("hue",), right, 0.95)
-    assert set(slice_names(pd.Series([1, 1, 2]))) == {"1", "2"}
+
+
+AGES = [1, 2, 8, 9, 18, 19, 80, 85.25]
+COLUMNS = {
+    "quarters by number": (AGES, ["1 to 6.5", "6.5 to 13.5", "13.5 to 34.25",
+                                  "34.25 to 85.25"]),
+    "one blank": ([*AGES, None], ["1 to 6.5", "6.5 to 13.5", "13.5 to 34.25",
+                                  "34.25 to 85.25", "unknown"]),
+    "all blank": ([None, np.nan], ["unknown"]),
+    "whole numbers with a blank": (pd.array([10, None, 9], "Int64"),
+                                   ["9", "10", "unknown"]),
+    "few numbers": ([10.0, 9.5, 10.0], ["9.5", "10"]),
+    "infinity": ([1.0, 2, 3, 4, 5, np.inf],
+                 ["1 to 2", "2 to 3", "3 to 4", "4 to 5", "unknown"]),
+    "large numbers": (1e6 + np.arange(5.0), ["1000000 to 1000001",
+                                             "1000001 to 1000002",
+                                             "1000002 to 1000003",
+                                             "1000003 to 1000004"]),
+    "texts": (["b", "", " ", None, "a"], ["a", "b", "unknown"]),
+    "many texts": ([f"{i:02d}" for i in range(21)] * 2 + [""],
+                   [*(f"{i:02d}" for i in range(20)), "other", "unknown"]),
+    "truths": ([True, False], ["False", "True"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_example_is_in_a_slice_and_slices_are_in_their_order(kind):
+    values, expected = COLUMNS[kind]
+    names, ordered = slice_names(pd.Series(values))
+    assert ordered == expected
+    assert len(names) == len(values)
+    assert set(names) == set(expected)
 
 
 def test_the_main_job_measures_all_of_it(main_job):
