@@ -93,6 +93,9 @@ class EvaluatorConfig(ComponentConfig):
     """number of examples in the galleries"""
     min_accuracy: float = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
+    refuse_trivial: bool = True
+    """refuse a model that is right no more often than one that always gives the
+    commonest class of the test split"""
     max_accuracy_drop: float = Field(default=0.01, ge=0, le=1)
     """a blessed model may be at most this much worse than the last blessed one"""
     significance: float = Field(default=0.05, ge=0, lt=1)

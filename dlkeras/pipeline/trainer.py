@@ -208,6 +208,7 @@ def trainer(
     output.properties.update(
         architecture=model.name if config.transfer.source else config.architecture,
         parameters=network.count_params(),
+        optimizer=config.optimizer,
         learning_rate=learning_rate,
         augmentation_strength=strength,
         epochs=state.epoch,

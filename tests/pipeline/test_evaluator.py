@@ -46,7 +46,50 @@ def test_metrics_equal_scikit_learns(predictions):
     for label in LABELS:
         assert ours["classes"][label]["f1"] == report[label]["f1-score"]
         assert ours["classes"][label]["support"] == report[label]["support"]
+    assert ours["balanced_accuracy"] == pytest.approx(
+        sk.balanced_accuracy_score(truth, predicted)
+    )
+    assert ours["macro_f1"] == pytest.approx(
+        sk.f1_score(truth, predicted, average="macro")
+    )
     assert np.trace(ours["confusion_matrix"]) == (truth == predicted).sum()
+
+
+def test_what_is_not_defined_is_null_and_not_zero():
+    """Two of a, one of b taken for a, none of c: by hand, and by scikit-learn."""
+    truth, probabilities = np.array([0, 0, 1]), np.array([[0.8, 0.1, 0.1]] * 3)
+    ours = classification_metrics(truth, probabilities, ("a", "b", "c"), 1, 4)
+    assert ours["classes"] == {
+        "a": {"precision": 2 / 3, "recall": 1.0, "f1": 0.8, "support": 2},
+        "b": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1},
+        "c": {"precision": None, "recall": None, "f1": None, "support": 0},
+    }
+    assert ours["balanced_accuracy"] == 0.5
+    nan_f1 = sk.f1_score(
+        truth, [0, 0, 0], labels=[0, 1, 2], average="macro", zero_division=np.nan
+    )
+    assert ours["macro_f1"] == pytest.approx(nan_f1)
+    assert ours["commonest_class"] == {"label": "a", "share": 2 / 3}
+    assert ours["calibration"]["accuracy"] == [None, None, None, 2 / 3]
+    assert json.loads(json.dumps(ours, allow_nan=False)) == ours
+
+
+def test_a_model_of_one_answer_is_refused_though_it_reaches_the_least_accuracy(
+    tmp_path,
+):
+    truth = np.array([0] * 97 + [1] * 3)
+    metrics = classification_metrics(truth, np.array([[0.9, 0.1]] * 100), ("a", "b"))
+    commonest = {"commonest_class": metrics["commonest_class"]}
+    judged = evaluation(metrics["accuracy"], **commonest)
+    draft = Draft(tmp_path)
+    bless(EvaluatorConfig(min_accuracy=0.96), draft, judged, None)
+    assert draft.properties["blessed"] is False
+    expected = "no more than the 0.9700 of always answering 'a'"
+    assert expected in draft.properties["reason"]
+    bless(EvaluatorConfig(refuse_trivial=False), draft, judged, None)
+    assert draft.properties["blessed"] is True
+    bless(EvaluatorConfig(), draft, evaluation(0.98, **commonest), None)
+    assert draft.properties["blessed"] is True
 
 
 def test_the_calibration_error_is_that_computed_by_hand():
@@ -78,8 +121,9 @@ def evaluation(accuracy, number=100, wrong_from=0, **metrics):
     table = pd.DataFrame(
         {"id": np.arange(number).astype(str), "label": "a", "prediction": predictions}
     )
+    half = {"label": "a", "share": 0.5}
     return SimpleNamespace(
-        metrics={"accuracy": accuracy, **metrics},
+        metrics={"accuracy": accuracy, "commonest_class": half} | metrics,
         predictions=table,
         path=Path("evaluation"),
     )
