@@ -97,6 +97,8 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     )
     digests = sorted(digest for run in runs for digest in run.digests)
     content: list = [list(source.labels), channels, digests]
+    if problems:  # the statistics, and so the schema's judgement, depend on them
+        content.append(sum(number for *_, number in problems))
     metadata = getattr(source, "metadata", None)
     if metadata is not None:
         metadata = metadata.sort_values("id", ignore_index=True)
