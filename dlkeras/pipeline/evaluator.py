@@ -51,8 +51,6 @@ def evaluator(
         InputError: the model has another number of outputs than the examples have
             classes, or there is no column to slice by.
     """
-    import pandas as pd
-
     from dlkeras import visualization as show
     from dlkeras.pipeline.input_pipeline import evaluation_batches
 
@@ -109,16 +107,7 @@ def evaluator(
         [{**metrics, "cost": cost}, probabilities.astype(float).round(6).tolist()]
     )
     confidence = probabilities.max(axis=1)
-    table = pd.DataFrame(
-        {
-            "id": identifiers,
-            "label": [examples.labels[index] for index in truth],
-            "prediction": [examples.labels[index] for index in predicted],
-            "confidence": confidence,
-        }
-    )
-    for index, label in enumerate(examples.labels):
-        table[f"p({label})"] = probabilities[:, index]
+    table = predictions_table(identifiers, truth, probabilities, examples.labels)
     table.to_parquet(output.path / "predictions.parquet", index=False)
 
     figure = show.confusion_matrix(metrics["confusion_matrix"], examples.labels)
@@ -200,6 +189,38 @@ def _temperature_scaling(
         config.calibration_bins,
     )
     return {"temperature": scale, "loss": scaled["loss"], "ece": scaled["ece"]}
+
+
+def predictions_table(
+    identifiers: list[str],
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    labels: tuple[str, ...],
+) -> Any:
+    """Give a row for each example: id, label, prediction, confidence, probabilities.
+
+    Args:
+        identifiers: names of the examples.
+        truth: `(examples,)` integer classes.
+        probabilities: `(examples, classes)`.
+        labels: names of the classes.
+
+    Returns:
+        A pandas table, made at once: a thousand columns are not added one by one.
+    """
+    import pandas as pd
+
+    names = np.array(labels, dtype=object)
+    table = pd.DataFrame(
+        {
+            "id": identifiers,
+            "label": names[truth],
+            "prediction": names[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    columns = [f"p({label})" for label in labels]
+    return pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1)
 
 
 def _answer(transform: Transform, network: Any) -> Any:

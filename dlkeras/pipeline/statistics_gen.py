@@ -130,6 +130,7 @@ def statistics_gen(
         "leaked": leaked(table),
         **_near(table, near, complete),
         "quarantined": examples.properties.get("quarantined", 0),
+        "drawn_splits": examples.properties.get("drawn_splits", []),
     }
     table.to_parquet(output.path / "examples.parquet", index=False)
     output.write_json("statistics.json", summary)

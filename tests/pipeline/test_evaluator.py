@@ -19,7 +19,11 @@ from dlkeras.pipeline import (
 )
 from dlkeras.pipeline.blessing import bless
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.evaluator import classification_metrics, reliability
+from dlkeras.pipeline.evaluator import (
+    classification_metrics,
+    predictions_table,
+    reliability,
+)
 from dlkeras.pipeline.store import Draft
 
 LABELS = ("a", "b", "c", "d")
@@ -72,6 +76,24 @@ def test_what_is_not_defined_is_null_and_not_zero():
     assert ours["commonest_class"] == {"label": "a", "share": 2 / 3}
     assert ours["calibration"]["accuracy"] == [None, None, None, 2 / 3]
     assert json.loads(json.dumps(ours, allow_nan=False)) == ours
+
+
+def test_a_thousand_classes_are_measured_without_a_warning():
+    """Warnings are errors here; most of the classes have no test example."""
+    random = np.random.default_rng(0)
+    labels = tuple(f"n{i:04d}" for i in range(1000))
+    truth = random.integers(0, 1000, 300)
+    probabilities = random.dirichlet(np.ones(1000), 300).astype("float32")
+    metrics = classification_metrics(truth, probabilities, labels)
+    recalls = [part["recall"] for part in metrics["classes"].values()]
+    assert sum(recall is not None for recall in recalls) == len(np.unique(truth))
+    assert metrics["balanced_accuracy"] < 0.02
+    table = predictions_table(
+        [f"{i}" for i in range(300)], truth, probabilities, labels
+    )
+    assert list(table)[:5] == ["id", "label", "prediction", "confidence", "p(n0000)"]
+    assert np.array_equal(table["p(n0999)"], probabilities[:, 999])
+    assert table.label.tolist() == [labels[i] for i in truth]
 
 
 def test_a_model_of_one_answer_is_refused_though_it_reaches_the_least_accuracy(

@@ -93,6 +93,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.width_multiplier": 0.5,
             "trainer.save_freq": 1,
             "trainer.keep_checkpoints": 3,
+            "trainer.monitor": False,
             "evaluator.top_k": 1,
             "evaluator.calibration_bins": 4,
             "evaluator.gallery_size": 2,
@@ -114,8 +115,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "transform.rand_augment_magnitude": 5.0,
             "transform.cutmix": 1.0,
             "tuner.algorithm": "hyperband",
-            "tuner.epochs": 2,
-            "tuner.max_trials": 2,
+            "tuner.epochs": 3,
             "tuner.factor": 2,
             "tuner.min_learning_rate": 1e-3,
             "tuner.max_learning_rate": 2e-3,
@@ -130,6 +130,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "evaluator.slices": ("mean", "age", "group"),
             "evaluator.min_slice_accuracy": 0.0,
             "evaluator.max_latency_ms": 1e6,
+            "infra_validator.tolerance": 0.1,
             "infra_validator.timeout": 250.0,
             "pusher.model_name": "tables",
             "pusher.alias": "best",
@@ -173,7 +174,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.gradient_frequency": 2,
             "trainer.activation_frequency": 2,
             "trainer.on_finding": "stop",
-            "infra_validator.tolerance": 1e-4,
+            "evaluator.first_model": "refuse",
         },
         "prepared": {
             "name": "prepared",
@@ -181,7 +182,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "tuner.enabled": False,
             "trainer.width_multiplier": 0.5,
             "trainer.monitor": False,
-            "evaluator.first_model": "refuse",  # which is not pushed
+            "evaluator.first_model": "refuse",
         },
     }
     return {name: every | options for name, options in chosen.items()}
@@ -303,7 +304,7 @@ def test_a_job_of_many_options_ends_as_it_should(name, finished, data):
     assert shares.dtype == "float32"
     assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert "augmented_batch" in artifacts["Model"].figures
-    if name == "prepared":
+    if name in ("digits", "prepared"):
         assert result.reason.endswith("a first model is not blessed")
         return
     assert result.exit_code == 0, result.reason
