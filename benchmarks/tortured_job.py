@@ -13,6 +13,7 @@ SCRIPT = ROOT / "pipelines" / "lenet5_digits.py"
 # What takes long and writes nothing is left out: images changed, resamples, timings.
 ALWAYS = [
     "--evaluator.min-accuracy", "0", "--evaluator.max-accuracy-drop", "1",
+    "--no-evaluator.refuse-trivial",
     "--evaluator.robustness-images", "0", "--evaluator.bootstrap-samples", "100",
     "--evaluator.latency-repetitions", "2", "--infra-validator.timeout", "3000",
 ]  # fmt: skip

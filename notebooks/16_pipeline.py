@@ -129,8 +129,9 @@ print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
 # %% [markdown]
 # ## The blessing, by hand
 #
-# A model is pushed only if it is blessed: its accuracy must reach `min_accuracy`, and
-# it must not fall more than `max_accuracy_drop` below the model that is champion now.
+# A model is pushed only if it is blessed: its accuracy must reach `min_accuracy` and be
+# more than that of always answering the commonest class, and it must not fall more than
+# `max_accuracy_drop` below the model that is champion now.
 
 # %%
 assert result.blessed == (metrics["accuracy"] >= config.evaluator.min_accuracy)

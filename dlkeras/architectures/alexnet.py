@@ -17,6 +17,7 @@ from dlkeras.architectures.ends import (
 from dlkeras.architectures.weights import with_weights
 from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer
+from dlkeras.layers.output_policy import output_policy
 
 NORMALIZATIONS = ("version", "local", "batch", "group", "layer", None)
 PADDINGS = ("valid", "same", "symmetric")
@@ -224,6 +225,7 @@ def alexnet(
             activation=classifier_activation,
             kernel_initializer=fresh(),
             kernel_regularizer=penalty,
+            dtype=output_policy(),
             name="Out",
         )(x)
     return with_weights(keras.Model(images, x, name=name), weights, alexnet)

@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from dlkeras.layers.initializers import distinct
+from dlkeras.layers.output_policy import output_policy
 
 # Red, green and blue of ImageNet's training images, on a scale of 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -226,5 +227,6 @@ def pooled_head(
         activation=activation,
         kernel_initializer=kernel_initializer,
         kernel_regularizer=kernel_regularizer,
+        dtype=output_policy(),
         name=name,
     )(x)

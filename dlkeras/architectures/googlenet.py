@@ -22,6 +22,7 @@ from dlkeras.layers import (
     LocalResponseNormalization,
 )
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
+from dlkeras.layers.output_policy import output_policy
 
 #: Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
 INCEPTIONS = {
@@ -275,7 +276,9 @@ def googlenet(
     )
     if not auxiliary:
         return with_weights(keras.Model(images, outputs, name=name), weights, googlenet)
-    outputs = MainOutput(auxiliary_loss_weight, name="main_output")([outputs, *sides])
+    outputs = MainOutput(
+        auxiliary_loss_weight, dtype=output_policy(), name="main_output"
+    )([outputs, *sides])
     return with_weights(
         AuxiliaryTraining(images, outputs, name=name), weights, googlenet
     )

@@ -23,6 +23,7 @@ from dlkeras.layers import (
     scaled_tanh,
 )
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
+from dlkeras.layers.output_policy import output_policy
 
 VERSIONS = ("table", "1998")
 OUTPUTS = (None, "dense", "rbf")
@@ -197,11 +198,14 @@ def lenet5(
         x = layers.Dropout(dropout, name="dropout")(x)
     if output == "rbf":
         bitmaps = "digits" if num_classes == 10 else "random"
-        outputs = RBFOutput(num_classes, bitmaps=bitmaps, name="Out")(x)
+        outputs = RBFOutput(
+            num_classes, bitmaps=bitmaps, dtype=output_policy(), name="Out"
+        )(x)
     else:
         outputs = layers.Dense(
             num_classes,
             activation=classifier_activation,
+            dtype=output_policy(),
             name="Out",
             **weights_of(maps[3]),
         )(x)

@@ -23,7 +23,8 @@ def bless(
     """Decide whether a model may be pushed; every rule must be kept.
 
     Args:
-        config: the least accuracy, how much worse than the baseline is allowed, the
+        config: the least accuracy, whether it must be more than a model without eyes
+            has, how much worse than the baseline is allowed, the
             level of significance, the floor of a slice, the ceiling of the latency,
             and what becomes of a first model.
         output: gets `blessed` and `reason` as properties, and `rules.json`.
@@ -51,6 +52,18 @@ def bless(
         passed,
         f"accuracy {accuracy:.4f} {word} {config.min_accuracy:g}",
     )
+    if config.refuse_trivial:
+        commonest = evaluation.metrics["commonest_class"]
+        label, share = commonest["label"], commonest["share"]
+        passed = accuracy > share + ROUNDING
+        word = "more than" if passed else "no more than"
+        add(
+            "accuracy against always answering the commonest class",
+            share,
+            accuracy,
+            passed,
+            f"{word} the {share:.4f} of always answering {label!r}",
+        )
     if baseline is None:
         parts.append("no other blessed model to compare with")
         if config.first_model == "refuse":

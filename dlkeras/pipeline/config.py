@@ -93,6 +93,9 @@ class EvaluatorConfig(ComponentConfig):
     """number of examples in the galleries"""
     min_accuracy: float = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
+    refuse_trivial: bool = True
+    """refuse a model that is right no more often than one that always gives the
+    commonest class of the test split"""
     max_accuracy_drop: float = Field(default=0.01, ge=0, le=1)
     """a blessed model may be at most this much worse than the last blessed one"""
     significance: float = Field(default=0.05, ge=0, lt=1)
@@ -107,9 +110,9 @@ class EvaluatorConfig(ComponentConfig):
     """columns of the statistics, or of the manifest, by which the test examples are
     sliced, numbers by quarters; mean is the brightness"""
     bootstrap_samples: int = Field(default=1000, ge=100)
-    """resamples behind an interval"""
+    """resamples behind the interval of the loss"""
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    """share of the resamples inside an interval"""
+    """how often an interval holds the true value"""
     robustness_images: int = Field(default=500, ge=0)
     """number of test images that are shifted, blurred, made noisy and pale; 0: none"""
     latency_repetitions: int = Field(default=100, ge=2)
@@ -125,8 +128,9 @@ class InfraValidatorConfig(ComponentConfig):
     """write the network as LiteRT, too (needs the extra litert)"""
     images: int = Field(default=20, ge=1)
     """number of real images that each form must answer"""
-    tolerance: float = Field(default=1e-5, gt=0)
-    """largest difference of a probability from the trainer's model"""
+    tolerance: float | None = Field(default=None, gt=0)
+    """largest difference of a probability from the trainer's model (default: 1e-5,
+    where it computes in float16 2**-7, in bfloat16 2**-4)"""
     timeout: float = Field(default=300.0, gt=0)
     """seconds within which the fresh process must answer"""
 

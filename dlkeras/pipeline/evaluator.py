@@ -14,6 +14,7 @@ from dlkeras.pipeline.slices import accuracy_by_slice
 from dlkeras.pipeline.store import Draft, canonical_digest
 from dlkeras.pipeline.uncertainty import (
     bootstrap_interval,
+    proportion_interval,
     scale_temperature,
     temperature,
 )
@@ -34,7 +35,8 @@ def evaluator(
     Args:
         config: k of the top-k accuracy, bins of the calibration, size of galleries,
             slices, intervals and corruptions.
-        output: gets `metrics.json` (accuracy, top-k accuracy, loss, calibration error,
+        output: gets `metrics.json` (accuracy beside the commonest class's share,
+            balanced accuracy, macro F1, top-k accuracy, loss, calibration error,
             precision, recall and F1 for each class, confusion matrix; intervals,
             slices, temperature, robustness and cost),
             `predictions.parquet` (a row for each example: id, label, prediction,
@@ -49,8 +51,6 @@ def evaluator(
         InputError: the model has another number of outputs than the examples have
             classes, or there is no column to slice by.
     """
-    import pandas as pd
-
     from dlkeras import visualization as show
     from dlkeras.pipeline.input_pipeline import evaluation_batches
 
@@ -73,13 +73,13 @@ def evaluator(
     predicted = probabilities.argmax(axis=1)
     table = statistics.table.set_index("id").loc[identifiers]
     if (metadata := examples.metadata) is not None:
-        table = metadata.reindex(identifiers).combine_first(table).loc[identifiers]
+        table = table.drop(columns=[name for name in metadata if name in table])
+        table = table.join(metadata.reindex(identifiers))
     metrics |= _uncertainty(config, metrics, truth, probabilities, examples.labels)
     metrics["slices"] = accuracy_by_slice(
         table,
         config.slices,
         predicted == truth,
-        config.bootstrap_samples,
         config.confidence,
     )
     metrics["temperature_scaling"] = _temperature_scaling(
@@ -107,16 +107,7 @@ def evaluator(
         [{**metrics, "cost": cost}, probabilities.astype(float).round(6).tolist()]
     )
     confidence = probabilities.max(axis=1)
-    table = pd.DataFrame(
-        {
-            "id": identifiers,
-            "label": [examples.labels[index] for index in truth],
-            "prediction": [examples.labels[index] for index in predicted],
-            "confidence": confidence,
-        }
-    )
-    for index, label in enumerate(examples.labels):
-        table[f"p({label})"] = probabilities[:, index]
+    table = predictions_table(identifiers, truth, probabilities, examples.labels)
     table.to_parquet(output.path / "predictions.parquet", index=False)
 
     figure = show.confusion_matrix(metrics["confusion_matrix"], examples.labels)
@@ -148,6 +139,9 @@ def evaluator(
     output.properties.update(
         accuracy=metrics["accuracy"],
         accuracy_interval=metrics["accuracy_interval"],
+        commonest_class=metrics["commonest_class"],
+        balanced_accuracy=metrics["balanced_accuracy"],
+        macro_f1=metrics["macro_f1"],
         ece=metrics["ece"],
         examples=len(truth),
         misclassified=int((predicted != truth).sum()),
@@ -164,18 +158,17 @@ def _uncertainty(
     """Intervals of the accuracy, of the loss, and of each class's recall."""
     right = probabilities.argmax(axis=1) == truth
     likelihood = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
-
-    def interval(values: np.ndarray) -> list[float]:
-        return bootstrap_interval(values, config.bootstrap_samples, config.confidence)
-
     for index, label in enumerate(labels):
         of_class = right[truth == index]
-        if len(of_class):
-            metrics["classes"][label]["recall_interval"] = interval(of_class)
+        metrics["classes"][label]["recall_interval"] = (
+            proportion_interval(of_class, config.confidence) if len(of_class) else None
+        )
     return {
         "confidence": config.confidence,
-        "accuracy_interval": interval(right),
-        "loss_interval": interval(-np.log(likelihood)),
+        "accuracy_interval": proportion_interval(right, config.confidence),
+        "loss_interval": bootstrap_interval(
+            -np.log(likelihood), config.bootstrap_samples, config.confidence
+        ),
     }
 
 
@@ -196,6 +189,38 @@ def _temperature_scaling(
         config.calibration_bins,
     )
     return {"temperature": scale, "loss": scaled["loss"], "ece": scaled["ece"]}
+
+
+def predictions_table(
+    identifiers: list[str],
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    labels: tuple[str, ...],
+) -> Any:
+    """Give a row for each example: id, label, prediction, confidence, probabilities.
+
+    Args:
+        identifiers: names of the examples.
+        truth: `(examples,)` integer classes.
+        probabilities: `(examples, classes)`.
+        labels: names of the classes.
+
+    Returns:
+        A pandas table, made at once: a thousand columns are not added one by one.
+    """
+    import pandas as pd
+
+    names = np.array(labels, dtype=object)
+    table = pd.DataFrame(
+        {
+            "id": identifiers,
+            "label": names[truth],
+            "prediction": names[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    columns = [f"p({label})" for label in labels]
+    return pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1)
 
 
 def _answer(transform: Transform, network: Any) -> Any:
@@ -250,9 +275,12 @@ def classification_metrics(
         calibration_bins: number of equal-width bins of confidence.
 
     Returns:
-        accuracy, top_k and top_k_accuracy, loss (cross-entropy, nats), ece, classes
-        (precision, recall, f1 and support by name), confusion_matrix (rows are the
-        true classes) and calibration (confidence, accuracy and count by bin).
+        accuracy, commonest_class (label and share: what the same answer to every
+        example would reach), balanced_accuracy (mean recall of the classes that
+        occur), macro_f1, top_k and top_k_accuracy, loss (cross-entropy, nats), ece,
+        classes (precision, recall, f1 and support by name), confusion_matrix (rows are
+        the true classes) and calibration (confidence, accuracy and count by bin).
+        What is not defined is None, such as the recall of a class without examples.
 
     Example:
     >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -266,39 +294,53 @@ def classification_metrics(
     classes = np.arange(len(labels))
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
-        truth, predicted, labels=classes, zero_division=0
-    )
+    matrix = sk.confusion_matrix(truth, predicted, labels=classes)
+    hits, support, answered = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    by_class = {
+        "precision": _ratios(hits, answered),
+        "recall": _ratios(hits, support),
+        "f1": _ratios(2 * hits, support + answered),
+        "support": support.tolist(),
+    }
+    commonest = int(support.argmax())
     ordered = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
     calibration = reliability(confidence, predicted == truth, calibration_bins)
-    gaps = np.abs(
-        np.subtract(calibration["accuracy"], calibration["confidence"])
-    ) * np.array(calibration["count"])
+    filled = zip(*calibration.values(), strict=True)
+    gaps = sum(n * abs(right - sure) for sure, right, n in filled if n)
     return {
         "accuracy": float(sk.accuracy_score(truth, predicted)),
+        "commonest_class": {
+            "label": labels[commonest],
+            "share": float(support[commonest] / len(truth)),
+        },
+        "balanced_accuracy": _mean(by_class["recall"]),
+        "macro_f1": _mean(by_class["f1"]),
         "top_k": top_k,
         "top_k_accuracy": float((ordered == truth[:, None]).any(axis=1).mean()),
         "loss": float(sk.log_loss(truth, probabilities, labels=classes)),
-        "ece": float(gaps.sum() / len(truth)),
+        "ece": gaps / len(truth),
         "classes": {
-            label: {
-                "precision": float(precision[index]),
-                "recall": float(recall[index]),
-                "f1": float(f1[index]),
-                "support": int(support[index]),
-            }
+            label: {name: values[index] for name, values in by_class.items()}
             for index, label in enumerate(labels)
         },
-        "confusion_matrix": sk.confusion_matrix(
-            truth, predicted, labels=classes
-        ).tolist(),
+        "confusion_matrix": matrix.tolist(),
         "calibration": calibration,
     }
 
 
+def _ratios(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
+    pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
+    return [part / whole if whole else None for part, whole in pairs]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def reliability(
     confidence: np.ndarray, right: np.ndarray, bins: int
-) -> dict[str, list[float]]:
+) -> dict[str, list]:
     """Bin predictions by confidence: (0, 1/bins], (1/bins, 2/bins], ... .
 
     Args:
@@ -307,8 +349,8 @@ def reliability(
         bins: number of bins.
 
     Returns:
-        Mean confidence, accuracy and number of the predictions of each bin; zeros for
-        an empty one.
+        Mean confidence, accuracy and number of the predictions of each bin; those of an
+        empty one are None, None and 0.
 
     Reference:
         Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using
@@ -316,9 +358,8 @@ def reliability(
     """
     which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     count = np.bincount(which, minlength=bins)
-    divisor = np.maximum(count, 1)
     return {
-        "confidence": (np.bincount(which, confidence, bins) / divisor).tolist(),
-        "accuracy": (np.bincount(which, right, bins) / divisor).tolist(),
+        "confidence": _ratios(np.bincount(which, confidence, bins), count),
+        "accuracy": _ratios(np.bincount(which, right, bins), count),
         "count": count.tolist(),
     }

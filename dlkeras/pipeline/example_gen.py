@@ -44,9 +44,10 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
             reason, number), `metadata.parquet` (what the source knows of the examples
-            beside), and `labels`, `channels`, `splits`, `source`, `formats` and
-            `builder` (the folder that TFDS reads) as properties. Its digest is made of
-            the decoded examples and of the metadata.
+            beside), and `labels`, `channels`, `splits`, `drawn_splits` (those that the
+            hash has decided), `source`, `formats` and `builder` (the folder that TFDS
+            reads) as properties. Its digest is made of the decoded examples and of the
+            metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
@@ -99,10 +100,13 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         labels=list(source.labels),
         channels=channels,
         splits=counts,
+        drawn_splits=_drawn(source),
         formats=dict(sorted(formats.items())),
     )
     digests = sorted(digest for run in runs for digest in run.digests)
     content: list = [list(source.labels), channels, digests]
+    # The statistics, and so the schema's judgement, depend on these, too.
+    content += [output.properties["drawn_splits"], output.properties["quarantined"]]
     metadata = getattr(source, "metadata", None)
     if metadata is not None:
         metadata = metadata.sort_values("id", ignore_index=True)
@@ -120,6 +124,12 @@ def _written_here(
     for number, start in enumerate(range(0, len(source), size)):
         examples = source.examples(start, start + size)
         yield write_run(number, examples, folder, config, split_of)
+
+
+def _drawn(source: Source) -> list[str]:
+    """The splits that a hash has decided: those that the source lacks, and train."""
+    lacking = set(SPLITS) - source.splits
+    return [name for name in SPLITS if name in lacking or (lacking and name == "train")]
 
 
 def _tell(source: Source, problems: list[tuple[str, str, int]]) -> str:

@@ -76,13 +76,19 @@ def find_anomalies(
     anomalies: list[dict[str, Any]] = []
 
     def report(
-        key: str, rule: str, bound: Any, value: Any, ids: Sequence[str], count: int = -1
+        key: str,
+        rule: str,
+        bound: Any,
+        value: Any,
+        ids: Sequence[str],
+        count: int = -1,
+        severity: str | None = None,
     ) -> None:
         anomalies.append(
             {
                 "rule": rule,
                 "key": key,
-                "severity": schema.severity(key),
+                "severity": severity or schema.severity(key),
                 "bound": bound,
                 "value": value,
                 "count": len(ids) if count < 0 else count,
@@ -91,7 +97,7 @@ def find_anomalies(
         )
 
     _check_examples(table, schema, report)
-    _check_classes(table, schema, report)
+    _check_classes(table, schema, report, (summary or {}).get("drawn_splits", ()))
     _check_copies(table, schema, report)
     if summary is not None:
         _check_whole(summary, schema, report)
@@ -134,13 +140,19 @@ def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
             report(key, column, [low, high], found, list(offenders.id))
 
 
-def _check_classes(table: Any, schema: ImageSchema, report: Report) -> None:
+def _check_classes(
+    table: Any, schema: ImageSchema, report: Report, drawn: Sequence[str] = ()
+) -> None:
     """Compare the number of examples of each class."""
     least, name = schema.min_examples_per_class, "min_examples_per_class"
+    left_out: dict[str, list[str]] = {}
     for split in SPLITS:
         rows = table[table.split == split]
         counts = rows.label.value_counts().reindex(list(schema.labels), fill_value=0)
         few = counts[counts < least]
+        if split in drawn and least == 1 and len(few):  # nobody chose to leave them out
+            left_out[split] = list(few.index)
+            continue
         for label, count in few[:MAX_CLASSES].items():
             ids = list(rows[rows.label == label].id)
             report(
@@ -151,6 +163,17 @@ def _check_classes(table: Any, schema: ImageSchema, report: Report) -> None:
             rule = f"examples of each of {len(rest):,} more classes in {split}"
             ids = list(rows[rows.label.isin(rest.index)].id)
             report(name, rule, least, int(rest.min()), ids)
+    if left_out:
+        listed = "; ".join(
+            f"{split}: {_few(names)}" for split, names in left_out.items()
+        )
+        rule = (
+            "classes that the hash of the images has left out of a split (add images, "
+            "raise --example-gen.validation-fraction and --example-gen.test-fraction, "
+            "or name the splits yourself: SPLIT/CLASS/IMAGE, or a "
+            "manifest's column split)"
+        )
+        report(name, rule, "none", listed, [], severity="warn")
     counts = table[table.split == "train"].label.value_counts()
     counts = counts[counts.index.isin(schema.labels) & (counts > 0)]
     if len(counts) > 1:

@@ -87,7 +87,8 @@ class ImageSchema(Part):
     max_width: int = Field(ge=1)
     """greatest width in pixels"""
     min_examples_per_class: int = Field(ge=1)
-    """least number of examples of each class in each split"""
+    """least number of examples of each class in each split; where it is 1, a class that
+    a hash of the images has left out of a split only warns"""
     max_class_imbalance: float = Field(default=20.0, ge=1)
     """largest ratio of the largest class of train to the smallest"""
     max_leaked_share: float = Field(default=0.0, ge=0, le=1)
@@ -202,7 +203,8 @@ def _fields(part: Part, skip: Collection[str] = ()) -> list[str]:
     for name, field in type(part).model_fields.items():
         if name not in skip:
             value = _toml(getattr(part, name))
-            lines += [f"# {field.description}", f"{name} = {value}", ""]
+            meaning = (field.description or "").splitlines()
+            lines += [*(f"# {line}" for line in meaning), f"{name} = {value}", ""]
     return lines
 
 

@@ -1,10 +1,12 @@
 """The network to train, compiled: what the tuner tries and the trainer trains."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.architectures import create
 from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.search_spaces import Choice, Dimension
 from dlkeras.pipeline.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.transfer_source import transferred_network
 
@@ -34,8 +36,8 @@ def compiled_network(
         for labels that are class numbers or shares of classes.
 
     Raises:
-        InputError: there is no such architecture, or it cannot be built for this
-            input; the message says why.
+        InputError: there is no such architecture, it cannot be built for this input,
+            or nothing of it would learn; the message says why.
     """
     from dlkeras.pipeline.tensorflow_import import keras
 
@@ -60,7 +62,13 @@ def compiled_network(
     if config.frozen_layers:
         from dlkeras.transfer import freeze
 
+        check_frozen_layers(model, config.frozen_layers)
         freeze(model, config.frozen_layers)
+    if not model.trainable_weights:
+        raise InputError(
+            "--trainer.transfer.freeze-until: expected a place before the last layer, "
+            f"so that something learns; received {transfer.freeze_until}"
+        )
     schedule = learning_rate
     if config.learning_rate_schedule == "cosine":
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
@@ -76,6 +84,32 @@ def compiled_network(
         weighted_metrics=[accuracy],  # a row that only fills a batch does not count
     )
     return model
+
+
+def check_frozen_layers(
+    model: "keras.Model", frozen: int, space: Mapping[str, Dimension] | None = None
+) -> None:
+    """Refuse to freeze all of a network, or more layers than it has.
+
+    Args:
+        model: the network.
+        frozen: number of layers to freeze where no search varies it.
+        space: the dimensions of the search, if there is one.
+
+    Raises:
+        InputError: names the flag and the number of layers.
+    """
+    flag, most = "--trainer.frozen-layers", frozen
+    varied = (space or {}).get("frozen_layers")
+    if varied is not None:
+        flag = "--tuner.space frozen_layers"
+        most = max(varied.values) if isinstance(varied, Choice) else int(varied.high)
+    depth = sum(bool(layer.weights) for layer in model.layers)
+    if most >= depth:
+        raise InputError(
+            f"{flag}: expected at most {depth - 1}, so that something learns: "
+            f"{model.name} has {depth} layers with weights; received {most}"
+        )
 
 
 def architecture_options(config: TrainerConfig) -> dict[str, Any]:

@@ -74,7 +74,10 @@ def run_note(
         p = evaluation.properties
         lines.append(
             f"- **Test**: accuracy {p['accuracy']:.4f}, {p['misclassified']} of "
-            f"{p['examples']} wrong, calibration error {p['ece']:.4f}"
+            f"{p['examples']} wrong (always {p['commonest_class']['label']!r} would "
+            f"reach {p['commonest_class']['share']:.4f}), balanced accuracy "
+            f"{p['balanced_accuracy']:.4f}, macro F1 {p['macro_f1']:.4f}, calibration "
+            f"error {p['ece']:.4f}"
         )
     if blessing := artifacts.get("Blessing"):
         word = "yes" if blessing.properties["blessed"] else "no"

@@ -93,8 +93,8 @@ def model_card(
         f"| {split} | {count:,} |\n" for split, count in examples.splits.items()
     )
     rows = "".join(
-        f"| {label} | {m['precision']:.3f} | {m['recall']:.3f} | {m['f1']:.3f} "
-        f"| {m['support']} |\n"
+        f"| {label} | {_share(m['precision'])} | {_share(m['recall'])} "
+        f"| {_share(m['f1'])} | {m['support']} |\n"
         for label, m in metrics["classes"].items()
     )
     versions = ", ".join(f"{k} {v}" for k, v in model.record.versions.items())
@@ -117,14 +117,17 @@ def model_card(
     )
     training = (
         f"{properties['epochs']} epochs, the best is number "
-        f"{properties['best_epoch']}; Adam, initial learning rate "
+        f"{properties['best_epoch']}; {properties['optimizer']}, initial learning rate "
         f"{properties['learning_rate']:.3g}, augmentation strength "
         f"{properties['augmentation_strength']:.3g}. {versions}."
     )
     result = (
-        f"Accuracy {metrics['accuracy']:.4f}, top-{metrics['top_k']} accuracy "
-        f"{metrics['top_k_accuracy']:.4f}, cross-entropy {metrics['loss']:.4f}, "
-        f"expected calibration error {metrics['ece']:.4f}. Blessed: {blessing.reason}."
+        f"Accuracy {metrics['accuracy']:.4f} (always answering the commonest class: "
+        f"{metrics['commonest_class']['share']:.4f}), balanced accuracy "
+        f"{metrics['balanced_accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"top-{metrics['top_k']} accuracy {metrics['top_k_accuracy']:.4f}, "
+        f"cross-entropy {metrics['loss']:.4f}, expected calibration error "
+        f"{metrics['ece']:.4f}. Blessed: {blessing.reason}."
     )
     origin = (
         f"{properties['architecture']} with {properties['parameters']:,} parameters, "
@@ -166,6 +169,10 @@ probabilities = model(images)
 | class | precision | recall | F1 | examples |
 |---|---|---|---|---|
 {rows}"""
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _range(bounds: Sequence[int]) -> str:

@@ -25,6 +25,7 @@ from dlkeras.pipeline.step_code import EVALUATION_CODE, FIGURE_CODE
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {
     "min_accuracy",
+    "refuse_trivial",
     "max_accuracy_drop",
     "significance",
     "min_slice_accuracy",

@@ -40,6 +40,9 @@ def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
     metrics = evaluation.metrics
     named = {
         "test/accuracy": metrics["accuracy"],
+        "test/commonest_class_share": metrics["commonest_class"]["share"],
+        "test/balanced_accuracy": metrics["balanced_accuracy"],
+        "test/macro_f1": metrics["macro_f1"],
         f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
         "test/loss": metrics["loss"],
         "test/ece": metrics["ece"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dlkeras.pipeline import distribution
+from dlkeras.pipeline import distribution, early_checks
 from dlkeras.pipeline.artifacts import (
     Anomalies,
     Blessing,
@@ -40,6 +40,9 @@ from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.search_spaces import search_space
 from dlkeras.pipeline.statistics_gen import statistics_gen
 from dlkeras.pipeline.step_code import (
+    HOW_TO_PREPARE,
+    NOT_OF_A_TRIAL,
+    NOT_TRIED,
     SCHEMA_CODE,
     SOURCE_CODE,
     STATISTICS_CODE,
@@ -52,22 +55,6 @@ from dlkeras.pipeline.trainer import trainer
 from dlkeras.pipeline.transfer_source import resolved
 from dlkeras.pipeline.transform import transform
 from dlkeras.pipeline.tuner import tuner
-
-# Beam writes the same bytes.
-HOW_TO_PREPARE = {"beam_python", "beam_options"}
-# What of the configurations no trial and no training depends on.
-NOT_TRIED = {
-    "keep_checkpoints",
-    "save_freq",
-    "early_stopping_patience",
-    "monitor",
-    "gradient_frequency",
-    "activation_frequency",
-    "on_finding",
-    "distribution",
-    "sharding",
-}
-NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
 
 
 def run(
@@ -109,6 +96,7 @@ def run(
             raise InputError(
                 f"expected a component, one of {', '.join(COMPONENTS)}; received {name}"
             )
+    early_checks.check(config)
     progress = progress or Progress()
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise InputError(

@@ -44,7 +44,8 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
     """Take the widest ranges that the training split keeps; leakage is never allowed.
 
     Validation and test examples outside the training split's labels or number of
-    channels are anomalies; sizes may vary as far as they do in any split. The shares of
+    channels are anomalies, but for labels that a hash has left out of a training split
+    of its own; sizes may vary as far as they do in any split. The shares of
     the classes, pixels and brightness of the training split are kept, so that a later
     data set can be compared with them.
     """
@@ -53,7 +54,11 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
     heights = [size for split in splits.values() for size in split["height"]]
     widths = [size for split in splits.values() for size in split["width"]]
     return ImageSchema(
-        labels=tuple(label for label, count in train["classes"].items() if count),
+        labels=tuple(
+            label
+            for label, count in train["classes"].items()
+            if count or "train" in statistics.summary.get("drawn_splits", ())
+        ),
         channels=max(train["channels"]),
         dtype=train["dtypes"][0],
         min_height=min(heights),

@@ -60,7 +60,8 @@ _DECLARED: dict[str, dict[str, Dimension]] = {
         "kernel_initializer": Choice(("glorot_uniform", "he_normal", "lecun_normal")),
         "frozen_layers": Range(0, 3, whole=True),
     },
-    "alexnet": _RECTIFIED | {"dropout": Range(0.3, 0.7)},
+    "alexnet": _RECTIFIED
+    | {"dropout": Range(0.3, 0.7), "frozen_layers": Range(0, 5, whole=True)},
     "googlenet": _RECTIFIED | {"dropout": Range(0.2, 0.6)},
     "resnet": _RECTIFIED
     | {"architecture": Choice(("resnet18", "resnet34", "resnet50", "resnet101"))},

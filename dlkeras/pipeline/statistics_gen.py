@@ -25,6 +25,10 @@ QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 BLOCK = 512
 MAX_LISTED = 1000
 PAGE = "statistics.html"
+COLUMNS = (
+    "id", "split", "label", "format", "height", "width", "channels", "dtype", "sha256",
+    "phash", "mean", "std", "file_channels",
+)  # fmt: skip
 
 
 def statistics_gen(
@@ -46,13 +50,7 @@ def statistics_gen(
     import pandas as pd
 
     started = time.perf_counter()
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "id", "split", "label", "format", "height", "width", "channels", "dtype",
-            "sha256", "mean", "std", "file_channels",
-        )
-    }  # fmt: skip
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "phash"}
     hashes: list[np.ndarray] = []
     thumbs: list[np.ndarray] = []
     waiting: list[np.ndarray] = []
@@ -110,7 +108,9 @@ def statistics_gen(
     seconds = time.perf_counter() - started
     table = pd.DataFrame(columns)
     all_hashes = np.concatenate(hashes)
-    table.insert(9, "phash", [f"{value:016x}" for value in all_hashes])
+    table.insert(
+        COLUMNS.index("phash"), "phash", [f"{value:016x}" for value in all_hashes]
+    )
     near, complete = near_duplicate_pairs(
         all_hashes, np.concatenate(thumbs), table.sha256.to_numpy()
     )
@@ -130,6 +130,7 @@ def statistics_gen(
         "leaked": leaked(table),
         **_near(table, near, complete),
         "quarantined": examples.properties.get("quarantined", 0),
+        "drawn_splits": examples.properties.get("drawn_splits", []),
     }
     table.to_parquet(output.path / "examples.parquet", index=False)
     output.write_json("statistics.json", summary)

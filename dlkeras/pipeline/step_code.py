@@ -1,4 +1,23 @@
-"""Which modules each step's output depends on: a change to one makes it anew."""
+"""What each step's output depends on, and what not: a change makes it anew.
+
+First the fields of the configurations that change no output, then the modules.
+"""
+
+# Beam writes the same bytes.
+HOW_TO_PREPARE = {"beam_python", "beam_options"}
+# What of the configurations no trial and no training depends on.
+NOT_TRIED = {
+    "keep_checkpoints",
+    "save_freq",
+    "early_stopping_patience",
+    "monitor",
+    "gradient_frequency",
+    "activation_frequency",
+    "on_finding",
+    "distribution",
+    "sharding",
+}
+NOT_OF_A_TRIAL = {"max_trials", "algorithm", "space", "workers", "deadline", "factor"}
 
 FIGURE_CODE = ("visualization",)
 EXAMPLE_CODE = (

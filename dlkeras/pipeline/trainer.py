@@ -13,6 +13,7 @@ from dlkeras.pipeline.config import TrainerConfig
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.monitoring import FigureObserver
 from dlkeras.pipeline.search_spaces import chosen
+from dlkeras.pipeline.soft_labels import label_in_words
 from dlkeras.pipeline.store import Draft, canonical_digest
 from dlkeras.pipeline.transfer_source import transfer_table
 
@@ -129,7 +130,8 @@ def trainer(
                 "lower it: --trainer.learning-rate, or --tuner.max-learning-rate"
                 + "".join(f"; {line}" for line in found[:1])
             )
-        logs["learning_rate"] = float(model.optimizer.learning_rate)
+        rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+        logs["learning_rate"] = float(rate)  # of several devices it is no number yet
         measured = monitoring.epoch_metrics(epoch) if monitoring else {}
         metrics = {**logs, **measured}
         on_epoch_end(epoch, {name: float(value) for name, value in metrics.items()})
@@ -212,6 +214,7 @@ def trainer(
     output.properties.update(
         architecture=model.name if config.transfer.source else config.architecture,
         parameters=network.count_params(),
+        optimizer=config.optimizer,
         learning_rate=learning_rate,
         augmentation_strength=strength,
         epochs=state.epoch,
@@ -247,7 +250,7 @@ def _save_figures(
     for images, labels, *_ in batches.take(1):
         figure = show.image_grid(
             images[:25],
-            [examples.labels[label] for label in labels[:25]],
+            [label_in_words(label, examples.labels) for label in labels[:25].numpy()],
             title="A batch of training images, as the augmentation leaves them",
         )
         figure.savefig(output.figure_path("augmented_batch"))

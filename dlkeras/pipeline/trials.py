@@ -15,7 +15,7 @@ from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.sealed import read_sealed_json, seal_json
-from dlkeras.pipeline.search_spaces import chosen, draw, search_space
+from dlkeras.pipeline.search_spaces import Choice, chosen, draw, search_space
 from dlkeras.pipeline.store import canonical_digest, write_atomically
 
 OBJECTIVE = "val_loss"
@@ -105,6 +105,25 @@ class Trials:
             learning_rate=config.learning_rate,
             steps=steps * config.epochs,
         )
+
+    def check_networks(self) -> None:
+        """Build what is tried where nothing is varied, and what may be frozen.
+
+        Raises:
+            InputError: a network cannot be built, or has too few layers.
+        """
+        from dlkeras.pipeline.network import check_frozen_layers
+
+        trainer = self.trainer
+        space = search_space(trainer.architecture, self.tuner)
+        varied = Choice((trainer.architecture,))
+        if "frozen_layers" in space:
+            varied = space.get("architecture", varied)
+            trainer = trainer.model_copy(update={"frozen_layers": 0})
+        for architecture in varied.values:
+            changed = {"architecture": architecture}
+            model = self.network(trainer.model_copy(update=changed))
+            check_frozen_layers(model, trainer.frozen_layers, space)
 
 
 def search_of(trials: Trials, observer: TrialObserver) -> Any:

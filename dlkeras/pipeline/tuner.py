@@ -58,7 +58,7 @@ def tuner(
             worker ends an epoch within the deadline.
     """
     trials = Trials(config, trainer, examples, transform, seed, work, cache, verbose)
-    trials.network(trainer)  # what cannot be built is an error, not a trial
+    trials.check_networks()  # what cannot be built is an error, not a trial
     recover_search(work / PROJECT, work / SEARCH_COPY, say)
     told = _Told(observer, config, work, say)
     with contextlib.redirect_stdout(io.StringIO()):  # it would say that it reloads

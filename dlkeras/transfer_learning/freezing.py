@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from dlkeras.layers.output_policy import output_policy
 from dlkeras.stages import find_layer, stages
 
 
@@ -126,7 +127,9 @@ def replace_head(
     x = _features(model)
     if dropout:
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    outputs = keras.layers.Dense(num_classes, activation=activation, name=name)(x)
+    outputs = keras.layers.Dense(
+        num_classes, activation=activation, dtype=output_policy(), name=name
+    )(x)
     return keras.Model(_only(model.input), outputs, name=model.name)
 
 

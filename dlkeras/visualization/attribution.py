@@ -57,8 +57,10 @@ def grad_cam_map(
     else:
         maps = keras.Model(model.inputs[0], found.output)(images, training=False)
     chosen, score = _explained(score_of, maps, class_index)
-    slope = backend.gradient(score, maps)
+    slope = np.asarray(backend.gradient(score, maps))
     maps = ops.convert_to_numpy(maps)
+    wide = np.result_type(maps.dtype, "float32")  # of half precision, too
+    maps, slope = maps.astype(wide), slope.astype(wide)
     weights = slope.mean((1, 2), keepdims=True)
     return np.maximum((weights * maps).sum(-1), 0), chosen
 

@@ -19,7 +19,11 @@ from dlkeras.pipeline import (
 )
 from dlkeras.pipeline.blessing import bless
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.evaluator import classification_metrics, reliability
+from dlkeras.pipeline.evaluator import (
+    classification_metrics,
+    predictions_table,
+    reliability,
+)
 from dlkeras.pipeline.store import Draft
 
 LABELS = ("a", "b", "c", "d")
@@ -46,7 +50,68 @@ def test_metrics_equal_scikit_learns(predictions):
     for label in LABELS:
         assert ours["classes"][label]["f1"] == report[label]["f1-score"]
         assert ours["classes"][label]["support"] == report[label]["support"]
+    assert ours["balanced_accuracy"] == pytest.approx(
+        sk.balanced_accuracy_score(truth, predicted)
+    )
+    assert ours["macro_f1"] == pytest.approx(
+        sk.f1_score(truth, predicted, average="macro")
+    )
     assert np.trace(ours["confusion_matrix"]) == (truth == predicted).sum()
+
+
+def test_what_is_not_defined_is_null_and_not_zero():
+    """Two of a, one of b taken for a, none of c: by hand, and by scikit-learn."""
+    truth, probabilities = np.array([0, 0, 1]), np.array([[0.8, 0.1, 0.1]] * 3)
+    ours = classification_metrics(truth, probabilities, ("a", "b", "c"), 1, 4)
+    assert ours["classes"] == {
+        "a": {"precision": 2 / 3, "recall": 1.0, "f1": 0.8, "support": 2},
+        "b": {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1},
+        "c": {"precision": None, "recall": None, "f1": None, "support": 0},
+    }
+    assert ours["balanced_accuracy"] == 0.5
+    nan_f1 = sk.f1_score(
+        truth, [0, 0, 0], labels=[0, 1, 2], average="macro", zero_division=np.nan
+    )
+    assert ours["macro_f1"] == pytest.approx(nan_f1)
+    assert ours["commonest_class"] == {"label": "a", "share": 2 / 3}
+    assert ours["calibration"]["accuracy"] == [None, None, None, 2 / 3]
+    assert json.loads(json.dumps(ours, allow_nan=False)) == ours
+
+
+def test_a_thousand_classes_are_measured_without_a_warning():
+    """Warnings are errors here; most of the classes have no test example."""
+    random = np.random.default_rng(0)
+    labels = tuple(f"n{i:04d}" for i in range(1000))
+    truth = random.integers(0, 1000, 300)
+    probabilities = random.dirichlet(np.ones(1000), 300).astype("float32")
+    metrics = classification_metrics(truth, probabilities, labels)
+    recalls = [part["recall"] for part in metrics["classes"].values()]
+    assert sum(recall is not None for recall in recalls) == len(np.unique(truth))
+    assert metrics["balanced_accuracy"] < 0.02
+    table = predictions_table(
+        [f"{i}" for i in range(300)], truth, probabilities, labels
+    )
+    assert list(table)[:5] == ["id", "label", "prediction", "confidence", "p(n0000)"]
+    assert np.array_equal(table["p(n0999)"], probabilities[:, 999])
+    assert table.label.tolist() == [labels[i] for i in truth]
+
+
+def test_a_model_of_one_answer_is_refused_though_it_reaches_the_least_accuracy(
+    tmp_path,
+):
+    truth = np.array([0] * 97 + [1] * 3)
+    metrics = classification_metrics(truth, np.array([[0.9, 0.1]] * 100), ("a", "b"))
+    commonest = {"commonest_class": metrics["commonest_class"]}
+    judged = evaluation(metrics["accuracy"], **commonest)
+    draft = Draft(tmp_path)
+    bless(EvaluatorConfig(min_accuracy=0.96), draft, judged, None)
+    assert draft.properties["blessed"] is False
+    expected = "no more than the 0.9700 of always answering 'a'"
+    assert expected in draft.properties["reason"]
+    bless(EvaluatorConfig(refuse_trivial=False), draft, judged, None)
+    assert draft.properties["blessed"] is True
+    bless(EvaluatorConfig(), draft, evaluation(0.98, **commonest), None)
+    assert draft.properties["blessed"] is True
 
 
 def test_the_calibration_error_is_that_computed_by_hand():
@@ -78,8 +143,9 @@ def evaluation(accuracy, number=100, wrong_from=0, **metrics):
     table = pd.DataFrame(
         {"id": np.arange(number).astype(str), "label": "a", "prediction": predictions}
     )
+    half = {"label": "a", "share": 0.5}
     return SimpleNamespace(
-        metrics={"accuracy": accuracy, **metrics},
+        metrics={"accuracy": accuracy, "commonest_class": half} | metrics,
         predictions=table,
         path=Path("evaluation"),
     )
@@ -217,8 +283,9 @@ def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
         pixels = random.integers(0, 255, (32, 32), dtype="uint8")
         Image.fromarray(pixels).save(tmp_path / name)
         split = ("train", "train", "validation", "test")[index // 2 % 4]
-        rows.append((name, "ab"[index % 2], split, "xyz"[index % 3], index / 10))
-    columns = ["path", "label", "split", "camera", "exposure"]
+        exposure = index / 10 if index != 6 else None
+        rows.append((name, "ab"[index % 2], split, "xyz"[index % 3], exposure, index))
+    columns = ["path", "label", "split", "camera", "exposure", "id"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_csv(tmp_path / "table.csv", index=False)
     config = PipelineConfig(
@@ -236,9 +303,13 @@ def test_test_examples_are_sliced_by_columns_of_the_manifest(tmp_path, silent):
     tested = table[table.split == "test"]
     counts = {name: part["examples"] for name, part in sliced["camera"].items()}
     assert counts == tested.camera.value_counts().to_dict()
-    quarters = [part["examples"] for part in sliced["exposure"].values()]
+    *quarters, unknown = sliced["exposure"].items()
     assert len(quarters) == 4
-    assert sum(quarters) == len(tested)
+    assert sum(part["examples"] for _, part in quarters) == len(tested) - 1
+    lowest = [float(name.split(" to ")[0]) for name, _ in quarters]
+    assert lowest == sorted(lowest)
+    assert lowest[0] == tested.exposure.min()
+    assert (unknown[0], unknown[1]["examples"]) == ("unknown", 1)
     before = result.artifacts["Examples"].record.digest
     table.assign(camera="w").to_csv(tmp_path / "table.csv", index=False)
     other = run(config, until="ExampleGen", progress=silent)

@@ -43,7 +43,10 @@ def config(tmp_path):
         tuner=TunerConfig(enabled=False),
         trainer=TrainerConfig(epochs=1, monitor=False),
         evaluator=EvaluatorConfig(
-            min_accuracy=0.0, max_accuracy_drop=1.0, robustness_images=0
+            min_accuracy=0.0,
+            refuse_trivial=False,
+            max_accuracy_drop=1.0,
+            robustness_images=0,
         ),
     )
 
@@ -230,7 +233,8 @@ def test_a_run_that_only_trains_anew_is_as_quiet_as_a_whole_one(
     """The order of the imports decides whether TensorFlow's messages are held back."""
     folder = write_folder(tmp_path / "photos")
     flags = ["--example-gen.image-folder", str(folder), "--no-tuner",
-             "--trainer.epochs", "1", "--evaluator.min-accuracy", "0"]  # fmt: skip
+             "--trainer.epochs", "1", "--evaluator.min-accuracy", "0",
+             "--no-evaluator.refuse-trivial"]  # fmt: skip
     jobs = [
         script_runner(tmp_path / "mlruns", *flags),
         script_runner(tmp_path / "mlruns", *flags, "--seed", "1"),

@@ -12,7 +12,7 @@ from dlkeras.pipeline.artifacts import ImageSchema
 from dlkeras.pipeline.errors import AnomaliesError, InputError
 from dlkeras.pipeline.example_validator import find_anomalies
 from dlkeras.pipeline.schema_gen import load_schema
-from dlkeras.pipeline.statistics_gen import leaked
+from dlkeras.pipeline.statistics_gen import COLUMNS, leaked
 
 SCHEMA = ImageSchema(
     labels=("cat", "dog"), channels=3, min_height=8, max_height=8, min_width=8,
@@ -116,3 +116,50 @@ def test_a_bad_schema_file_is_named(tmp_path, text, part):
         load_schema(file)
     assert str(file) in str(caught.value)
     assert part in str(caught.value)
+
+
+def test_the_table_has_the_columns_that_examples_can_be_sliced_by(prepared):
+    assert list(prepared["Statistics"].table) == list(COLUMNS)
+
+
+@pytest.mark.job
+def test_a_folder_of_many_small_classes_warns_in_one_line(tmp_path, capsys):
+    """150 classes of three images: by chance about every second has none to test on."""
+    from PIL import Image
+
+    from dlkeras.pipeline import ExampleGenConfig, PipelineConfig
+
+    random = np.random.default_rng(0)
+    for label in range(150):
+        folder = tmp_path / "photos" / f"n{label:03d}"
+        folder.mkdir(parents=True)
+        for index in range(3):
+            pixels = random.integers(0, 255, (8, 8), "uint8")
+            Image.fromarray(pixels).save(folder / f"{index}.png")
+    config = PipelineConfig(
+        name="many",
+        mlruns=tmp_path / "mlruns",
+        example_gen=ExampleGenConfig(image_folder=tmp_path / "photos"),
+    )
+    artifacts = run(config, until="ExampleValidator").artifacts
+    assert len(artifacts["Schema"].schema.labels) == 150
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "left out of a" in x]
+    assert line.startswith("warning: classes that the hash of the images has left out")
+    for part in ("train: [", "test: [", "in all)", "--example-gen.test-fraction"):
+        assert part in line
+
+
+def test_a_class_may_be_absent_only_from_a_split_that_a_hash_has_drawn(prepared):
+    summary, schema = prepared["Statistics"].summary, prepared["Schema"].schema
+    every = ["train", "validation", "test"]
+    rows = prepared["Statistics"].table
+    rows = rows[(rows.split != "test") | (rows.label != "7")]
+    strict = schema.model_copy(update={"min_examples_per_class": 2})
+    for rules, drawn, severity in (
+        (schema, every, "warn"),
+        (schema, [], "stop"),
+        (strict, every, "stop"),  # who asks for two means it
+    ):
+        (found,) = find_anomalies(rows, rules, 20, summary | {"drawn_splits": drawn})
+        assert found["key"] == "min_examples_per_class"
+        assert found["severity"] == severity

@@ -87,6 +87,14 @@ def test_the_same_seed_tries_the_same_values_with_the_same_scores(
     assert other["values"] != whole["values"]
 
 
+def test_a_search_that_would_freeze_a_whole_network_does_not_begin(search):
+    observer = Observer()
+    space = {"frozen_layers": "4,5"}  # LeNet-5 has 5 layers with weights
+    with pytest.raises(InputError, match=r"space frozen_layers: .* at most 4"):
+        search(observer=observer, tuner={"space": space})
+    assert observer.events == []
+
+
 def test_an_interrupted_search_goes_on_with_its_trials(search, whole):
     with pytest.raises(KeyboardInterrupt):
         search("half", observer=Observer(stop_at="1"))

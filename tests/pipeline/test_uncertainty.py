@@ -12,26 +12,40 @@ from dlkeras.pipeline.store import Store
 from dlkeras.pipeline.uncertainty import (
     bootstrap_interval,
     mcnemar,
+    proportion_interval,
     scale_temperature,
     temperature,
 )
 
 
-def test_the_interval_of_an_accuracy_is_that_of_the_binomial_distribution():
-    right = np.array([1] * 900 + [0] * 100)
-    low, high = bootstrap_interval(right, 4000, 0.95)
-    spread = 1.96 * np.sqrt(0.9 * 0.1 / 1000)  # the normal approximation
-    assert low == pytest.approx(0.9 - spread, abs=0.003)
-    assert high == pytest.approx(0.9 + spread, abs=0.003)
+def test_the_interval_of_five_right_out_of_five_is_wilsons():
+    # By hand: n / (n + z^2) = 5 / (5 + 1.96^2)
+    low, high = proportion_interval(np.ones(5, bool), 0.95)
+    assert low == pytest.approx(5 / (5 + 1.959964**2))
+    assert high == 1
+    assert proportion_interval(np.zeros(5, bool), 0.95) == pytest.approx([0, 1 - low])
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_approximation():
+    values = np.random.default_rng(0).exponential(size=1000)
+    low, high = bootstrap_interval(values, 4000, 0.95)
+    spread = 1.96 * values.std() / np.sqrt(1000)
+    assert low == pytest.approx(values.mean() - spread, abs=0.006)
+    assert high == pytest.approx(values.mean() + spread, abs=0.006)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
     random = np.random.default_rng(0)
-    held = 0
+    of_means = of_shares = of_few = 0
     for trial in range(200):
-        low, high = bootstrap_interval(random.random(200) < 0.8, 300, 0.9, trial)
-        held += low <= 0.8 <= high
-    assert 0.83 <= held / 200 <= 0.96
+        low, high = bootstrap_interval(random.exponential(size=200), 300, 0.9, trial)
+        of_means += low <= 1 <= high
+        low, high = proportion_interval(random.random(200) < 0.8, 0.9)
+        of_shares += low <= 0.8 <= high
+        low, high = proportion_interval(random.random(12) < 0.95, 0.9)
+        of_few += low <= 0.95 <= high  # a bootstrap of 12 holds it 44 times of 100
+    for held in (of_means, of_shares, of_few):
+        assert 0.83 <= held / 200 <= 0.98
 
 
 def test_mcnemars_p_value_is_that_counted_by_hand():
@@ -103,14 +117,45 @@ def test_the_accuracy_of_a_guess_by_brightness_falls_only_where_it_must():
 def test_slices_are_quarters_of_numbers_and_values_of_names():
     table = pd.DataFrame({"mean": np.arange(100.0), "camera": ["a", "b"] * 50})
     right = np.arange(100) >= 25
-    sliced = accuracy_by_slice(table, ("mean", "camera"), right, 200, 0.95)
+    sliced = accuracy_by_slice(table, ("mean", "camera"), right, 0.95)
     quarters = list(sliced["mean"].values())
     assert [q["examples"] for q in quarters] == [25] * 4
-    assert sorted(q["accuracy"] for q in quarters) == [0, 1, 1, 1]
+    assert [q["accuracy"] for q in quarters] == [0, 1, 1, 1]
     assert sliced["camera"]["a"]["accuracy"] == right[::2].mean()
     with pytest.raises(InputError, match=r"columns .* mean, camera; received 'hue'"):
-        accuracy_by_slice(table, ("hue",), right, 200, 0.95)
-    assert set(slice_names(pd.Series([1, 1, 2]))) == {"1", "2"}
+        accuracy_by_slice(table, ("hue",), right, 0.95)
+
+
+AGES = [1, 2, 8, 9, 18, 19, 80, 85.25]
+COLUMNS = {
+    "quarters by number": (AGES, ["1 to 6.5", "6.5 to 13.5", "13.5 to 34.25",
+                                  "34.25 to 85.25"]),
+    "one blank": ([*AGES, None], ["1 to 6.5", "6.5 to 13.5", "13.5 to 34.25",
+                                  "34.25 to 85.25", "unknown"]),
+    "all blank": ([None, np.nan], ["unknown"]),
+    "whole numbers with a blank": (pd.array([10, None, 9], "Int64"),
+                                   ["9", "10", "unknown"]),
+    "few numbers": ([10.0, 9.5, 10.0], ["9.5", "10"]),
+    "infinity": ([1.0, 2, 3, 4, 5, np.inf],
+                 ["1 to 2", "2 to 3", "3 to 4", "4 to 5", "unknown"]),
+    "large numbers": (1e6 + np.arange(5.0), ["1000000 to 1000001",
+                                             "1000001 to 1000002",
+                                             "1000002 to 1000003",
+                                             "1000003 to 1000004"]),
+    "texts": (["b", "", " ", None, "a"], ["a", "b", "unknown"]),
+    "many texts": ([f"{i:02d}" for i in range(21)] * 2 + [""],
+                   [*(f"{i:02d}" for i in range(20)), "other", "unknown"]),
+    "truths": ([True, False], ["False", "True"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_every_example_is_in_a_slice_and_slices_are_in_their_order(kind):
+    values, expected = COLUMNS[kind]
+    names, ordered = slice_names(pd.Series(values))
+    assert ordered == expected
+    assert len(names) == len(values)
+    assert set(names) == set(expected)
 
 
 def test_the_main_job_measures_all_of_it(main_job):

@@ -143,18 +143,32 @@ def _read(manifest: Path) -> Any:
         ) from error
 
 
+def metadata_columns(manifest: Path) -> list[str]:
+    """Names of the columns of a table by which the evaluator can slice.
+
+    Raises:
+        InputError: the table cannot be read.
+    """
+    return _described(_read(manifest))
+
+
+def _described(table: Any) -> list[str]:
+    return [str(name) for name in table if name not in (*COLUMNS[:3], "id")]
+
+
 def _metadata(table: Any) -> Any:
     """The columns beside path, label and split, with the examples' ids, or None."""
     import pandas as pd
 
-    names = [name for name in table if name not in COLUMNS[:3]]
+    names = _described(table)
     if not names:
         return None
     found = table[names].copy()
     found.insert(0, "id", [printable(str(path).strip()) for path in table["path"]])
     for name in names:
         with contextlib.suppress(ValueError, TypeError):  # a CSV's numbers are text
-            found[name] = pd.to_numeric(found[name])
+            blank = found[name].astype("string").str.fullmatch(r"\s*").fillna(True)
+            found[name] = pd.to_numeric(found[name].mask(blank.astype(bool)))
     return found.drop_duplicates("id")
 
 

@@ -37,7 +37,8 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
         return ManifestSource(config.manifest)
     if config.npz is not None:
         return NumpySource(config.npz, scratch)
-    packaged = config.dataset in PACKAGED and config.builder_dir is None
+    packaged = re.split("[:/]", config.dataset)[0] in PACKAGED
+    packaged = packaged and config.builder_dir is None
     if packaged and config.data_dir is None:
         return TFDSSource(config, scratch)  # a second, anew each time
     return TFDSSource(config, config.data_dir or data_dir)

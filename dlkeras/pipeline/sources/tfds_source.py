@@ -242,8 +242,9 @@ def _by_name(name: str, data_dir: Path, download: bool) -> Any:
     from dlkeras.pipeline.tensorflow_import import tfds
 
     flag = "--example-gen.dataset"
-    if name in PACKAGED:
-        importlib.import_module(PACKAGED[name])
+    own = PACKAGED.get(re.split("[:/]", name)[0])  # with or without a version
+    if own is not None:
+        importlib.import_module(own)
     try:
         builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError as error:
@@ -259,7 +260,7 @@ def _by_name(name: str, data_dir: Path, download: bool) -> Any:
             f"{flag}: expected a data set that can be read; {name!r} in {data_dir}: "
             f"{reason(error)}"
         ) from error
-    if not (builder.is_prepared() or name in PACKAGED or download):
+    if not (builder.is_prepared() or own or download):
         raise InputError(
             f"{flag}: {name!r} is not prepared in {builder.data_dir}; pass "
             "--example-gen.data-dir with the folder that has it, or "

@@ -41,7 +41,7 @@ class ServedModel:
         self._answer = tf.function(model, input_signature=[image], autograph=False)
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
-        """Give class probabilities, `(images, classes)`.
+        """Give class probabilities, `(images, classes)` float32.
 
         Args:
             model_input: raw pixels `(images, height, width, channels)`, whole numbers
@@ -56,7 +56,7 @@ class ServedModel:
         try:
             return np.concatenate(
                 [
-                    np.asarray(self._answer(batch))
+                    np.asarray(self._answer(batch)).astype("float32")
                     for batch in self._batches(model_input)
                 ]
             )
