@@ -41,7 +41,11 @@ def mend_locations(file: Path, say: Callable[[str], None], *, reading: bool) -> 
     here = file.parent.resolve()
     with closing(opened(file)) as database:
         found = database.execute("SELECT name, artifact_location FROM experiments")
-        roots = {_root(name, location, here) for name, location in found} - {None}
+        roots = {
+            root
+            for name, location in found
+            if (root := _root(name, location, here)) is not None
+        }
         if not roots:
             return
         before = ", ".join(map(str, sorted(roots)))

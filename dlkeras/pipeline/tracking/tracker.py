@@ -1,6 +1,5 @@
 """The tracker: one pipeline run in MLflow, its trials and its model."""
 
-import contextlib
 import json
 import re
 import time
@@ -9,14 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
-    LoggedModel,
-    LoggedModelStatus,
     Metric,
     Param,
     RunTag,
@@ -27,15 +23,9 @@ from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
 from dlkeras.pipeline.config import PipelineConfig
 from dlkeras.pipeline.tracking.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
-from dlkeras.pipeline.tracking.model_server import (
-    FILES_TAG,
-    LOADER,
-    digests_of_mlflow,
-)
-from dlkeras.pipeline.versions import package_versions
+from dlkeras.pipeline.tracking.registration import Registration
 
 OBJECTIVE = "val_loss"
-ALIASED = "dlkeras.aliased"
 
 
 class Tracker:
@@ -253,86 +243,13 @@ class Tracker:
         Returns:
             The number of the model's version.
         """
-        name, alias = pushed.properties["name"], pushed.properties["alias"]
-        digest = pushed.record.digest
-        existing = every(self._client.search_model_versions, f"name = '{name}'")
-        versions = [v for v in existing if v.tags.get("dlkeras.digest") == digest]
-        number = versions[0].version if versions else self._new_version(pushed)
-        # Once: a model that `dlkeras rollback` has put aside stays aside.
-        if not versions or ALIASED not in versions[0].tags:
-            self._client.set_registered_model_alias(name, alias, str(number))
-            self._client.set_model_version_tag(name, str(number), ALIASED, alias)
-        self.set_tags({"dlkeras.model": f"models:/{name}/{number}"})
-        return int(number)
-
-    def _new_version(self, pushed: PushedModel) -> int:
+        registration = Registration(
+            self._client, self.experiment_id, self.run_id, self._inside(pushed.path)
+        )
+        version = registration.register(pushed)
         name = pushed.properties["name"]
-        logged = self._logged_model(pushed)
-        with contextlib.suppress(MlflowException):  # it exists from the first run on
-            self._client.create_registered_model(name)
-        self._client.update_registered_model(name, description=pushed.card)
-        version = self._client.create_model_version(
-            name,
-            logged.model_uri,
-            self.run_id,
-            tags={  # at once: a version without its digest would be made again
-                "dlkeras.digest": pushed.record.digest,
-                "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
-                "dlkeras.path": self._inside(pushed.path),
-                FILES_TAG: digests_of_mlflow(logged.artifact_location),
-            },
-            description=pushed.card,
-            model_id=logged.model_id,
-        ).version
-        return int(version)
-
-    def _logged_model(self, pushed: PushedModel) -> LoggedModel:
-        """The model among MLflow's, logged once: an interrupted run goes on with it."""
-        digest = pushed.record.digest
-        search = self._client.search_logged_models
-        mine = f"tags.`dlkeras.digest` = '{digest}'"
-        found = list(every(search, [self.experiment_id], mine))
-        ready = [model for model in found if model.status == LoggedModelStatus.READY]
-        if ready:
-            return ready[0]
-        begun = (
-            found[0]
-            if found
-            else self._client.create_logged_model(
-                self.experiment_id,
-                "model",
-                self.run_id,
-                tags={"dlkeras.digest": digest},
-                params=self._client.get_run(self.run_id).data.params,
-            )
-        )
-        self._log_files(pushed, begun.model_id)
-        return self._client.get_logged_model(begun.model_id)
-
-    def _log_files(self, pushed: PushedModel, model_id: str) -> None:
-        import mlflow.pyfunc
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        labels = pushed.properties["labels"]
-        # Of the outputs alone: what goes in is an array or a list of image files, and
-        # MLflow knows one type; `ServedModel` checks both.
-        probabilities = TensorSpec(np.dtype("float32"), (-1, len(labels)))
-        mlflow.pyfunc.log_model(
-            name="model",
-            model_id=model_id,
-            signature=ModelSignature(outputs=Schema([probabilities])),
-            input_example=np.array(pushed.question(), "uint8"),
-            loader_module=LOADER,
-            data_path=str(pushed.path),
-            pip_requirements=[
-                f"{package}=={version}"
-                for package, version in package_versions(
-                    "dlkeras", "keras", "tensorflow", "pillow"
-                ).items()
-            ],
-            metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
-        )
+        self.set_tags({"dlkeras.model": f"models:/{name}/{version}"})
+        return version
 
     # Links ---------------------------------------------------------------------------
 
