@@ -51,6 +51,7 @@ def evaluator(
         InputError: the model has another number of outputs than the examples have
             classes, or there is no column to slice by.
     """
+    import dlkeras.layers  # noqa: F401  (what a saved network is made of)
     from dlkeras import visualization as show
     from dlkeras.pipeline.input_pipeline import evaluation_batches
 

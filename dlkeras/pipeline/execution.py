@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from dlkeras.pipeline.artifacts import Artifact
+from dlkeras.pipeline.code_dependencies import code_dependencies
 from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.lineage import (
     Place,
@@ -20,17 +21,9 @@ from dlkeras.pipeline.lineage import (
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.result import Step
 from dlkeras.pipeline.store import Draft, Store, canonical_digest
-from dlkeras.pipeline.versions import code_digest, package_versions
+from dlkeras.pipeline.versions import package_versions
 
 T = TypeVar("T", bound=Artifact)
-
-# Every component reads and writes through these; a change to them makes new artifacts.
-SHARED_CODE = ("pipeline.artifacts", "pipeline.record", "pipeline.store")
-
-
-def _code(modules: tuple[str, ...]) -> dict[str, str]:
-    """Digests of the modules that an output depends on, by name."""
-    return {name: code_digest(name) for name in (*SHARED_CODE, *modules)}
 
 
 class UntilReached(Exception):
@@ -99,7 +92,7 @@ class Execution:
             write: fills the draft.
             config: all that the output depends on besides the inputs, as JSON.
             inputs: the artifacts that the component reads; None is an absent one.
-            code: modules whose source the output depends on.
+            code: the component's modules; what they import counts, too.
             packages: packages whose version the output depends on.
 
         Returns:
@@ -130,7 +123,7 @@ class Execution:
                     inputs={name: a for name, a in inputs.items() if a is not None},
                     versions=package_versions("dlkeras", *packages),
                     run_id=self.run_id,
-                    code=_code(code),
+                    code=code_dependencies(*code),
                 ) as draft:
                     write(draft)
                 self.store.discard_work(artifact_type, key)
@@ -166,7 +159,7 @@ class Execution:
                     name: a.record.digest if a is not None else None
                     for name, a in inputs.items()
                 },
-                "code": _code(code),
+                "code": code_dependencies(*code),
                 "versions": package_versions("dlkeras", *packages),
             }
         )

@@ -212,6 +212,7 @@ def answer(folder: Path, request: dict) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    import dlkeras.layers
     import dlkeras.pipeline.tensorflow_import  # noqa: F401  (while the other writes)
 
     try:

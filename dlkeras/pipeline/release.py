@@ -20,7 +20,6 @@ from dlkeras.pipeline.execution import Execution
 from dlkeras.pipeline.infra_validator import infra_validator
 from dlkeras.pipeline.pusher import pusher
 from dlkeras.pipeline.reporting import log_evaluation
-from dlkeras.pipeline.step_code import EVALUATION_CODE, FIGURE_CODE
 
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {
@@ -78,7 +77,7 @@ def release(
                 "model": of,
                 "statistics": statistics,
             },
-            code=(*EVALUATION_CODE, *FIGURE_CODE),
+            code=("dlkeras.pipeline.evaluator",),
             packages=("keras", "tensorflow", "scikit-learn", "scipy"),
         )
 
@@ -104,7 +103,7 @@ def release(
             "evaluation": evaluation,
             "baseline": baseline,
         },
-        code=("pipeline.blessing", "pipeline.uncertainty"),
+        code=("dlkeras.pipeline.blessing",),
         packages=("scipy",),
     )
     tracker.set_tags({"dlkeras.blessed": blessing.blessed})
@@ -136,7 +135,7 @@ def release(
             "model": model,
             "blessing": blessing,
         },
-        code=("pipeline.infra_validator", "pipeline.servable"),
+        code=("dlkeras.pipeline.infra_validator",),
     )
     execution.stop_after("InfraValidator")
 
@@ -166,7 +165,7 @@ def release(
             "evaluation": evaluation,
             "blessing": blessing,
         },
-        code=("pipeline.pusher", "pipeline.manifest"),
+        code=("dlkeras.pipeline.pusher",),
         packages=(),
     )
     with store.named_lock(f"registry-{config.model_name}", progress.say):

@@ -26,6 +26,11 @@ from dlkeras.pipeline.following import follow
 from dlkeras.pipeline.jax_training import train_on_jax
 from dlkeras.pipeline.last_run import last_statistics
 from dlkeras.pipeline.meeting import training_is_left
+from dlkeras.pipeline.not_in_key import (
+    HOW_TO_PREPARE,
+    NOT_OF_A_TRIAL,
+    NOT_TRIED,
+)
 from dlkeras.pipeline.note import run_note
 from dlkeras.pipeline.progress import Progress
 from dlkeras.pipeline.release import release
@@ -39,17 +44,6 @@ from dlkeras.pipeline.result import PipelineResult
 from dlkeras.pipeline.schema_gen import schema_gen
 from dlkeras.pipeline.search_spaces import search_space
 from dlkeras.pipeline.statistics_gen import statistics_gen
-from dlkeras.pipeline.step_code import (
-    HOW_TO_PREPARE,
-    NOT_OF_A_TRIAL,
-    NOT_TRIED,
-    SCHEMA_CODE,
-    SOURCE_CODE,
-    STATISTICS_CODE,
-    TRAINER_CODE,
-    TRANSFORM_CODE,
-    TUNER_CODE,
-)
 from dlkeras.pipeline.store import Store, file_digest, storage_errors
 from dlkeras.pipeline.trainer import trainer
 from dlkeras.pipeline.transfer_source import resolved
@@ -171,7 +165,7 @@ def _components(
             "source": source_fingerprint(config.example_gen),
         },
         inputs={},
-        code=SOURCE_CODE,
+        code=("dlkeras.pipeline.example_gen",),
         packages=("tensorflow-datasets", "scikit-learn", "pillow"),
     )
     tell_what_is_left_out(examples, tracker, progress)
@@ -183,7 +177,7 @@ def _components(
         lambda output: statistics_gen(config.statistics_gen, output, examples),
         config={"statistics_gen": _dump(config.statistics_gen)},
         inputs={"examples": examples},
-        code=STATISTICS_CODE,
+        code=("dlkeras.pipeline.statistics_gen",),
         packages=("numpy", "pandas", "pillow"),
     )
     tell_statistics(statistics, tracker, progress)
@@ -199,7 +193,7 @@ def _components(
             "curated": _digest_of(config.schema_gen.path),
         },
         inputs={"statistics": statistics},
-        code=("pipeline.schema_gen", *SCHEMA_CODE),
+        code=("dlkeras.pipeline.schema_gen",),
         packages=(),
     )
     execution.stop_after("SchemaGen")
@@ -213,7 +207,7 @@ def _components(
         ),
         config={"example_validator": _dump(config.example_validator)},
         inputs={"statistics": statistics, "schema": schema, "last": last},
-        code=("pipeline.example_validator", "pipeline.drift", *SCHEMA_CODE),
+        code=("dlkeras.pipeline.example_validator",),
         packages=("pandas",),
     )
     for warning in stop_on_anomalies(anomalies):
@@ -226,7 +220,7 @@ def _components(
         lambda output: transform(config.transform, output, examples, schema),
         config={"transform": _dump(config.transform)},
         inputs={"examples": examples, "schema": schema},
-        code=TRANSFORM_CODE,
+        code=("dlkeras.pipeline.transform",),
     )
     tracker.log_figures(transformation)
     execution.stop_after("Transform")
@@ -243,13 +237,14 @@ def _components(
             "source": source,
         }
         tuner_inputs = {"examples": examples, "transform": transformation}
+        tuner_code = ("dlkeras.pipeline.tuner",)
         tuner_packages = ("keras", "tensorflow", "keras-tuner")
         tuner_key = execution.key(
             "Tuner",
             Hyperparameters,
             tuner_config,
             tuner_inputs,
-            TUNER_CODE,
+            tuner_code,
             tuner_packages,
         )
         tracker.search = tuner_key
@@ -259,7 +254,7 @@ def _components(
             Hyperparameters,
             tuner_config | {"tuner": of_a_trial},
             tuner_inputs,
-            TUNER_CODE,
+            tuner_code,
             tuner_packages,
         )
         hyperparameters = step(
@@ -282,7 +277,7 @@ def _components(
             ),
             config=tuner_config,
             inputs=tuner_inputs,
-            code=TUNER_CODE,
+            code=tuner_code,
             packages=tuner_packages,
         )
         tracker.log_metrics(
@@ -309,8 +304,9 @@ def _components(
     on_jax = config.trainer.distribution == "data_parallel"
     train = train_on_jax if on_jax else trainer
     trainer_packages = ("keras", "tensorflow", *(("jax",) if on_jax else ()))
+    trainer_code = (train.__module__,)
     trainer_key = execution.key(
-        "Trainer", Model, trainer_config, trainer_inputs, TRAINER_CODE, trainer_packages
+        "Trainer", Model, trainer_config, trainer_inputs, trainer_code, trainer_packages
     )
     model = step(
         "Trainer",
@@ -330,7 +326,7 @@ def _components(
         ),
         config=trainer_config,
         inputs=trainer_inputs,
-        code=TRAINER_CODE,
+        code=trainer_code,
         packages=trainer_packages,
     )
     for epoch, logs in enumerate(model.history):

@@ -52,7 +52,7 @@ def label_in_words(label: np.ndarray, names: Sequence[str]) -> str:
     """
     if np.ndim(label) == 0:
         return names[int(label)]
-    order = np.argsort(-label, kind="stable").tolist()
+    order = map(int, np.argsort(-label, kind="stable"))
     mixed = [i for i in order if label[i] > 0]
     if len(mixed) == 1:
         return names[mixed[0]]

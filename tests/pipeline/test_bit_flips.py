@@ -240,9 +240,7 @@ def test_what_has_an_artifacts_record_has_its_manifest(pushed, searched):
     with pytest.raises(CorruptArtifactError, match=r"MANIFEST\.sha256: .* 0000"):
         load_pushed_model(str(pushed), None, pushed)
     file.unlink()
-    with pytest.raises(
-        CorruptArtifactError, match=r"expected a manifest; there is"
-    ):
+    with pytest.raises(CorruptArtifactError, match=r"expected a manifest; there is"):
         load_pushed_model(str(pushed), None, pushed)
 
 
