@@ -22,7 +22,7 @@ from dlkeras.pipeline.data_config import (
     StatisticsGenConfig,
     TransformConfig,
 )
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.flags import flags_of
 from dlkeras.pipeline.training_config import (
     TrainerConfig,
@@ -201,12 +201,12 @@ def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfi
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"--config: expected a readable JSON file; {path}: "
-            f"{getattr(error, 'strerror', None) or error}"
+            f"{getattr(error, 'strerror', None) or reason(error)}"
         ) from error
     try:
         given = json.loads(text, object_pairs_hook=_JsonObject)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"--config {path}: invalid JSON: {error}") from error
+        raise InputError(f"--config {path}: invalid JSON: {reason(error)}") from error
     if not isinstance(given, _JsonObject):
         raise InputError(
             f"--config {path}: expected a JSON object; received {text[:60]!r}"

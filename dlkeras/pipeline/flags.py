@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, reason
 
 UNSET = "None"
 # Where a new key of NAME=VALUE,NAME=VALUE begins; VALUE,VALUE is one value.
@@ -189,7 +189,9 @@ def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: expected JSON; received {text!r}: {error}") from None
+        raise InputError(
+            f"{name}: expected JSON; received {text!r}: {reason(error)}"
+        ) from None
 
 
 def add_help(

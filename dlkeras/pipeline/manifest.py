@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from dlkeras.pipeline.artifacts import PushedModel
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.errors import CorruptArtifactError, reason
 from dlkeras.pipeline.record import RECORD_FILE, Record
 from dlkeras.pipeline.store import file_digest
 from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file
@@ -74,7 +74,7 @@ def read_manifest(manifest: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise CorruptArtifactError(f"{expected}; it is not UTF-8") from error
     except (OSError, UntrustedFileError) as error:
-        raise CorruptArtifactError(f"{expected}; {error}") from error
+        raise CorruptArtifactError(f"{expected}; {reason(error)}") from error
     if not text.endswith("\n"):
         what = "its last line is cut" if text else "it is empty"
         raise CorruptArtifactError(f"{expected}; {what}")

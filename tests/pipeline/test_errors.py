@@ -9,9 +9,16 @@ import pytest
 import dlkeras
 from dlkeras.pipeline import errors, tracking
 from dlkeras.pipeline.errors import last_line, reason
+from dlkeras.untrusted import gate
 
 PACKAGE = Path(dlkeras.__file__).parent
-OURS = {name for name, value in vars(errors).items() if isinstance(value, type)}
+# Whose messages are one line already.
+OURS = {
+    name
+    for module in (errors, gate)
+    for name, value in vars(module).items()
+    if isinstance(value, type)
+}
 
 
 @pytest.mark.parametrize(

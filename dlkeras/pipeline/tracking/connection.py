@@ -36,6 +36,10 @@ from sqlalchemy.exc import (
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 PROBE_SECONDS = 5
+HALF_MADE = (
+    ". A start that was stopped has left the tables half-made; if there are no runs in "
+    "the database, drop it and create it anew"
+)
 
 # What fails is raised, and said once; their logs would print a traceback beside it.
 for _name in ("mlflow", "alembic", "mlflow.system_metrics"):
@@ -99,8 +103,10 @@ def connect(
         # Two processes that migrate a new database at once break it.
         beside = file or mlruns / "mlflow.db"
         with storage_errors(mlruns):
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(beside.with_name(beside.name + ".lock"))
+            lock = contextlib.nullcontext()
+            if make or beside.parent.is_dir():
+                beside.parent.mkdir(parents=True, exist_ok=True)
+                lock = filelock.FileLock(beside.with_name(beside.name + ".lock"))
             with lock, _database_lock(uri):
                 if file is not None:
                     from dlkeras.pipeline.tracking.database_file import prepare
@@ -114,7 +120,14 @@ def connect(
     except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
         raise TrackingError(
             f"expected an MLflow server or database at {uri}; {reason(error)}"
+            + (HALF_MADE if _is_half_made(error) else "")
         ) from error
+
+
+def _is_half_made(error: BaseException) -> bool:
+    """Whether a database server's tables are in the way of MLflow's migrations."""
+    words = str(error).lower()
+    return "already exists" in words or "duplicate column" in words
 
 
 def _database_file(uri: str) -> Path | None:
