@@ -61,6 +61,8 @@ def start_together(say: Callable[[str], None], is_left: Callable[[], bool]) -> b
     Returns:
         Whether it was started; False where nothing was left to train meanwhile.
     """
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401  # the meeting is short
+
     machines = cluster()
     met = meet(machines, say, is_left)
     if met and len(machines.workers) > 1:

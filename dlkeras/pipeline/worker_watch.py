@@ -77,11 +77,11 @@ def watch(addresses: Sequence[str], on_end: Callable[[str], None]) -> Iterator[N
 
 @contextlib.contextmanager
 def native_wait(seconds: float) -> Iterator[None]:
-    """Let a signal, or too long a time, end this process while native code waits.
+    """Let Ctrl-C, or too long a time, end this process while native code waits.
 
     TensorFlow's engine waits for the other machines with Python's lock in its hands: no
-    handler of Python runs, and no other thread. Nothing may have begun that would have
-    to be ended in order.
+    handler of Python runs, and no other thread. It takes SIGTERM for itself, too; it is
+    Python's again afterwards. Nothing may have begun that has to be ended in order.
 
     Args:
         seconds: the wait's longest time; the process then ends with 1.

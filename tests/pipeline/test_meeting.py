@@ -145,11 +145,40 @@ def test_a_chief_that_waits_hears_that_it_shall_stop(tmp_path, other_listens):
         line = process.stdout.readline()
         if other_listens:
             assert line.startswith("all 2 machines are there; their engine starts")
-            time.sleep(2)
+            while not meeting.answers(workers[0]):  # the engine listens there now
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.1)
         else:
             assert line == f"waiting for {workers[1]}, to train together\n"
-        process.terminate()
+        process.send_signal(signal.SIGINT if other_listens else signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == (-signal.SIGTERM if other_listens else 130), errors
+    assert process.returncode == (-signal.SIGINT if other_listens else 130), errors
     said = "" if other_listens else "interrupted before a run began"
     assert errors.strip() == said
+
+
+WITH_ENGINE = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+from dlkeras.pipeline import distribution
+distribution.strategy("multi_worker")
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+except KeyboardInterrupt:
+    os._exit(7)
+"""
+
+
+@pytest.mark.job
+def test_sigterm_is_heard_where_tensorflow_s_engine_has_started():
+    """The engine takes the signal for itself, and Python would not hear it any more."""
+    (here,) = addresses(1)
+    place = {"cluster": {"worker": [here]}, "task": {"type": "worker", "index": 0}}
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_ENGINE],
+        capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "",
+                          "TF_CONFIG": json.dumps(place)},
+    )  # fmt: skip
+    assert done.returncode == 7, done.stderr
