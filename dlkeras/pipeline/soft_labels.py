@@ -52,8 +52,8 @@ def label_in_words(label: np.ndarray, names: Sequence[str]) -> str:
     """
     if np.ndim(label) == 0:
         return names[int(label)]
-    order = map(int, np.argsort(-label, kind="stable"))
-    mixed = [i for i in order if label[i] > 0]
+    largest_first = np.argsort(-label, kind="stable").tolist()
+    mixed = [int(i) for i in largest_first if label[i] > 0]
     if len(mixed) == 1:
         return names[mixed[0]]
     return ", ".join(f"{names[i]} {label[i]:.2f}" for i in mixed)
