@@ -20,7 +20,7 @@ from dlkeras.pipeline.execution import Execution
 from dlkeras.pipeline.infra_validator import infra_validator
 from dlkeras.pipeline.pusher import pusher
 from dlkeras.pipeline.reporting import log_evaluation
-from dlkeras.pipeline.step_code import EVALUATION_CODE, FIGURE_CODE
+from dlkeras.pipeline.step_code import EVALUATION_CODE, EXAMPLE_CODE, FIGURE_CODE
 
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {
@@ -136,7 +136,7 @@ def release(
             "model": model,
             "blessing": blessing,
         },
-        code=("pipeline.infra_validator", "pipeline.servable"),
+        code=("pipeline.infra_validator", "pipeline.servable", *EXAMPLE_CODE),
     )
     execution.stop_after("InfraValidator")
 

@@ -24,6 +24,7 @@ EXAMPLE_CODE = (
     "pipeline.example_digest",
     "pipeline.example_reading",
     "pipeline.image_decoding",
+    "untrusted.images",
 )
 SOURCE_CODE = (
     "pipeline.example_gen",
@@ -47,7 +48,7 @@ TRAINING_CODE = (
     "pipeline.resizing",
     "pipeline.network",
     "pipeline.soft_labels",
-    "pipeline.example_reading",
+    *EXAMPLE_CODE,
     "pipeline.transfer_source",
     "architectures",
     "layers",
@@ -75,6 +76,7 @@ TRAINER_CODE = (
 )
 EVALUATION_CODE = (
     "pipeline.evaluator",
+    *EXAMPLE_CODE,
     "pipeline.input_pipeline",
     "pipeline.resizing",
     "pipeline.cost_of_answers",
@@ -87,6 +89,6 @@ TRANSFORM_CODE = (
     "pipeline.augmentation",
     "pipeline.input_pipeline",
     "pipeline.resizing",
-    "pipeline.example_reading",
+    *EXAMPLE_CODE,
     *FIGURE_CODE,
 )
