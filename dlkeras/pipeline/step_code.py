@@ -31,6 +31,8 @@ SOURCE_CODE = (
     "pipeline.example_shards",
     "pipeline.sources",
     "pipeline.errors",  # the reasons why files are no examples
+    "untrusted.archives",
+    "untrusted.tar_stream",
     "datasets",
     *EXAMPLE_CODE,
 )

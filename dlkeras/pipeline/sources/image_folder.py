@@ -2,13 +2,10 @@
 
 import hashlib
 import os
-import shutil
-import tarfile
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.sources.source import (
     SPLIT_NAMES,
     Problem,
@@ -16,6 +13,7 @@ from dlkeras.pipeline.sources.source import (
     printable,
 )
 from dlkeras.pipeline.sources.walking import walk
+from dlkeras.untrusted import archives
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 FLAG = "--example-gen.image-folder"
@@ -148,49 +146,17 @@ def unpack(archive: Path, target: Path) -> Path:
         The folder that holds the classes or splits: `target`, or its only folder.
 
     Raises:
-        InputError: the archive is damaged, leads out of its folder, or is larger than
-            half of the free space.
+        InputError: the archive is damaged, has something else than files and folders,
+            leads out of its folder, or is larger than half of the free space.
     """
-    room = shutil.disk_usage(target).free // 2
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                members = [(i.filename, i.file_size) for i in opened.infolist()]
-                _check_members(archive, members, room)
-                opened.extractall(target)
-        else:
-            with tarfile.open(archive) as opened:
-                total = 0
-                for member in opened:
-                    _check_members(archive, [(member.name, member.size)], room - total)
-                    total += member.size
-                    opened.extract(member, target, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise InputError(
-            f"{FLAG}: expected a folder, or a whole zip or tar archive; {archive}: "
-            f"{reason(error)}"
-        ) from error
-    except Exception as error:  # lzma.LZMAError and zlib.error have no common parent
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{FLAG}: {archive} is damaged: {reason(error)}") from error
+        archives.unpack(archive, target)
+    except archives.UntrustedFileError as error:
+        raise InputError(f"{FLAG}: {error}") from error
+    except OSError as error:
+        if error.filename != archive:
+            raise  # the disk is full
+        raise InputError(f"{FLAG}: {archive}: {error.strerror}") from error
     inside = [f for f in target.iterdir() if f.name[0] != "."]
     only = inside[0] if len(inside) == 1 and inside[0].is_dir() else target
     return only if only.name not in SPLIT_NAMES else target
-
-
-def _check_members(archive: Path, members: list[tuple[str, int]], room: int) -> None:
-    total = 0
-    for name, size in members:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise InputError(
-                f"{FLAG}: expected files inside the archive's folder; {archive} has "
-                f"{printable(name)}"
-            )
-        total += size
-        if total > room:
-            raise InputError(
-                f"{FLAG}: expected an archive that fits half of the free space; "
-                f"{archive} unpacks to more than {room / 2**30:.1f} GiB"
-            )
