@@ -1,7 +1,7 @@
 """Image files as pixels: in training and evaluation, and where a model is served.
 
-There are two decoders, TensorFlow's inside the graph and Pillow's outside. Both give the
-same pixels: what is served is what was judged.
+There are two decoders, TensorFlow's inside the graph and Pillow's outside. Both give
+the same pixels: what is served is what was judged.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import numpy as np
 from dlkeras.untrusted.images import MAX_PIXELS as MAX_PIXELS
 from dlkeras.untrusted.images import DecodedImage as DecodedImage
 from dlkeras.untrusted.images import decode_image as decode_image
+from dlkeras.untrusted.images import read_image_file as read_image_file
 from dlkeras.untrusted.images import to_png as to_png
 
 if TYPE_CHECKING:

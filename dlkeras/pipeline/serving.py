@@ -10,7 +10,7 @@ import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.image_decoding import decode, with_channels
+from dlkeras.pipeline.image_decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.image_decoding import image_pixels as image_pixels
 from dlkeras.pipeline.labels import read_labels
 from dlkeras.pipeline.manifest import check_manifest
@@ -113,7 +113,7 @@ def predict(
 
 def _read(path: Path) -> np.ndarray:
     try:
-        return decode(path.read_bytes())[1]
+        return decode(read_image_file(path))[1]
     except (OSError, ValueError) as error:
         raise InputError(
             f"IMAGE: expected an image file; {path}: {reason(error)}"

@@ -32,7 +32,10 @@ SOURCE_CODE = (
     "pipeline.sources",
     "pipeline.errors",  # the reasons why files are no examples
     "untrusted.archives",
+    "untrusted.arrays",
+    "untrusted.tables",
     "untrusted.tar_stream",
+    "untrusted.zips",
     "datasets",
     *EXAMPLE_CODE,
 )

@@ -15,20 +15,18 @@ from typing import IO, Any
 from dlkeras.untrusted.gate import UntrustedFileError as UntrustedFileError
 from dlkeras.untrusted.gate import check_regular_file
 from dlkeras.untrusted.tar_stream import TarStream
+from dlkeras.untrusted.zips import (
+    CHUNK,
+    MAX_MEMBERS,
+    Room,
+    check_packing,
+    open_zip,
+    shown,
+    too_many,
+)
 
-MAX_MEMBERS = 2_000_000
 MAX_DEPTH = 32
 MAX_NAME = 255
-# What a file or a folder takes of a disk, be it empty.
-BLOCK = 4096
-CHUNK = 2**20
-# Images are packed already; what unpacks to far more is a bomb.
-MAX_RATIO = 200
-SLACK = 2**30
-# A zip's list of members is read whole, and takes ten times as much as objects.
-MAX_DIRECTORY = 2**28
-ENTRY = b"PK\x01\x02"
-PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What a name may be at fault for; a full disk is not its fault.
 ERRORS_OF_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
@@ -61,29 +59,13 @@ def unpack(archive: str | Path, target: str | Path) -> None:
     """
     path = check_regular_file(archive)
     folder = os.path.abspath(target)
-    half = shutil.disk_usage(folder).free // 2
-    room = _Room(path, min(half, MAX_RATIO * path.stat().st_size + SLACK))
+    room = Room(path, shutil.disk_usage(folder).free)
     with open(path, "rb") as file:
         members = _zipped if zipfile.is_zipfile(file) else _tarred
         file.seek(0)
         found = members(path, file, room)
         while member := _next(path, found):
-            _write(path, folder, member)
-
-
-class _Room:
-    """Bytes that may still come out of an archive."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._path, self._size, self._left = path, size, size
-
-    def take(self, size: int) -> None:
-        self._left -= size + BLOCK
-        if size < 0 or self._left < 0:
-            raise UntrustedFileError(
-                f"{self._path}: unpacks to more than {self._size:,} bytes, which is "
-                f"half of the free space, or {MAX_RATIO} times its size"
-            )
+            _write(path, folder, member, room)
 
 
 def _next(path: Path, members: Iterator[_Member]) -> _Member | None:
@@ -106,8 +88,8 @@ def _damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _zipped(path: Path, file: IO[bytes], room: _Room) -> Iterator[_Member]:
-    with zipfile.ZipFile(_ZipFileReads(path, file)) as archive:  # type: ignore
+def _zipped(path: Path, file: IO[bytes], room: Room) -> Iterator[_Member]:
+    with open_zip(path, file) as archive:
         infos = archive.infolist()
         for info in infos:  # all, before the first is written
             name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
@@ -115,13 +97,7 @@ def _zipped(path: Path, file: IO[bytes], room: _Room) -> Iterator[_Member]:
                 raise _not_a_file(
                     path, name, "link" if stat.S_ISLNK(kind) else "device"
                 )
-            if info.flag_bits & 1:
-                raise UntrustedFileError(f"{path}: {_shown(name)} has a password")
-            if info.compress_type not in PACKED_BY:
-                raise UntrustedFileError(
-                    f"{path}: {_shown(name)} is packed by method {info.compress_type}; "
-                    "expected deflate, which every program writes"
-                )
+            check_packing(path, info)
             room.take(info.file_size)
         for info in infos:
             if info.is_dir():
@@ -132,29 +108,7 @@ def _zipped(path: Path, file: IO[bytes], room: _Room) -> Iterator[_Member]:
                 )
 
 
-class _ZipFileReads:
-    """A file whose reader cannot ask for a list of members without end."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path, self._file = path, file
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
-        self.seekable = file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        if size > CHUNK and (size > MAX_DIRECTORY or self._entries(size) > MAX_MEMBERS):
-            raise _too_many(self._path)
-        return self._file.read(size)
-
-    def _entries(self, size: int) -> int:
-        start, count = self._file.tell(), 0
-        while size > 0 and (part := self._file.read(min(size, CHUNK))):
-            count += part.count(ENTRY)
-            size -= len(part)
-        self._file.seek(start)
-        return count
-
-
-def _tarred(path: Path, file: IO[bytes], room: _Room) -> Iterator[_Member]:
+def _tarred(path: Path, file: IO[bytes], room: Room) -> Iterator[_Member]:
     stream: Any = TarStream(path, file)
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         for _ in range(MAX_MEMBERS):
@@ -178,39 +132,41 @@ def _tarred(path: Path, file: IO[bytes], room: _Room) -> Iterator[_Member]:
                 yield _Member(
                     member.name, member.size, lambda m=member: archive.extractfile(m)
                 )
-    raise _too_many(path)
+    raise too_many(path)
 
 
-def _write(path: Path, folder: str, member: _Member) -> None:
+def _write(path: Path, folder: str, member: _Member, room: Room) -> None:
     parts = _parts(path, member)
-    if not parts:
-        return  # the archive's own folder, "./"
     parents = parts if member.content is None else parts[:-1]
     try:
-        os.makedirs(os.path.join(folder, *parents), exist_ok=True)
+        for depth in range(1, len(parents) + 1):
+            place = os.path.join(folder, *parents[:depth])
+            if not os.path.isdir(place):
+                room.take(0)
+                os.mkdir(place)
         if member.content is None:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         written = os.open(os.path.join(folder, *parts), flags, 0o666)
     except (FileExistsError, NotADirectoryError) as error:
         raise UntrustedFileError(
-            f"{path}: it has {_shown(member.name)} twice"
+            f"{path}: it has {shown(member.name)} twice"
         ) from error
     except OSError as error:
         if error.errno not in ERRORS_OF_NAMES:
             raise
         raise UntrustedFileError(
-            f"{path}: {_shown(member.name)}: {error.strerror}"
+            f"{path}: {shown(member.name)}: {error.strerror}"
         ) from error
     with os.fdopen(written, "wb") as out:
-        left = member.size
         with _damage_named(path):
             content = member.content()
+        left = member.size
         while left:
             with _damage_named(path):
                 chunk = content.read(min(left, CHUNK))
                 if not chunk:
-                    raise EOFError(f"{_shown(member.name)} is cut short")
+                    raise EOFError(f"{shown(member.name)} is cut short")
             out.write(chunk)
             left -= len(chunk)
         content.close()
@@ -222,16 +178,16 @@ def _parts(path: Path, member: _Member) -> list[str]:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise UntrustedFileError(
-            f"{path}: expected names inside the archive; it has {_shown(name)}"
+            f"{path}: expected names inside the archive; it has {shown(name)}"
         )
     try:
         longest = max((len(os.fsencode(part)) for part in parts), default=0)
     except UnicodeEncodeError:
-        longest = MAX_NAME
+        longest = MAX_NAME + 1
     if longest > MAX_NAME or len(parts) > MAX_DEPTH:
         raise UntrustedFileError(
             f"{path}: expected names of at most {MAX_NAME} bytes, at most {MAX_DEPTH} "
-            f"folders deep; it has {_shown(name)}"
+            f"folders deep; it has {shown(name)}"
         )
     if not parts and member.content is not None:
         raise UntrustedFileError(f"{path}: it has a file without a name")
@@ -241,15 +197,6 @@ def _parts(path: Path, member: _Member) -> list[str]:
 def _not_a_file(path: Path, name: str, kind: str) -> UntrustedFileError:
     advice = ", pack the file it leads to (tar -h --hard-dereference)"
     return UntrustedFileError(
-        f"{path}: expected files and folders alone; {_shown(name)} is a {kind}"
+        f"{path}: expected files and folders alone; {shown(name)} is a {kind}"
         f"{advice if kind == 'link' else ''}"
     )
-
-
-def _too_many(path: Path) -> UntrustedFileError:
-    return UntrustedFileError(f"{path}: it has more than {MAX_MEMBERS:,} files")
-
-
-def _shown(name: str) -> str:
-    """A name that may be anything, in one short line."""
-    return repr(name if len(name) <= 100 else f"{name[:40]}...{name[-40:]}")

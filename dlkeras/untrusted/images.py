@@ -1,18 +1,28 @@
-"""Image files of every kind, decoded to grey or RGB and checked whole."""
+"""Image files of strangers: decoded to grey or RGB, whole, or refused."""
 
 import contextlib
 import io
+import os
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dlkeras.untrusted.gate import check_regular_file
 
 # A file may claim any size: what would not fit is refused before it is decoded.
 MAX_PIXELS = 64_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
 ORIENTATION = 0x0112
 STRIP_PIXELS = 2**20
+# The largest image that is decoded, not packed at all, of 16 bits and four channels.
+MAX_FILE_BYTES = 8 * MAX_PIXELS
+HEAD_BYTES = 2**16
+# A progressive JPEG goes over all pixels with every scan; programs write about ten.
+SCAN = b"\xff\xda"
+MAX_SCANNED = 20 * MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,39 @@ class DecodedImage:
     encoded: bytes
     pixels: np.ndarray
     format: str
+
+
+def read_image_file(path: str | Path) -> bytes:
+    """Read a file that should be an image.
+
+    Args:
+        path: the file, or a link to it.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        ValueError: it is a folder, a pipe or a device, is larger than any image that
+            is decoded, or does not begin as an image does.
+        OSError: it cannot be read.
+    """
+    check_regular_file(path, MAX_FILE_BYTES)
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+        if len(head) == HEAD_BYTES and not _begins_as_image(head):
+            raise ValueError("not an image")
+        file.seek(0)
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def _begins_as_image(head: bytes) -> bool:
+    """Whether any reader of Pillow's takes these first bytes for its own."""
+    Image.preinit()
+    Image.init()
+    return any(
+        accept is None or accept(head[:16])
+        for accept in (Image.OPEN[form][1] for form in FORMATS if form in Image.OPEN)
+    )
 
 
 def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
@@ -74,6 +117,8 @@ def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:
             raise ValueError(
                 f"expected at most {max_pixels:,} pixels; it claims {width}x{height}"
             )
+        if kind == "JPEG" and width * height * encoded.count(SCAN) > MAX_SCANNED:
+            raise ValueError(f"expected fewer scans; it has {encoded.count(SCAN):,}")
         if kind == "PNG":  # its checksums are read by no decoder
             with Image.open(io.BytesIO(encoded), formats=FORMATS) as checked:
                 checked.verify()

@@ -48,7 +48,7 @@ def test_no_hostile_archive_takes_memory_or_time(answers):
         assert said.startswith("UntrustedFileError: "), (name, said)
         assert "\n" not in said and len(said) < 500, name
         assert mib < MOST_MIB, name
-        assert seconds < 5, name
+        assert seconds < 30, name
 
 
 @pytest.mark.parametrize(
