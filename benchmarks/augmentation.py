@@ -198,6 +198,7 @@ class Bench:
     def stages(self) -> dict[str, Callable]:
         """What an image goes through, one thing more each time; nothing is kept."""
         from dlkeras.pipeline.example_reading import read_split
+        from dlkeras.pipeline.image_decoding import decode_in_graph
         from dlkeras.pipeline.tensorflow_import import tf
 
         def read():
@@ -207,7 +208,7 @@ class Bench:
             return (
                 read()
                 .map(
-                    lambda e: (tf.io.decode_jpeg(e["image"], 3), e["label"]),
+                    lambda e: (decode_in_graph(e["image"], 3), e["label"]),
                     num_parallel_calls=tf.data.AUTOTUNE,
                 )
                 .batch(BATCH)

@@ -133,24 +133,17 @@ def _write_digits(folder: Path, classes: range) -> None:
 
 def images_of(folder: Path, preprocessing: Any) -> tuple[np.ndarray, np.ndarray]:
     """Read a folder of classes as the source's pipeline would."""
-    from dlkeras.pipeline.tensorflow_import import keras
+    from dlkeras.pipeline.image_decoding import image_pixels
 
     channels = preprocessing.input_shape[-1]
-    first = next(folder.rglob("*.*"))
-    width, height = keras.utils.load_img(first).size
-    batches = keras.utils.image_dataset_from_directory(
-        folder,
-        label_mode="int",
-        color_mode="grayscale" if channels == 1 else "rgb",
-        image_size=(height, width),
-        shuffle=False,
-        verbose=False,
-    )
-    parts = [(preprocessing(x.numpy().astype("uint8")), y) for x, y in batches]
-    return (
-        np.concatenate([np.asarray(x) for x, _ in parts]),
-        np.concatenate([np.asarray(y) for _, y in parts]),
-    )
+    classes = sorted(place for place in folder.iterdir() if place.is_dir())
+    parts, labels = [], []
+    for label, place in enumerate(classes):
+        files = sorted(place.iterdir())
+        images = np.stack([image_pixels(f.read_bytes(), channels) for f in files])
+        parts.append(np.asarray(preprocessing(images)))
+        labels += [label] * len(files)
+    return np.concatenate(parts), np.array(labels)
 
 
 def some(

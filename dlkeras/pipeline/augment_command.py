@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dlkeras.pipeline.config import TransformConfig, describe, load_config
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.image_decoding import decode_image
+from dlkeras.pipeline.image_decoding import decode_image, read_image_file
 
 # Without a configuration images are shown as large as ImageNet's are trained on.
 SIDE = 224
@@ -90,7 +90,7 @@ def _configured(config: Path | None, settings: Sequence[str]) -> TransformConfig
 
 def _read(path: Path) -> Any:
     try:
-        return decode_image(path.read_bytes()).pixels
+        return decode_image(read_image_file(path)).pixels
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"IMAGE: expected an image file; {path}: {reason}") from error

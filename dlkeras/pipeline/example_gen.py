@@ -96,6 +96,7 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         builder=f"{NAME}/{VERSION}",
         file_format=config.file_format,
         ignored=source.ignored,
+        outside=getattr(source, "outside", []),
         quarantined=sum(number for *_, number in problems),
         labels=list(source.labels),
         channels=channels,
@@ -150,6 +151,9 @@ def left_out(examples: Examples) -> list[str]:
     if ignored := examples.properties["ignored"]:
         named = ", ".join(ignored[:5]) + (", ..." if len(ignored) > 5 else "")
         lines.append(f"left out, not CLASS/IMAGE: {len(ignored)} files: {named}")
+    if outside := examples.properties.get("outside"):
+        named = ", ".join(outside[:5]) + (", ..." if len(outside) > 5 else "")
+        lines.append(f"taken from elsewhere, by {len(outside)} links: {named}")
     if number := examples.properties["quarantined"]:
         lines.append(
             f"quarantined, cannot be read: {number} examples, listed in "

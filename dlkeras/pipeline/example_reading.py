@@ -1,9 +1,12 @@
 """Reading examples back: as a tf.data data set, or record by record."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dlkeras.pipeline.image_decoding import decode_in_graph
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -43,9 +46,25 @@ def read_split(
     from dlkeras.pipeline.tensorflow_import import tf, tfds
 
     builder = tfds.builder_from_directory(folder)
-    decoders = None if decode else {"image": tfds.decode.SkipDecoding()}
-    if shards is not None:
-        return _read_shards(builder, split, decoders, shards)
+    # TFDS's own decoder gives other pixels than those a served model is asked with.
+    encoded = {"image": tfds.decode.SkipDecoding()}
+    if shards is None:
+        dataset = _read_whole(builder, split, encoded)
+    else:
+        dataset = _read_shards(builder, split, encoded, shards)
+    if not decode:
+        return dataset
+    decoder = image_decoder(folder)
+    return dataset.map(
+        lambda example: {**example, "image": decoder(example["image"])},
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def _read_whole(builder: Any, split: str, decoders: Any) -> "tf.data.Dataset":
+    """Read all shard files of a split, one after the other."""
+    from dlkeras.pipeline.tensorflow_import import tf, tfds
+
     if _is_array_record(builder):
         features = builder.info.features
         dataset = tf.data.Dataset.from_generator(
@@ -128,7 +147,8 @@ def image_decoder(folder: Path) -> Callable[["tf.Tensor"], "tf.Tensor"]:
     """The function that decodes what `read_split` left encoded."""
     from dlkeras.pipeline.tensorflow_import import tfds
 
-    return tfds.builder_from_directory(folder).info.features["image"].decode_example
+    features = tfds.builder_from_directory(folder).info.features
+    return functools.partial(decode_in_graph, channels=features["image"].shape[-1])
 
 
 def stored_bytes(folder: Path, split: str) -> int:

@@ -9,6 +9,7 @@ the same bytes.
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from dlkeras.pipeline.artifacts import SPLITS
 from dlkeras.pipeline.config import ExampleGenConfig
 from dlkeras.pipeline.errors import reason
 from dlkeras.pipeline.example_digest import pixel_digest
-from dlkeras.pipeline.image_decoding import DecodedImage, decode_image, to_png
+from dlkeras.pipeline.image_decoding import (
+    DecodedImage,
+    decode_image,
+    decode_in_graph,
+    to_png,
+)
 from dlkeras.pipeline.sources import Problem, SourceExample
 from dlkeras.pipeline.store import canonical_digest
 
@@ -152,19 +158,25 @@ def _zeros() -> dict[str, int]:
 
 
 def _whole_image(raw: bytes | np.ndarray, max_pixels: int) -> DecodedImage:
-    """Decode what a source gave, also with the decoder that training uses."""
+    """Decode what a source gave, to the pixels that training will see as well."""
     if isinstance(raw, np.ndarray):
         pixels = raw[..., None] if raw.ndim == 2 else raw
         return DecodedImage(to_png(raw), pixels, "array")
     image = decode_image(raw, max_pixels)
-    if image.format == "JPEG":
-        from dlkeras.pipeline.tensorflow_import import tf
-
-        try:
-            tf.io.decode_jpeg(image.encoded)
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError("TensorFlow cannot decode this JPEG") from error
+    if image.format == "JPEG" and not _is_read_alike(image):
+        return replace(image, encoded=to_png(image.pixels))
     return image
+
+
+def _is_read_alike(image: DecodedImage) -> bool:
+    """Whether TensorFlow reads the pixels that Pillow does; libraries of JPEG vary."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    try:
+        pixels = decode_in_graph(image.encoded, image.pixels.shape[-1])
+    except tf.errors.OpError:  # arithmetic coding, for example
+        return False
+    return np.array_equal(pixels, image.pixels)
 
 
 def features(labels: Iterable[str], channels: int) -> Any:

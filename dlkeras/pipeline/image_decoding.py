@@ -1,128 +1,21 @@
-"""Image files of every kind, decoded to grey or RGB and checked whole."""
+"""Image files as pixels: in training and evaluation, and where a model is served.
 
-import contextlib
-import io
-import warnings
-from dataclasses import dataclass
+There are two decoders, TensorFlow's inside the graph and Pillow's outside. Both give
+the same pixels: what is served is what was judged.
+"""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dlkeras.pipeline.errors import reason
+from dlkeras.untrusted.images import MAX_PIXELS as MAX_PIXELS
+from dlkeras.untrusted.images import DecodedImage as DecodedImage
+from dlkeras.untrusted.images import decode_image as decode_image
+from dlkeras.untrusted.images import read_image_file as read_image_file
+from dlkeras.untrusted.images import to_png as to_png
 
-# A file may claim any size: what would not fit is refused before it is decoded.
-MAX_PIXELS = 64_000_000
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF")
-ORIENTATION = 0x0112
-STRIP_PIXELS = 2**20
-
-
-@dataclass(frozen=True)
-class DecodedImage:
-    """An image as the examples hold it.
-
-    Attributes:
-        encoded: JPEG or PNG bytes that TensorFlow decodes to `pixels`: the given ones
-            where they are grey or RGB and upright already, else a PNG.
-        pixels: `(height, width, channels)` uint8, channels 1 or 3.
-        format: the format of the given file: "JPEG", "PNG", "GIF", ...
-    """
-
-    encoded: bytes
-    pixels: np.ndarray
-    format: str
-
-
-def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """Decode an image whole.
-
-    Of an animation the first frame counts. What is transparent is laid on white, 16
-    bits become 8, CMYK and palettes become RGB, and a photograph that carries an EXIF
-    orientation is turned upright.
-
-    Args:
-        encoded: the bytes of an image file.
-        max_pixels: the largest height times width that is decoded.
-
-    Returns:
-        The image.
-
-    Raises:
-        ValueError: the bytes are not an image, or not a whole one, or too large.
-    """
-    if not encoded:
-        raise ValueError("the file is empty")
-    try:
-        with warnings.catch_warnings():
-            # The size is checked here, against a bound of our own.
-            warnings.simplefilter("ignore")
-            return _decode(encoded, max_pixels)
-    except UnidentifiedImageError as error:
-        raise ValueError("not an image") from error
-    except MemoryError as error:
-        raise ValueError("the image does not fit into memory") from error
-    except Exception as error:
-        # Pillow's readers raise whatever a broken file makes them stumble on:
-        # OSError, SyntaxError, struct.error, zlib.error, KeyError, ...
-        raise ValueError(reason(error)) from error
-
-
-def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:
-    with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-        kind = image.format or "unknown"
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ValueError(
-                f"expected at most {max_pixels:,} pixels; it claims {width}x{height}"
-            )
-        if kind == "PNG":  # its checksums are read by no decoder
-            with Image.open(io.BytesIO(encoded), formats=FORMATS) as checked:
-                checked.verify()
-        image.load()
-        orientation = 1
-        with contextlib.suppress(Exception):  # broken EXIF harms no pixel
-            orientation = image.getexif().get(ORIENTATION, 1)
-        plain = kind in ("JPEG", "PNG") and image.mode in ("L", "RGB")
-        if not plain or orientation != 1 or "transparency" in image.info:
-            if orientation != 1:
-                ImageOps.exif_transpose(image, in_place=True)
-            pixels = _grey_or_rgb(image)
-            encoded = to_png(pixels)
-        else:
-            pixels = np.asarray(image)
-    return DecodedImage(
-        encoded, pixels[..., None] if pixels.ndim == 2 else pixels, kind
-    )
-
-
-def _grey_or_rgb(image: Image.Image) -> np.ndarray:
-    """Convert an image, some rows at a time: whole copies would need a GiB."""
-    width, height = image.size
-    grey = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-    pixels = np.empty((height, width) if grey else (height, width, 3), "uint8")
-    rows = max(STRIP_PIXELS // width, 1)
-    for top in range(0, height, rows):
-        strip = image.crop((0, top, width, min(top + rows, height)))
-        pixels[top : top + rows] = _converted(strip, "L" if grey else "RGB")
-    return pixels
-
-
-def _converted(image: Image.Image, mode: str) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits a pixel
-        return (np.asarray(image) // 257).clip(0, 255).astype("uint8")
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return np.asarray(image.convert(mode))
-
-
-def to_png(pixels: np.ndarray) -> bytes:
-    """Write pixels, `(height, width)` or `(height, width, 1 or 3)` uint8, as PNG."""
-    if pixels.ndim == 3 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
@@ -137,3 +30,43 @@ def decode(encoded: bytes) -> tuple[bytes, np.ndarray]:
     """
     image = decode_image(encoded)
     return image.encoded, image.pixels
+
+
+def decode_in_graph(encoded: "tf.Tensor | bytes", channels: int) -> "tf.Tensor":
+    """Decode a JPEG or PNG that `decode_image` gave, to its very pixels.
+
+    TensorFlow's own choice is a faster inverse transform of JPEG, whose pixels differ
+    by up to 11 of 255 from those of Pillow, browsers and cameras.
+
+    Args:
+        encoded: the file's bytes, a scalar string.
+        channels: 1, or 3: grey becomes RGB.
+
+    Returns:
+        `(height, width, channels)` uint8.
+    """
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    # It reads PNG as well.
+    return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
+
+
+def image_pixels(content: bytes, channels: int) -> np.ndarray:
+    """Decode an image file's content, `(height, width, channels)` uint8.
+
+    Raises:
+        ValueError: it is not an image that can be decoded whole.
+    """
+    return with_channels(decode(content)[1], channels)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Turn grey into RGB or RGB into grey (ITU-R BT.601 luma, as PIL does)."""
+    from PIL import Image
+
+    if image.shape[-1] == channels:
+        return image
+    mode = "L" if channels == 1 else "RGB"
+    grey = image[..., 0] if image.shape[-1] == 1 else image
+    converted = np.asarray(Image.fromarray(grey).convert(mode))
+    return converted[..., None] if channels == 1 else converted

@@ -1,14 +1,15 @@
 """InfraValidator: the blessed model in each form it is served in, tried by a stranger.
 
 A fresh process, which knows nothing of the training, loads every form, compares its
-files with their SHA-256, and answers real images as the trainer's model does.
+files with their SHA-256, and answers real images as the trainer's model does: as pixels
+of the test split, and as image files, which it decodes as a served model does.
 """
 
 import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from dlkeras.pipeline.artifacts import (
 )
 from dlkeras.pipeline.config import InfraValidatorConfig
 from dlkeras.pipeline.errors import PipelineError, last_line, reason
+from dlkeras.pipeline.image_decoding import image_pixels
 from dlkeras.pipeline.servable import (
     KERAS,
     LITERT,
@@ -39,6 +41,9 @@ PROTOCOL = "infra_validation.json"
 # A graph rounds elsewhere than the trainer's model does: eight steps of half precision.
 TOLERANCES = {"float16": 2.0**-7, "bfloat16": 2.0**-4}
 TOLERANCE = 1e-5
+# What a form is asked with: pixels and image files, or what the preprocessing gives.
+RAW = ("raw", "file")
+PREPARED = ("prepared",)
 
 
 def infra_validator(
@@ -55,9 +60,9 @@ def infra_validator(
 
     Args:
         config: the forms, the number of images, the tolerance and the deadline.
-        output: gets the forms, `questions.npz` (real images and the probabilities of
-            the trainer's model) and `infra_validation.json` (for each form its files'
-            SHA-256 and the largest difference).
+        output: gets the forms, `questions.npz` (real images, as pixels and as files,
+            and the probabilities of the trainer's model) and `infra_validation.json`
+            (for each form its files' SHA-256 and the largest difference).
         name: the model's name.
         examples: where the images are taken from: the test split's first.
         transform: the preprocessing that belongs to the model.
@@ -91,12 +96,13 @@ def _write_and_ask(
     for form in forms:
         write_form(form, output.path, served, network)
     asked = {}
-    for index, example in enumerate(
-        examples.dataset("test").take(config.images).as_numpy_iterator()
-    ):
+    judged = examples.dataset("test").take(config.images).as_numpy_iterator()
+    files = examples.encoded("test")
+    for index, (example, file) in enumerate(zip(judged, files, strict=False)):
         image = example["image"][None]
         prepared = preprocessing(image)
         asked[f"raw_{index}"] = image
+        asked[f"file_{index}"] = np.frombuffer(file.image, "uint8")
         asked[f"prepared_{index}"] = np.asarray(prepared)
         asked[f"expected_{index}"] = np.asarray(network(prepared))
     np.savez_compressed(output.path / QUESTIONS, **asked)
@@ -116,7 +122,7 @@ def _write_and_ask(
     output.write_json(PROTOCOL, protocol)
     output.properties.update(
         forms=forms,
-        images=len(asked) // 3,
+        images=sum(name.startswith("raw_") for name in asked),
         tolerance=tolerance,
         largest_difference=max(differences.values()),
     )
@@ -191,24 +197,41 @@ def answer(folder: Path, request: dict) -> dict[str, float]:
                 f"{form}: expected a model that loads in a fresh process; "
                 f"{type(error).__name__}: {reason(error)}"
             ) from error
-        kind = "raw" if form in TAKES_RAW_IMAGES else "prepared"
-        differences[form] = 0.0
-        for index in range(len(questions) // 3):
-            expected = questions[f"expected_{index}"]
-            received = call(questions[f"{kind}_{index}"])
-            difference = (
-                float(np.abs(expected - received).max())
-                if expected.shape == received.shape
-                else np.inf
-            )
-            if not difference <= request["tolerance"]:
-                raise PipelineError(
-                    f"{form}: expected the trainer's probabilities within "
-                    f"{request['tolerance']:g} for test image {index}; they differ by "
-                    f"{difference:.2g}"
-                )
-            differences[form] = max(differences[form], difference)
+        given = [
+            _difference(form, questions, number, kind, call, request["tolerance"])
+            for number in range(sum(name.startswith("raw_") for name in questions))
+            for kind in (RAW if form in TAKES_RAW_IMAGES else PREPARED)
+        ]
+        differences[form] = max(given, default=0.0)
     return differences
+
+
+def _difference(
+    form: str,
+    questions: dict[str, np.ndarray],
+    number: int,
+    kind: str,
+    call: Callable[[np.ndarray], np.ndarray],
+    tolerance: float,
+) -> float:
+    """Ask one question in one of its forms, and compare the answer."""
+    expected, asked = questions[f"expected_{number}"], questions[f"{kind}_{number}"]
+    if kind == "file":
+        channels = questions[f"raw_{number}"].shape[-1]
+        asked = image_pixels(asked.tobytes(), channels)[None]
+    received = call(asked)
+    difference = (
+        float(np.abs(expected - received).max())
+        if expected.shape == received.shape
+        else np.inf
+    )
+    if not difference <= tolerance:
+        sent = ", sent as a file" if kind == "file" else ""
+        raise PipelineError(
+            f"{form}: expected the trainer's probabilities within {tolerance:g} for "
+            f"test image {number}{sent}; they differ by {difference:.2g}"
+        )
+    return difference
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.example_gen import decode
+from dlkeras.pipeline.image_decoding import decode, read_image_file, with_channels
+from dlkeras.pipeline.image_decoding import image_pixels as image_pixels
 from dlkeras.pipeline.labels import read_labels
 from dlkeras.pipeline.manifest import check_manifest
 
@@ -92,7 +93,7 @@ def predict(
         )
     answers = []
     for path, image in zip(images, pixels, strict=True):
-        image = _with_channels(image, channels)
+        image = with_channels(image, channels)
         probabilities = np.asarray(model((255 - image if invert else image)[None]))[0]
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         answers.append(
@@ -112,7 +113,7 @@ def predict(
 
 def _read(path: Path) -> np.ndarray:
     try:
-        return decode(path.read_bytes())[1]
+        return decode(read_image_file(path))[1]
     except (OSError, ValueError) as error:
         raise InputError(
             f"IMAGE: expected an image file; {path}: {reason(error)}"
@@ -187,24 +188,3 @@ def _check_hdf5(content: bytes, expected: str) -> None:
             look(file)
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"{expected}its weights cannot be read") from error
-
-
-def image_pixels(content: bytes, channels: int) -> np.ndarray:
-    """Decode an image file's content, `(height, width, channels)` uint8.
-
-    Raises:
-        ValueError: it is not an image that can be decoded whole.
-    """
-    return _with_channels(decode(content)[1], channels)
-
-
-def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """Turn grey into RGB or RGB into grey (ITU-R BT.601 luma, as PIL does)."""
-    from PIL import Image
-
-    if image.shape[-1] == channels:
-        return image
-    mode = "L" if channels == 1 else "RGB"
-    grey = image[..., 0] if image.shape[-1] == 1 else image
-    converted = np.asarray(Image.fromarray(grey).convert(mode))
-    return converted[..., None] if channels == 1 else converted

@@ -102,6 +102,21 @@ def test_a_form_that_is_not_what_was_written_is_refused(folder, damage):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_read_to_other_pixels_than_the_judged_ones_is_refused(folder):
+    """The JPEG of a digit stands for a decoder that rounds differently."""
+    path, request = folder
+    with np.load(path / "questions.npz") as asked:
+        questions = dict(asked)
+    pixels, file = questions["raw_3"], io.BytesIO(questions["file_3"].tobytes())
+    assert np.array_equal(np.asarray(Image.open(file)), pixels[0, ..., 0])
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[0, ..., 0]).save(buffer, "JPEG", quality=50)
+    questions["file_3"] = np.frombuffer(buffer.getvalue(), "uint8")
+    np.savez(path / "questions.npz", **questions)
+    with pytest.raises(PipelineError, match="for test image 3, sent as a file; they"):
+        infra_validator.answer(path, request)
+
+
 def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
     found = {kind: store.artifacts(kind)[0] for kind in (Examples, Transform, Model)}
     with pytest.raises(PipelineError, match=r"answers within 0\.01 s.*timeout"):

@@ -2,11 +2,9 @@
 
 import hashlib
 import os
-import shutil
-import tarfile
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.sources.source import (
@@ -16,6 +14,8 @@ from dlkeras.pipeline.sources.source import (
     printable,
 )
 from dlkeras.pipeline.sources.walking import walk
+from dlkeras.untrusted import archives
+from dlkeras.untrusted.images import read_image_file
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 FLAG = "--example-gen.image-folder"
@@ -40,14 +40,16 @@ class ImageFolderSource:
             raise InputError(f"{FLAG}: expected a folder; received {folder}")
         self._folder = folder
         self.description = f"image folder {name or folder.name}"
-        top = _folders(folder)
-        split_folders = {name: SPLIT_NAMES[name] for name in top if name in SPLIT_NAMES}
-        if len(split_folders) != len(top) or "train" not in split_folders.values():
+        self.ignored: list[str] = []
+        self.outside: list[str] = []
+        paths = list(_files(folder, self.ignored, self.outside))
+        tops = {path.split(os.sep, 1)[0] for path in paths if _may_count(path)}
+        split_folders = {name: SPLIT_NAMES[name] for name in tops & SPLIT_NAMES.keys()}
+        if len(split_folders) != len(tops) or "train" not in split_folders.values():
             split_folders = {"": ""}
         self.splits = frozenset(split_folders.values()) - {""}
-        self.ignored: list[str] = []
         files: list[tuple[str, str, str]] = []  # (path below the folder, split, class)
-        for path in _files(folder, self.ignored):
+        for path in paths:
             parts = path.split(os.sep)
             split = parts.pop(0) if self.splits and len(parts) > 1 else ""
             known = split in split_folders
@@ -72,6 +74,11 @@ class ImageFolderSource:
         self._numbers = {label: number for number, label in enumerate(labels)}
         self._files = sorted(files, key=lambda file: _mixed(file[0]))
 
+    @property
+    def paths(self) -> list[str]:
+        """The images' paths below the folder."""
+        return [path for path, _, _ in self._files]
+
     def __len__(self) -> int:
         return len(self._files)
 
@@ -89,7 +96,7 @@ class ImageFolderSource:
                 id=identifier,
                 split=split or None,
                 label=self._numbers[label],
-                read=file.read_bytes,
+                read=partial(read_image_file, file),
             )
 
 
@@ -109,22 +116,38 @@ def _mixed(path: str) -> bytes:
     return hashlib.sha256(os.fsencode(path)).digest()
 
 
-def _folders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+def _may_count(path: str) -> bool:
+    """Whether a file may be CLASS/IMAGE or SPLIT/CLASS/IMAGE."""
+    return path.count(os.sep) in (1, 2) and _suffix(path) in IMAGE_SUFFIXES
 
 
-def _files(folder: Path, ignored: list[str]) -> Iterator[str]:
-    """Give every file below a folder but hidden ones; a loop of links is left out."""
+def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str]:
+    """Give every file below a folder but hidden ones; a loop of links is left out.
+
+    People put data sets together of links, so they are followed. Those that leave the
+    folder are listed, and lead no deeper than images lie.
+    """
 
     def leave_out(link: str) -> None:
         ignored.append(printable(os.path.relpath(link, folder)))
 
+    root = os.path.join(os.path.realpath(folder), "")
+
+    def leaves(path: str) -> bool:
+        return not os.path.join(os.path.realpath(path), "").startswith(root)
+
     for place, folders, names in walk(folder, leave_out, _unreadable):
         below = os.path.relpath(place, folder)
         folders[:] = [name for name in folders if name[0] != "."]
+        for name in (*folders, *names):
+            path = os.path.join(place, name)
+            if name[0] != "." and os.path.islink(path) and leaves(path):
+                link = printable(os.path.normpath(os.path.join(below, name)))
+                outside.append(f"{link} -> {printable(os.path.realpath(path))}")
         # A folder may have the name of an image.
         names += [name for name in folders if _suffix(name) in IMAGE_SUFFIXES]
+        if below.count(os.sep) and leaves(place):  # SPLIT/CLASS, with images in it
+            folders.clear()
         for name in names:
             if name[0] != ".":
                 yield os.path.normpath(os.path.join(below, name))
@@ -148,49 +171,17 @@ def unpack(archive: Path, target: Path) -> Path:
         The folder that holds the classes or splits: `target`, or its only folder.
 
     Raises:
-        InputError: the archive is damaged, leads out of its folder, or is larger than
-            half of the free space.
+        InputError: the archive is damaged, has something else than files and folders,
+            leads out of its folder, or is larger than half of the free space.
     """
-    room = shutil.disk_usage(target).free // 2
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
-                members = [(i.filename, i.file_size) for i in opened.infolist()]
-                _check_members(archive, members, room)
-                opened.extractall(target)
-        else:
-            with tarfile.open(archive) as opened:
-                total = 0
-                for member in opened:
-                    _check_members(archive, [(member.name, member.size)], room - total)
-                    total += member.size
-                    opened.extract(member, target, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise InputError(
-            f"{FLAG}: expected a folder, or a whole zip or tar archive; {archive}: "
-            f"{reason(error)}"
-        ) from error
-    except Exception as error:  # lzma.LZMAError and zlib.error have no common parent
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{FLAG}: {archive} is damaged: {reason(error)}") from error
+        archives.unpack(archive, target)
+    except archives.UntrustedFileError as error:
+        raise InputError(f"{FLAG}: {error}") from error
+    except OSError as error:
+        if error.filename != archive:
+            raise  # the disk is full
+        raise InputError(f"{FLAG}: {archive}: {error.strerror}") from error
     inside = [f for f in target.iterdir() if f.name[0] != "."]
     only = inside[0] if len(inside) == 1 and inside[0].is_dir() else target
     return only if only.name not in SPLIT_NAMES else target
-
-
-def _check_members(archive: Path, members: list[tuple[str, int]], room: int) -> None:
-    total = 0
-    for name, size in members:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise InputError(
-                f"{FLAG}: expected files inside the archive's folder; {archive} has "
-                f"{printable(name)}"
-            )
-        total += size
-        if total > room:
-            raise InputError(
-                f"{FLAG}: expected an archive that fits half of the free space; "
-                f"{archive} unpacks to more than {room / 2**30:.1f} GiB"
-            )

@@ -5,6 +5,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from dlkeras.pipeline.sources.source import (
     SourceExample,
     printable,
 )
+from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.images import read_image_file
+from dlkeras.untrusted.tables import read_table
 
 FLAG = "--example-gen.manifest"
 COLUMNS = ("path", "label", "split", "group")
@@ -98,7 +102,7 @@ class ManifestSource:
                 id=printable(row["path"]),
                 split=row["split"] if self.splits else None,
                 label=self._numbers[row["label"]],
-                read=Path(self._root, row["path"]).read_bytes,
+                read=partial(read_image_file, Path(self._root, row["path"])),
                 group=row["group"] if self._has_groups else None,
             )
 
@@ -128,18 +132,26 @@ class ManifestSource:
         return None
 
 
-def _read(manifest: Path) -> Any:
-    import pandas as pd
-    import pyarrow
+def named_files(manifest: Path) -> list[str]:
+    """The files that a table names, as it names them.
 
+    Raises:
+        InputError: the table cannot be read.
+    """
+    table = _read(manifest)
+    paths = table.get("path", [])
+    return sorted({str(path).strip() for path in paths})
+
+
+def _read(manifest: Path) -> Any:
     try:
-        if manifest.suffix.lower() == ".parquet":
-            return pd.read_parquet(manifest)
-        return pd.read_csv(manifest, dtype="string", keep_default_na=False)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        why = getattr(error, "strerror", None) or reason(error)
+        return read_table(manifest)
+    except UntrustedFileError as error:
+        raise InputError(f"{FLAG}: {error}") from error
+    except OSError as error:
         raise InputError(
-            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: {why}"
+            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: "
+            f"{error.strerror}"
         ) from error
 
 

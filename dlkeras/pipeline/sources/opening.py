@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.config import ExampleGenConfig
 from dlkeras.pipeline.sources.image_folder import ImageFolderSource, unpack
-from dlkeras.pipeline.sources.manifest import ManifestSource
+from dlkeras.pipeline.sources.manifest import ManifestSource, named_files
 from dlkeras.pipeline.sources.numpy_arrays import NumpySource
 from dlkeras.pipeline.sources.source import Source
 from dlkeras.pipeline.sources.tfds_source import TFDSSource
@@ -45,38 +46,58 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
 
 
 def fingerprint(config: ExampleGenConfig) -> str:
-    """A digest that changes when the files of the source do, without reading them."""
+    """A digest that changes when the files of the source do, without reading them.
+
+    Only what is used counts: a folder of data may hold the runs as well, or a
+    repository, which change all the time.
+
+    Args:
+        config: which source.
+
+    Raises:
+        InputError: the source does not exist, or is not what it should be.
+    """
     if config.image_folder is not None:
-        return _stat_digest(config.image_folder)
+        folder = config.image_folder
+        if folder.is_file():
+            return _stat_digest(folder.parent, [folder.name])
+        return _stat_digest(folder, sorted(ImageFolderSource(folder).paths))
     if config.manifest is not None:
-        # Images may lie anywhere below the table's folder.
-        return _stat_digest(config.manifest.parent)
+        table = config.manifest
+        return _stat_digest(table.parent, [table.name, *named_files(table)])
     if config.npz is not None:
-        return _stat_digest(config.npz)
+        return _stat_digest(config.npz.parent, [config.npz.name])
     if config.builder_dir is not None:
-        return _stat_digest(config.builder_dir)
+        return _stat_digest(config.builder_dir, _directly_in(config.builder_dir))
     if config.data_dir is not None:
-        return _stat_digest(config.data_dir / re.split(r"[:/]", config.dataset)[0])
+        name = re.split(r"[:/]", config.dataset)[0]
+        place = config.data_dir / name
+        if not place.is_dir() and (config.download or name in PACKAGED):
+            TFDSSource(config, config.data_dir)  # new files would be a change later
+        names: list[str] = []
+        for folder, folders, _ in walk(place):
+            folders[:] = sorted(name for name in folders if name[0] != ".")
+            names += [os.path.join(folder, n) for n in _directly_in(Path(folder))]
+        return _stat_digest(place, [os.path.relpath(name, place) for name in names])
     return ""
 
 
-def _stat_digest(place: Path) -> str:
-    """Digest the names, sizes and times of a file, or of all below a folder."""
-    found: list[Any] = []
-    if not place.is_dir():
-        found.append(_stat(str(place), place.name))
-    for folder, folders, names in walk(place):
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            found.append(_stat(path, os.path.relpath(path, place)))
-    return canonical_digest(found)
+def _directly_in(folder: Path) -> list[str]:
+    """The files of a folder that TFDS has written, which has none below."""
+    if not folder.is_dir():
+        return [""]
+    return sorted(f.name for f in folder.iterdir() if f.name[0] != "." and f.is_file())
+
+
+def _stat_digest(folder: Path, names: Iterable[str]) -> str:
+    """Digest the names, sizes and times of files below a folder."""
+    return canonical_digest([_stat(os.path.join(folder, n), n) for n in names])
 
 
 def _stat(path: str, name: str) -> list[Any]:
     name = os.fsencode(name).decode("utf-8", "backslashreplace")
     try:
         stat = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return [name, None]
     return [name, stat.st_size, stat.st_mtime_ns]

@@ -64,7 +64,7 @@ class Source(Protocol):
         splits: the splits that the source itself gives.
 
     A source may have `metadata`, too: a pandas table of what else is known of the
-    examples, a row for each `id`.
+    examples, a row for each `id`; and `outside`: links that lead out of its folder.
     """
 
     description: str

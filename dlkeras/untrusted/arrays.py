@@ -1,0 +1,156 @@
+"""NumPy archives of strangers: what is in them is known before it is unpacked."""
+
+import math
+import os
+import shutil
+import struct
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from dlkeras.untrusted.gate import UntrustedFileError as UntrustedFileError
+from dlkeras.untrusted.gate import check_regular_file
+from dlkeras.untrusted.zips import CHUNK, Room, check_packing, open_zip
+
+MAX_HEADER = 10_000
+MAX_ARRAYS = 1000
+# Length of the header's length, and the reader, by the form's version.
+HEADERS = {
+    (1, 0): ("<H", np.lib.format.read_array_header_1_0),
+    (2, 0): ("<I", np.lib.format.read_array_header_2_0),
+}
+
+
+class NpzFile:
+    """A `.npz` archive, of which no array is unpacked before it is asked for.
+
+    Args:
+        path: the archive.
+
+    Attributes:
+        arrays: shape and dtype of each array, by name.
+
+    Raises:
+        UntrustedFileError: it is not a whole archive of arrays that can be read by
+            rows. Pickled objects are never loaded.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = check_regular_file(path)
+        self.arrays: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self._room: Room | None = None
+        try:
+            with open(path, "rb") as file, open_zip(self._path, file) as archive:
+                members = [m for m in archive.infolist() if m.filename[-4:] == ".npy"]
+                if len(members) > MAX_ARRAYS:
+                    raise ValueError(f"it has more than {MAX_ARRAYS} arrays")
+                for member in members:
+                    check_packing(self._path, member)
+                    with archive.open(member) as opened:
+                        shape, dtype, start = _header(opened)
+                    held = member.file_size - start
+                    if held < math.prod(shape) * dtype.itemsize:
+                        raise ValueError(f"an array of {shape} {dtype} is cut short")
+                    self.arrays[member.filename[:-4]] = (shape, dtype)
+        except Exception as error:
+            raise self._damaged(error) from error
+
+    def unpack(self, name: str, target: Path) -> "StoredArray":
+        """Write an array into a file, of which parts are read when they are wanted.
+
+        Raises:
+            UntrustedFileError: it is damaged, or takes more than half of the free
+                space.
+            OSError: the file cannot be written.
+        """
+        if self._room is None:  # one for all arrays
+            self._room = Room(self._path, shutil.disk_usage(target.parent).free)
+        with open(self._path, "rb") as file, open(target, "wb") as unpacked:
+            try:
+                archive = open_zip(self._path, file)
+                member = archive.getinfo(f"{name}.npy")
+                self._room.take(member.file_size)
+                packed = archive.open(member)
+            except Exception as error:
+                raise self._damaged(error) from error
+            while True:
+                try:
+                    chunk = packed.read(CHUNK)
+                except Exception as error:  # zlib.error, BadZipFile, EOFError
+                    raise self._damaged(error) from error
+                if not chunk:
+                    break
+                unpacked.write(chunk)
+        try:
+            return StoredArray(target)
+        except ValueError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> UntrustedFileError:
+        if isinstance(error, UntrustedFileError):
+            return error
+        reason = getattr(error, "strerror", None) or str(error) or "cut short"
+        return UntrustedFileError(
+            f"expected a whole .npz archive of arrays; {self._path}: "
+            f"{reason.splitlines()[0]}"
+        )
+
+
+class StoredArray:
+    """An array in a `.npy` file, of which parts are read when they are wanted.
+
+    A memory map would do the same, but what it has touched counts as memory in use.
+
+    Args:
+        file: the file.
+
+    Raises:
+        ValueError: it is not the whole file of an array that can be read by rows.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with file.open("rb") as opened:
+            self.shape, self.dtype, self._start = _header(opened)
+        self.size = math.prod(self.shape) * self.dtype.itemsize
+        if file.stat().st_size - self._start < self.size:
+            raise ValueError(f"an array of {self.shape} {self.dtype} is cut short")
+
+    def __len__(self) -> int:
+        return self.shape[0] if self.shape else 0
+
+    def whole(self) -> np.ndarray:
+        """The whole array."""
+        return np.load(self._file, allow_pickle=False)
+
+    def one(self, index: int) -> np.ndarray:
+        """Entry number `index` of the first dimension."""
+        size = math.prod(self.shape[1:]) * self.dtype.itemsize
+        descriptor = os.open(self._file, os.O_RDONLY)
+        try:
+            read = os.pread(descriptor, size, self._start + index * size)
+        finally:
+            os.close(descriptor)
+        return np.frombuffer(read, self.dtype).reshape(self.shape[1:])
+
+
+def _header(opened: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Read an array's shape, its dtype, and where its numbers begin."""
+    version = np.lib.format.read_magic(opened)
+    if version not in HEADERS:
+        raise ValueError(f"an array of the unknown form {version}")
+    kind, reader = HEADERS[version]
+    start = opened.tell()
+    (length,) = struct.unpack(kind, opened.read(struct.calcsize(kind)))
+    if length > MAX_HEADER:  # NumPy compares when it has read it
+        raise ValueError(f"an array with a header of {length:,} bytes")
+    opened.seek(start)
+    shape, by_columns, dtype = reader(opened)
+    if dtype.hasobject:
+        raise ValueError("pickled objects are not loaded (allow_pickle=False)")
+    if by_columns and len(shape) > 1:
+        raise ValueError("an array stored by columns; numpy.ascontiguousarray turns it")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array of the shape {shape}")
+    return shape, dtype, opened.tell()

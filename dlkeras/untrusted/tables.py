@@ -1,0 +1,156 @@
+"""Tables of strangers, CSV and Parquet: their size is known before they are read."""
+
+import gzip
+import io
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FILE_BYTES = 2**29
+# A cell takes some 60 bytes beside its text.
+MAX_CELLS = 20_000_000
+MAX_COLUMNS = 1000
+# What is decoded of a Parquet file.
+MAX_TABLE_BYTES = 2**30
+MAX_FOOTER_BYTES = 2**25
+ROWS = 2**16
+CHUNK = 2**20
+# What gzip makes of a table is not smaller than that.
+MAX_RATIO = 100
+SLACK = 2**26
+
+
+def read_table(path: str | Path) -> "pd.DataFrame":
+    """Read a table: Parquet where the name ends so, else CSV in UTF-8.
+
+    Args:
+        path: the file; a CSV may be packed by gzip.
+
+    Returns:
+        The table; every cell of a CSV is text. Parquet's lists and structures are left
+        out.
+
+    Raises:
+        UntrustedFileError: it is not a table, or takes more memory than a table of 20
+            million cells.
+        OSError: it cannot be read.
+    """
+    path = check_regular_file(path, MAX_FILE_BYTES)
+    read = _parquet if path.suffix.lower() == ".parquet" else _csv
+    try:
+        return read(path)
+    except UntrustedFileError:
+        raise
+    except Exception as error:  # a file from outside may raise anything
+        if getattr(error, "errno", None):
+            raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UntrustedFileError(
+            f"expected a table in CSV (UTF-8) or Parquet; {path}: {reason}"
+        ) from error
+
+
+def _csv(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        opened: Any = gzip.GzipFile(fileobj=file) if packed else file
+        content, cells = io.BytesIO(), 0
+        most = min(MAX_FILE_BYTES, MAX_RATIO * path.stat().st_size + SLACK)
+        while chunk := opened.read(CHUNK):
+            content.write(chunk)
+            cells += chunk.count(b",") + max(chunk.count(b"\n"), chunk.count(b"\r"))
+            _check_cells(path, cells)
+            if packed and content.tell() > most:
+                raise UntrustedFileError(f"{path}: it unpacks to more than a table")
+    # The header, and the first row, which may make columns of its own.
+    for line in itertools.islice(re.finditer(rb"[^\r\n]+", content.getvalue()), 2):
+        _check_columns(path, line.group().count(b",") + 1)
+    content.seek(0)
+    return pd.read_csv(content, dtype="string", keep_default_na=False, compression=None)
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open(path, "rb") as source:
+        source.seek(max(path.stat().st_size - 8, 0))
+        if int.from_bytes(source.read(4), "little") > MAX_FOOTER_BYTES:
+            raise UntrustedFileError(f"{path}: its footer is too large for a table")
+        source.seek(0)
+        found = pq.ParquetFile(source, arrow_extensions_enabled=False)
+        schema, about = found.schema_arrow, found.metadata
+        _check_columns(path, len(schema))
+        _check_cells(path, about.num_rows * len(schema))
+        budget = Budget(MAX_TABLE_BYTES, path)
+        for number in range(about.num_row_groups):
+            budget.spend(about.row_group(number).total_byte_size)
+        kept = [field.name for field in schema if _is_plain(field.type)]
+        # A text is stored once, however often it is in a column: it stays so until it
+        # is known how much there is of it.
+        texts = [field.name for field in schema if _is_text(field.type)]
+        source.seek(0)
+        found = pq.ParquetFile(
+            source, read_dictionary=texts, arrow_extensions_enabled=False
+        )
+        budget, batches = Budget(MAX_TABLE_BYTES, path), []
+        for batch in found.iter_batches(ROWS, columns=kept, use_threads=False):
+            columns = [_decoded(column, budget) for column in batch.columns]
+            batches.append(pa.RecordBatch.from_arrays(columns, names=kept))
+    empty = pa.table({name: [] for name in kept})
+    table = pa.Table.from_batches(batches) if batches else empty
+    if len(kept) == len(schema):
+        table = table.replace_schema_metadata(schema.metadata)
+    return table.to_pandas()
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether every value takes a few bytes, or is a text."""
+    from pyarrow import types
+
+    few = types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind)
+    return few or _is_text(kind)
+
+
+def _decoded(column: Any, budget: Budget) -> Any:
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    budget.spend(column.nbytes)
+    if not types.is_dictionary(column.type):
+        return column
+    functions: Any = pc
+    lengths = functions.binary_length(column.dictionary)
+    budget.spend(functions.sum(lengths.take(column.indices)).as_py() or 0)
+    return column.dictionary_decode()
+
+
+def _check_columns(path: Path, number: int) -> None:
+    if number > MAX_COLUMNS:
+        raise UntrustedFileError(
+            f"{path}: expected at most {MAX_COLUMNS:,} columns; it has {number:,}"
+        )
+
+
+def _check_cells(path: Path, number: int) -> None:
+    if number > MAX_CELLS:
+        raise UntrustedFileError(
+            f"{path}: expected a table of at most {MAX_CELLS:,} cells; it has more"
+        )
