@@ -343,6 +343,7 @@ class PushedModel(Artifact):
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+    LABELS: ClassVar[str] = "labels.json"
     EXAMPLE: ClassVar[str] = "example.json"
 
     def question(self) -> list[Any]:

@@ -1,9 +1,7 @@
 """Pusher: the blessed and tried model with its manifest and its card."""
 
-import json
 import shutil
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +17,6 @@ from dlkeras.pipeline.artifacts import (
 from dlkeras.pipeline.config import PusherConfig
 from dlkeras.pipeline.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
-
-LABELS_FILE = "labels.json"
 
 
 def pusher(
@@ -57,7 +53,7 @@ def pusher(
             shutil.copytree(source, target)
         else:
             shutil.copyfile(source, target)
-    output.write_json(LABELS_FILE, list(examples.labels))
+    output.write_json(PushedModel.LABELS, list(examples.labels))
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
         output.write_json(PushedModel.EXAMPLE, {"inputs": asked["raw_0"].tolist()})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
@@ -110,8 +106,8 @@ def model_card(
         f"Input `image`: raw pixels, uint8, `(batch, height, width, "
         f"{examples.channels})`, any height and width; resizing and rescaling are part "
         f"of the model. Output: a probability for each of {len(examples.labels)} "
-        f"classes, in the order of `{LABELS_FILE}`. `{PushedModel.EXAMPLE}` is a "
-        "question for the model server, a real image."
+        f"classes, in the order of `{PushedModel.LABELS}`. `{PushedModel.EXAMPLE}` is "
+        "a question for the model server, a real image."
     )
     limits = (
         f"Meant for images like those it was trained on ({size} pixels). It gives a "
@@ -178,9 +174,3 @@ probabilities = model(images)
 def _range(bounds: Sequence[int]) -> str:
     low, high = bounds
     return str(low) if low == high else f"{low} to {high}"
-
-
-def read_labels(path: Any) -> list[str] | None:
-    """Read the names of the classes that stand beside a pushed model's file."""
-    file = path.parent / LABELS_FILE
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

@@ -1,5 +1,6 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from dlkeras.pipeline.artifacts import PushedModel
+from dlkeras.pipeline.digests import file_digest
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError
-from dlkeras.pipeline.example_gen import decode
-from dlkeras.pipeline.pusher import read_labels
-from dlkeras.pipeline.store import file_digest
+from dlkeras.pipeline.image_decoding import decode
 from dlkeras.untrusted import models
 from dlkeras.untrusted.gate import UntrustedFileError
 
@@ -55,6 +55,12 @@ def load_pushed_model(
         raise InputError(f"MODEL: expected a file; {path} does not exist")
     _check_manifest(path)
     return path, read_labels(path)
+
+
+def read_labels(path: Path) -> list[str] | None:
+    """Read the names of the classes that stand beside a pushed model's file."""
+    file = path.with_name(PushedModel.LABELS)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def _check_manifest(path: Path) -> None:

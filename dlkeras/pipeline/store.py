@@ -32,6 +32,7 @@ from dlkeras.pipeline.artifacts import (
     FileRecord,
     Record,
 )
+from dlkeras.pipeline.digests import file_digest as file_digest
 from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
 from dlkeras.pipeline.fault_injection import write_boundary
 from dlkeras.pipeline.ownership import owned
@@ -49,12 +50,6 @@ def canonical_digest(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync_folder(path: Path) -> None:

@@ -99,7 +99,11 @@ def test_whole_networks_pass_the_door(tmp_path):
     image = keras.Input((32, 32, 3))
     inner = create("resnet20", input_shape=(32, 32, 3), num_classes=4)
     halved = keras.layers.Dense(4, dtype="mixed_bfloat16", activation="softmax")
-    out = halved(keras.ops.sqrt(inner(keras.layers.RandomFlip()(image) / 255.0) + 1))
+    out = halved(
+        keras.ops.sqrt(
+            inner(keras.layers.RandomFlip()(image, training=False) / 255.0) + 1
+        )
+    )
     model = keras.Model(image, out)
     model.compile(
         keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(1, 9)),

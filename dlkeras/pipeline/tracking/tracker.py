@@ -23,6 +23,10 @@ from dlkeras.pipeline.versions import package_versions
 
 OBJECTIVE = "val_loss"
 ALIASED = "dlkeras.aliased"
+# What `served_model` imports beside MLflow, which names itself.
+SERVED_BY = (
+    "dlkeras", "h5py", "keras", "numpy", "pillow", "pydantic", "tensorflow",
+)  # fmt: skip
 
 
 class Tracker:
@@ -263,9 +267,7 @@ class Tracker:
             data_path=str(pushed.path),
             pip_requirements=[
                 f"{package}=={version}"
-                for package, version in package_versions(
-                    "dlkeras", "keras", "tensorflow", "pillow"
-                ).items()
+                for package, version in package_versions(*SERVED_BY).items()
             ],
             metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
         )
