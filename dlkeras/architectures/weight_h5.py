@@ -10,8 +10,14 @@ import h5py
 import keras
 import numpy as np
 
-from dlkeras.architectures.weight_files import WeightFileError
 from dlkeras.architectures.weight_names import parts
+from dlkeras.untrusted.gate import Budget, UntrustedFileError
+from dlkeras.untrusted.hdf5 import datasets
+from dlkeras.untrusted.weights import WeightFileError, checked_weight_file
+
+# What the arrays may take: those that were never written take nothing in the file.
+_MEMORY_PER_BYTE = 8
+_SLACK = 2**24
 
 Found = dict[str, list[np.ndarray]]
 
@@ -35,23 +41,22 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
         FileNotFoundError: There is no such file.
         WeightFileError: The file is corrupt, of another format, or hostile.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no weight file {str(path)!r}.")
+    path = checked_weight_file(path)
+    budget = Budget(_MEMORY_PER_BYTE * path.stat().st_size + _SLACK, path)
     sizes = [math.prod(weight.shape) for weight in model.weights]
     largest = 3 * max(sizes, default=0)  # a kernel for colours, where ours is for grey
     try:
         with h5py.File(path, "r") as file:
-            datasets = dict(_datasets(file, ""))
+            given = dict(datasets(file))
             found: Found = {}
             for layer, place in _places(model):
                 arrays: list[np.ndarray] = []
-                while (name := f"{place}/vars/{len(arrays)}") in datasets:
-                    arrays.append(_array(datasets.pop(name), name, largest))
+                while (name := f"{place}/vars/{len(arrays)}") in given:
+                    arrays.append(_array(given.pop(name), name, largest, budget))
                 if arrays:
                     found[layer] = arrays
-            left = [name.partition("/vars/")[0] for name in datasets]
-    except WeightFileError as error:
+            left = [name.partition("/vars/")[0] for name in given]
+    except UntrustedFileError as error:
         raise WeightFileError(f"{str(path)!r}: {error}") from error
     except Exception as error:  # whatever a broken file makes the parser stumble over
         raise WeightFileError(
@@ -66,27 +71,13 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
     ]
 
 
-def _datasets(group: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise WeightFileError(
-                f"its entry {prefix + name!r} is a link to somewhere else"
-            )
-        entry = group[name]
-        if isinstance(entry, h5py.Group):
-            yield from _datasets(entry, f"{prefix}{name}/")
-        else:
-            yield prefix + name, entry
-
-
-def _array(dataset: Any, name: str, largest: int) -> np.ndarray:
-    if dataset.external or dataset.is_virtual:
-        raise WeightFileError(f"the numbers of {name!r} lie in another file")
+def _array(dataset: Any, name: str, largest: int, budget: Budget) -> np.ndarray:
     if dataset.dtype.kind not in "fiu" or dataset.size > largest:
         raise WeightFileError(
             f"{name!r} has {dataset.size} values of type {dataset.dtype}, where at "
             f"most {largest} numbers are expected"
         )
+    budget.spend(dataset.size * dataset.dtype.itemsize)
     return np.asarray(dataset[()])
 
 

@@ -1,7 +1,6 @@
 """Weights from elsewhere: keras.applications, PyTorch's networks, weight files."""
 
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from dlkeras.architectures.pretrained_weights import (
     imagenet,
     pretrained,
 )
-from dlkeras.architectures.weight_files import WeightFileError, read_weight_file
 from dlkeras.architectures.weight_h5 import Found, read_keras_weights
 from dlkeras.architectures.weight_matching import (
     HEADS,
@@ -29,6 +27,13 @@ from dlkeras.architectures.weight_names import (
     in_keras_applications,
     in_torch,
     parts,
+)
+from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.models import load_model
+from dlkeras.untrusted.weights import (
+    WeightFileError,
+    checked_weight_file,
+    read_weight_file,
 )
 
 # PyTorch's own, and what torchvision's GoogLeNet sets.
@@ -125,17 +130,11 @@ def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
 def _opened(file: str | Path) -> Any:
     name = str(file)
     if name.endswith(".keras"):
-        if not Path(file).exists():
-            raise FileNotFoundError(f"There is no weight file {name!r}.")
-        if not zipfile.is_zipfile(file):
-            raise WeightFileError(f"{name!r} is cut off, or not a model of Keras.")
+        checked_weight_file(file)
         try:
-            return keras.saving.load_model(file, compile=False)
-        except Exception as error:  # whatever a broken file makes Keras stumble over
-            raise WeightFileError(
-                f"{name!r} is not a readable model of Keras "
-                f"({type(error).__name__}: {error})."
-            ) from error
+            return load_model(file)
+        except UntrustedFileError as error:
+            raise WeightFileError(str(error)) from error
     if name.endswith((".pth", ".pt", ".bin", ".safetensors")):
         return read_weight_file(file)
     raise ValueError(

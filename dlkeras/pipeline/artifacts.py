@@ -325,6 +325,7 @@ class PushedModel(Artifact):
 
     MODEL: ClassVar[str] = "model.keras"
     MANIFEST: ClassVar[str] = "MANIFEST.sha256"
+    LABELS: ClassVar[str] = "labels.json"
     EXAMPLE: ClassVar[str] = "example.json"
     FILES: ClassVar[tuple[str, ...]] = (
         MODEL,

@@ -15,7 +15,6 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
 )
 from dlkeras.pipeline.config import PusherConfig
-from dlkeras.pipeline.labels import LABELS_FILE
 from dlkeras.pipeline.manifest import write_manifest
 from dlkeras.pipeline.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
@@ -55,7 +54,7 @@ def pusher(
             shutil.copytree(source, target)
         else:
             shutil.copyfile(source, target)
-    output.write_json(LABELS_FILE, list(examples.labels))
+    output.write_json(PushedModel.LABELS, list(examples.labels))
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
         output.write_json(PushedModel.EXAMPLE, {"inputs": asked["raw_0"].tolist()})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
@@ -103,8 +102,8 @@ def model_card(
         f"Input `image`: raw pixels, uint8, `(batch, height, width, "
         f"{examples.channels})`, any height and width; resizing and rescaling are part "
         f"of the model. Output: a probability for each of {len(examples.labels)} "
-        f"classes, in the order of `{LABELS_FILE}`. `{PushedModel.EXAMPLE}` is a "
-        "question for the model server, a real image."
+        f"classes, in the order of `{PushedModel.LABELS}`. `{PushedModel.EXAMPLE}` is "
+        "a question for the model server, a real image."
     )
     limits = (
         f"Meant for images like those it was trained on ({size} pixels). It gives a "

@@ -1,9 +1,7 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
-import io
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,10 @@ from dlkeras.pipeline.image_decoding import decode, read_image_file, with_channe
 from dlkeras.pipeline.image_decoding import image_pixels as image_pixels
 from dlkeras.pipeline.labels import read_labels
 from dlkeras.pipeline.manifest import check_manifest
+from dlkeras.untrusted import models
+from dlkeras.untrusted.gate import UntrustedFileError
 
 TOP = 3
-# Weights are noise, which hardly packs: Keras stores them unpacked.
-MAX_RATIO = 20
-MAX_SLACK = 2**24
 
 
 def load_pushed_model(
@@ -94,7 +91,7 @@ def predict(
     answers = []
     for path, image in zip(images, pixels, strict=True):
         image = with_channels(image, channels)
-        probabilities = np.asarray(model((255 - image if invert else image)[None]))[0]
+        probabilities = _answer(model, 255 - image if invert else image, path)
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         answers.append(
             {
@@ -109,6 +106,26 @@ def predict(
             }
         )
     return answers
+
+
+def _answer(model: Any, image: np.ndarray, path: Path) -> np.ndarray:
+    """Ask the network for one image's probabilities."""
+    height, width = image.shape[:2]
+    for received, expected in zip((height, width), model.input_shape[1:3], strict=True):
+        if expected not in (None, received):
+            raise InputError(
+                f"IMAGE: expected {model.input_shape[1]} x {model.input_shape[2]} "
+                f"pixels, which the network takes; {path} has {height} x {width}"
+            )
+    try:
+        models.check_activations(model, height, width)
+        return np.asarray(model(image[None]))[0]
+    except UntrustedFileError as error:
+        raise InputError(f"MODEL: {error}") from error
+    except Exception as error:  # a network from outside may fail anywhere
+        raise InputError(
+            f"MODEL: the network gives no answer for {path}; {reason(error)}"
+        ) from error
 
 
 def _read(path: Path) -> np.ndarray:
@@ -131,60 +148,31 @@ def load_safely(path: Path) -> Any:
 
     Raises:
         InputError: it is not a whole `.keras` file, is far larger when unpacked, names
-            files elsewhere, or has a part that safe mode refuses.
+            files elsewhere, has a part that is not one of image networks, or does not
+            take images and give the probabilities of classes.
     """
-    _check_archive(path)
-    from dlkeras.pipeline.tensorflow_import import keras
-
-    try:
-        return keras.saving.load_model(path)  # safe_mode stays on
-    except Exception as error:  # a file from outside may raise anything
-        raise InputError(
-            f"MODEL: expected a whole Keras model in {path}; {reason(error)}"
-        ) from error
-
-
-def _check_archive(path: Path) -> None:
-    """Look at the members of a `.keras` file before anything of it is unpacked."""
-    expected = f"MODEL: expected a whole Keras model in {path}; "
     if path.is_symlink():
-        raise InputError(f"{expected}it is a link to another file")
+        raise InputError(
+            f"MODEL: expected a whole Keras model in {path}; it is a link to another "
+            "file"
+        )
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        reason = "it is cut short, or of another kind"
-        raise InputError(expected + reason) from error
-    size = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
-    if size > MAX_RATIO * packed + MAX_SLACK:
-        raise InputError(f"{expected}its {packed} bytes are {size} bytes when unpacked")
-    names = [PurePosixPath(member.filename) for member in members]
-    outside = [str(n) for n in names if n.is_absolute() or ".." in n.parts]
-    if outside:
-        raise InputError(f"{expected}its member {outside[0]!r} leads out of it")
-    with zipfile.ZipFile(path) as archive:
-        for member in members:
-            if member.filename.endswith(".h5"):
-                _check_hdf5(archive.read(member), expected)
+        model = models.load_model(path, _start)
+    except (UntrustedFileError, OSError) as error:
+        raise InputError(f"MODEL: {error}") from error
+    taken, given = [x.shape for x in model.inputs], [x.shape for x in model.outputs]
+    if len(taken) != 1 or len(taken[0]) != 4 or taken[0][-1] not in (1, 3):
+        raise InputError(
+            "MODEL: expected a network of images (height, width, 1 or 3 channels); "
+            f"{path} takes {', '.join(str(shape[1:]) for shape in taken)}"
+        )
+    if len(given) != 1 or len(given[0]) != 2:
+        raise InputError(
+            "MODEL: expected a network that gives the probabilities of classes; "
+            f"{path} gives {', '.join(str(shape[1:]) for shape in given)}"
+        )
+    return model
 
 
-def _check_hdf5(content: bytes, expected: str) -> None:
-    """Refuse weights that stand in another file."""
-    import h5py
-
-    def look(group: Any) -> None:
-        for name in group:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise InputError(f"{expected}its weights link to {link.filename!r}")
-            if isinstance(link, h5py.HardLink) and isinstance(group[name], h5py.Group):
-                look(group[name])
-            elif isinstance(link, h5py.HardLink) and group[name].external:
-                raise InputError(f"{expected}its weights stand in another file")
-
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            look(file)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{expected}its weights cannot be read") from error
+def _start() -> None:
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401

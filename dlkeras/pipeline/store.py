@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlkeras.pipeline.artifacts import Artifact
+from dlkeras.pipeline.digests import file_digest as file_digest
 from dlkeras.pipeline.errors import (
     CorruptArtifactError,
     PipelineError,
@@ -50,12 +51,6 @@ def canonical_digest(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync_folder(path: Path) -> None:

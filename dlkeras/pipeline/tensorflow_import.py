@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 @contextlib.contextmanager
@@ -59,12 +59,10 @@ with _held_back_stderr(), _paused_garbage_collection():
 
     # isort: split
     import keras as _keras
-    import tensorflow_datasets
 
     # Their public modules are built when they are imported: no type checker sees them.
     tf: Any = tensorflow
     keras: Any = _keras
-    tfds: Any = tensorflow_datasets
 
     tf.config.list_physical_devices()  # looks for a GPU, and says so, only once
 
@@ -73,8 +71,20 @@ import dlkeras.layers  # noqa: E402, F401
 
 tf.get_logger().setLevel(logging.ERROR)
 logging.getLogger("absl").setLevel(logging.ERROR)
-tfds.disable_progress_bar()
 # At its end the interpreter would walk all of their objects once more: two seconds.
 atexit.register(gc.freeze)
 
+if TYPE_CHECKING:
+    tfds: Any
+
 __all__ = ["keras", "tf", "tfds"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import TFDS when it is first asked for: a pushed model is served without it."""
+    if name != "tfds":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _held_back_stderr(), _paused_garbage_collection():
+        import tensorflow_datasets
+    tensorflow_datasets.disable_progress_bar()
+    return tensorflow_datasets

@@ -1,8 +1,6 @@
 """Transfer in the pipeline: where the first weights come from, and what is frozen."""
 
-import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from dlkeras.pipeline.config import TransferConfig
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.store import file_digest
+from dlkeras.untrusted import models
+from dlkeras.untrusted.gate import UntrustedFileError
 
 if TYPE_CHECKING:
     import keras
@@ -144,7 +144,13 @@ def transferred_network(
         model = _source_network(str(config.source), input_shape)
     except (ValueError, OSError, TypeError) as error:
         raise InputError(f"{FLAG}: {reason(error)}") from error
-    received = tuple(model.input_shape[1:])
+    shapes = [tuple(taken.shape) for taken in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise InputError(
+            f"{FLAG}: expected a network of images of {input_shape}; {config.source} "
+            f"takes {', '.join(str(shape[1:]) for shape in shapes)}"
+        )
+    received = shapes[0][1:]
     fits = (
         have in (None, want) for have, want in zip(received, input_shape, strict=True)
     )
@@ -233,7 +239,7 @@ def _source_network(source: str, input_shape: tuple[int, int, int]) -> "keras.Mo
             input_shape=input_shape,
         )
     if source.endswith(".keras") and ":" not in source:
-        model = keras.saving.load_model(source, compile=False)
+        model = models.load_model(source)
         # A pushed model is its preprocessing and its network, one behind the other.
         inner = [x for x in model.layers if isinstance(x, keras.Model)]
         return inner[-1] if inner else model
@@ -260,25 +266,27 @@ def _place(text: str) -> str | float | int:
 def _pixels(path: Path) -> dict[str, float] | None:
     """Read the rescaling of a pushed model out of its file, without loading it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise InputError(
-            f"{FLAG}: expected a whole Keras model in {path}; it is cut short, or of "
-            "another kind"
-        ) from error
-
-    def layers(node: Any) -> Any:
+        waiting: list[Any] = [models.read_config(path)]
+    except UntrustedFileError as error:
+        raise InputError(f"{FLAG}: {error}") from error
+    while waiting:
+        node = waiting.pop(0)
         if isinstance(node, dict):
-            if node.get("class_name") == "Rescaling":
-                yield node["config"]
-            for value in node.values():
-                yield from layers(value)
+            waiting[:0] = node.values()
+            if node.get("class_name") != "Rescaling":
+                continue
+            given = node.get("config")
+            given = given if isinstance(given, dict) else {}
+            numbers = {name: given.get(name) for name in ("scale", "offset")}
+            if any(isinstance(number, list) for number in numbers.values()):
+                return None
+            try:
+                return {name: float(number) for name, number in numbers.items()}  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"{FLAG}: expected a scale and an offset in the Rescaling of "
+                    f"{path}; it has neither or one of them"
+                ) from None
         elif isinstance(node, list):
-            for value in node:
-                yield from layers(value)
-
-    found = next(layers(config), None)
-    if found is None or isinstance(found["scale"], list):
-        return None
-    return {"scale": float(found["scale"]), "offset": float(found["offset"])}
+            waiting[:0] = node
+    return None

@@ -303,7 +303,7 @@ def test_a_corrupt_or_hostile_file_of_keras_is_refused(tmp_path):
     whole = tmp_path / "model.keras"
     model.save(whole)
     whole.write_bytes(whole.read_bytes()[:20_000])
-    with pytest.raises(WeightFileError, match="cut off, or not a model of Keras"):
+    with pytest.raises(WeightFileError, match="cut short, or of another kind"):
         load_weights_from(model, whole)
     for missing in ("none.keras", "none.weights.h5"):
         with pytest.raises(FileNotFoundError, match="There is no weight file"):

@@ -34,6 +34,12 @@ from dlkeras.pipeline.servable import FILES, digests, load_form
 from dlkeras.pipeline.serving import load_pushed_model
 from dlkeras.pipeline.store import Draft, Store
 from tests.conftest import ROOT
+from tests.pipeline.published_environment import (
+    answer,
+    build_environment,
+    link_packages,
+    published,
+)
 from tests.ports import free_port
 
 
@@ -204,6 +210,36 @@ def test_a_plain_process_asks_the_registered_model_by_its_name(
     assert np.allclose(answer["file"], expected, atol=1e-5)
     (outputs,) = answer["outputs"]
     assert outputs["tensor-spec"] == {"dtype": "float32", "shape": [-1, 10]}
+
+
+def test_a_pushed_model_answers_with_the_packages_of_its_own_list_alone(
+    main_job, servable, tmp_path
+):
+    model = published(main_job.mlruns)
+    names = link_packages(model, tmp_path)
+    assert not names & {"filelock", "tensorflow-datasets", "pydantic-settings", "rich"}
+    pixels = digit_pixels(2)
+    question, options = pixels.tolist(), ("-S", "-I")
+    answered, modules = answer(
+        sys.executable, model, question, *options, paths=(str(tmp_path),)
+    )
+    expected = load_form("keras", servable.path)(pixels)
+    assert np.allclose(answered, expected, atol=1e-6)
+    assert not {"filelock", "tensorflow_datasets", "keras_tuner"} & set(modules)
+
+
+@pytest.mark.slow
+def test_a_pushed_model_answers_in_an_environment_built_from_its_list(
+    main_job, servable, tmp_path
+):
+    """Where a package index is at hand: TensorFlow is 600 MB."""
+    model = published(main_job.mlruns)
+    python = build_environment(model, tmp_path)
+    pixels = digit_pixels(2)
+    answered, modules = answer(python, model, pixels.tolist(), "-I")
+    expected = load_form("keras", servable.path)(pixels)
+    assert np.allclose(answered, expected, atol=1e-6)
+    assert "dlkeras" in modules
 
 
 def test_nothing_that_mlflow_keeps_of_the_model_is_a_pickle(main_job):

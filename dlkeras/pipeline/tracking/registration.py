@@ -18,6 +18,10 @@ from dlkeras.pipeline.tracking.model_server import (
 from dlkeras.pipeline.versions import package_versions
 
 ALIASED = "dlkeras.aliased"
+# What `served_model` imports beside MLflow, which names itself.
+SERVED_BY = (
+    "dlkeras", "h5py", "keras", "numpy", "pillow", "pydantic", "tensorflow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,7 @@ class Registration:
             data_path=str(pushed.path),
             pip_requirements=[
                 f"{package}=={version}"
-                for package, version in package_versions(
-                    "dlkeras", "keras", "tensorflow", "pillow"
-                ).items()
+                for package, version in package_versions(*SERVED_BY).items()
             ],
             metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
         )

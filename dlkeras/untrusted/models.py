@@ -1,0 +1,254 @@
+"""The one door for `.keras` files: looked into, then built within their weights."""
+
+import contextlib
+import io
+import json
+import math
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.model_parts import check_parts, unknown
+from dlkeras.untrusted.torch_pickle import printable
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+_MEMBERS = frozenset(("metadata.json", CONFIG, WEIGHTS))
+# Weights are noise, which hardly packs: Keras stores them unpacked.
+_MAX_RATIO = 20
+_SLACK = 2**24
+# That of EfficientNetV2-L, of 1,031 layers, takes 1 MB.
+_LARGEST_CONFIG = 2**23
+# What layers make beside what they save: seeds, for example.
+_OTHER_NUMBERS = 2**20
+_MOST_ACTIVATIONS = 2**30
+_one_at_a_time = threading.Lock()
+
+
+def load_model(
+    path: str | Path, start: Callable[[], object] | None = None
+) -> "keras.Model":
+    """Load a `.keras` file from anywhere: it runs no code, and takes what it weighs.
+
+    What the file names must be a part of an image network: a layer or an operation of
+    Keras, or a class that this process has registered. Its layers cannot make more
+    weights than the file has.
+
+    Args:
+        path: the file.
+        start: imports Keras and what registers classes; it is called once the file has
+            been looked into, since that takes seconds.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UntrustedFileError: it is not a whole `.keras` file, or asks for more than a
+            file of weights may; the text is one line.
+    """
+    path = check_regular_file(path)
+    found = _checked(path)
+    if start is not None:
+        start()
+    import keras
+
+    for name in found.own:
+        if keras.saving.get_registered_object(name) is None:
+            raise _refused(path, str(unknown(name)))
+    numbers = found.numbers
+    with _weights_at_most(numbers) as asked:
+        try:
+            model = keras.saving.load_model(path, compile=False)  # safe_mode stays on
+        except Exception as error:  # a file from outside may raise anything
+            reason = _first_line(error)
+            if asked.too_many:
+                reason = (
+                    f"its layers have more weights than the {numbers:,} numbers in "
+                    f"{WEIGHTS}"
+                )
+            raise _refused(path, reason) from error
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise _refused(path, "it is not a network with inputs")
+    return model
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read the configuration in a `.keras` file, which has been looked into.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UntrustedFileError: as for `load_model`.
+    """
+    return _checked(check_regular_file(path)).config
+
+
+def check_activations(model: "keras.Model", height: int, width: int) -> None:
+    """Refuse a network whose answer to one image would not fit into memory.
+
+    A layer without weights can still make a small image as large as it likes.
+
+    Args:
+        model: the network.
+        height: of the image.
+        width: of the image.
+
+    Raises:
+        UntrustedFileError: its layers' outputs are too large.
+    """
+    total = 0
+    waiting: list[Any] = [model]
+    while waiting:
+        network = waiting.pop()
+        for operation in getattr(network, "operations", network.layers):
+            if hasattr(operation, "layers"):
+                waiting.append(operation)
+            for node in operation._inbound_nodes:
+                for tensor in node.output_tensors:
+                    free = iter((height, width))
+                    sizes = (
+                        next(free, 1) if n is None else n for n in tensor.shape[1:]
+                    )
+                    total += math.prod(sizes)
+    if total > _MOST_ACTIVATIONS:
+        raise UntrustedFileError(
+            f"for an image of {height} x {width} its layers make {total:,} numbers; at "
+            f"most {_MOST_ACTIVATIONS:,} are computed"
+        )
+
+
+def _refused(path: Path, reason: str) -> UntrustedFileError:
+    return UntrustedFileError(f"expected a whole Keras model in {path}; {reason}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return printable(lines[0], 200)
+
+
+class _Found(NamedTuple):
+    """What was found in a file: its configuration, its weights, parts by our names."""
+
+    config: dict[str, Any]
+    numbers: int
+    own: list[str]
+
+
+def _checked(path: Path) -> _Found:
+    try:
+        return _look(path)
+    except UntrustedFileError as error:
+        raise _refused(path, str(error)) from error
+    except RecursionError as error:
+        raise _refused(path, f"its {CONFIG} is nested too deep") from error
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise _refused(path, "it is cut short, or of another kind") from error
+    except Exception as error:  # whatever a broken file makes a parser stumble over
+        raise _refused(path, f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+def _look(path: Path) -> _Found:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        packed = sum(member.compress_size for member in members)
+        if size > _MAX_RATIO * packed + _SLACK:
+            raise UntrustedFileError(
+                f"its {packed} bytes are {size} bytes when unpacked"
+            )
+        names = [member.filename for member in members]
+        for name in names:
+            parts = PurePosixPath(name)
+            if parts.is_absolute() or ".." in parts.parts:
+                raise UntrustedFileError(
+                    f"its member {printable(name)!r} leads out of it"
+                )
+            if name not in _MEMBERS or names.count(name) > 1:
+                raise UntrustedFileError(
+                    f"its member {printable(name)!r} is not one of "
+                    f"{', '.join(sorted(_MEMBERS))}, each of them once"
+                )
+        missing = {CONFIG, WEIGHTS} - set(names)
+        if missing:
+            raise UntrustedFileError(f"it has no {' and no '.join(sorted(missing))}")
+        if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
+            raise UntrustedFileError(
+                f"its {CONFIG} is larger than {_LARGEST_CONFIG:,} bytes"
+            )
+        config = json.loads(archive.read(CONFIG))
+        if not isinstance(config, dict):
+            raise UntrustedFileError(f"its {CONFIG} describes no network")
+        # How it was trained is not read.
+        own = check_parts({**config, "compile_config": None})
+        return _Found(config, _numbers_in(archive.read(WEIGHTS)), own)
+
+
+def _numbers_in(content: bytes) -> int:
+    """Count the numbers of all arrays in an HDF5 file."""
+    import h5py
+
+    from dlkeras.untrusted.hdf5 import datasets
+
+    budget = Budget(_MAX_RATIO * len(content) + _SLACK, WEIGHTS)
+    numbers = 0
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            for _, array in datasets(file):
+                budget.spend(array.size * array.dtype.itemsize)
+                numbers += array.size
+    except UntrustedFileError:
+        raise
+    except Exception as error:  # h5py raises much
+        raise UntrustedFileError("its weights cannot be read") from error
+    return numbers
+
+
+class _Asked:
+    """How many weights layers have asked for."""
+
+    def __init__(self) -> None:
+        self.numbers = 0
+        self.too_many = False
+
+
+@contextlib.contextmanager
+def _weights_at_most(numbers: int) -> Iterator[_Asked]:
+    """Let this thread's layers make so many weights, those of the file, and no more.
+
+    Keras builds a network before it looks for its weights. Only Keras knows what a
+    layer will make, so each weight is counted where it is asked for.
+    """
+    import keras
+
+    asked, thread = _Asked(), threading.get_ident()
+    layer, metric = keras.Layer.add_weight, keras.Metric.add_variable
+
+    def count(shape: Any) -> None:
+        if threading.get_ident() != thread:
+            return
+        shape = (shape,) if isinstance(shape, int) else shape or ()
+        asked.numbers += math.prod(int(size) for size in shape)
+        if asked.too_many or asked.numbers > numbers + _OTHER_NUMBERS:
+            asked.too_many = True
+            raise UntrustedFileError("it has more weights than its file")
+
+    def add_weight(self: Any, *args: Any, **options: Any) -> Any:
+        count(args[0] if args else options.get("shape"))
+        return layer(self, *args, **options)
+
+    def add_variable(self: Any, shape: Any, *args: Any, **options: Any) -> Any:
+        count(shape)
+        return metric(self, shape, *args, **options)
+
+    with _one_at_a_time:
+        keras.Layer.add_weight = add_weight
+        keras.Metric.add_variable = add_variable
+        try:
+            yield asked
+        finally:
+            keras.Layer.add_weight, keras.Metric.add_variable = layer, metric

@@ -1,0 +1,297 @@
+"""Weight files of PyTorch and safetensors, read with numpy; no code in them runs."""
+
+import json
+import math
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.torch_pickle import Global, printable, read_pickle, str_of
+
+# Number types by their names in the two formats; bfloat16 is read as its 16 bits.
+_TORCH_TYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "?",
+}
+_SAFETENSORS_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "bfloat16",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U8": "<u1",
+    "BOOL": "?",
+}
+
+# Names and shapes alone: those of ResNet-152 take 100 kilobytes.
+_LARGEST_LIST = 2**22
+_MOST_DIMENSIONS = 32
+# What all arrays of a file may take: bfloat16 doubles, a storage and its array are two
+# copies, and tied weights are one storage in several arrays.
+_MEMORY_PER_BYTE = 8
+_SLACK = 2**24
+
+
+class WeightFileError(UntrustedFileError):
+    """A weight file is corrupt, or holds something other than arrays."""
+
+
+def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the arrays of a `.pth`, `.pt`, `.bin` or `.safetensors` file by name.
+
+    A PyTorch file holds a pickle, which may ask for any function to be called. Here
+    it can ask for arrays and dictionaries and for nothing else, so that a hostile
+    file is refused and PyTorch is not needed. All arrays together take at most eight
+    times the file's size and 16 MiB.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Arrays by the names of the state dict; `module.` in front of all of them, as
+        data-parallel training leaves it, is dropped.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        WeightFileError: The file is corrupt, of another format, or hostile; or it is
+            a folder, a pipe or a device.
+    """
+    path = checked_weight_file(path)
+    budget = Budget(_MEMORY_PER_BYTE * path.stat().st_size + _SLACK, path)
+    try:
+        read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
+        arrays = read(path, budget)
+    except WeightFileError:
+        raise
+    except UntrustedFileError as error:
+        named = str(error).startswith(str(path))
+        raise WeightFileError(str(error) if named else f"{path}: {error}") from error
+    except Exception as error:  # whatever a broken file makes a parser stumble over
+        raise WeightFileError(
+            f"{str(path)!r} is not a readable weight file "
+            f"({type(error).__name__}: {printable(str(error), 200)})."
+        ) from error
+    if arrays and all(name.startswith("module.") for name in arrays):
+        arrays = {name.removeprefix("module."): a for name, a in arrays.items()}
+    return arrays
+
+
+def checked_weight_file(path: str | Path) -> Path:
+    """Return the path of a regular file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        WeightFileError: It is a folder, a pipe or a device.
+    """
+    try:
+        return check_regular_file(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no weight file {str(path)!r}.") from None
+    except UntrustedFileError as error:
+        raise WeightFileError(str(error)) from error
+
+
+def _numbers(data: Any, kind: str) -> np.ndarray:
+    if kind != "bfloat16":
+        return np.frombuffer(data, kind)
+    bits = np.frombuffer(data, "<u2").astype("<u4") << 16
+    return bits.view("<f4")
+
+
+def _check_shape(shape: Any) -> tuple[int, ...]:
+    shape = tuple(shape)
+    if len(shape) > _MOST_DIMENSIONS or any(
+        type(size) is not int or not 0 <= size < 2**63 for size in shape
+    ):
+        raise UntrustedFileError(
+            "an array in the file has a negative or no size, or more than "
+            f"{_MOST_DIMENSIONS} dimensions"
+        )
+    return shape
+
+
+def _read_safetensors(path: Path, budget: Budget) -> dict[str, np.ndarray]:
+    budget.spend(path.stat().st_size)
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    if size > len(data) - 8:
+        raise WeightFileError(
+            f"{str(path)!r} is cut off: its header has {size} bytes, the file "
+            f"{len(data)}."
+        )
+    if size > _LARGEST_LIST:
+        raise WeightFileError(
+            f"{str(path)!r} lists its arrays in more than {_LARGEST_LIST} bytes."
+        )
+    try:
+        from safetensors import (  # pyright: ignore[reportMissingImports]
+            SafetensorError,
+            deserialize,
+        )
+    except ImportError:
+        entries = _safetensors_entries(path, data[8 : 8 + size], data[8 + size :])
+    else:
+        budget.spend(len(data))  # it gives a copy of each array
+        try:
+            entries = deserialize(data)
+        except SafetensorError as error:
+            reason = f"{str(path)!r} is cut off or corrupt ({error})."
+            raise WeightFileError(reason) from error
+    arrays = {}
+    for name, entry in entries:
+        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], _check_shape(entry["shape"])
+        budget.spend(len(entry["data"]) * (3 if kind == "bfloat16" else 1))
+        arrays[name] = _numbers(entry["data"], kind).reshape(shape)
+    return arrays
+
+
+def _safetensors_entries(
+    path: Path, header: bytes, body: bytes
+) -> list[tuple[str, dict[str, Any]]]:
+    """Cut the arrays out of a file, as `safetensors.deserialize` gives them."""
+    listed = json.loads(header)
+    listed.pop("__metadata__", None)
+    entries, used = [], 0
+    # Each byte belongs to one array, as the format says: they stand in a row.
+    for name, entry in sorted(listed.items(), key=lambda x: x[1]["data_offsets"]):
+        start, end = entry["data_offsets"]
+        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], _check_shape(entry["shape"])
+        width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
+        if not start == used <= end <= len(body) or end - start != width * math.prod(
+            shape
+        ):
+            raise WeightFileError(
+                f"{str(path)!r} is cut off or corrupt: the bytes {start} to {end} of "
+                f"{printable(name)!r} are not an array of shape {shape} behind the "
+                "array before it."
+            )
+        entries.append((name, {**entry, "data": memoryview(body)[start:end]}))
+        used = end
+    if used != len(body):
+        raise WeightFileError(
+            f"{str(path)!r} is cut off or corrupt: its last {len(body) - used} bytes "
+            "belong to no array."
+        )
+    return entries
+
+
+class _Storage(NamedTuple):
+    numbers: np.ndarray
+
+
+class _TorchFile:
+    """A PyTorch file whose storages are read when its arrays ask for them."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str, budget: Budget) -> None:
+        self._archive, self._root, self._budget = archive, root, budget
+        self._storages: dict[str, _Storage] = {}
+
+    def content(self) -> Any:
+        """Read what was saved."""
+        known = dict.fromkeys(Global("torch", name) for name in _TORCH_TYPES)
+        known |= {
+            # Made empty and then filled: one that is made of another would be a copy.
+            Global("collections", "OrderedDict"): lambda: {},
+            Global("torch._utils", "_rebuild_tensor_v2"): self._array,
+            Global("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+        }
+        name = f"{self._root}/data.pkl"
+        size = self._archive.getinfo(name).file_size
+        if size > _LARGEST_LIST:
+            raise UntrustedFileError(
+                f"it lists its arrays in more than {_LARGEST_LIST} bytes"
+            )
+        self._budget.spend(size)
+        return read_pickle(self._archive.read(name), known, self._storage, self._budget)
+
+    def _storage(self, asked: Any) -> _Storage:
+        """Read the numbers of a storage."""
+        tag, kind, key, _, count = asked
+        if tag != "storage" or not isinstance(kind, Global) or kind.module != "torch":
+            raise UntrustedFileError("it refers to something that is not a storage")
+        key = str_of(key)
+        if key not in self._storages:
+            member = self._archive.getinfo(f"{self._root}/data/{key}")
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise UntrustedFileError("its arrays are compressed")
+            number_type = _TORCH_TYPES[kind.name]
+            widened = 3 if number_type == "bfloat16" else 1
+            self._budget.spend(widened * member.file_size)
+            numbers = _numbers(self._archive.read(member), number_type)
+            if len(numbers) != count:
+                raise UntrustedFileError(
+                    f"its storage {printable(key)} has {len(numbers)} numbers instead "
+                    "of those that its list says"
+                )
+            self._storages[key] = _Storage(numbers)
+        return self._storages[key]
+
+    def _array(
+        self, storage: Any, offset: int, shape: Any, strides: Any, *_: Any
+    ) -> np.ndarray:
+        """Cut an array out of a storage, as `torch._utils._rebuild_tensor_v2` does."""
+        if not isinstance(storage, _Storage):
+            raise UntrustedFileError("an array in the file has no storage")
+        numbers = storage.numbers
+        shape, strides = _check_shape(shape), _check_shape(strides)
+        (offset,) = _check_shape((offset,))
+        if len(shape) != len(strides):
+            raise UntrustedFileError("an array in the file has more sizes than strides")
+        if math.prod(shape) > max(len(numbers), 2**20):  # one number, many times
+            raise UntrustedFileError(
+                f"an array of shape {shape} in the file repeats {len(numbers)} numbers"
+            )
+        if 0 in shape:
+            return np.zeros(shape, numbers.dtype)
+        last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        if last >= len(numbers):  # it would read beyond the storage
+            raise UntrustedFileError(
+                f"an array of shape {shape} in the file ends at number {last} of "
+                f"{len(numbers)}"
+            )
+        width = numbers.itemsize
+        self._budget.spend(width * math.prod(shape))
+        view = np.lib.stride_tricks.as_strided(
+            numbers[offset:], shape, [s * width for s in strides]
+        )
+        return view.copy()
+
+
+def _read_torch(path: Path, budget: Budget) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise WeightFileError(
+            f"{str(path)!r} is not a zip archive, which `torch.save` has written since "
+            "PyTorch 1.6. Load it with torch.load(..., weights_only=True) and save it "
+            "again."
+        )
+    with zipfile.ZipFile(path) as archive:
+        (pickled,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+        root = pickled.removesuffix("/data.pkl")
+        content = _TorchFile(archive, root, budget).content()
+    for wrapper in ("state_dict", "model"):  # as training scripts save checkpoints
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not content:
+        raise WeightFileError(
+            f"{str(path)!r} holds {type(content).__name__}, not a state dict."
+        )
+    return {
+        str_of(name): array
+        for name, array in content.items()
+        if isinstance(array, np.ndarray)
+    }

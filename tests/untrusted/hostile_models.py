@@ -1,0 +1,235 @@
+"""Writes small `.keras` files that fill the memory, hang or call other things."""
+
+import io
+import itertools
+import json
+import os
+import zipfile
+
+import h5py
+import numpy as np
+
+IMAGE = [None, 8, 8, 1]
+
+
+def node(name, config=None, module="keras.layers", **more):
+    return {
+        "module": module,
+        "class_name": name,
+        "config": {"name": name.lower(), **(config or {})},
+        "registered_name": None,
+        **more,
+    }
+
+
+def sequential(*layers, shape=IMAGE):
+    given = node("InputLayer", {"batch_shape": shape, "dtype": "float32"})
+    inside = {"name": "s", "layers": [given, *layers]}
+    return {**node("Sequential", module="keras"), "config": inside}
+
+
+def keras_file(path, config, weights=b"", weights_name="model.weights.h5", **more):
+    text = config if isinstance(config, str) else json.dumps(config)
+    with zipfile.ZipFile(path, "w", **more) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", text)
+        archive.writestr(weights_name, weights or hdf5(lambda file: None))
+
+
+def hdf5(fill):
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        fill(file)
+    return buffer.getvalue()
+
+
+def linked_twice(file):
+    """Forty groups, each linked twice to the next: 2**40 paths."""
+    groups = [file.create_group(f"g{index}") for index in range(40)]
+    for one, two in itertools.pairwise(groups):
+        one["a"] = one["b"] = two
+
+
+def linked_to_itself(file):
+    file.create_group("layers")["again"] = file["/"]
+
+
+def linked_softly(file):
+    file["layers"] = h5py.SoftLink("/layers/x")
+
+
+def never_written(file):
+    """One layer's weights, 8 GB that take nothing in the file."""
+    file.create_dataset("layers/dense/vars/0", (2**16, 2**15), "f4")
+
+
+def many_groups(file):
+    for index in range(25_000):
+        file.create_group(str(index))
+
+
+def same_text(file):
+    kind = h5py.string_dtype()
+    file.create_dataset("layers/dense/vars/0", (1000,), kind)[:] = "x" * 1000
+
+
+def numpy_zip():
+    """Weights as a zip in the zip: 64 MiB of zeros."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, __root__=np.zeros(2**24, "float32"))
+    return buffer.getvalue()
+
+
+def function(module, name):
+    return {
+        "module": module,
+        "class_name": "function",
+        "config": name,
+        "registered_name": name,
+    }
+
+
+def functional(layers, links):
+    """A network whose layer i is called on layer `links[i]`."""
+    tensors = {
+        name: {
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": IMAGE,
+                "dtype": "float32",
+                "keras_history": [name, 0, 0],
+            },
+        }
+        for name in (layer["config"]["name"] for layer in layers)
+    }
+    listed = []
+    for layer, link in zip(layers, links, strict=True):
+        calls = [] if link is None else [{"args": [tensors[link]], "kwargs": {}}]
+        name = layer["config"]["name"]
+        listed.append({**layer, "name": name, "inbound_nodes": calls})
+    ends = {
+        "input_layers": [[listed[0]["name"], 0, 0]],
+        "output_layers": [[listed[-1]["name"], 0, 0]],
+    }
+    model = node("Functional", module="keras.src.models.functional")
+    model["config"] = {"name": "f", "trainable": True, "layers": listed, **ends}
+    return model
+
+
+def write_all(folder):
+    """Write one file of each kind, and return their paths."""
+    dense, flat = node("Dense", {"units": 1}), node("Flatten")
+    plain = sequential(flat, dense)
+
+    def write(name, config=plain, *args, **options):
+        keras_file(folder / f"{name}.keras", config, *args, **options)
+
+    for fill in (
+        linked_twice,
+        linked_to_itself,
+        linked_softly,
+        never_written,
+        many_groups,
+        same_text,
+    ):
+        write(fill.__name__, plain, hdf5(fill))
+        (folder / f"{fill.__name__}.weights.h5").write_bytes(hdf5(fill))
+    write("numpy_zip", plain, numpy_zip(), "model.weights.npz")
+    write("many_units", sequential(flat, node("Dense", {"units": 1_500_000_000})))
+    square = [node("Dense", {"units": 100_000, "name": f"d{i}"}) for i in range(2)]
+    write("square", sequential(flat, *square))
+    write(
+        "convolution",
+        sequential(
+            node(
+                "Conv2D", {"filters": 2**20, "kernel_size": [8, 8], "padding": "same"}
+            ),
+            node("DepthwiseConv2D", {"kernel_size": [1000, 1000], "padding": "same"}),
+        ),
+    )
+    built = {"input_shape": [None, 2**31]}
+    write("build_config", sequential(flat, {**dense, "build_config": built}))
+    write(
+        "not_built",
+        {
+            **plain,
+            "config": {
+                "name": "s",
+                "layers": [node("Dense", {"units": 1_500_000_000})],
+            },
+        },
+    )
+    write("no_model", node("Dense", {"units": 1_500_000_000}, build_config=built))
+    metric = node("MeanIoU", {"num_classes": 60_000}, "keras.metrics")
+    compiled = {"optimizer": "adam", "loss": "mse", "metrics": [metric]}
+    inner = {**sequential(flat, dense), "compile_config": compiled}
+    write("metric_inside", sequential(inner))
+    for module, name in [
+        ("keras.utils", "plot_model"),
+        ("keras.utils", "get_file"),
+        ("keras.datasets.mnist", "load_data"),
+        ("keras", "datasets.mnist.load_data"),
+        ("keras.activations", "deserialize"),
+        ("keras.src.utils.io_utils", "print_msg"),
+        ("keras.saving", "load_model"),
+        ("os", "system"),
+    ]:
+        named = function(module, name)
+        write(
+            f"lambda_{module}_{name}", sequential(node("Lambda", {"function": named}))
+        )
+        write(
+            f"activation_{module}_{name}",
+            sequential(node("Activation", {"activation": named}), flat, dense),
+        )
+    write(
+        "tanh_in_lambda",
+        sequential(
+            node("Lambda", {"function": function("keras.activations", "tanh")}), flat
+        ),
+    )
+    for name in (
+        "TFSMLayer",
+        "JaxLayer",
+        "FlaxLayer",
+        "TorchModuleWrapper",
+        "Layer",
+        "StringLookup",
+        "IntegerLookup",
+        "TextVectorization",
+        "RNN",
+    ):
+        write(name, sequential(node(name, {"filepath": "/etc"})))
+    spec = {"class_name": "__typespec__", "config": [], "spec_name": "x", "module": "x"}
+    write("typespec", sequential(node("Rescaling", {"scale": spec})))
+    write(
+        "not_registered",
+        sequential({**node("Evil", module="evil"), "registered_name": "evil>Evil"}),
+    )
+    write("deep", "[" * 100_000 + "]" * 100_000)
+    write("deeper_than_keras", '{"a":' * 500 + "1" + "}" * 500)
+    nested = plain
+    for _ in range(120):
+        nested = sequential(nested)
+    write("models_in_models", nested)
+    write("large", json.dumps(plain) + " " * 2**23)
+    write(
+        "many_layers",
+        sequential(*(node("Identity", {"name": f"i{i}"}) for i in range(3000))),
+    )
+    cycle = [
+        node("InputLayer", {"batch_shape": IMAGE, "name": "i"}),
+        node("Identity", {"name": "a"}),
+        node("Identity", {"name": "b"}),
+    ]
+    write("cycle", functional(cycle, [None, "b", "a"]))
+    write("no_list", "3")
+    write("no_config", '{"class_name": "Rescaling", "config": {}}')
+    write("no_numbers", '{"class_name": ["a"], "module": {"b": 1}, "config": "x"}')
+    with zipfile.ZipFile(folder / "twice.keras", "w") as archive:
+        for name in ("config.json", "model.weights.h5", "assets/x"):
+            archive.writestr(name, "{}")
+    os.mkfifo(folder / "pipe.keras")
+    os.mkfifo(folder / "pipe.weights.h5")
+    (folder / "device.keras").symlink_to("/dev/zero")
+    return sorted(folder.iterdir())
