@@ -21,7 +21,11 @@ import numpy as np
 from dlkeras.pipeline.artifacts import Examples, Transform
 from dlkeras.pipeline.augmentation import Policy
 from dlkeras.pipeline.errors import PipelineError
-from dlkeras.pipeline.input_pipeline import steps_per_epoch, transform_config
+from dlkeras.pipeline.input_pipeline import (
+    fits_in_memory,
+    steps_per_epoch,
+    transform_config,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,12 +34,19 @@ _LENGTH_BYTES = 8
 
 
 def evaluation_batches(
-    examples: Examples, transform: Transform, split: str, batch_size: int
+    examples: Examples,
+    transform: Transform,
+    split: str,
+    batch_size: int,
+    cached: bool = True,
 ) -> "tf.data.Dataset":
     """What `input_pipeline.evaluation_batches` gives."""
-    arguments = {"split": split, "batch_size": batch_size}
+    arguments = {"split": split, "batch_size": batch_size, "cached": False}
     number = steps_per_epoch(examples, batch_size, split)
-    return _fed("evaluation_batches", examples, transform, arguments, number)
+    batches = _fed("evaluation_batches", examples, transform, arguments, number)
+    # Kept on this side of the pipe: the other is a new process each time.
+    fits = cached and fits_in_memory(transform, examples.splits[split])
+    return batches.cache() if fits else batches
 
 
 def training_batches(

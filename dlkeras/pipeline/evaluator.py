@@ -10,6 +10,7 @@ from dlkeras.pipeline.cost_of_answers import cost_of_answers
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.robustness import robustness
 from dlkeras.pipeline.servable import serving_model
+from dlkeras.pipeline.shown_images import batch_size, first_images, gallery_images
 from dlkeras.pipeline.slices import accuracy_by_slice
 from dlkeras.pipeline.store import Draft, canonical_digest
 from dlkeras.pipeline.uncertainty import (
@@ -18,8 +19,6 @@ from dlkeras.pipeline.uncertainty import (
     scale_temperature,
     temperature,
 )
-
-BATCH_SIZE = 256
 
 
 def evaluator(
@@ -61,12 +60,13 @@ def evaluator(
             f"expected a model with {len(examples.labels)} outputs, one for each "
             f"class; {model.path.name} has {network.output_shape[-1]}"
         )
-    batches = evaluation_batches(examples, transform, "test", BATCH_SIZE).cache()
-    probabilities = np.concatenate([network(images).numpy() for images, _ in batches])
-    truth = np.concatenate([labels.numpy() for _, labels in batches])
+    size = batch_size(transform.input_shape)
+    truth, probabilities = _answered(
+        network, evaluation_batches(examples, transform, "test", size, cached=False)
+    )
     identifiers = [
         example["id"].decode()
-        for example in examples.dataset("test").as_numpy_iterator()
+        for example in examples.dataset("test", decode=False).as_numpy_iterator()
     ]
     metrics = classification_metrics(
         truth, probabilities, examples.labels, config.top_k, config.calibration_bins
@@ -86,18 +86,17 @@ def evaluator(
     metrics["temperature_scaling"] = _temperature_scaling(
         config,
         network,
-        evaluation_batches(examples, transform, "validation", BATCH_SIZE),
+        evaluation_batches(examples, transform, "validation", size, cached=False),
         (truth, probabilities, examples.labels),
     )
-    raw, shown = _first_images(examples, config.robustness_images), len(truth)
-    shown = min(shown, len(raw))
+    raw = first_images(examples, config.robustness_images, *transform.input_shape[:2])
     answer = _answer(transform, network)
     if raw:
         metrics["robustness"] = {
-            "images": shown,
-            **robustness(raw, truth[:shown], answer),
+            "images": len(raw),
+            **robustness(raw, truth[: len(raw)], answer, size),
         }
-    one = _first_images(examples, 1)
+    one = [next(examples.dataset("test").take(1).as_numpy_iterator())["image"]]
     metrics["cost"] = cost_of_answers(
         network, lambda: answer(one), config.latency_repetitions
     )
@@ -122,7 +121,7 @@ def evaluator(
         "misclassified": (wrong, "Misclassified, the surest first"),
         "worst_confidence": (unsure, "The least confident predictions"),
     }
-    raw = _raw_images(examples, {*wrong.tolist(), *unsure.tolist()})
+    raw = gallery_images(examples, {*wrong.tolist(), *unsure.tolist()})
     for name, (chosen, title) in galleries.items():
         if not len(chosen):
             continue
@@ -177,10 +176,7 @@ def _temperature_scaling(
     config: EvaluatorConfig, network: Any, validation: Any, test: tuple
 ) -> dict[str, float]:
     """Fit a temperature on the validation split, and measure the test split with it."""
-    batches = [(np.asarray(network(x)), np.asarray(y)) for x, y in validation]
-    scale = temperature(
-        np.concatenate([y for _, y in batches]), np.concatenate([p for p, _ in batches])
-    )
+    scale = temperature(*_answered(network, validation))
     truth, probabilities, labels = test
     scaled = classification_metrics(
         truth,
@@ -190,6 +186,13 @@ def _temperature_scaling(
         config.calibration_bins,
     )
     return {"temperature": scale, "loss": scaled["loss"], "ece": scaled["ece"]}
+
+
+def _answered(network: Any, batches: Any) -> tuple[np.ndarray, np.ndarray]:
+    """True classes, and the network's probabilities; the images are not kept."""
+    parts = [(np.asarray(y), np.asarray(network(x))) for x, y in batches]
+    truth, probabilities = zip(*parts, strict=True)
+    return np.concatenate(truth), np.concatenate(probabilities)
 
 
 def predictions_table(
@@ -234,29 +237,10 @@ def _answer(transform: Transform, network: Any) -> Any:
 
     def answer(images: list[np.ndarray]) -> np.ndarray:
         if len({image.shape for image in images}) == 1:
-            stacked = np.stack(images)
-            parts = range(0, len(images), BATCH_SIZE)
-            return np.concatenate(
-                [np.asarray(call(stacked[i : i + BATCH_SIZE])) for i in parts]
-            )
+            return np.asarray(call(np.stack(images)))
         return np.concatenate([np.asarray(call(image[None])) for image in images])
 
     return answer
-
-
-def _first_images(examples: Examples, number: int) -> list[np.ndarray]:
-    """The first raw images of the test split."""
-    taken = examples.dataset("test").take(number).as_numpy_iterator()
-    return [example["image"] for example in taken]
-
-
-def _raw_images(examples: Examples, wanted: set[int]) -> dict[int, np.ndarray]:
-    """The images of the test split at these positions, as they were ingested."""
-    return {
-        position: example["image"]
-        for position, example in enumerate(examples.dataset("test").as_numpy_iterator())
-        if position in wanted
-    }
 
 
 def classification_metrics(

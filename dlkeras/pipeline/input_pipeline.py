@@ -39,20 +39,23 @@ def evaluation_batches(
     transform: Transform,
     split: str,
     batch_size: int,
+    cached: bool = True,
 ) -> "tf.data.Dataset":
-    """Read a split once, in its stored order, without augmentation.
+    """Read a split in its stored order, without augmentation.
 
     Args:
         examples: the data set.
         transform: the preprocessing.
         split: which split.
         batch_size: images in a batch; the last one may be smaller.
+        cached: keep what fits into `CACHE_BYTES`, for who reads it again and again. It
+            has to be read to its end: a cache that is left half-way is lost.
 
     Returns:
         Batches of (images, labels): `(batch, height, width, channels)` float32 and
         `(batch,)` int64.
     """
-    dataset = _preprocessed(examples, transform, split)
+    dataset = _preprocessed(examples, transform, split, cached=cached)
     return dataset.map(lambda image, label, index: (image, label)).batch(batch_size)
 
 
@@ -116,7 +119,7 @@ def training_batches(
         stretches = files.stretches(index_of_machine)
         read = files.examples[index_of_machine]
     # What does not fit into memory is shuffled while it is encoded, and small.
-    kept = _fits_in_memory(transform, read)
+    kept = fits_in_memory(transform, read)
     stored = _preprocessed(examples, transform, split, shards) if kept else None
     turned = not kept and alone and policy.takes_turned
     turned = turned and _resizes_sooner(examples, config)
@@ -238,7 +241,8 @@ def steps_per_epoch(examples: Examples, batch_size: int, split: str = "train") -
     return math.ceil(examples.splits[split] / batch_size)
 
 
-def _fits_in_memory(transform: Transform, number: int) -> bool:
+def fits_in_memory(transform: Transform, number: int) -> bool:
+    """Whether so many preprocessed images may be kept."""
     return 4 * math.prod(transform.input_shape) * number <= CACHE_BYTES
 
 
@@ -279,6 +283,7 @@ def _preprocessed(
     transform: Transform,
     split: str,
     shards: Sequence[int] | None = None,
+    cached: bool = True,
 ) -> "tf.data.Dataset":
     """Give (image, label, index) of a split after the deterministic preprocessing."""
     from dlkeras.pipeline.tensorflow_import import tf
@@ -290,4 +295,5 @@ def _preprocessed(
     if shards is not None:
         lengths = examples.shard_lengths(split)
         number = sum(lengths[shard] for shard in shards)
-    return dataset.cache() if _fits_in_memory(transform, number) else dataset
+    fits = cached and fits_in_memory(transform, number)
+    return dataset.cache() if fits else dataset

@@ -17,6 +17,7 @@ from dlkeras.pipeline.artifacts import (
 from dlkeras.pipeline.config import PusherConfig
 from dlkeras.pipeline.manifest import write_manifest
 from dlkeras.pipeline.servable import FILES, QUESTIONS
+from dlkeras.pipeline.shown_images import thumbnail
 from dlkeras.pipeline.store import Draft, canonical_digest, file_digest
 
 
@@ -56,7 +57,8 @@ def pusher(
             shutil.copyfile(source, target)
     output.write_json(PushedModel.LABELS, list(examples.labels))
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
-        output.write_json(PushedModel.EXAMPLE, {"inputs": asked["raw_0"].tolist()})
+        image = thumbnail(asked["raw_0"][0])  # a photograph is no body for a server
+        output.write_json(PushedModel.EXAMPLE, {"inputs": [image.tolist()]})
     card = model_card(name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     write_manifest(output.path)

@@ -58,6 +58,7 @@ def robustness(
     images: list[np.ndarray],
     truth: np.ndarray,
     predict: Callable[[list[np.ndarray]], np.ndarray],
+    batch_size: int = 256,
 ) -> dict[str, list[float]]:
     """Measure the accuracy at every level of every corruption.
 
@@ -65,14 +66,20 @@ def robustness(
         images: raw test images, uint8.
         truth: `(images,)` integer classes.
         predict: raw images to `(images, classes)` probabilities.
+        batch_size: how many corrupted images there are at a time.
 
     Returns:
         For each corruption the accuracy at levels 1 to 5.
     """
 
     def accuracy(corruption: str, level: int) -> float:
-        changed = [corrupt(im, corruption, level, i) for i, im in enumerate(images)]
-        return float((predict(changed).argmax(axis=1) == truth).mean())
+        right = 0
+        for start in range(0, len(images), batch_size):
+            part = range(start, min(start + batch_size, len(images)))
+            changed = [corrupt(images[i], corruption, level, i) for i in part]
+            answers = predict(changed).argmax(axis=1)
+            right += int((answers == truth[start : start + len(part)]).sum())
+        return right / len(images)
 
     return {
         corruption: [accuracy(corruption, level) for level in LEVELS]

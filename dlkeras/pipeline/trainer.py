@@ -106,15 +106,12 @@ def trainer(
     )
     validation = evaluation_batches(
         examples, transform, "validation", config.batch_size
-    ).cache()
+    )
     monitoring = None
     if config.monitor:
-        # Read to the end: a cache that is left half-way is thrown away, with a warning.
-        images = [np.asarray(batch[0]) for batch in validation]
-        probe = np.concatenate(images)[:PROBE_SIZE]
         monitoring = Monitoring(
             config,
-            probe,
+            first_images(evaluation_batches, examples, transform, config.batch_size),
             folder=work if place.is_chief else output.path,
             say=say,
             on_figures=on_figures,
@@ -231,6 +228,32 @@ def trainer(
     if monitoring is not None:
         monitoring.finish(output, state.epoch)
     _save_figures(output, network, state.history, examples, transform, batches(0))
+
+
+def first_images(
+    evaluation_batches: Callable[..., "tf.data.Dataset"],
+    examples: Examples,
+    transform: Transform,
+    batch_size: int,
+    number: int = PROBE_SIZE,
+) -> np.ndarray:
+    """The first images of the validation split, preprocessed, and no others.
+
+    Args:
+        evaluation_batches: what reads the split.
+        examples: the data set.
+        transform: the preprocessing.
+        batch_size: images in a batch.
+        number: how many images; fewer where the split has fewer.
+    """
+    images: list[np.ndarray] = []
+    for batch in evaluation_batches(
+        examples, transform, "validation", batch_size, cached=False
+    ):
+        images.append(np.asarray(batch[0]))
+        if sum(map(len, images)) >= number:
+            break
+    return np.concatenate(images)[:number].copy()  # not a view of whole batches
 
 
 def _save_figures(

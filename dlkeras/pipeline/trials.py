@@ -151,7 +151,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     space = search_space(trainer.architecture, config)
     validation = evaluation_batches(
         trials.examples, trials.transform, "validation", trainer.batch_size
-    ).cache()
+    )
     steps = steps_per_epoch(trials.examples, trainer.batch_size)
     running: list[str] = []
 

@@ -189,3 +189,21 @@ def test_four_main_jobs_at_once_keep_runs_models_and_metrics_there(server, tmp_p
     assert experiment.artifact_location == (
         (mlruns / "artifacts" / "lenet5_digits").resolve().as_uri()
     )
+
+
+@pytest.mark.slow
+def test_the_card_of_a_model_of_1000_classes_is_described_there(server):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    from dlkeras.pipeline.tracking.descriptions import described
+
+    client = MlflowClient(database(server, "descriptions"))
+    card = "# 1,000 classes\n\n" + "| a class | 0.9 | 0.8 | 0.85 | 12 |\n" * 1000
+    client.create_registered_model("whole")
+    with pytest.raises(MlflowException):
+        client.update_registered_model("whole", description=card)
+    client.create_registered_model("cut", description=described(card))
+    assert client.get_registered_model("cut").description == described(card)
+    version = client.create_model_version("cut", "x", description=described(card))
+    assert version.description == described(card)

@@ -92,7 +92,7 @@ def write_arrays(folder):
     npz("bzip2", zipfile.ZIP_BZIP2, x=npy((40 * MEBI,), body=zeros))
     npz("objects", x=npy((1,), "|O", b"\x80\x04."))
     npz("columns", x=npy((2, 2), body=b"0123", order=True))
-    npz("many", **{f"x{n}": npy((0,)) for n in range(1001)})
+    npz("many", zipfile.ZIP_STORED, **{f"x{n}": npy((0,)) for n in range(1001)})
     (folder / "no_zip.npz").write_bytes(b"PK" * 9000)
     with_hole(folder / "hole.npz", 6 * 2**30)
     return sorted(folder.glob("*.npz"))

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.artifacts import PushedModel
 from dlkeras.pipeline.tracking.connection import every
+from dlkeras.pipeline.tracking.descriptions import MODEL_CARD, described
 from dlkeras.pipeline.tracking.model_server import (
     FILES_TAG,
     LOADER,
@@ -62,7 +63,9 @@ class Registration:
         logged = self._logged_model(pushed)
         with contextlib.suppress(MlflowException):  # it exists from the first run on
             self.client.create_registered_model(name)
-        self.client.update_registered_model(name, description=pushed.card)
+        self.client.log_text(self.run_id, pushed.card, MODEL_CARD)
+        description = described(pushed.card)
+        self.client.update_registered_model(name, description=description)
         version = self.client.create_model_version(
             name,
             logged.model_uri,
@@ -73,7 +76,7 @@ class Registration:
                 "dlkeras.path": self.path,
                 FILES_TAG: digests_of_mlflow(logged.artifact_location),
             },
-            description=pushed.card,
+            description=description,
             model_id=logged.model_id,
         ).version
         return int(version)
