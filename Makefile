@@ -64,7 +64,7 @@ test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
 COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks \
-  tests/test_transfer.py tests/test_transfer_features.py dlkeras/transfer_learning \
+  tests/test_transfer.py tests/test_transfer_features.py dlkeras/transfer \
   dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 KERAS_ALONE = (
     "dlkeras/optimization",
     "dlkeras/testing",
-    "dlkeras/transfer_learning",
+    "dlkeras/transfer",
     "tests/callbacks/test_diagnosis.py",
     "tests/layers/test_auxiliary.py",
     "tests/layers/test_grouped.py",

@@ -467,7 +467,7 @@ def main():
             unfinished.write_text(json.dumps(known, indent=1), "utf-8")
             unfinished.replace(RESULTS)
     if arguments.write:
-        from dlkeras.pipeline.store import write_atomically
+        from dlkeras.pipeline.store.publishing import write_atomically
 
         write_atomically(arguments.write, "\n".join(page(known)).encode())
     return None

@@ -61,10 +61,10 @@ class Bench:
 
     def __init__(self, root: Path, side: int):
         from dlkeras.pipeline import ExampleGenConfig
-        from dlkeras.pipeline.artifacts import Examples, ImageSchema, Schema
-        from dlkeras.pipeline.example_gen import example_gen
-        from dlkeras.pipeline.image_schema import SCHEMA_FILE, to_toml
-        from dlkeras.pipeline.store import Store
+        from dlkeras.pipeline.artifacts.types import Examples, ImageSchema, Schema
+        from dlkeras.pipeline.components.example_gen import example_gen
+        from dlkeras.pipeline.examples.schema import SCHEMA_FILE, to_toml
+        from dlkeras.pipeline.store.publishing import Store
 
         self.side = side
         number, source = (2048, 40) if side <= SMALL else (384, 256)
@@ -94,8 +94,8 @@ class Bench:
     def transform(self, name: str, **augmentation) -> Any:
         """Publish the transform of an augmentation."""
         from dlkeras.pipeline import TransformConfig
-        from dlkeras.pipeline.artifacts import Transform
-        from dlkeras.pipeline.transform import transform
+        from dlkeras.pipeline.artifacts.types import Transform
+        from dlkeras.pipeline.components.transform import transform
 
         off = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0}
         config = TransformConfig(
@@ -109,7 +109,7 @@ class Bench:
 
     def ours(self, name: str, keep: bool, options: Any = None, **augmentation):
         """The pipeline as the trainer reads it, endless."""
-        from dlkeras.pipeline import input_pipeline
+        from dlkeras.pipeline.batches import input_pipeline
 
         input_pipeline.CACHE_BYTES = 2**30 if keep else 0
         dataset = input_pipeline.training_batches(
@@ -120,7 +120,7 @@ class Bench:
 
     def plain(self):
         """Decoded and resized images, as a user would write it, endless."""
-        from dlkeras.pipeline.example_reading import read_split
+        from dlkeras.pipeline.examples.reading import read_split
         from dlkeras.pipeline.tensorflow_import import keras, tf
 
         resize = keras.layers.Resizing(self.side, self.side, antialias=True)
@@ -197,8 +197,8 @@ class Bench:
 
     def stages(self) -> dict[str, Callable]:
         """What an image goes through, one thing more each time; nothing is kept."""
-        from dlkeras.pipeline.example_reading import read_split
-        from dlkeras.pipeline.image_decoding import decode_in_graph
+        from dlkeras.pipeline.examples.decoding import decode_in_graph
+        from dlkeras.pipeline.examples.reading import read_split
         from dlkeras.pipeline.tensorflow_import import tf
 
         def read():

@@ -18,7 +18,7 @@ import numpy as np
 
 from dlkeras.architectures import resnet50
 from dlkeras.transfer import cached_features, freeze, split_frozen
-from dlkeras.transfer_learning.freezing import normalizations
+from dlkeras.transfer.freezing import normalizations
 
 
 def seeing(model, x):

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlkeras.pipeline.config import ExampleGenConfig
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.sources import image_folder
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.components.example_gen import example_gen
+from dlkeras.pipeline.configuration.config import ExampleGenConfig
+from dlkeras.pipeline.examples.sources import image_folder
+from dlkeras.pipeline.store.publishing import Draft
 
 SIDE = 1024
 PARTS = 10

@@ -31,7 +31,8 @@ import numpy as np
 import padasip
 from numba import njit
 
-from dlkeras.layers import LMSFilter, host_loops
+from dlkeras.layers import LMSFilter
+from dlkeras.layers.adaptive import host_loops
 
 SIZES = [
     # channels, taps, samples

@@ -123,7 +123,7 @@ def worker(workers: int) -> None:
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     import numpy as np
 
-    from dlkeras.pipeline import distribution
+    from dlkeras.pipeline.machines import distribution
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
     kind = "multi_worker" if workers > 1 else "none"

@@ -60,7 +60,7 @@ def measure(options: argparse.Namespace, port: int) -> None:
                 raise
             time.sleep(0.5)
     # What is right: all images at once, by the model file and not by the server.
-    from dlkeras.pipeline.serving import load_pushed_model
+    from dlkeras.pipeline.serving.answering import load_pushed_model
     from dlkeras.pipeline.tensorflow_import import keras
 
     path, _ = load_pushed_model(options.model, None, options.mlruns)

@@ -56,9 +56,9 @@ def attack(
 
 
 def _artifacts(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
-    from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, RECORD_FILE
+    from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, RECORD_FILE
     from dlkeras.pipeline.errors import CorruptArtifactError
-    from dlkeras.pipeline.store import Store
+    from dlkeras.pipeline.store.publishing import Store
 
     store = Store(mlruns / "store")
     for name, kind in ARTIFACT_TYPES.items():
@@ -126,7 +126,7 @@ def _work(
         time.sleep(0.02)
     process.kill()
     process.wait()
-    from dlkeras.pipeline.search_recovery import _files, recover_search
+    from dlkeras.pipeline.training.search_recovery import _files, recover_search
 
     project = next(mlruns.glob(search))
     kept = mlruns.with_name("search")
@@ -148,7 +148,7 @@ def _work(
         time.sleep(0.02)
     process.kill()
     process.wait()
-    from dlkeras.pipeline.train_state import _read
+    from dlkeras.pipeline.training.train_state import _read
 
     checkpoint = next(mlruns.glob("store/work/Model-*/*.ckpt"))
     for length in cuts(checkpoint.stat().st_size, offsets):

@@ -234,8 +234,8 @@ class Torture:
             [*command(mlruns, self.job), "--seed", "1"],
             cwd=ROOT, env=later, capture_output=True, text=True, timeout=TIMEOUT,
         )  # fmt: skip
-        from dlkeras.pipeline.artifacts import Model
-        from dlkeras.pipeline.store import Store
+        from dlkeras.pipeline.artifacts.types import Model
+        from dlkeras.pipeline.store.publishing import Store
 
         newest = Store(mlruns / "store").artifacts(Model)[-1].record.config["seed"]
         problem = None

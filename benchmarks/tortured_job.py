@@ -101,8 +101,13 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
 
 def content(mlruns: Path) -> dict[str, str]:
     """Digests of what a job made, by artifact type."""
-    from dlkeras.pipeline.artifacts import Evaluation, Examples, Hyperparameters, Model
-    from dlkeras.pipeline.store import Store, canonical_digest, file_digest
+    from dlkeras.pipeline.artifacts.types import (
+        Evaluation,
+        Examples,
+        Hyperparameters,
+        Model,
+    )
+    from dlkeras.pipeline.store.publishing import Store, canonical_digest, file_digest
 
     store = Store(mlruns / "store")
     found = {}

@@ -228,7 +228,7 @@ def _runs(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from dlkeras.pipeline import tracking
-    from dlkeras.pipeline.progress import TABLE_WIDTH
+    from dlkeras.pipeline.engine.progress import TABLE_WIDTH
 
     runs = []
     mistyped = not options.mlruns.is_dir()
@@ -256,8 +256,8 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.lineage import read_lineage
-    from dlkeras.pipeline.store_report import existing_store
+    from dlkeras.pipeline.engine.lineage import read_lineage
+    from dlkeras.pipeline.engine.store_report import existing_store
 
     lineage = read_lineage(existing_store(options.mlruns), options.run)
     print(f"run {lineage['run_id']} of pipeline {lineage['pipeline']}\n")
@@ -272,9 +272,9 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _why(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.lineage import read_lineage
-    from dlkeras.pipeline.provenance import reasons
-    from dlkeras.pipeline.store_report import existing_store
+    from dlkeras.pipeline.engine.lineage import read_lineage
+    from dlkeras.pipeline.engine.provenance import reasons
+    from dlkeras.pipeline.engine.store_report import existing_store
 
     store = existing_store(options.mlruns)
     for line in reasons(store, read_lineage(store, options.run), options.component):
@@ -283,7 +283,7 @@ def _why(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline import store_report
+    from dlkeras.pipeline.engine import store_report
 
     store = store_report.existing_store(options.mlruns)
     for line in store_report.status(store):
@@ -300,8 +300,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _gc(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.garbage import collect, garbage
-    from dlkeras.pipeline.store_report import existing_store
+    from dlkeras.pipeline.engine.garbage import collect, garbage
+    from dlkeras.pipeline.engine.store_report import existing_store
 
     store, min_age = existing_store(options.mlruns), options.min_age * 3600
     found = garbage(store, keep_runs=options.keep_runs, min_age=min_age)
@@ -317,7 +317,7 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.serving import load_pushed_model, predict
+    from dlkeras.pipeline.serving.answering import load_pushed_model, predict
 
     path, labels = load_pushed_model(
         options.model, options.tracking_uri, options.mlruns
@@ -337,7 +337,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def _augment(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.augment_command import draw_augmentation
+    from dlkeras.pipeline.commands.augment import draw_augmentation
 
     draw_augmentation(
         options.images,
@@ -374,7 +374,7 @@ def _rollback(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.doctor import findings
+    from dlkeras.pipeline.commands.doctor import findings
 
     problems = 0
     for finding in findings(options.mlruns, options.tracking_uri):

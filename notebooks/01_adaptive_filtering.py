@@ -31,7 +31,7 @@ try:
     from IPython.display import Audio, display
 
     from dlkeras.layers import LMSFilter
-    from dlkeras.layers.adaptive_applications import noise_cancelling
+    from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
     from dlkeras.visualization import in_language
 except ImportError as error:

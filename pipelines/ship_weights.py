@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts import (
+from dlkeras.pipeline.artifacts.types import (
     Artifact,
     Evaluation,
     Examples,
@@ -23,7 +23,7 @@ from dlkeras.pipeline.artifacts import (
     PushedModel,
     Transform,
 )
-from dlkeras.pipeline.store import Store, file_digest, write_atomically
+from dlkeras.pipeline.store.publishing import Store, file_digest, write_atomically
 
 LARGEST = 2_000_000
 PRETRAINED = Path(__file__).parents[1] / "dlkeras" / "architectures" / "pretrained"

@@ -35,7 +35,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     run,
 )
-from dlkeras.pipeline.store import write_atomically
+from dlkeras.pipeline.store.publishing import write_atomically
 
 ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
 VEHICLES = ("airplane", "automobile", "ship", "truck")
@@ -133,7 +133,7 @@ def _write_digits(folder: Path, classes: range) -> None:
 
 def images_of(folder: Path, preprocessing: Any) -> tuple[np.ndarray, np.ndarray]:
     """Read a folder of classes as the source's pipeline would."""
-    from dlkeras.pipeline.image_decoding import image_pixels
+    from dlkeras.pipeline.examples.decoding import image_pixels
 
     channels = preprocessing.input_shape[-1]
     classes = sorted(place for place in folder.iterdir() if place.is_dir())

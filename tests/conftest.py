@@ -101,6 +101,6 @@ def silent():
     """Progress that shows nothing."""
     from rich.console import Console
 
-    from dlkeras.pipeline.progress import Progress
+    from dlkeras.pipeline.engine.progress import Progress
 
     return Progress(Console(quiet=True))

@@ -5,10 +5,6 @@ from dlkeras.architectures.features import feature_extractor as feature_extracto
 from dlkeras.architectures.googlenet import googlenet as googlenet
 from dlkeras.architectures.lenet import lenet5 as lenet5
 from dlkeras.architectures.map_loss import MaximumAPosteriori as MaximumAPosteriori
-from dlkeras.architectures.pretrained_weights import pretrained_card as pretrained_card
-from dlkeras.architectures.pretrained_weights import (
-    pretrained_names as pretrained_names,
-)
 from dlkeras.architectures.registry import create as create
 from dlkeras.architectures.registry import names as names
 from dlkeras.architectures.resnet import resnet18 as resnet18
@@ -24,5 +20,9 @@ from dlkeras.architectures.resnet import resnet152 as resnet152
 from dlkeras.architectures.summary import LayerSummary as LayerSummary
 from dlkeras.architectures.summary import SummaryTable as SummaryTable
 from dlkeras.architectures.summary import summary_table as summary_table
-from dlkeras.architectures.weight_files import WeightFileError as WeightFileError
-from dlkeras.architectures.weights import load_weights_from as load_weights_from
+from dlkeras.architectures.weights.files import WeightFileError as WeightFileError
+from dlkeras.architectures.weights.loading import load_weights_from as load_weights_from
+from dlkeras.architectures.weights.shipped import pretrained_card as pretrained_card
+from dlkeras.architectures.weights.shipped import (
+    pretrained_names as pretrained_names,
+)

@@ -14,7 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
-from dlkeras.architectures.weights import with_weights
+from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer
 from dlkeras.layers.output_policy import output_policy

@@ -14,7 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
-from dlkeras.architectures.weights import with_weights
+from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import (
     LENET5_C3_TABLE,
     PartiallyConnectedConv2D,

@@ -16,7 +16,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
-from dlkeras.architectures.weights import with_weights
+from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 

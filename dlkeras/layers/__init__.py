@@ -1,8 +1,10 @@
 """Layers, each exact to its paper and the same on every Keras backend."""
 
-from dlkeras.layers.affine_projection import (
+from dlkeras.layers.adaptive.affine_projection import (
     AffineProjectionFilter as AffineProjectionFilter,
 )
+from dlkeras.layers.adaptive.lms import LMSFilter as LMSFilter
+from dlkeras.layers.adaptive.rls import RLSFilter as RLSFilter
 from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
 from dlkeras.layers.batch_normalization import BatchNormalization as BatchNormalization
 from dlkeras.layers.convolution import Conv2D as Conv2D
@@ -12,7 +14,6 @@ from dlkeras.layers.lenet import LENET5_C3_TABLE as LENET5_C3_TABLE
 from dlkeras.layers.lenet import PartiallyConnectedConv2D as PartiallyConnectedConv2D
 from dlkeras.layers.lenet import Subsampling2D as Subsampling2D
 from dlkeras.layers.lenet import scaled_tanh as scaled_tanh
-from dlkeras.layers.lms import LMSFilter as LMSFilter
 from dlkeras.layers.normalization import (
     LocalResponseNormalization as LocalResponseNormalization,
 )
@@ -20,4 +21,3 @@ from dlkeras.layers.rbf import RBFOutput as RBFOutput
 from dlkeras.layers.rbf import digit_bitmaps as digit_bitmaps
 from dlkeras.layers.residual import BottleneckBlock as BottleneckBlock
 from dlkeras.layers.residual import ResidualBlock as ResidualBlock
-from dlkeras.layers.rls import RLSFilter as RLSFilter

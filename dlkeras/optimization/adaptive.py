@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from dlkeras import stability
+from dlkeras.optimization import stability
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,22 +11,30 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlkeras.pipeline.command_line import main as main
-    from dlkeras.pipeline.config import EvaluatorConfig as EvaluatorConfig
-    from dlkeras.pipeline.config import ExampleGenConfig as ExampleGenConfig
-    from dlkeras.pipeline.config import ExampleValidatorConfig as ExampleValidatorConfig
-    from dlkeras.pipeline.config import InfraValidatorConfig as InfraValidatorConfig
-    from dlkeras.pipeline.config import PipelineConfig as PipelineConfig
-    from dlkeras.pipeline.config import PusherConfig as PusherConfig
-    from dlkeras.pipeline.config import SchemaGenConfig as SchemaGenConfig
-    from dlkeras.pipeline.config import StatisticsGenConfig as StatisticsGenConfig
-    from dlkeras.pipeline.config import TrainerConfig as TrainerConfig
-    from dlkeras.pipeline.config import TransferConfig as TransferConfig
-    from dlkeras.pipeline.config import TransformConfig as TransformConfig
-    from dlkeras.pipeline.config import TunerConfig as TunerConfig
+    from dlkeras.pipeline.commands.command_line import main as main
+    from dlkeras.pipeline.configuration.config import EvaluatorConfig as EvaluatorConfig
+    from dlkeras.pipeline.configuration.config import (
+        ExampleGenConfig as ExampleGenConfig,
+    )
+    from dlkeras.pipeline.configuration.config import (
+        ExampleValidatorConfig as ExampleValidatorConfig,
+    )
+    from dlkeras.pipeline.configuration.config import (
+        InfraValidatorConfig as InfraValidatorConfig,
+    )
+    from dlkeras.pipeline.configuration.config import PipelineConfig as PipelineConfig
+    from dlkeras.pipeline.configuration.config import PusherConfig as PusherConfig
+    from dlkeras.pipeline.configuration.config import SchemaGenConfig as SchemaGenConfig
+    from dlkeras.pipeline.configuration.config import (
+        StatisticsGenConfig as StatisticsGenConfig,
+    )
+    from dlkeras.pipeline.configuration.config import TrainerConfig as TrainerConfig
+    from dlkeras.pipeline.configuration.config import TransferConfig as TransferConfig
+    from dlkeras.pipeline.configuration.config import TransformConfig as TransformConfig
+    from dlkeras.pipeline.configuration.config import TunerConfig as TunerConfig
+    from dlkeras.pipeline.engine.result import PipelineResult as PipelineResult
     from dlkeras.pipeline.errors import PipelineError as PipelineError
-    from dlkeras.pipeline.result import PipelineResult as PipelineResult
-    from dlkeras.pipeline.run import run as run
+    from dlkeras.pipeline.graph import run as run
 
 _HOMES = {
     "main": "command_line",

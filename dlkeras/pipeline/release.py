@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dlkeras.pipeline.artifacts import (
+from dlkeras.pipeline.artifacts.types import (
     Blessing,
     Evaluation,
     Examples,
@@ -12,14 +12,14 @@ from dlkeras.pipeline.artifacts import (
     Statistics,
     Transform,
 )
-from dlkeras.pipeline.baseline import last_blessed
-from dlkeras.pipeline.blessing import bless
-from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.evaluator import evaluator
-from dlkeras.pipeline.execution import Execution
-from dlkeras.pipeline.infra_validator import infra_validator
-from dlkeras.pipeline.pusher import pusher
-from dlkeras.pipeline.reporting import log_evaluation
+from dlkeras.pipeline.components.evaluator import evaluator
+from dlkeras.pipeline.components.infra_validator import infra_validator
+from dlkeras.pipeline.components.pusher import pusher
+from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.engine.execution import Execution
+from dlkeras.pipeline.tracking.reporting import log_evaluation
+from dlkeras.pipeline.training.baseline import last_blessed
+from dlkeras.pipeline.training.blessing import bless
 
 # Changing a threshold decides anew, and measures nothing again.
 BLESSING_RULES = {
@@ -77,7 +77,7 @@ def release(
                 "model": of,
                 "statistics": statistics,
             },
-            code=("dlkeras.pipeline.evaluator",),
+            code=("dlkeras.pipeline.components.evaluator",),
             packages=("keras", "tensorflow", "scikit-learn", "scipy"),
         )
 
@@ -103,7 +103,7 @@ def release(
             "evaluation": evaluation,
             "baseline": baseline,
         },
-        code=("dlkeras.pipeline.blessing",),
+        code=("dlkeras.pipeline.training.blessing",),
         packages=("scipy",),
     )
     tracker.set_tags({"dlkeras.blessed": blessing.blessed})
@@ -135,7 +135,7 @@ def release(
             "model": model,
             "blessing": blessing,
         },
-        code=("dlkeras.pipeline.infra_validator",),
+        code=("dlkeras.pipeline.components.infra_validator",),
     )
     execution.stop_after("InfraValidator")
 
@@ -165,7 +165,7 @@ def release(
             "evaluation": evaluation,
             "blessing": blessing,
         },
-        code=("dlkeras.pipeline.pusher",),
+        code=("dlkeras.pipeline.components.pusher",),
         packages=(),
     )
     with store.named_lock(f"registry-{config.model_name}", progress.say):

@@ -18,10 +18,10 @@ from dlkeras.architectures import (
     names,
     pretrained_card,
     pretrained_names,
-    pretrained_weights,
     resnet18,
     resnet20,
 )
+from dlkeras.architectures.weights import shipped as pretrained_weights
 
 FOLDER = Path(architectures.__file__).parent / "pretrained"
 SHIPPED = [(owner, name) for owner in names() for name in pretrained_names(owner)]
@@ -99,7 +99,7 @@ def test_the_mnist_weights_have_the_accuracy_of_their_card():
 @pytest.mark.skipif("DLKERAS_DATA" not in os.environ, reason="DLKERAS_DATA is not set")
 def test_the_photo_weights_have_the_accuracy_of_their_card():
     pytest.importorskip("tensorflow")
-    from dlkeras.pipeline.image_decoding import decode_in_graph
+    from dlkeras.pipeline.examples.decoding import decode_in_graph
 
     archive = Path(os.environ["DLKERAS_DATA"]) / "cifar10_small.tar.xz"
     if not archive.is_file():

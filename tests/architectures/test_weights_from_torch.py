@@ -251,7 +251,7 @@ def small_state():
 
 
 def test_a_pth_file_is_read_as_pytorch_reads_it(small_state, tmp_path):
-    from dlkeras.architectures.weight_files import read_weight_file
+    from dlkeras.architectures.weights.files import read_weight_file
 
     file = tmp_path / "small.pth"
     torch.save(small_state, file)

@@ -22,12 +22,12 @@ from pathlib import Path
 import pytest
 
 from dlkeras import cli
-from dlkeras.pipeline.cluster import cluster
-from dlkeras.pipeline.command_line import parse
-from dlkeras.pipeline.config import PipelineConfig
+from dlkeras.pipeline.commands.command_line import parse
+from dlkeras.pipeline.commands.flags import flags_of
+from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.errors import PipelineError
-from dlkeras.pipeline.flags import flags_of
-from dlkeras.pipeline.search_spaces import search_space
+from dlkeras.pipeline.machines.cluster import cluster
+from dlkeras.pipeline.training.search_spaces import search_space
 from tests.conftest import ROOT
 
 FENCE = re.compile(
@@ -36,7 +36,7 @@ FENCE = re.compile(
 # What else a fence may hold: doctests, and what Sphinx fills in.
 OTHER_FENCES = ("python", "{")
 # A docstring's block of another kind, by its file.
-LAYOUTS = {"dlkeras/pipeline/store.py"}
+LAYOUTS = {"dlkeras/pipeline/store/publishing.py"}
 PROGRAMS = ("python", "dlkeras", "make", "git", "mlflow", "pip", "jupyter")
 PLACES = ("", ".venv/bin/", "beam/bin/")
 STUB = """#!/bin/bash

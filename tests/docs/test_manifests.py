@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from dlkeras.pipeline import PipelineConfig
-from dlkeras.pipeline.command_line import parse
-from dlkeras.pipeline.distribution import cluster
+from dlkeras.pipeline.commands.command_line import parse
+from dlkeras.pipeline.machines.distribution import cluster
 
 MANIFESTS = Path(__file__).parent.parent.parent / "docs/pipeline/manifests"
 SCRIPT = "pipelines/lenet5_digits.py"

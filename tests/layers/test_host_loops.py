@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("numba")
 
-from dlkeras.layers import LMSFilter, host_loops
+from dlkeras.layers import LMSFilter
+from dlkeras.layers.adaptive import host_loops
 
 if keras.backend.backend() != "torch":
     pytest.skip("the other backends have loops", allow_module_level=True)

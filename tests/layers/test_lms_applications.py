@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlkeras.layers import LMSFilter, RLSFilter
-from dlkeras.layers import adaptive_applications as applications
+from dlkeras.layers.adaptive import applications as applications
 
 RNG = np.random.default_rng(0)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from dlkeras import stability
 from dlkeras.layers import LMSFilter
+from dlkeras.optimization import stability
 
 BACKEND = keras.backend.backend()
 

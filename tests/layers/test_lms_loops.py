@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dlkeras.layers import LMSFilter
-from dlkeras.layers.lms_loops import CHUNK, LOOK_AHEAD, WIDTH
+from dlkeras.layers.adaptive.lms_loops import CHUNK, LOOK_AHEAD, WIDTH
 
 
 def float64_loop(signal, desired, taps, step, normalised=False):

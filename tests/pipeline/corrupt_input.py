@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlkeras.pipeline.config import ExampleGenConfig
+from dlkeras.pipeline.components.example_gen import example_gen
+from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.store.publishing import Draft
 
 GOOD = 40
 SHARES = {"validation_fraction": 0.3, "test_fraction": 0.3}

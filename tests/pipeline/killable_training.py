@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkeras.pipeline.config import TrainerConfig
-from dlkeras.pipeline.monitoring import Monitoring
+from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.tensorflow_import import keras, tf
-from dlkeras.pipeline.train_state import TrainState
+from dlkeras.pipeline.training.monitoring import Monitoring
+from dlkeras.pipeline.training.train_state import TrainState
 
 EXAMPLES, BATCH, EPOCHS = 56, 8, 8
 STEPS = EXAMPLES // BATCH

@@ -5,14 +5,14 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage
 
+from dlkeras.augmentation import Policy, resample, transform_matrices
+from dlkeras.augmentation.colour import colours, erase
+from dlkeras.augmentation.geometry import elastic
+from dlkeras.augmentation.mixing import mix
+from dlkeras.augmentation.policy import uniform_rows
+from dlkeras.augmentation.rand_augment import OPERATIONS, apply, rand_augment
 from dlkeras.pipeline import TransformConfig
-from dlkeras.pipeline.augmentation import Policy, resample, transform_matrices
-from dlkeras.pipeline.augmentation.colour import colours, erase
-from dlkeras.pipeline.augmentation.geometry import elastic
-from dlkeras.pipeline.augmentation.mixing import mix
-from dlkeras.pipeline.augmentation.policy import uniform_rows
-from dlkeras.pipeline.augmentation.rand_augment import OPERATIONS, apply, rand_augment
-from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
+from dlkeras.pipeline.batches.input_pipeline import evaluation_batches, training_batches
 from dlkeras.pipeline.tensorflow_import import keras, tf
 
 OFF = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "scale": 1 / 255, "offset": 0.0}
@@ -352,9 +352,9 @@ def test_cutmix_pastes_a_rectangle_and_shares_labels_by_its_area():
 
 
 def test_a_network_trains_on_shares_and_validates_on_numbers(prepared):
-    from dlkeras.pipeline.artifacts import Transform
-    from dlkeras.pipeline.config import TrainerConfig
-    from dlkeras.pipeline.network import compiled_network
+    from dlkeras.pipeline.artifacts.types import Transform
+    from dlkeras.pipeline.configuration.config import TrainerConfig
+    from dlkeras.pipeline.training.network import compiled_network
 
     transform = prepared["Transform"]
     record = transform.record.model_copy(
@@ -438,7 +438,7 @@ def test_turning_one_augmentation_on_leaves_the_others_as_they_are():
 
 
 def test_all_augmentations_together_repeat_in_the_parallel_graph(prepared):
-    from dlkeras.pipeline.artifacts import Transform
+    from dlkeras.pipeline.artifacts.types import Transform
 
     config = STRONG.model_copy(
         update={"mixup": 0.2, "cutmix": 1.0, "cutout": 0.2, "vertical_flip": True,

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from dlkeras.pipeline import ExampleGenConfig
+from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.errors import PipelineError
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.store.publishing import Draft
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

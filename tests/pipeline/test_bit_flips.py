@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from dlkeras.cli import main
-from dlkeras.pipeline.artifacts import (
+from dlkeras.pipeline.artifacts.labels import read_labels
+from dlkeras.pipeline.artifacts.types import (
     ARTIFACT_TYPES,
     Hyperparameters,
     PushedModel,
     Schema,
 )
+from dlkeras.pipeline.engine.lineage import read_lineage_file
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
-from dlkeras.pipeline.labels import read_labels
-from dlkeras.pipeline.lineage import read_lineage_file
-from dlkeras.pipeline.record import FileRecord, Record
-from dlkeras.pipeline.sealed import read_sealed_json
-from dlkeras.pipeline.serving import load_pushed_model
-from dlkeras.pipeline.store import Draft, Store
+from dlkeras.pipeline.serving.answering import load_pushed_model
+from dlkeras.pipeline.store.publishing import Draft, Store
+from dlkeras.pipeline.store.record import FileRecord, Record
+from dlkeras.pipeline.store.sealed import read_sealed_json
 
 
 @contextlib.contextmanager
@@ -155,7 +155,7 @@ def test_a_flip_in_any_file_of_a_pushed_model_is_one_line_before_it_is_loaded(
 
 @pytest.mark.job
 def test_a_flip_in_any_file_that_mlflow_wrote_around_the_model_is_named(main_job):
-    from dlkeras.pipeline.tracking.connection import connect
+    from dlkeras.pipeline.tracking.database.connection import connect
     from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
 
     connect(None, main_job.mlruns)
@@ -180,7 +180,7 @@ def test_a_flip_in_any_file_that_mlflow_wrote_around_the_model_is_named(main_job
 @pytest.fixture
 def pushed(tmp_path):
     """A folder with a manifest as the pusher writes it, for a model of no content."""
-    from dlkeras.pipeline.manifest import write_manifest
+    from dlkeras.pipeline.store.manifest import write_manifest
 
     folder = tmp_path / "pushed"
     (folder / "saved_model").mkdir(parents=True)
@@ -271,8 +271,8 @@ def test_labels_that_are_no_list_of_different_names_are_refused(
 
 
 def test_a_class_named_twice_is_refused_wherever_labels_are_read(tmp_path):
-    from dlkeras.pipeline.artifacts import Examples
-    from dlkeras.pipeline.image_schema import ImageSchema, load_schema, to_toml
+    from dlkeras.pipeline.artifacts.types import Examples
+    from dlkeras.pipeline.examples.schema import ImageSchema, load_schema, to_toml
 
     arguments = {
         "key": "e" * 64, "producer": "ExampleGen", "pipeline": "p", "config": {},
@@ -296,8 +296,8 @@ def test_a_class_named_twice_is_refused_wherever_labels_are_read(tmp_path):
 def test_folders_whose_names_are_shown_alike_are_not_taken_for_two_classes(tmp_path):
     from PIL import Image
 
-    from dlkeras.pipeline.data_config import ExampleGenConfig
-    from dlkeras.pipeline.example_gen import example_gen
+    from dlkeras.pipeline.components.example_gen import example_gen
+    from dlkeras.pipeline.configuration.data import ExampleGenConfig
 
     for name in (b"a\xff", rb"a\xff", b"b"):
         folder = tmp_path / "images" / os.fsdecode(name)

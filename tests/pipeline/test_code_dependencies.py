@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dlkeras.pipeline.code_dependencies import code_dependencies
+from dlkeras.pipeline.engine.code_dependencies import code_dependencies
 
 FILES = {
     "__init__.py": "from theirs.hands_on import passed as passed\n",
@@ -87,16 +87,19 @@ def test_the_definition_that_changed_is_named(theirs, file, before, after, chang
 
 def test_a_component_does_not_depend_on_what_it_does_not_import():
     trained = modules(
-        code_dependencies("dlkeras.pipeline.trainer", "dlkeras.pipeline.jax_training")
+        code_dependencies(
+            "dlkeras.pipeline.components.trainer",
+            "dlkeras.pipeline.machines.jax_training",
+        )
     )
-    evaluated = modules(code_dependencies("dlkeras.pipeline.evaluator"))
-    pushed = modules(code_dependencies("dlkeras.pipeline.pusher"))
+    evaluated = modules(code_dependencies("dlkeras.pipeline.components.evaluator"))
+    pushed = modules(code_dependencies("dlkeras.pipeline.components.pusher"))
     costs = "dlkeras.architectures.costs"
     assert costs in evaluated
     assert costs not in trained
     # What decides which layers are frozen, and what is transferred.
-    assert {"dlkeras.stages", "dlkeras.transfer_learning.freezing"} <= trained
-    assert "dlkeras.pipeline.servable" in pushed & evaluated
+    assert {"dlkeras.stages", "dlkeras.transfer.freezing"} <= trained
+    assert "dlkeras.pipeline.serving.servable" in pushed & evaluated
     # A network is made of them, whatever the backend.
     for backend in ("tensorflow", "jax", "torch"):
         assert f"dlkeras.layers.backend.{backend}" in trained & evaluated

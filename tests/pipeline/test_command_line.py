@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, main
-from dlkeras.pipeline.command_line import parse
-from dlkeras.pipeline.config import load_config
+from dlkeras.pipeline.commands.command_line import parse
+from dlkeras.pipeline.commands.flags import flags_of
+from dlkeras.pipeline.configuration.config import load_config
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.flags import flags_of
 from tests.conftest import ROOT
 
 DEFAULT = PipelineConfig(name="script", trainer=TrainerConfig(epochs=9))

@@ -13,21 +13,21 @@ from scipy import fft
 from scipy.spatial import distance
 
 from dlkeras.pipeline import ExampleGenConfig, SchemaGenConfig, StatisticsGenConfig, run
-from dlkeras.pipeline.artifacts import Examples, ImageSchema
-from dlkeras.pipeline.drift import jensen_shannon
+from dlkeras.pipeline.artifacts.types import Examples, ImageSchema
+from dlkeras.pipeline.components.example_gen import example_gen
+from dlkeras.pipeline.components.example_validator import find_anomalies, tell
+from dlkeras.pipeline.components.statistics_gen import statistics_gen
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.example_validator import find_anomalies, tell
-from dlkeras.pipeline.image_schema import DriftRules, load_schema, to_toml
-from dlkeras.pipeline.near_duplicates import (
+from dlkeras.pipeline.examples.drift import jensen_shannon
+from dlkeras.pipeline.examples.near_duplicates import (
     _Correlation,
     near_duplicate_pairs,
     perceptual_hashes,
     small_grey,
     thumbnails,
 )
-from dlkeras.pipeline.statistics_gen import statistics_gen
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.examples.schema import DriftRules, load_schema, to_toml
+from dlkeras.pipeline.store.publishing import Store
 
 
 def photograph(seed: int, size: int = 64) -> Image.Image:
@@ -149,7 +149,7 @@ def leaky(tmp_path_factory):
         config = ExampleGenConfig(image_folder=root / "photos")
         example_gen(config, draft, root)
     examples = store.find(Examples, "k" * 64)
-    from dlkeras.pipeline.artifacts import Statistics
+    from dlkeras.pipeline.artifacts.types import Statistics
 
     with store.publish(Statistics, key="s" * 64, producer="S", **options) as draft:
         statistics_gen(StatisticsGenConfig(gallery_size=2), draft, examples)
@@ -173,7 +173,7 @@ def test_the_digest_of_statistics_is_that_of_the_content(leaky, tmp_path):
     """Figures and timings vary; what was found does not."""
     store = Store(leaky.path.parents[1])
     examples = store.find(Examples, "k" * 64)
-    from dlkeras.pipeline.store import Draft
+    from dlkeras.pipeline.store.publishing import Draft
 
     draft = Draft(tmp_path)
     statistics_gen(StatisticsGenConfig(gallery_size=2), draft, examples)

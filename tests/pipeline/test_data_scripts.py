@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dlkeras.pipeline.artifacts import Anomalies, Examples, Transform
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.artifacts.types import Anomalies, Examples, Transform
+from dlkeras.pipeline.store.publishing import Store
 
 pytestmark = pytest.mark.job
 

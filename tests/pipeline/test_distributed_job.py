@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkeras.pipeline.artifacts import Examples, Model
-from dlkeras.pipeline.file_sharding import files_of_others
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.artifacts.types import Examples, Model
+from dlkeras.pipeline.batches.file_sharding import files_of_others
+from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT, SCRIPT
 from tests.ports import addresses
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkeras.pipeline import distribution, multi_worker_fit
 from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.machines import distribution, multi_worker_fit
 from tests.conftest import ROOT
 from tests.ports import addresses
 
@@ -132,7 +132,7 @@ def test_a_dead_worker_is_told_in_one_line(tmp_path):
 
 WATCHED = """
 import sys, time
-from dlkeras.pipeline import worker_watch
+from dlkeras.pipeline.machines import worker_watch
 with worker_watch.watch(sys.argv[1:], lambda address: print(address, flush=True)):
     print("watching", flush=True)
     time.sleep(600)

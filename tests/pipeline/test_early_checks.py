@@ -10,8 +10,8 @@ from dlkeras.pipeline import (
     main,
 )
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.network import check_frozen_layers, compiled_network
-from dlkeras.pipeline.search_spaces import search_space
+from dlkeras.pipeline.training.network import check_frozen_layers, compiled_network
+from dlkeras.pipeline.training.search_spaces import search_space
 
 
 @pytest.mark.parametrize(

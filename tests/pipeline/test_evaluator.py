@@ -17,14 +17,14 @@ from dlkeras.pipeline import (
     TunerConfig,
     run,
 )
-from dlkeras.pipeline.blessing import bless
-from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.evaluator import (
+from dlkeras.pipeline.components.evaluator import (
     classification_metrics,
     predictions_table,
     reliability,
 )
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training.blessing import bless
 
 LABELS = ("a", "b", "c", "d")
 

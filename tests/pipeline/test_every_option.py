@@ -15,8 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 from dlkeras.pipeline import PipelineConfig, run
-from dlkeras.pipeline.image_schema import ImageSchema, to_toml
-from dlkeras.pipeline.serving import load_pushed_model, predict
+from dlkeras.pipeline.examples.schema import ImageSchema, to_toml
+from dlkeras.pipeline.serving.answering import load_pushed_model, predict
 from tests.conftest import ROOT
 
 # What a job of one process cannot try, and the file whose tests try it.

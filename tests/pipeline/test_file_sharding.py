@@ -13,14 +13,14 @@ from dlkeras.pipeline import (
     PipelineConfig,
     TransformConfig,
     TunerConfig,
-    input_pipeline,
     run,
 )
-from dlkeras.pipeline.artifacts import Examples, Transform
+from dlkeras.pipeline.artifacts.types import Examples, Transform
+from dlkeras.pipeline.batches import input_pipeline
+from dlkeras.pipeline.batches.file_sharding import FileSharding, assign, files_of_others
+from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch, training_batches
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.file_sharding import FileSharding, assign, files_of_others
-from dlkeras.pipeline.input_pipeline import steps_per_epoch, training_batches
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.store.publishing import Store
 
 pytestmark = pytest.mark.job
 

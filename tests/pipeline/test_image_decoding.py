@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkeras.pipeline.image_decoding import decode_image, decode_in_graph
+from dlkeras.pipeline.examples.decoding import decode_image, decode_in_graph
 from tests.conftest import ROOT
 from tests.pipeline.image_kinds import image_files
 
@@ -70,5 +70,5 @@ def test_no_other_decoder_is_called_by_package_pipelines_benchmarks_and_notebook
         for file in sorted((ROOT / folder).rglob("*.py")):
             found += _decoders(file)
     assert [line.split(":")[0] for line in found] == [
-        "dlkeras/pipeline/image_decoding.py"
+        "dlkeras/pipeline/examples/decoding.py"
     ], found

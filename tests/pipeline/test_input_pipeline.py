@@ -5,20 +5,21 @@ import pytest
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from dlkeras.pipeline import TransformConfig, input_pipeline
-from dlkeras.pipeline.artifacts import Transform
-from dlkeras.pipeline.augmentation import (
+from dlkeras.augmentation import (
     geometry,
     resample,
     transform_matrices,
     uniform_rows,
 )
-from dlkeras.pipeline.input_pipeline import (
+from dlkeras.pipeline import TransformConfig
+from dlkeras.pipeline.artifacts.types import Transform
+from dlkeras.pipeline.batches import input_pipeline
+from dlkeras.pipeline.batches.input_pipeline import (
     evaluation_batches,
     steps_per_epoch,
     training_batches,
 )
-from dlkeras.pipeline.resizing import resize_antialiased
+from dlkeras.pipeline.batches.resizing import resize_antialiased
 from dlkeras.pipeline.tensorflow_import import tf
 
 
@@ -115,7 +116,7 @@ def test_the_parts_of_two_machines_are_the_batches_of_one(prepared, augmentation
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 300), (256, 199), (32, 24)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_resized_as_the_exported_model_does(size, channels):
-    from dlkeras.pipeline.transform import preprocessing_model
+    from dlkeras.pipeline.components.transform import preprocessing_model
 
     config = TransformConfig(height=32, width=24, scale=1 / 127.5, offset=-1.0)
     pixels = np.random.default_rng(0).integers(
@@ -133,7 +134,7 @@ def test_images_are_resized_as_the_exported_model_does(size, channels):
 def test_what_is_read_is_what_the_exported_model_makes(
     prepared, antialias, large, tmp_path, monkeypatch
 ):
-    from dlkeras.pipeline.transform import preprocessing_model
+    from dlkeras.pipeline.components.transform import preprocessing_model
 
     monkeypatch.setattr(input_pipeline, "LARGE_BYTES", 0 if large else 2**30)
     config = TransformConfig(antialias=antialias)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dlkeras.pipeline import TrainerConfig, run
-from dlkeras.pipeline.lasting_output import lasting_output
+from dlkeras.pipeline.engine.lasting_output import lasting_output
 from tests.conftest import ROOT, SCRIPT
 
 

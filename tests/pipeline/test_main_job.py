@@ -16,8 +16,13 @@ from mlflow import MlflowClient
 
 from dlkeras.pipeline import PipelineConfig, tracking
 from dlkeras.pipeline import run as run_pipeline
-from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Evaluation, Model, PushedModel
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.artifacts.types import (
+    ARTIFACT_TYPES,
+    Evaluation,
+    Model,
+    PushedModel,
+)
+from dlkeras.pipeline.store.publishing import Store
 
 
 @pytest.fixture(scope="module")

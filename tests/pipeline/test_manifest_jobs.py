@@ -15,10 +15,10 @@ import time
 import pytest
 import yaml
 
-from dlkeras.pipeline.artifacts import Blessing, Evaluation, Model, PushedModel
-from dlkeras.pipeline.command_line import main
-from dlkeras.pipeline.config import COMPONENTS
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.artifacts.types import Blessing, Evaluation, Model, PushedModel
+from dlkeras.pipeline.commands.command_line import main
+from dlkeras.pipeline.configuration.config import COMPONENTS
+from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT
 from tests.ports import free_ports
 

@@ -12,13 +12,13 @@ import time
 
 import pytest
 
-from dlkeras.pipeline import meeting
-from dlkeras.pipeline.cluster import Cluster
 from dlkeras.pipeline.errors import InputError, WorkerLostError
-from dlkeras.pipeline.meeting import meet, training_is_left
-from dlkeras.pipeline.run import _components
-from dlkeras.pipeline.store import Store
-from dlkeras.pipeline.worker_watch import native_wait
+from dlkeras.pipeline.graph import _components
+from dlkeras.pipeline.machines import meeting
+from dlkeras.pipeline.machines.cluster import Cluster
+from dlkeras.pipeline.machines.meeting import meet, training_is_left
+from dlkeras.pipeline.machines.worker_watch import native_wait
+from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT, SCRIPT
 from tests.ports import addresses
 
@@ -91,7 +91,7 @@ def test_a_port_that_is_taken_is_named():
 # A wait that keeps Python's lock, as TensorFlow's engine does.
 HELD = """
 import ctypes, signal, sys
-from dlkeras.pipeline.worker_watch import native_wait
+from dlkeras.pipeline.machines.worker_watch import native_wait
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 with native_wait(float(sys.argv[1])):
     print("waiting", flush=True)
@@ -160,7 +160,7 @@ def test_a_chief_that_waits_hears_that_it_shall_stop(tmp_path, other_listens):
 WITH_ENGINE = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.default_int_handler)
-from dlkeras.pipeline import distribution
+from dlkeras.pipeline.machines import distribution
 distribution.strategy("multi_worker")
 try:
     os.kill(os.getpid(), signal.SIGTERM)

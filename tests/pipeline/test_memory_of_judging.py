@@ -7,14 +7,14 @@ import pytest
 from corrupt_input import held_megabytes
 from PIL import Image
 
+from dlkeras.judging.robustness import LEVELS, corrupt, robustness
 from dlkeras.pipeline import ExampleGenConfig
-from dlkeras.pipeline.artifacts import Examples, Record
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.robustness import LEVELS, corrupt, robustness
-from dlkeras.pipeline.shown_images import first_images, gallery_images, shrunk
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.artifacts.types import Examples, Record
+from dlkeras.pipeline.batches.shown_images import first_images, gallery_images, shrunk
+from dlkeras.pipeline.components.example_gen import example_gen
+from dlkeras.pipeline.components.trainer import first_images as probe_images
+from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.tracking.descriptions import described
-from dlkeras.pipeline.trainer import first_images as probe_images
 from tests.conftest import ROOT
 
 NUMBER, WIDTH, HEIGHT = 30, 2000, 1500
@@ -55,7 +55,9 @@ def test_photographs_are_held_at_the_size_of_the_network(photographs):
 
 
 def test_images_that_would_not_fit_together_are_left_out(photographs, monkeypatch):
-    monkeypatch.setattr("dlkeras.pipeline.shown_images.HELD_BYTES", 5 * 32 * 32 * 3)
+    monkeypatch.setattr(
+        "dlkeras.pipeline.batches.shown_images.HELD_BYTES", 5 * 32 * 32 * 3
+    )
     assert len(first_images(photographs, NUMBER, 32, 32)) == 5
 
 
@@ -81,7 +83,7 @@ def test_robustness_in_batches_is_robustness_at_once():
 
 
 def test_the_monitors_images_are_no_view_of_the_split(prepared):
-    from dlkeras.pipeline.input_pipeline import evaluation_batches
+    from dlkeras.pipeline.batches.input_pipeline import evaluation_batches
 
     examples, transform = prepared["Examples"], prepared["Transform"]
     probe = probe_images(evaluation_batches, examples, transform, 32, number=40)

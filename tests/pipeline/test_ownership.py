@@ -11,14 +11,19 @@ import time
 
 import pytest
 
-from dlkeras.pipeline import ownership
-from dlkeras.pipeline.ownership import heartbeat, owned, read_owner, take_from_dead
+from dlkeras.pipeline.store import ownership
+from dlkeras.pipeline.store.ownership import (
+    heartbeat,
+    owned,
+    read_owner,
+    take_from_dead,
+)
 from tests.conftest import ROOT, SCRIPT
 
 ELSEWHERE = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere; exec "$@"', "sh"]
 HOLD = """
 import pathlib, sys, time
-from dlkeras.pipeline import ownership
+from dlkeras.pipeline.store import ownership
 ownership.HEARTBEAT_SECONDS = 0.2
 with getattr(ownership, sys.argv[1])(pathlib.Path(sys.argv[2]), "a training"):
     print("held", flush=True)
@@ -26,7 +31,7 @@ with getattr(ownership, sys.argv[1])(pathlib.Path(sys.argv[2]), "a training"):
 """
 TAKE = """
 import pathlib, sys
-from dlkeras.pipeline import ownership
+from dlkeras.pipeline.store import ownership
 ownership.STALE_SECONDS = 2.0
 ownership.PATIENCE_SECONDS = 0.2
 print(ownership.take_from_dead(pathlib.Path(sys.argv[1])) is not None)

@@ -8,8 +8,11 @@ from contextlib import closing
 import pytest
 
 from dlkeras.pipeline import tracking
-from dlkeras.pipeline.tracking import patient_sqlite
-from dlkeras.pipeline.tracking.patient_sqlite import PatientConnection, wait_aloud
+from dlkeras.pipeline.tracking.database import patient_sqlite
+from dlkeras.pipeline.tracking.database.patient_sqlite import (
+    PatientConnection,
+    wait_aloud,
+)
 
 
 @pytest.fixture

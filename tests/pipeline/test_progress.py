@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from dlkeras.pipeline.progress import Progress
+from dlkeras.pipeline.engine.progress import Progress
 
 
 def step(path: str) -> SimpleNamespace:

@@ -16,9 +16,9 @@ from dlkeras.pipeline import (
     run,
     tracking,
 )
+from dlkeras.pipeline.components.example_gen import source_fingerprint
 from dlkeras.pipeline.errors import InputError, PipelineError, TrackingError
-from dlkeras.pipeline.example_gen import source_fingerprint
-from dlkeras.pipeline.search_recovery import recover_search, save_search
+from dlkeras.pipeline.training.search_recovery import recover_search, save_search
 
 pytestmark = pytest.mark.job
 
@@ -71,7 +71,7 @@ def test_four_processes_that_make_one_database_all_succeed(tmp_path):
 def test_an_altered_blessed_model_is_passed_over_with_a_word(config, tmp_path):
     from rich.console import Console
 
-    from dlkeras.pipeline.progress import Progress
+    from dlkeras.pipeline.engine.progress import Progress
 
     first = run(config, until="Evaluator", progress=Progress(Console(quiet=True)))
     network = first.artifacts["Model"].path / "network.keras"

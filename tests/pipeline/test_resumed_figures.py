@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from dlkeras.pipeline.store import Draft
-from dlkeras.pipeline.trainer import trainer
+from dlkeras.pipeline.components.trainer import trainer
+from dlkeras.pipeline.store.publishing import Draft
 
 
 @pytest.mark.job

@@ -20,8 +20,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from dlkeras.cli import main
-from dlkeras.pipeline import InfraValidatorConfig, infra_validator
-from dlkeras.pipeline.artifacts import (
+from dlkeras.pipeline import InfraValidatorConfig
+from dlkeras.pipeline.artifacts.types import (
     Blessing,
     Examples,
     Model,
@@ -29,10 +29,11 @@ from dlkeras.pipeline.artifacts import (
     ServableModel,
     Transform,
 )
+from dlkeras.pipeline.components import infra_validator
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
-from dlkeras.pipeline.servable import FILES, digests, load_form
-from dlkeras.pipeline.serving import load_pushed_model
-from dlkeras.pipeline.store import Draft, Store
+from dlkeras.pipeline.serving.answering import load_pushed_model
+from dlkeras.pipeline.serving.servable import FILES, digests, load_form
+from dlkeras.pipeline.store.publishing import Draft, Store
 from tests.conftest import ROOT
 from tests.pipeline.published_environment import (
     answer,

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from dlkeras.architectures import lenet5
-from dlkeras.pipeline.artifacts import Evaluation, Model
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.artifacts.types import Evaluation, Model
+from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "pipelines" / "ship_weights.py"
@@ -54,7 +54,7 @@ def test_a_served_network_with_batch_normalisation_answers_as_in_predict():
     import keras
 
     from dlkeras.architectures import resnet20
-    from dlkeras.pipeline.servable import serving_model
+    from dlkeras.pipeline.serving.servable import serving_model
 
     images = keras.Input((None, None, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 255)(images)

@@ -10,11 +10,11 @@ from PIL import Image
 
 from dlkeras.cli import main
 from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, run
-from dlkeras.pipeline.artifacts import Examples, Record
+from dlkeras.pipeline.artifacts.types import Examples, Record
+from dlkeras.pipeline.components.example_gen import left_out, source_fingerprint
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.example_gen import left_out, source_fingerprint
-from dlkeras.pipeline.sources import Problem, SourceExample, open_source
-from dlkeras.pipeline.sources.numpy_arrays import NumpySource
+from dlkeras.pipeline.examples.sources import Problem, SourceExample, open_source
+from dlkeras.pipeline.examples.sources.numpy_arrays import NumpySource
 
 
 def write_photos(folder, number=30, split=""):
@@ -210,7 +210,7 @@ def test_labels_and_order_have_one_budget_of_memory(tmp_path, monkeypatch):
     file = tmp_path / "set.npz"
     np.savez(file, x=np.zeros((100, 2, 2), "uint8"), y=np.arange(100) % 2)
     assert len(NumpySource(file, tmp_path / "scratch")) == 100
-    module = "dlkeras.pipeline.sources.numpy_arrays"
+    module = "dlkeras.pipeline.examples.sources.numpy_arrays"
     monkeypatch.setattr(f"{module}.MAX_HELD", 1599)
     with pytest.raises(InputError, match=r"--example-gen\.npz: .*1,599 bytes of mem"):
         NumpySource(file, tmp_path / "scratch")

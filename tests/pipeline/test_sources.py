@@ -17,14 +17,14 @@ from PIL import Image
 
 from dlkeras.datasets.splitting import hash_split
 from dlkeras.pipeline import ExampleGenConfig
+from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.example_digest import pixel_digest
-from dlkeras.pipeline.example_gen import example_gen
-from dlkeras.pipeline.example_reading import read_split
-from dlkeras.pipeline.image_decoding import decode, decode_image
-from dlkeras.pipeline.sources import SourceExample, open_source
-from dlkeras.pipeline.sources.numpy_arrays import NumpySource
-from dlkeras.pipeline.store import Draft
+from dlkeras.pipeline.examples.decoding import decode, decode_image
+from dlkeras.pipeline.examples.digest import pixel_digest
+from dlkeras.pipeline.examples.reading import read_split
+from dlkeras.pipeline.examples.sources import SourceExample, open_source
+from dlkeras.pipeline.examples.sources.numpy_arrays import NumpySource
+from dlkeras.pipeline.store.publishing import Draft
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -222,7 +222,7 @@ def test_array_record_and_tfrecord_hold_the_same_examples(photos, tmp_path):
 
 
 def test_both_forms_are_read_in_the_stored_order(photos, tmp_path):
-    from dlkeras.pipeline.example_reading import read_encoded, read_split
+    from dlkeras.pipeline.examples.reading import read_encoded, read_split
 
     ids = []
     for form in ("tfrecord", "array_record"):
@@ -240,7 +240,7 @@ def test_both_forms_are_read_in_the_stored_order(photos, tmp_path):
 def test_shards_mix_the_classes(photos, tmp_path):
     """A shuffle buffer smaller than the data set must not see one class only."""
     draft = ingest(tmp_path / "out", image_folder=photos)
-    from dlkeras.pipeline.example_reading import read_encoded
+    from dlkeras.pipeline.examples.reading import read_encoded
 
     folder = draft.path / draft.properties["builder"]
     labels = [example.label for example in read_encoded(folder, "train")]
@@ -351,7 +351,7 @@ def test_of_several_images_and_labels_the_supervised_ones_are_read(pets, tmp_pat
 
 def test_the_labels_of_cifar_100_are_its_fine_ones(tmp_path):
     """By TFDS's own description of it, which says that it has 100 and 20 labels."""
-    from dlkeras.pipeline.sources.tfds_source import TFDSSource
+    from dlkeras.pipeline.examples.sources.tfds_source import TFDSSource
     from dlkeras.pipeline.tensorflow_import import tfds
 
     info = tfds.builder("cifar100", data_dir=tmp_path / "tfds", try_gcs=False).info

@@ -8,11 +8,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 from dlkeras.pipeline import SchemaGenConfig, run
-from dlkeras.pipeline.artifacts import ImageSchema
+from dlkeras.pipeline.artifacts.types import ImageSchema
+from dlkeras.pipeline.components.example_validator import find_anomalies
+from dlkeras.pipeline.components.schema_gen import load_schema
+from dlkeras.pipeline.components.statistics_gen import COLUMNS, leaked
 from dlkeras.pipeline.errors import AnomaliesError, InputError
-from dlkeras.pipeline.example_validator import find_anomalies
-from dlkeras.pipeline.schema_gen import load_schema
-from dlkeras.pipeline.statistics_gen import COLUMNS, leaked
 
 SCHEMA = ImageSchema(
     labels=("cat", "dog"), channels=3, min_height=8, max_height=8, min_width=8,

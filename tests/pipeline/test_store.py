@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from dlkeras.pipeline.artifacts import Schema, Statistics
+from dlkeras.pipeline.artifacts.types import Schema, Statistics
+from dlkeras.pipeline.engine.execution import Execution
 from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
-from dlkeras.pipeline.execution import Execution
-from dlkeras.pipeline.store import Store, write_atomically
+from dlkeras.pipeline.store.publishing import Store, write_atomically
 
 
 def publish(store, text="content", key="k" * 64, **changes):
@@ -125,7 +125,7 @@ def test_too_little_free_space_is_said_before_anything_starts(tmp_path, monkeypa
 def _make_slowly(root, queue):
     from rich.console import Console
 
-    from dlkeras.pipeline.progress import Progress
+    from dlkeras.pipeline.engine.progress import Progress
 
     execution = Execution(Store(root), "p", "r", Progress(Console(quiet=True)))
 

@@ -9,12 +9,17 @@ import time
 import pytest
 
 from dlkeras.cli import main
-from dlkeras.pipeline.artifacts import ARTIFACT_TYPES, Blessing, Model, PushedModel
-from dlkeras.pipeline.garbage import collect, garbage
-from dlkeras.pipeline.lineage import read_lineage, run_lock
-from dlkeras.pipeline.ownership import heartbeat, owned, owner_file, read_owner
-from dlkeras.pipeline.store import Store
-from dlkeras.pipeline.store_report import status
+from dlkeras.pipeline.artifacts.types import (
+    ARTIFACT_TYPES,
+    Blessing,
+    Model,
+    PushedModel,
+)
+from dlkeras.pipeline.engine.garbage import collect, garbage
+from dlkeras.pipeline.engine.lineage import read_lineage, run_lock
+from dlkeras.pipeline.engine.store_report import status
+from dlkeras.pipeline.store.ownership import heartbeat, owned, owner_file, read_owner
+from dlkeras.pipeline.store.publishing import Store
 
 
 def publish(store, kind, key, inputs=(), **changes):
@@ -147,7 +152,7 @@ def test_status_verify_names_each_damaged_artifact(store, family, capsys):
 def test_a_lock_names_its_owner_and_is_free_when_that_has_died(tmp_path):
     lock = tmp_path / "x.lock"
     code = (
-        "import sys, time, pathlib; from dlkeras.pipeline.ownership import owned\n"
+        "import sys, time, pathlib; from dlkeras.pipeline.store.ownership import owned\n"
         "with owned(pathlib.Path(sys.argv[1]), 'a training'):\n"
         "    print('held', flush=True); time.sleep(600)"
     )
@@ -168,7 +173,7 @@ def test_a_lock_names_its_owner_and_is_free_when_that_has_died(tmp_path):
 def test_an_owner_on_another_machine_is_stale_when_it_stops_touching_its_file(
     tmp_path, monkeypatch
 ):
-    from dlkeras.pipeline import ownership
+    from dlkeras.pipeline.store import ownership
 
     monkeypatch.setattr(ownership, "STALE_SECONDS", 1.5)
     monkeypatch.setattr(ownership, "PATIENCE_SECONDS", 0.2)
@@ -187,7 +192,7 @@ def test_what_is_published_later_is_newer_though_the_clock_was_moved_back(
 ):
     from datetime import UTC, datetime
 
-    from dlkeras.pipeline import store as module
+    from dlkeras.pipeline.store import publishing as module
 
     first = publish(store, Model, "a")
 
@@ -208,8 +213,8 @@ def take_up(store, run_id, *artifacts):
     """A run that goes on: it has looked these up, as a step does."""
     from rich.console import Console
 
-    from dlkeras.pipeline.execution import Execution
-    from dlkeras.pipeline.progress import Progress
+    from dlkeras.pipeline.engine.execution import Execution
+    from dlkeras.pipeline.engine.progress import Progress
 
     execution = Execution(store, "p", run_id, Progress(Console(quiet=True)))
     for artifact in artifacts:
@@ -294,7 +299,7 @@ def test_a_folder_that_is_filled_after_gc_found_it_is_left(store):
 
 
 def test_a_run_is_written_down_after_every_step_and_remembers_what_it_compared(store):
-    from dlkeras.pipeline.lineage import used_by
+    from dlkeras.pipeline.engine.lineage import used_by
 
     execution = take_up(store, "r")
 
@@ -335,12 +340,12 @@ def test_gc_removes_nothing_where_a_record_was_damaged(store, family, capsys):
 RUN = """
 import pathlib, sys, time
 from rich.console import Console
-from dlkeras.pipeline import ownership
-from dlkeras.pipeline.artifacts import Examples, Model
-from dlkeras.pipeline.execution import Execution
-from dlkeras.pipeline.lineage import run_lock
-from dlkeras.pipeline.progress import Progress
-from dlkeras.pipeline.store import Store
+from dlkeras.pipeline.store import ownership
+from dlkeras.pipeline.artifacts.types import Examples, Model
+from dlkeras.pipeline.engine.execution import Execution
+from dlkeras.pipeline.engine.lineage import run_lock
+from dlkeras.pipeline.engine.progress import Progress
+from dlkeras.pipeline.store.publishing import Store
 
 store = Store(pathlib.Path(sys.argv[1]))
 made = 0

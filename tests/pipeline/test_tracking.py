@@ -215,7 +215,7 @@ def test_a_folder_of_another_user_is_named_in_one_line(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(tmp_path / "mlruns"))
 
     monkeypatch.setattr("pathlib.Path.mkdir", denied)
-    from dlkeras.pipeline.store import Store
+    from dlkeras.pipeline.store.publishing import Store
 
     with pytest.raises(StorageError, match=r"writable folder.*Permission denied"):
         Store(tmp_path / "mlruns")
@@ -233,8 +233,8 @@ def test_a_disk_that_is_too_small_is_said_before_anything_starts(
 
 def test_a_full_disk_is_said_by_tensorflows_error_too(file_system):
     """What InfraValidator writes, TensorFlow writes: its error is no OSError."""
-    from dlkeras.pipeline.servable import SAVED_MODEL, write_form
-    from dlkeras.pipeline.store import storage_errors
+    from dlkeras.pipeline.serving.servable import SAVED_MODEL, write_form
+    from dlkeras.pipeline.store.publishing import storage_errors
     from dlkeras.pipeline.tensorflow_import import keras
 
     folder = file_system("size=64k")

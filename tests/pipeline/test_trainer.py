@@ -13,9 +13,9 @@ import pytest
 from mlflow import MlflowClient
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, TunerConfig, run
-from dlkeras.pipeline.artifacts import Model
-from dlkeras.pipeline.store import Store
-from dlkeras.pipeline.train_state import TrainState
+from dlkeras.pipeline.artifacts.types import Model
+from dlkeras.pipeline.store.publishing import Store
+from dlkeras.pipeline.training.train_state import TrainState
 from tests.conftest import ROOT, SCRIPT
 
 pytestmark = pytest.mark.job

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dlkeras.architectures import lenet5, pretrained_card, resnet20
-from dlkeras.pipeline.config import TrainerConfig, TransferConfig
+from dlkeras.pipeline.configuration.config import TrainerConfig, TransferConfig
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.network import compiled_network
-from dlkeras.pipeline.transfer_source import (
+from dlkeras.pipeline.training.network import compiled_network
+from dlkeras.pipeline.training.transfer_source import (
     check_pixels,
     located,
     transfer_table,

@@ -7,11 +7,11 @@ import os
 import pytest
 
 from dlkeras.pipeline import TrainerConfig, TunerConfig, run
-from dlkeras.pipeline.artifacts import Hyperparameters
+from dlkeras.pipeline.artifacts.types import Hyperparameters
+from dlkeras.pipeline.components.tuner import tuner
 from dlkeras.pipeline.errors import InputError, PipelineError
-from dlkeras.pipeline.search_spaces import Choice, Range, search_space
-from dlkeras.pipeline.store import Draft
-from dlkeras.pipeline.tuner import tuner
+from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training.search_spaces import Choice, Range, search_space
 
 pytestmark = pytest.mark.job
 
@@ -156,7 +156,7 @@ def test_a_space_is_declared_by_the_architecture_or_read_from_the_command_line(
 
 def test_flags_add_to_the_space_and_take_from_it():
     from dlkeras.pipeline import PipelineConfig
-    from dlkeras.pipeline.command_line import parse
+    from dlkeras.pipeline.commands.command_line import parse
 
     flags = [
         "--tuner.space",
@@ -170,8 +170,8 @@ def test_flags_add_to_the_space_and_take_from_it():
 
 def test_every_architecture_can_be_built_at_the_ends_of_its_declared_space():
     from dlkeras.architectures import create
-    from dlkeras.pipeline.network import architecture_options
-    from dlkeras.pipeline.search_spaces import chosen, declared
+    from dlkeras.pipeline.training.network import architecture_options
+    from dlkeras.pipeline.training.search_spaces import chosen, declared
 
     for name, size in (("lenet5", 32), ("resnet20", 16)):
         known = declared(name, TunerConfig())

@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlkeras.pipeline.artifacts import Evaluation
-from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.robustness import CORRUPTIONS, LEVELS, corrupt, robustness
-from dlkeras.pipeline.slices import accuracy_by_slice, slice_names
-from dlkeras.pipeline.store import Store
-from dlkeras.pipeline.uncertainty import (
+from dlkeras.judging.robustness import CORRUPTIONS, LEVELS, corrupt, robustness
+from dlkeras.judging.slices import accuracy_by_slice, slice_names
+from dlkeras.judging.uncertainty import (
     bootstrap_interval,
     mcnemar,
     proportion_interval,
     scale_temperature,
     temperature,
 )
+from dlkeras.pipeline.artifacts.types import Evaluation
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.publishing import Store
 
 
 def test_the_interval_of_five_right_out_of_five_is_wilsons():

@@ -17,15 +17,21 @@ def main(store, epochs, machines):
 
     # isort: split
     from dlkeras.pipeline import TrainerConfig
-    from dlkeras.pipeline.artifacts import Examples, Transform
-    from dlkeras.pipeline.input_pipeline import steps_per_epoch
-    from dlkeras.pipeline.network import compiled_network, make_deterministic
-    from dlkeras.pipeline.store import Store
+    from dlkeras.pipeline.artifacts.types import Examples, Transform
+    from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch
+    from dlkeras.pipeline.store.publishing import Store
+    from dlkeras.pipeline.training.network import compiled_network, make_deterministic
 
     if os.environ["KERAS_BACKEND"] == "jax":
-        from dlkeras.pipeline.batch_feeding import evaluation_batches, training_batches
+        from dlkeras.pipeline.batches.batch_feeding import (
+            evaluation_batches,
+            training_batches,
+        )
     else:
-        from dlkeras.pipeline.input_pipeline import evaluation_batches, training_batches
+        from dlkeras.pipeline.batches.input_pipeline import (
+            evaluation_batches,
+            training_batches,
+        )
     examples = Store(store).artifacts(Examples)[-1]
     transform = Store(store).artifacts(Transform)[-1]
     config = TrainerConfig(epochs=epochs)

@@ -43,9 +43,9 @@ def build(keras):
 
 
 def tensorflow_worker(engine, folder, epochs):
-    from dlkeras.pipeline import distribution
+    from dlkeras.pipeline.machines import distribution
     from dlkeras.pipeline.tensorflow_import import keras, tf
-    from dlkeras.pipeline.train_state import TrainState
+    from dlkeras.pipeline.training.train_state import TrainState
 
     place = distribution.cluster()
     kind = "multi_worker" if engine == "multi_worker" else "none"
@@ -101,7 +101,7 @@ def tensorflow_worker(engine, folder, epochs):
 
 
 def jax_worker(address, processes, index, epochs):
-    from dlkeras.pipeline import distribution
+    from dlkeras.pipeline.machines import distribution
 
     if processes > 1:
         distribution.data_parallel(address, processes, index)
@@ -154,7 +154,7 @@ def main(engine, folder, epochs, address=None, processes=1, index=0):
 
 if __name__ == "__main__":
     from dlkeras.pipeline.errors import WorkerLostError
-    from dlkeras.pipeline.worker_watch import end_process
+    from dlkeras.pipeline.machines.worker_watch import end_process
 
     try:
         main(*sys.argv[1:])

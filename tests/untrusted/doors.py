@@ -30,21 +30,25 @@ def through_all(path: str) -> None:
 def _predicted(path: Path) -> None:
     import numpy as np
 
-    from dlkeras.pipeline.serving import _answer, load_pushed_model, load_safely
+    from dlkeras.pipeline.serving.answering import (
+        _answer,
+        load_pushed_model,
+        load_safely,
+    )
 
     file, _ = load_pushed_model(str(path), None, path.parent)
     _answer(load_safely(file), np.zeros((8, 8, 1), "uint8"), path)
 
 
 def _pixels(path: Path) -> None:
-    from dlkeras.pipeline.transfer_source import _pixels
+    from dlkeras.pipeline.training.transfer_source import _pixels
 
     _pixels(path)
 
 
 def _transferred(path: Path) -> None:
-    from dlkeras.pipeline.config import TransferConfig
-    from dlkeras.pipeline.transfer_source import transferred_network
+    from dlkeras.pipeline.configuration.config import TransferConfig
+    from dlkeras.pipeline.training.transfer_source import transferred_network
 
     transferred_network(TransferConfig(source=str(path)), (8, 8, 1), 2)
 

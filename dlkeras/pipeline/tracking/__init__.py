@@ -9,12 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlkeras.pipeline.tracking.connection import connect as connect
-    from dlkeras.pipeline.tracking.connection import exists as exists
-    from dlkeras.pipeline.tracking.connection import (
+    from dlkeras.pipeline.tracking.database.connection import connect as connect
+    from dlkeras.pipeline.tracking.database.connection import exists as exists
+    from dlkeras.pipeline.tracking.database.connection import (
         resolve_tracking_uri as resolve_tracking_uri,
     )
-    from dlkeras.pipeline.tracking.connection import ui_command as ui_command
+    from dlkeras.pipeline.tracking.database.connection import ui_command as ui_command
     from dlkeras.pipeline.tracking.queries import list_runs as list_runs
     from dlkeras.pipeline.tracking.queries import pushed_folder as pushed_folder
     from dlkeras.pipeline.tracking.queries import roll_back as roll_back

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from dlkeras.pipeline.versions import package_versions
+from dlkeras.pipeline.engine.versions import package_versions
 
 ALIVE_TAGS = ("dlkeras.host", "dlkeras.pid", "dlkeras.process_started")
 

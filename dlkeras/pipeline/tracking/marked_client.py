@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from mlflow import MlflowClient
 
-from dlkeras.pipeline.fault_injection import is_on, write_boundary
+from dlkeras.pipeline.store.fault_injection import is_on, write_boundary
 
 _WRITES = ("log_", "set_", "create_", "update_")
 

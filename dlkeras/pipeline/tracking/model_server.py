@@ -14,9 +14,9 @@ from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME
 
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.manifest import check_digest
-from dlkeras.pipeline.store import file_digest
-from dlkeras.pipeline.tracking.connection import connect
+from dlkeras.pipeline.store.manifest import check_digest
+from dlkeras.pipeline.store.publishing import file_digest
+from dlkeras.pipeline.tracking.database.connection import connect
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
 FILES_TAG = "dlkeras.files"

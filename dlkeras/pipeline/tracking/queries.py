@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
-from dlkeras.pipeline.artifacts import RECORD_FILE
+from dlkeras.pipeline.artifacts.types import RECORD_FILE
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.tracking.connection import connect, every
+from dlkeras.pipeline.tracking.database.connection import connect, every
 from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
 
 

@@ -8,15 +8,15 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
-from dlkeras.pipeline.artifacts import PushedModel
-from dlkeras.pipeline.tracking.connection import every
+from dlkeras.pipeline.artifacts.types import PushedModel
+from dlkeras.pipeline.engine.versions import package_versions
+from dlkeras.pipeline.tracking.database.connection import every
 from dlkeras.pipeline.tracking.descriptions import MODEL_CARD, described
 from dlkeras.pipeline.tracking.model_server import (
     FILES_TAG,
     LOADER,
     digests_of_mlflow,
 )
-from dlkeras.pipeline.versions import package_versions
 
 ALIASED = "dlkeras.aliased"
 # What `served_model` imports beside MLflow, which names itself.

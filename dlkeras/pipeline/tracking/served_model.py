@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from dlkeras.pipeline.errors import PipelineError, reason
-from dlkeras.pipeline.serving import (
+from dlkeras.pipeline.serving.answering import (
     image_pixels,
     load_pushed_model,
     load_safely,

@@ -11,18 +11,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from dlkeras.pipeline.config import PipelineConfig
+from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.engine.lasting_output import lasting_output
+from dlkeras.pipeline.engine.lineage import run_lock
 from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError, reason
-from dlkeras.pipeline.lasting_output import lasting_output
-from dlkeras.pipeline.lineage import run_lock
-from dlkeras.pipeline.ownership import (
+from dlkeras.pipeline.store.ownership import (
     heartbeat,
     owner_file,
     read_owner,
     take_from_dead,
 )
-from dlkeras.pipeline.store import canonical_digest
-from dlkeras.pipeline.tracking.connection import connect, every, is_database
+from dlkeras.pipeline.store.publishing import canonical_digest
+from dlkeras.pipeline.tracking.database.connection import connect, every, is_database
 from dlkeras.pipeline.tracking.environment import (
     ALIVE_TAGS,
     environment_tags,

@@ -19,9 +19,9 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
-from dlkeras.pipeline.artifacts import Artifact, Examples, PushedModel
-from dlkeras.pipeline.config import PipelineConfig
-from dlkeras.pipeline.tracking.connection import every, ui_address
+from dlkeras.pipeline.artifacts.types import Artifact, Examples, PushedModel
+from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.tracking.database.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.registration import Registration
 

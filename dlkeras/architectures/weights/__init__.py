@@ -1,0 +1,1 @@
+"""Weights from files: names, matching, formats, and those that are shipped."""

@@ -1,0 +1,381 @@
+"""Weights from elsewhere: keras.applications, PyTorch's networks, weight files."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.architectures.weights.h5 import Found, read_keras_weights
+from dlkeras.architectures.weights.matching import (
+    HEADS,
+    Arrays,
+    check_nothing_left,
+    check_shapes,
+    in_width_of,
+    matched,
+)
+from dlkeras.architectures.weights.names import (
+    family,
+    in_keras_applications,
+    in_torch,
+    parts,
+)
+from dlkeras.architectures.weights.shipped import (
+    application_of,
+    imagenet,
+    pretrained,
+)
+from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.models import load_model
+from dlkeras.untrusted.weights import (
+    WeightFileError,
+    checked_weight_file,
+    read_weight_file,
+)
+
+# PyTorch's own, and what torchvision's GoogLeNet sets.
+_TORCH_EPSILON = {"resnet": 1e-5, "alexnet": 1e-5, "googlenet": 1e-3}
+
+
+def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
+    """Load the weights of another implementation of the same network.
+
+    Known are the ResNets of `keras.applications` (its v2 with
+    `version="v2", layout="keras"`) and their files; the state dicts of PyTorch's
+    ResNets (`version="v1.5"`, torchvision and timm), of torchvision's GoogLeNet
+    (`normalization="batch", kernel_size_5x5=3, stem_padding="symmetric",
+    pool4_size=2`; the images of its ImageNet weights want
+    `include_preprocessing="symmetric"`) and of its AlexNet (`version="2014"`); and any
+    model that this package built with the same arguments. torchvision's auxiliary
+    classifiers load, but pool adaptively: their outputs differ.
+
+    Kernels are turned from (out, in, height, width) to (height, width, in, out),
+    dense layers behind a flattening are permuted, biases of convolutions that have
+    none here go into the normalisation that follows, and so does the difference of
+    two epsilons. A first kernel of three channels is summed for images of one. The
+    model changes only if everything fits.
+
+    A state dict does not say where the strides lie, how the images are padded or
+    what epsilon is (PyTorch's own is assumed). Where the strides or the padding are
+    not those of PyTorch's networks, a warning says so.
+
+    Args:
+        model: The model that gets the weights.
+        source: A Keras model; a state dict, of tensors or arrays; or a file: `.pth`,
+            `.pt` or `.bin` of PyTorch, `.safetensors`, `.keras` or `.weights.h5`. A
+            pickle in a file cannot run code.
+        head: Whether the classifier's weights are loaded, too. A model without a
+            classifier takes none in any case.
+
+    Raises:
+        ValueError: The source does not fit; the message names the first layer that
+            differs, both shapes, and what to pass. Or the file is corrupt or hostile.
+        FileNotFoundError: There is no such file.
+
+    Example:
+        >>> import keras
+        >>> from dlkeras.architectures import load_weights_from, resnet50
+        >>> theirs = keras.applications.ResNet50(weights=None, classes=10)
+        >>> ours = resnet50(num_classes=10, version="v1")
+        >>> load_weights_from(ours, theirs)
+    """
+    if isinstance(source, str | Path) and str(source).endswith(".weights.h5"):
+        found, left = read_keras_weights(model, source)
+        if family(model) == "resnet" and "layers/conv2d_1" in left:
+            source = _application_in(model, source, found.get("classifier"))
+        else:
+            values = _from_own(model, found, left, f"file {str(source)!r}", head)
+            source = None
+    elif isinstance(source, str | Path):
+        source = _opened(source)
+    if source is None:
+        pass
+    elif isinstance(source, keras.Model):
+        if "conv1_conv" in {layer.name for layer in source.layers}:
+            values = _from_keras_applications(model, source, head)
+        else:
+            values = _from_our_model(model, source, head)
+    elif isinstance(source, Mapping):
+        values = _from_torch(model, source, head)
+    else:
+        raise ValueError(
+            "source must be a Keras model, a state dict or the path of a weight file. "
+            f"Received: source={source!r}"
+        )
+    for variable, value in values:
+        variable.assign(value)
+
+
+def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
+    """Return the model, with the weights of a source if one is given.
+
+    Args:
+        model: What a builder made.
+        weights: A source as for `load_weights_from`, a name of weights that come with
+            the package, `"imagenet"`, or `None`.
+        build: The builder.
+    """
+    if isinstance(weights, str) and weights == "imagenet":
+        weights = imagenet(model)
+    elif isinstance(weights, str) and not Path(weights).suffix:
+        weights = pretrained(build, weights)
+    if weights is not None:
+        load_weights_from(model, weights)
+    return model
+
+
+def _opened(file: str | Path) -> Any:
+    name = str(file)
+    if name.endswith(".keras"):
+        checked_weight_file(file)
+        try:
+            return load_model(file)
+        except UntrustedFileError as error:
+            raise WeightFileError(str(error)) from error
+    if name.endswith((".pth", ".pt", ".bin", ".safetensors")):
+        return read_weight_file(file)
+    raise ValueError(
+        "A weight file must end in .pth, .pt, .bin, .safetensors, .keras or "
+        f".weights.h5. Received: source={name!r}"
+    )
+
+
+def _application_in(model: Any, file: Any, dense: Any) -> keras.Model:
+    """Return the network of keras.applications whose weights a file holds."""
+    build = application_of(model, f"{str(file)!r}, a file of keras.applications,")
+    if dense is None:
+        theirs = build(weights=None, include_top=False)
+    else:
+        theirs = build(weights=None, classes=dense[0].shape[-1])
+    found, _ = read_keras_weights(theirs, file)
+    for layer in theirs.layers:
+        arrays = found.get(layer.name, [])
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        if shapes != [array.shape for array in arrays]:
+            raise ValueError(
+                f"Layer {layer.name!r} of keras.applications.{build.__name__} has "
+                f"weights of the shapes {shapes}, the file {str(file)!r} "
+                f"{[array.shape for array in arrays]}. Is it of another depth?"
+            )
+        layer.set_weights(arrays)
+    return theirs
+
+
+def _from_our_model(model: Any, source: Any, head: bool) -> list:
+    theirs = parts(source)
+    if not set(theirs) & {path for path in parts(model) if path not in HEADS}:
+        raise ValueError(
+            "The layers of the source are neither this model's nor those of a ResNet "
+            f"of keras.applications. Received: model {model.name!r}, source "
+            f"{source.name!r}, whose first layers with weights are {list(theirs)[:3]}"
+        )
+    found = {p: [_array(w) for w in layer.weights] for p, layer in theirs.items()}
+    left = [path for path in theirs if path not in parts(model)]
+    return _from_own(model, found, left, f"source {source.name!r}", head)
+
+
+def _from_own(
+    model: Any, found: Found, left: list[str], source: str, head: bool
+) -> list[tuple[Any, np.ndarray]]:
+    """Match arrays that have the names of the model's own parts."""
+    last = "head_normalization"  # of v2, whose layers have the names of v1's
+    if (last in parts(model)) != (last in found or last in left):
+        which = "v2" if last in left else "v1"
+        raise ValueError(
+            f"Only one of model {model.name!r} and the {source} has a layer {last!r}: "
+            f"pass version={which!r}."
+        )
+    values = []
+    for path, layer in parts(model).items():
+        if path in HEADS and not head:
+            continue
+        arrays = found.get(path, [])
+        if len(layer.weights) != len(arrays):
+            what = "other weights in" if arrays else "no counterpart in"
+            hint = "Is the source of another depth, version or normalisation?"
+            if path in HEADS:
+                hint = "Pass head=False to keep the model's own head."
+            elif path in ("S2", "S4"):
+                hint = "Pass version='table': the source's S2 and S4 only average."
+            raise ValueError(
+                f"Layer {path!r} of model {model.name!r}, of shape "
+                f"{tuple(layer.weights[0].shape)}, has {what} the {source}. {hint}"
+            )
+        for variable, array in zip(layer.weights, arrays, strict=True):
+            array = in_width_of(variable, path, array)
+            check_shapes(model, path, variable, array, path)
+            values.append((variable, array))
+    has_head = bool(set(HEADS) & set(parts(model)))
+    heads = ("layers/dense", "layers/rbf_output")  # as a file of Keras names them
+    check_nothing_left(
+        model,
+        [x for x in left if x not in HEADS and (has_head or not x.startswith(heads))],
+    )
+    return values
+
+
+def _from_torch(model: Any, state: Mapping, head: bool) -> list:
+    kind = family(model)
+    if kind is None:
+        raise ValueError(
+            "A state dict can be loaded into a ResNet, a GoogLeNet or an AlexNet. "
+            f"Received: model {model.name!r}"
+        )
+    if "head_normalization" in parts(model):
+        raise ValueError(
+            "PyTorch's ResNets normalise after the convolutions: pass version='v1.5'. "
+            f"Received: model {model.name!r} with version='v2'"
+        )
+    _warn_of_doubts(model, kind)
+    left = {name for name in state if not name.endswith("num_batches_tracked")}
+
+    def find(name: str, layer: Any) -> tuple[Arrays, float] | None:
+        keys = {"weight": "kernel", "bias": "bias"}
+        if isinstance(layer, keras.layers.BatchNormalization):
+            keys = {"weight": "gamma", "bias": "beta"}
+            keys |= {"running_mean": "mean", "running_var": "variance"}
+        found = {}
+        for key, ours in keys.items():
+            if f"{name}.{key}" in state:
+                left.discard(f"{name}.{key}")
+                found[ours] = _array(state[f"{name}.{key}"])
+        kernel = found.get("kernel")
+        if kernel is not None and kernel.ndim == 4:
+            found["kernel"] = kernel.transpose(2, 3, 1, 0)
+        elif kernel is not None:
+            found["kernel"] = _from_flattened_channels_first(model, layer, kernel)
+        return (found, _TORCH_EPSILON[kind]) if found else None
+
+    values = matched(model, find, in_torch(kind), head)
+    ignored = tuple(
+        f"{prefix}."
+        for prefix in ("aux1", "aux2")
+        if kind == "googlenet" and not hasattr(model, "loss_weight")
+    )
+    if not head or not set(HEADS) & set(parts(model)):
+        ignored += ("fc.", "classifier.")
+    check_nothing_left(
+        model, [n for n in state if n in left and not n.startswith(ignored)]
+    )
+    return values
+
+
+def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
+    if family(model) != "resnet":
+        raise ValueError(
+            "The layers of the source are neither this model's nor those of a ResNet "
+            f"of keras.applications. Received: model {model.name!r}, source "
+            f"{source.name!r}, whose first layers with weights are "
+            f"{list(theirs)[:3]}"
+        )
+    version = "v2" if "post_bn" in theirs else "v1"
+    ours = "v2" if "head_normalization" in parts(model) else "v1"
+    if version != ours:
+        layout = ", layout='keras'" if version == "v2" else ""
+        first = "stem_normalization" if ours == "v1" else "head_normalization"
+        raise ValueError(
+            f"The source is a ResNet {version}: pass version={version!r}{layout}. "
+            f"Received: model {model.name!r}, whose layer {first!r} the source does "
+            "not have"
+        )
+    _warn_of_padding(model)
+    left = dict(theirs)
+    name_of = in_keras_applications(version)
+
+    def find(name: str, layer: Any) -> tuple[Arrays, float] | None:
+        other = left.pop(name, None)
+        if other is None:
+            return None
+        strides = getattr(layer, "strides", None)
+        if strides is not None and strides != other.strides:
+            path = next(p for p, part in parts(model).items() if part is layer)
+            what = (
+                "layout='keras'"
+                if version == "v2"
+                else "version='v1', whose stride is in the first 1x1 convolution"
+            )
+            raise ValueError(
+                f"Layer {path!r} of model {model.name!r} has strides {strides}, the "
+                f"source's {name!r} has {other.strides}: pass {what}."
+            )
+        if isinstance(layer, keras.layers.BatchNormalization):
+            keys = ("gamma", "beta", "moving_mean", "moving_variance")
+        else:
+            keys = ("kernel", "bias")
+        found = {
+            key.removeprefix("moving_"): _array(getattr(other, key))
+            for key in keys
+            if getattr(other, key, None) is not None
+        }
+        return found, getattr(other, "epsilon", 0.0)
+
+    values = matched(model, find, name_of, head)
+    if not head or "classifier" not in parts(model):
+        left.pop("predictions", None)
+    check_nothing_left(model, list(left))
+    return values
+
+
+def _from_flattened_channels_first(model: Any, layer: Any, kernel: Any) -> np.ndarray:
+    """Turn (out, channels * height * width) to (height * width * channels, out)."""
+    shape = None
+    if layer.name == "F8" and any(x.name == "flatten" for x in model.layers):
+        shape = tuple(model.get_layer("flatten").input.shape)[1:]
+    for side in model.layers:
+        if getattr(side, "hidden", None) is layer:
+            height, width = side.pool.compute_output_shape(side.input.shape)[1:3]
+            shape = (height, width, side.filters)
+    if shape is None:
+        return kernel.T
+    height, width, channels = shape
+    if kernel.shape[1] != height * width * channels:
+        return kernel.T  # the comparison of the shapes will say so
+    maps = kernel.reshape(-1, channels, height, width)
+    return maps.transpose(2, 3, 1, 0).reshape(height * width * channels, -1)
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return a Keras variable, a PyTorch tensor or an array as a numpy array."""
+    if isinstance(value, keras.Variable):
+        return np.asarray(keras.ops.convert_to_numpy(value))
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()
+        return value.numpy()
+    return np.asarray(value)
+
+
+def _warn_of_doubts(model: Any, kind: str) -> None:
+    _warn_of_padding(model)
+    if kind == "googlenet" and max(model.get_layer("pool4").pool_size) != 2:
+        _warn(
+            f"'pool4' of model {model.name!r} pools 3x3 pixels; PyTorch's pools "
+            "2x2: pass pool4_size=2"
+        )
+    blocks = [x for x in model.layers if x.name.startswith("stage")]
+    if kind == "resnet" and len(blocks[0].convolutions) == 3:
+        strided = next((b for b in blocks if b.strides > 1), None)
+        if strided is not None and strided.version == "v1":
+            _warn(
+                f"{strided.name!r} of model {model.name!r} has its stride in the first "
+                "1x1 convolution; PyTorch's has it in the 3x3: pass version='v1.5'"
+            )
+
+
+def _warn_of_padding(model: Any) -> None:
+    for argument, name in (("padding", "stem_convolution"), ("stem_padding", "conv1")):
+        stem = next((layer for layer in model.layers if layer.name == name), None)
+        if stem is not None and max(stem.strides) > 1 and stem.padding == "same":
+            _warn(
+                f"{name!r} of model {model.name!r} has SAME padding; the source was "
+                f"trained with padding on both sides: pass {argument}='symmetric'"
+            )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"{message}. The outputs will differ.", UserWarning, stacklevel=5)

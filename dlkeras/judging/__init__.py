@@ -1,0 +1,1 @@
+"""Is a model good: uncertainty, robustness, parts of the data."""

@@ -1,0 +1,1 @@
+"""Adaptive filters: rules, loops, and what they are used for."""

@@ -1,0 +1,400 @@
+"""AdaptiveFilter, what the adaptive filters of this package have in common."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.layers.adaptive import divergence, recursions
+from dlkeras.layers.adaptive.host_loops import host_filter
+from dlkeras.layers.backend import fused, is_on_host, sent, value_of
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
+
+_SAMPLES = ("signal", "desired", "state_delay", "state_desired")
+INPUT_TYPES = ("signal", "multi_input", "regressors")
+
+
+class AdaptiveFilter(keras.layers.Layer):
+    """A linear filter whose weights follow its error while it runs.
+
+    It owns everything but the rule: shapes, data types, the delay line, streaming
+    state and the report of a divergence. `LMSFilter`, `RLSFilter` and
+    `AffineProjectionFilter` bring a rule each.
+
+    The weights are no Keras-trainable weights: they adapt inside the call, at
+    inference too. Every batch row, and every channel of a `"signal"`, is a filter of
+    its own. The arithmetic is float32 even where the layer's policy is half precision.
+
+    Args:
+        taps: Length of the filter, at least 1.
+        input_type: `"signal"`: the layer keeps the delay line. `"multi_input"`: all
+            channels feed one filter with one output. `"regressors"`: the input holds
+            each sample's regressor.
+        complex_valued: Whether signals are complex: y = w^H x.
+        initial_weights: Initialiser of the weights that each call starts from (with
+            `stateful`, that the first call starts from).
+        stateful: Whether weights and delay line are carried from call to call.
+        return_weights: Whether to return the weights before every sample too.
+        on_divergence: `"raise"`, `"warn"` or `"ignore"`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        taps,
+        *,
+        input_type="signal",
+        complex_valued=False,
+        initial_weights="zeros",
+        stateful=False,
+        return_weights=False,
+        on_divergence="raise",
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        # A model hands `training` on; predict's False is no wish to stop adapting.
+        self._call_context_args = set()
+        self._expect(
+            self.is_count(taps), "taps to be an integer of at least 1", taps=taps
+        )
+        self._expect(
+            input_type in INPUT_TYPES,
+            f"input_type to be one of {INPUT_TYPES}",
+            input_type=input_type,
+        )
+        self._expect(
+            on_divergence in ("raise", "warn", "ignore"),
+            "on_divergence to be 'raise', 'warn' or 'ignore'",
+            on_divergence=on_divergence,
+        )
+        self.taps = int(taps)
+        self.input_type = input_type
+        self.complex_valued = bool(complex_valued)
+        self.initial_weights_initializer = keras.initializers.get(initial_weights)
+        self.stateful = bool(stateful)
+        self.return_weights = bool(return_weights)
+        self.on_divergence = on_divergence
+        self.inner_dtype = recursions.inner_dtype(
+            self.variable_dtype, self.complex_valued
+        )
+        self._accepted = set()
+
+    def rule(self):
+        """The frozen dataclass that holds one step of the recursion."""
+        raise NotImplementedError
+
+    def parameters(self):
+        """The rule's parameters that are arrays, by name."""
+        return {}
+
+    def check_parameters(self, signal):
+        """Called with the first signal's values, to warn of what cannot go well."""
+
+    def build(self, inputs_shape, desired_shape=None):
+        """Make the initial weights and, with `stateful`, what is carried along."""
+        signal_shape, desired_shape = self._shapes(inputs_shape, desired_shape)
+        channels = None
+        shape = (self.taps,)
+        if self.input_type != "regressors" and len(signal_shape) == 3:
+            shape = (signal_shape[2], self.taps)
+            channels = signal_shape[2]
+        multi_input = self.input_type == "multi_input"
+        self._problem = recursions.Problem(
+            rule=self.rule(),
+            input_type=self.input_type,
+            taps=self.taps,
+            inputs=(channels or 1) if multi_input else 1,
+            channels=None if multi_input else channels,
+            dtype=self.inner_dtype,
+            output_dtype=self._output_dtype,
+            stateful=self.stateful,
+            trajectory=self.return_weights,
+        )
+        self.initial_weights = self.add_weight(
+            name="initial_weights",
+            shape=shape,
+            dtype=self.inner_dtype,
+            initializer=self.initial_weights_initializer,
+            trainable=False,
+            autocast=False,
+        )
+        self._state = {}
+        if self.stateful:
+            self._filters = signal_shape[0] * (self._problem.channels or 1)
+            for name, (state_shape, dtype) in self._state_specs().items():
+                self._state[name] = self.add_weight(
+                    name=name,
+                    shape=state_shape,
+                    dtype=dtype,
+                    initializer=_Starting(self, name),
+                    trainable=False,
+                    autocast=False,
+                )
+        self._checked = False
+        clean = dataclasses.replace(self._problem, clean=True)
+        problems = {False: self._problem, True: clean}
+        calls: dict = {k: fused(recursions.adapt, p) for k, p in problems.items()}
+        self._filters_for = {**calls, True: host_filter(clean, calls[True])}
+
+    def _state_specs(self):
+        problem, filters = self._problem, self._filters
+        specs = dict(problem.rule.state_specs(problem, filters))
+        specs["delay"] = ((problem.memory * problem.stride, filters), problem.dtype)
+        specs["desired"] = ((problem.rule.order - 1, filters), problem.dtype)
+        return specs
+
+    def _starting_state(self):
+        problem = self._problem
+        weights = ops.convert_to_tensor(self.initial_weights)
+        batch = self._filters // (problem.channels or 1)
+        weights = ops.repeat(weights[None], batch, axis=0)
+        state = problem.rule.initial_state(
+            recursions.columns(weights, problem), self._parameter_arrays()
+        )
+        for name in ("delay", "desired"):
+            state[name] = ops.zeros(*self._state_specs()[name])
+        return state
+
+    def reset_state(self):
+        """Go back to the initial weights and an empty delay line."""
+        if self.stateful and self.built:
+            for name, value in self._starting_state().items():
+                self._state[name].assign(value)
+
+    @property
+    def filter_weights(self):
+        """The weights a call would start from, newest sample's first: a NumPy array.
+
+        `(taps,)` or `(channels, taps)`; with `stateful` one more axis, the batch's.
+        """
+        if not self.stateful:
+            return value_of(ops.convert_to_tensor(self.initial_weights))
+        columns = ops.cast(self._state["weights"], self._problem.dtype)
+        return value_of(recursions.rows_of_weights(columns, self._problem))
+
+    def __call__(self, *args, training=None, **kwargs):
+        """Call the layer; `training=False`, said here, stands for `adapt=False`."""
+        if training is False and len(args) < 3:
+            kwargs.setdefault("adapt", False)
+        # Keras's own way in takes longer than a short signal: arrays like those that
+        # went through it once need none of its checks again.
+        kind = self._kind(*args) if len(args) == 2 and not kwargs else None
+        if kind in self._accepted:
+            return self._run(*args, known=True)
+        outputs = super().__call__(*args, **kwargs)
+        if kind is not None and self.activity_regularizer is None:
+            self._accepted.add(kind)
+        return outputs
+
+    def call(self, inputs, desired=None, adapt=True):
+        """Filter the signal and let the weights follow the error."""
+        signal, desired = self._pair(inputs, desired)
+        if not self._checked and self.on_divergence != "ignore":
+            value = value_of(signal)
+            if value is not None:
+                self._checked = True
+                self.check_parameters(value)
+        return self._run(signal, desired, adapt)
+
+    @staticmethod
+    def _kind(*arrays):
+        """Shapes and data types of arrays with values and without masks, else None."""
+        kind = []
+        for array in arrays:
+            if type(array) is not np.ndarray:
+                masked = getattr(array, "_keras_mask", None) is not None
+                if masked or not ops.is_tensor(array) or not is_on_host(array):
+                    return None
+            kind += [tuple(array.shape), array.dtype]
+        return tuple(kind)
+
+    def _run(self, signal, desired, adapt=True, known=False):
+        # One compiled call: each eager operation would cost more than a short signal.
+        arrays = {
+            "signal": sent(signal),
+            "desired": sent(desired),
+            **self._parameter_arrays(),
+        }
+        if self.stateful:
+            for name, variable in self._state.items():
+                arrays[f"state_{name}"] = variable.value
+        else:
+            arrays["initial_weights"] = self.initial_weights.value
+        result = self._filtered(arrays, signal, adapt, known)
+        for name, value in result.get("state", {}).items():
+            self._state[name].assign(value)
+        names = ("output", "error", "trajectory")
+        return tuple(result[name] for name in names[: 2 + self.return_weights])
+
+    def _filtered(self, arrays, signal, adapt, known):
+        """Run the compiled call, the one for finite samples where they are finite."""
+        samples = [arrays[name] for name in _SAMPLES if name in arrays]
+        if not known or self.stateful:
+            known = adapt is True and all(is_on_host(array) for array in samples)
+        # A sample that is not finite breaks the weights for good, in most rules: then
+        # those are looked at, and the samples only if they are broken.
+        shows = known and self.on_divergence != "ignore"
+        shows = shows and self._problem.rule.weights_show_non_finite
+        if known and (shows or recursions.all_finite(samples)):
+            result = self._filters_for[True](arrays)
+            if shows and value_of(result["any_diverged"]) == np.False_:
+                return result
+            if not shows or recursions.all_finite(samples):
+                divergence.report(self, self._problem, result, signal)
+                return result
+        arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
+        result = self._filters_for[False](arrays)
+        divergence.report(self, self._problem, result, signal)
+        return result
+
+    def compute_output_spec(self, inputs, desired=None, adapt=True):
+        """Shapes and data type of output, error and, on request, the weights."""
+        signal, desired = self._pair(inputs, desired)
+        shapes = self.compute_output_shape(signal.shape, desired.shape)
+        return tuple(keras.KerasTensor(s, dtype=self._output_dtype) for s in shapes)
+
+    def compute_output_shape(self, inputs_shape, desired_shape=None):
+        """Shapes of output, error and, on request, the weights."""
+        signal_shape, desired_shape = self._shapes(inputs_shape, desired_shape)
+        shapes = [tuple(desired_shape), tuple(desired_shape)]
+        if self.return_weights:
+            inner = (self.taps,)
+            if self.input_type != "regressors" and len(signal_shape) == 3:
+                inner = (signal_shape[2], self.taps)
+            shapes.append((*desired_shape[:2], *inner))
+        return tuple(shapes)
+
+    def get_config(self):
+        """The arguments that make this layer anew."""
+        return {
+            **super().get_config(),
+            "taps": self.taps,
+            "input_type": self.input_type,
+            "complex_valued": self.complex_valued,
+            "initial_weights": keras.initializers.serialize(
+                self.initial_weights_initializer
+            ),
+            "stateful": self.stateful,
+            "return_weights": self.return_weights,
+            "on_divergence": self.on_divergence,
+        }
+
+    @property
+    def _output_dtype(self):
+        return self.inner_dtype if self.complex_valued else self.compute_dtype
+
+    def _parameter_arrays(self):
+        real = recursions.inner_dtype(self.variable_dtype, False)
+        return {
+            name: np.asarray(value, real) if isinstance(value, float) else value
+            for name, value in self.parameters().items()
+        }
+
+    def _expect(
+        self, held, expectation, error: type[Exception] = ValueError, **received
+    ):
+        if not held:
+            values = ", ".join(f"{name}={value!r}" for name, value in received.items())
+            raise error(
+                f"{type(self).__name__} {self.name!r} expects {expectation}. "
+                f"Received: {values}"
+            )
+
+    @staticmethod
+    def is_count(value):
+        """Whether the value is a whole number of at least 1."""
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        return whole and value >= 1
+
+    def _warn_step(self, expectation):
+        warnings.warn(
+            f"{type(self).__name__} {self.name!r} expects step_size {expectation}. "
+            f"Received: step_size={self.step_size}",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _pair(self, inputs, desired):
+        if desired is None:
+            self._expect(
+                isinstance(inputs, (list, tuple)) and len(inputs) == 2,
+                "a signal and a desired response, layer(signal, desired) or "
+                "layer([signal, desired])",
+                inputs=inputs,
+                desired=desired,
+            )
+            inputs, desired = inputs
+        for name, tensor in (("inputs", inputs), ("desired", desired)):
+            dtype = keras.backend.standardize_dtype(tensor.dtype)
+            fits = "float" in dtype or (self.complex_valued and "complex" in dtype)
+            kind = "complex or floating-point" if self.complex_valued else "real floats"
+            self._expect(fits, f"{name} to be {kind}", TypeError, dtype=dtype)
+        return inputs, desired
+
+    def _shapes(self, inputs_shape, desired_shape):
+        if desired_shape is None:
+            self._expect(
+                len(inputs_shape) == 2 and isinstance(inputs_shape[0], (list, tuple)),
+                "the shapes of a signal and a desired response",
+                inputs_shape=inputs_shape,
+                desired_shape=desired_shape,
+            )
+            inputs_shape, desired_shape = inputs_shape
+        shape, wanted = tuple(inputs_shape), tuple(desired_shape)
+        form = {
+            "signal": "inputs of shape (batch, time) or (batch, time, channels)",
+            "multi_input": "inputs of shape (batch, time, channels)",
+            "regressors": f"inputs of shape (batch, time, {self.taps})",
+        }[self.input_type]
+        ranks = (2, 3) if self.input_type == "signal" else (3,)
+        self._expect(len(shape) in ranks, form, inputs_shape=shape)
+        if len(shape) == 3:
+            self._expect(
+                bool(shape[2]), form + " with a known size", inputs_shape=shape
+            )
+        if self.input_type == "regressors":
+            self._expect(shape[2] == self.taps, form, inputs_shape=shape)
+        expected = shape if self.input_type == "signal" else shape[:2]
+        agree = len(wanted) == len(expected) and all(
+            a is None or b is None or a == b
+            for a, b in zip(wanted, expected, strict=True)
+        )
+        self._expect(
+            agree,
+            f"the desired response to have the shape {expected}",
+            inputs_shape=shape,
+            desired_shape=wanted,
+        )
+        if self.stateful:
+            self._expect(
+                shape[0] is not None,
+                "a fixed batch size when stateful=True",
+                inputs_shape=shape,
+            )
+        elif self.input_type != "regressors" and shape[1] is not None:
+            self._expect(
+                self.taps <= shape[1],
+                "a signal at least as long as the filter, or stateful=True",
+                taps=self.taps,
+                time=shape[1],
+            )
+        return shape, wanted
+
+    def received(self):
+        """The rule's parameters in words, for a message."""
+        return ""
+
+
+class _Starting(keras.initializers.Initializer):
+    """Initialises a carried array to what an empty filter starts from."""
+
+    def __init__(self, layer, name):
+        self.layer, self.name = layer, name
+
+    def __call__(self, shape, dtype=None):
+        # added to zeros: a broadcast view cannot be assigned to on PyTorch
+        return ops.zeros(shape, dtype) + self.layer._starting_state()[self.name]

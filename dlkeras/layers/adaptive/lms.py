@@ -1,0 +1,230 @@
+"""LMSFilter, the adaptive linear filter of Widrow and Hoff, and its variants."""
+
+import keras
+
+from dlkeras.layers.adaptive import divergence
+from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
+from dlkeras.layers.adaptive.lms_rule import ALGORITHMS, LMSRule
+
+
+@keras.saving.register_keras_serializable(package="dlkeras")
+class LMSFilter(AdaptiveFilter):
+    """Adaptive linear filter: w(n+1) = w(n) + mu e(n) x(n).
+
+    The filtering process gives the output y(n) = w(n).x(n) and the error
+    e(n) = d(n) - y(n); the adaptive process lets the weights follow the error, from an
+    arbitrary start and without end. The weights are no trainable weights of a model:
+    they adapt inside the call, at inference as in training, unless `adapt` is false.
+
+    Every batch row, and every channel of a `"signal"`, is a filter of its own. The
+    whole recursion is one compiled loop on TensorFlow and JAX and an exact block form
+    on PyTorch; gradients flow through time to the step size, the signal and the
+    desired response. Inside a half-precision model the filter stays float32.
+
+    A sample that is not finite freezes its own filter for as long as it is in the
+    delay line; the outputs of that time are NaN. A filter that runs away is reported
+    with the step-size bound that it broke; but a whole model under TensorFlow's
+    `jit_compile=True` or `torch.compile` has no way to the host, and reports nothing.
+
+    Args:
+        taps: Length of the filter, at least 1.
+        step_size: mu, positive. Widrow's mu is half of it. For `"nlms"` below 2.
+        algorithm: `"lms"`; `"nlms"`, the step divided by `epsilon` plus the power in
+            the delay line; `"sign_error"`, `"sign_data"`, `"sign_sign"`, the signs of
+            error, data or both; `"variable_step"`, mu(n+1) = `step_decay` mu(n) +
+            `step_gain` e(n)^2 within `step_range`.
+        leakage: gamma of the leaky filter, w(n+1) = (1 - mu gamma) w(n) + ...
+        momentum: alpha of the term alpha (w(n) - w(n-1)), in [0, 1).
+        epsilon: Positive; keeps `"nlms"` finite on silence.
+        step_decay: alpha of the variable step, in (0, 1).
+        step_gain: gamma of the variable step, positive.
+        step_range: Smallest and largest variable step.
+        trainable_step_size: Whether `step_size` is a trainable weight.
+        input_type: `"signal"`: the layer keeps the delay line. `"multi_input"`: all
+            channels feed one filter with one output. `"regressors"`: the input holds
+            each sample's regressor.
+        complex_valued: Whether signals are complex: y = w^H x, w += mu x e*.
+        initial_weights: Initialiser of the weights that each call starts from (with
+            `stateful`, that the first call starts from).
+        stateful: Whether weights and delay line are carried from call to call, until
+            `reset_state()`: ten chunks then give what one call gives.
+        return_weights: Whether to return the weights before every sample too.
+        on_divergence: `"raise"` (`FloatingPointError`), `"warn"` or `"ignore"`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: The signal, or the pair `[signal, desired]`.
+        desired: The desired response.
+        adapt: Whether the weights follow the error: a boolean, or booleans of shape
+            `(batch, time)`. `training=False` in the call of this layer means
+            `adapt=False`; the mode of `fit` or `predict` changes nothing.
+
+    Input shape:
+        `(batch, time)`, `(batch, time, channels)` or, with `"regressors"`,
+        `(batch, time, taps)`. The desired response has the shape of a signal,
+        `(batch, time)` for `"multi_input"` and `"regressors"`.
+
+    Output shape:
+        Output and error as the desired response; weights `(batch, time, taps)` or
+        `(batch, time, channels, taps)`, the newest sample's weight first.
+
+    Returns:
+        `(output, error)`, or `(output, error, weights)` with `return_weights`.
+
+    Raises:
+        ValueError: If an argument or a shape is not as described.
+        TypeError: If a signal holds integers, or complex numbers in a real filter.
+        FloatingPointError: If a filter diverges.
+
+    Example:
+    >>> import keras
+    >>> import numpy as np
+    >>> from dlkeras.layers import LMSFilter
+    >>> x = np.random.default_rng(0).normal(size=(1, 500)).astype("float32")
+    >>> d = 0.5 * x
+    >>> d[:, 1:] -= 0.25 * x[:, :-1]  # the unknown system: 0.5, -0.25
+    >>> output, error, weights = LMSFilter(2, 0.1, return_weights=True)(x, d)
+    >>> keras.ops.convert_to_numpy(weights[0, -1]).round(3).tolist()
+    [0.5, -0.25]
+
+    Reference:
+        - Widrow and Hoff (1960), Adaptive switching circuits.
+        - Haykin, Adaptive Filter Theory, 5th ed., chapters 6 and 7 (LMS, NLMS, eq.
+          6.5, 7.12), Widrow and Stearns, Adaptive Signal Processing, chapter 6.
+        - Kwong and Johnston (1992), A variable step size LMS algorithm, eq. 6.
+    """
+
+    def __init__(
+        self,
+        taps,
+        step_size=0.01,
+        *,
+        algorithm="lms",
+        leakage=0.0,
+        momentum=0.0,
+        epsilon=1e-3,
+        step_decay=0.97,
+        step_gain=4.8e-4,
+        step_range=(0.0, float("inf")),
+        trainable_step_size=False,
+        input_type="signal",
+        complex_valued=False,
+        initial_weights="zeros",
+        stateful=False,
+        return_weights=False,
+        on_divergence="raise",
+        **kwargs,
+    ):
+        super().__init__(
+            taps,
+            input_type=input_type,
+            complex_valued=complex_valued,
+            initial_weights=initial_weights,
+            stateful=stateful,
+            return_weights=return_weights,
+            on_divergence=on_divergence,
+            **kwargs,
+        )
+        self._expect(
+            algorithm in ALGORITHMS,
+            f"algorithm to be one of {ALGORITHMS}",
+            algorithm=algorithm,
+        )
+        self._expect(
+            0 < step_size < float("inf"),
+            "step_size to be positive and finite",
+            step_size=step_size,
+        )
+        self._expect(
+            not (complex_valued and algorithm.startswith("sign")),
+            "a sign algorithm to run on real signals",
+            algorithm=algorithm,
+            complex_valued=complex_valued,
+        )
+        self._expect(0 <= leakage < float("inf"), "leakage >= 0", leakage=leakage)
+        self._expect(0 <= momentum < 1, "momentum in [0, 1)", momentum=momentum)
+        self._expect(
+            0 < epsilon < float("inf"),
+            "epsilon to be positive, or silence divides by zero",
+            epsilon=epsilon,
+        )
+        self._expect(0 < step_decay < 1, "step_decay in (0, 1)", step_decay=step_decay)
+        self._expect(0 < step_gain < float("inf"), "step_gain > 0", step_gain=step_gain)
+        self._expect(
+            len(step_range) == 2 and 0 <= step_range[0] < step_range[1],
+            "step_range to be (smallest, largest) with 0 <= smallest < largest",
+            step_range=step_range,
+        )
+        self.step_size = float(step_size)
+        self.algorithm = algorithm
+        self.leakage = float(leakage)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.step_decay = float(step_decay)
+        self.step_gain = float(step_gain)
+        self.step_range = (float(step_range[0]), float(step_range[1]))
+        self.trainable_step_size = bool(trainable_step_size)
+        if algorithm == "nlms" and step_size >= 2:
+            self._warn_step("below 2, the bound of the normalised filter")
+
+    def build(self, inputs_shape, desired_shape=None):
+        """Make the step size, if it is to be trained, and what all filters need."""
+        if self.trainable_step_size:
+            self.step_size_weight = self.add_weight(
+                name="step_size",
+                shape=(),
+                dtype=self.inner_dtype.replace("complex64", "float32").replace(
+                    "complex128", "float64"
+                ),
+                initializer=keras.initializers.Constant(self.step_size),
+                constraint="non_neg",
+                autocast=False,
+            )
+        super().build(inputs_shape, desired_shape)
+
+    def rule(self):
+        """The variant of the LMS recursion that the arguments describe."""
+        return LMSRule(
+            self.algorithm,
+            self.leakage,
+            self.momentum,
+            self.epsilon,
+            self.step_decay,
+            self.step_gain,
+            self.step_range,
+        )
+
+    def parameters(self):
+        """The step size."""
+        if self.trainable_step_size:
+            return {"step_size": self.step_size_weight.value}
+        return {"step_size": self.step_size}
+
+    def check_parameters(self, signal):
+        """Warn once if the step size is above the bound of the first call's signal."""
+        if self.algorithm != "lms" or self.momentum or self.leakage:
+            return
+        if signal.shape[1] < 4 * self._problem.size or not signal.shape[0]:
+            return  # too short to tell a bound from
+        limits = divergence.bounds_of_strongest(self._problem, signal)
+        if self.step_size >= limits[0]:
+            self._warn_step(divergence.in_words(*limits))
+
+    def received(self):
+        """The step size in words, for a message."""
+        return f"algorithm={self.algorithm!r}, step_size={self.step_size}"
+
+    def get_config(self):
+        """The arguments that make this layer anew."""
+        return {
+            **super().get_config(),
+            "step_size": self.step_size,
+            "algorithm": self.algorithm,
+            "leakage": self.leakage,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "step_decay": self.step_decay,
+            "step_gain": self.step_gain,
+            "step_range": self.step_range,
+            "trainable_step_size": self.trainable_step_size,
+        }

@@ -1,0 +1,234 @@
+"""The command line of a pipeline script: every field of the configuration is a flag."""
+
+import argparse
+import difflib
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from dlkeras.pipeline.commands.flags import add_help, flags_of, take
+from dlkeras.pipeline.configuration.config import (
+    COMPONENTS,
+    PipelineConfig,
+    describe,
+    load_config,
+    merge,
+)
+from dlkeras.pipeline.engine.lasting_output import lasting_output
+from dlkeras.pipeline.errors import (
+    InputError,
+    PipelineError,
+    RunInterrupted,
+    WorkerLostError,
+)
+from dlkeras.pipeline.machines.worker_watch import end_process
+
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, with the flags that a wrong one resembles."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+    def flags(self) -> list[str]:
+        """All flags there are."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def _run_options() -> _Parser:
+    """The flags that say how to run, and are no part of the job."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    group = parser.add_argument_group("how to run")
+    group.add_argument(
+        "--config",
+        metavar="FILE.json",
+        help="a configuration, or a part of one, such as a run keeps",
+    )
+    group.add_argument(
+        "--force",
+        metavar="COMPONENT",
+        action="append",
+        default=[],
+        choices=COMPONENTS,
+        help=f"run it even where its artifact exists; one of {', '.join(COMPONENTS)}; "
+        "may be given again",
+    )
+    group.add_argument(
+        "--until", metavar="COMPONENT", choices=COMPONENTS, help="stop after it"
+    )
+    group.add_argument(
+        "--no-tuner", action="store_true", help="do not search for hyperparameters"
+    )
+    group.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the resolved configuration as JSON and stop",
+    )
+    return parser
+
+
+def parse(
+    default: PipelineConfig, arguments: Sequence[str], prog: str | None = None
+) -> tuple[PipelineConfig, argparse.Namespace]:
+    """Resolve the configuration from a script's default, a file, and flags.
+
+    Args:
+        default: what the script defines.
+        arguments: the command line, `sys.argv[1:]`.
+        prog: name of the script, for the help.
+
+    Returns:
+        The configuration and the options of the run: config, force, until.
+
+    Raises:
+        InputError: a flag is unknown or ill-typed; the message names the flag, what is
+            allowed and what came.
+
+    Example:
+    >>> config, options = parse(PipelineConfig(), ["--trainer.epochs", "5"])
+    >>> config.trainer.epochs
+    5
+    """
+    flags = flags_of(PipelineConfig)
+    options_parser = _run_options()
+    given, rest = take(arguments, flags, options_parser.flags())
+    options, unknown = options_parser.parse_known_args(rest)
+    base = load_config(Path(options.config), default) if options.config else default
+    parser = _Parser(
+        prog=prog,
+        parents=[options_parser],
+        allow_abbrev=False,
+        description="Run the pipeline: what its store has already is reused. "
+        "Flags override --config, which overrides the script; each says what it says, "
+        "and leaves the rest as it was. VALUE None unsets what may be left out.",
+    )
+    add_help(parser, flags, base)
+    if unknown:
+        try:
+            parser.parse_args(unknown)
+        except InputError as error:
+            raise InputError(_explain(str(error), parser)) from error
+    if options.no_tuner:
+        given.setdefault("tuner", {})["enabled"] = False
+    try:
+        # Not strict: what comes from a command line is text.
+        config = PipelineConfig.model_validate(
+            merge(base.model_dump(), given), strict=False
+        )
+    except ValidationError as error:
+        raise InputError(describe(error, flag=True)) from error
+    return config, options
+
+
+def _explain(message: str, parser: _Parser) -> str:
+    """Name the unknown flag, and the flags that resemble it."""
+    marker = "unrecognized arguments: "
+    if marker not in message:
+        return message
+    unknown = message.split(marker, 1)[1].split()[0].partition("=")[0]
+    known = [flag for flag in parser.flags() if flag[2:] not in _groups()]
+    near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
+        flag for flag in known if unknown.strip("-") in flag
+    ]
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help"
+    return f"{unknown}: expected a flag of this pipeline; {hint}"
+
+
+def _groups() -> set[str]:
+    """The names of the components, which are no flags by themselves."""
+    return {name.replace("_", "-") for name in PipelineConfig.model_fields} - {
+        "name",
+        "seed",
+        "mlruns",
+        "tracking-uri",
+    }
+
+
+@lasting_output()
+def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
+    """Run a pipeline script: resolve its flags, run it, and show what came of it.
+
+    Args:
+        default: the script's configuration.
+        arguments: the command line; default: `sys.argv[1:]`.
+
+    Returns:
+        The exit code: 0; 1 where the run failed; 2 where a flag, a file or the data
+        are at fault; 3 where the model was not blessed; 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
+    try:
+        config, options = parse(default, arguments, Path(sys.argv[0]).name)
+        if options.print_config:
+            print(config.model_dump_json(indent=2))
+            return 0
+        return _run_and_report(config, options)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, WorkerLostError):
+            end_process(error.exit_code)
+        return error.exit_code
+    except RunInterrupted:
+        print(
+            "\ninterrupted: the run is marked KILLED, its checkpoints are kept; "
+            "the same command continues it",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("\ninterrupted before a run began", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _command() -> str:
+    """The command `dlkeras` as the user can call it from here."""
+    if shutil.which("dlkeras"):
+        return "dlkeras"
+    beside = Path(sys.executable).with_name("dlkeras")
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
+def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
+    from dlkeras.pipeline.engine.progress import Progress
+    from dlkeras.pipeline.graph import run
+
+    progress = Progress()
+    result = run(config, force=options.force, until=options.until, progress=progress)
+    if not result.run_link:  # of a worker whose chief has the run
+        progress.say(result.reason)
+        return result.exit_code
+    progress.table(result.steps)
+    evaluation = result.artifacts.get("Evaluation")
+    if evaluation is not None:
+        p = evaluation.properties
+        progress.say(
+            f"Test accuracy {p['accuracy']:.4f}: {p['misclassified']} of "
+            f"{p['examples']} wrong"
+        )
+    if result.model_version is not None:
+        progress.say(
+            f"Blessed ({result.reason}) and pushed as "
+            f"models:/{config.model_name}/{result.model_version}, "
+            f"alias {config.pusher.alias}"
+        )
+    elif result.blessed is False:
+        progress.say(f"Not blessed, not pushed: {result.reason}")
+    progress.say(f"This run:  {result.run_link}")
+    progress.say(f"Compare:   {result.compare_link}")
+    if config.tracking_uri is None and "MLFLOW_TRACKING_URI" not in os.environ:
+        where = [] if config.mlruns == Path("mlruns") else ["--mlruns", config.mlruns]
+        command = shlex.join(map(str, [_command(), "ui", *where]))
+        progress.say(f"The links open while this runs: {command}")
+    return result.exit_code

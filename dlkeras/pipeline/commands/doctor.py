@@ -1,0 +1,144 @@
+"""Doctor: what a machine has, and what of it will not work together."""
+
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkeras.pipeline.engine.versions import package_version
+from dlkeras.pipeline.errors import PipelineError, reason
+
+PACKAGES = (
+    "dlkeras",
+    "tensorflow",
+    "keras",
+    "tensorflow-datasets",
+    "keras-tuner",
+    "tensorboard",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "matplotlib",
+    "pydantic",
+)
+MIN_FREE_GIB = 1.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    value: str
+    ok: bool = True
+
+
+def findings(mlruns: Path, tracking_uri: str | None) -> Iterator[Finding]:
+    """Look at the Python, the packages, the backend, the devices and the folders.
+
+    Args:
+        mlruns: folder of the runs.
+        tracking_uri: the MLflow server or database.
+
+    Yields:
+        A finding for each thing; those with `ok=False` say what to do.
+    """
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    hint = "" if supported else "; expected 3.11, 3.12 or 3.13"
+    yield Finding("Python", platform.python_version() + hint, supported)
+    for package in PACKAGES:
+        version = package_version(package)
+        yield Finding(package, version, version != "not installed")
+    yield from _known_conflicts()
+    yield _folder(mlruns)
+    yield _mlflow(tracking_uri, mlruns)
+    yield from _devices()
+
+
+def _known_conflicts() -> Iterator[Finding]:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    yield Finding(
+        "KERAS_BACKEND",
+        backend
+        if backend == "tensorflow"
+        else f"{backend}; the pipeline needs tensorflow: unset it",
+        backend == "tensorflow",
+    )
+    both = "not installed" not in (
+        package_version("tensorflow"),
+        package_version("tensorflow-cpu"),
+    )
+    if both:
+        yield Finding(
+            "tensorflow-cpu",
+            "installed beside tensorflow, which it overwrites: uninstall both, then "
+            "install tensorflow",
+            False,
+        )
+    if package_version("tf-keras") != "not installed" or os.environ.get(
+        "TF_USE_LEGACY_KERAS", "0"
+    ) not in ("0", ""):
+        yield Finding(
+            "TF_USE_LEGACY_KERAS",
+            "Keras 2 is installed or asked for; dlkeras needs Keras 3: unset the "
+            "variable, uninstall tf-keras",
+            os.environ.get("TF_USE_LEGACY_KERAS", "0") in ("0", ""),
+        )
+    digits = re.findall(r"\d+", package_version("keras"))
+    safe = [int(part) for part in digits[:2]] >= [3, 14]
+    yield Finding(
+        "keras's model files",
+        "free of CVE-2025-1550, -8747, -9905, -9906 and CVE-2026-1462"
+        if safe
+        else "may run code when loaded (CVE-2025-1550 and others): expected Keras 3.14 "
+        "or newer",
+        safe,
+    )
+
+
+def _folder(mlruns: Path) -> Finding:
+    """Whether the folder, or where it would be made, can be written."""
+    what = f"folder {mlruns}"
+    place = mlruns
+    while not place.exists():
+        place = place.absolute().parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return Finding(what, f"cannot be written: {error.strerror}", False)
+    free = shutil.disk_usage(place).free / 2**30
+    return Finding(what, f"writable, {free:.1f} GiB free", free >= MIN_FREE_GIB)
+
+
+def _mlflow(tracking_uri: str | None, mlruns: Path) -> Finding:
+    from dlkeras.pipeline import tracking
+
+    uri = tracking.resolve_tracking_uri(tracking_uri, mlruns)
+    if not tracking.exists(tracking_uri, mlruns):
+        return Finding("MLflow", f"{uri} will be made by the first run")
+    try:
+        tracking.connect(tracking_uri, mlruns)
+    except PipelineError as error:
+        return Finding("MLflow", str(error), False)
+    return Finding("MLflow", f"{uri} answers")
+
+
+def _devices() -> Iterator[Finding]:
+    try:
+        from dlkeras.pipeline.tensorflow_import import keras, tf
+    except ImportError as error:
+        what = f"fails: {reason(error)}"
+        yield Finding("import of TensorFlow and Keras", what, False)
+        return
+    yield Finding("floating point", keras.config.floatx())
+    devices = tf.config.list_physical_devices()
+    kinds = [device.device_type for device in devices]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    yield Finding("devices", f"{counts}, {os.cpu_count()} cores")

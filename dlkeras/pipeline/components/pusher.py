@@ -1,0 +1,181 @@
+"""Pusher: the blessed and tried model with its manifest and its card."""
+
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts.types import (
+    Blessing,
+    Evaluation,
+    Examples,
+    Model,
+    PushedModel,
+    ServableModel,
+    Statistics,
+)
+from dlkeras.pipeline.batches.shown_images import thumbnail
+from dlkeras.pipeline.configuration.config import PusherConfig
+from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
+from dlkeras.pipeline.store.manifest import write_manifest
+from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
+
+
+def pusher(
+    config: PusherConfig,
+    output: Draft,
+    *,
+    name: str,
+    examples: Examples,
+    statistics: Statistics,
+    model: Model,
+    servable: ServableModel,
+    evaluation: Evaluation,
+    blessing: Blessing,
+) -> None:
+    """Put what is served into one folder that stands by itself.
+
+    Args:
+        config: the name and the alias in the registry.
+        output: gets the forms of the model (`model.keras` and `saved_model/`: raw uint8
+            images of any size to class probabilities), `labels.json`, `example.json`
+            (a body for the model server), a model card `README.md` and
+            `MANIFEST.sha256`, which `sha256sum -c` reads.
+        name: the model's name.
+        examples: for the labels and the card.
+        statistics: for the card.
+        model: for the card.
+        servable: the forms, as a fresh process has tried them.
+        evaluation: for the card.
+        blessing: for the card.
+    """
+    for form in servable.forms:
+        source, target = servable.path / FILES[form], output.path / FILES[form]
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+    output.write_json(PushedModel.LABELS, list(examples.labels))
+    with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
+        image = thumbnail(asked["raw_0"][0])  # a photograph is no body for a server
+        output.write_json(PushedModel.EXAMPLE, {"inputs": [image.tolist()]})
+    card = model_card(name, examples, statistics, model, evaluation, blessing)
+    (output.path / "README.md").write_text(card, encoding="utf-8")
+    write_manifest(output.path)
+    output.properties.update(
+        name=name,
+        alias=config.alias,
+        labels=list(examples.labels),
+        channels=examples.channels,
+        forms=servable.forms,
+        sha256=file_digest(output.path / PushedModel.MODEL),
+        accuracy=evaluation.metrics["accuracy"],
+    )
+    output.digest = canonical_digest(
+        [servable.record.digest, card, config.model_dump(mode="json")]
+    )
+
+
+def model_card(
+    name: str,
+    examples: Examples,
+    statistics: Statistics,
+    model: Model,
+    evaluation: Evaluation,
+    blessing: Blessing,
+) -> str:
+    """Describe a model in Markdown, after Mitchell et al., "Model cards", 2019."""
+    metrics = evaluation.metrics
+    properties = model.properties
+    train = statistics.summary["splits"]["train"]
+    heights, widths = train["height"], train["width"]
+    size = f"{_range(heights)}x{_range(widths)}x{examples.channels}"
+    counts = "".join(
+        f"| {split} | {count:,} |\n" for split, count in examples.splits.items()
+    )
+    rows = "".join(
+        f"| {label} | {_share(m['precision'])} | {_share(m['recall'])} "
+        f"| {_share(m['f1'])} | {m['support']} |\n"
+        for label, m in metrics["classes"].items()
+    )
+    versions = ", ".join(f"{k} {v}" for k, v in model.record.versions.items())
+    # A paragraph is one line: MLflow's page breaks where the text does.
+    use = (
+        f"Input `image`: raw pixels, uint8, `(batch, height, width, "
+        f"{examples.channels})`, any height and width; resizing and rescaling are part "
+        f"of the model. Output: a probability for each of {len(examples.labels)} "
+        f"classes, in the order of `{PushedModel.LABELS}`. `{PushedModel.EXAMPLE}` is "
+        "a question for the model server, a real image."
+    )
+    limits = (
+        f"Meant for images like those it was trained on ({size} pixels). It gives a "
+        "class to any image, also to one that shows none of the classes."
+    )
+    data = (
+        f"Training pixels: mean {train['pixel_mean']:.1f}, standard deviation "
+        f"{train['pixel_std']:.1f} (0 to 255). Digest of the examples: "
+        f"`{examples.record.digest[:16]}`."
+    )
+    training = (
+        f"{properties['epochs']} epochs, the best is number "
+        f"{properties['best_epoch']}; {properties['optimizer']}, initial learning rate "
+        f"{properties['learning_rate']:.3g}, augmentation strength "
+        f"{properties['augmentation_strength']:.3g}. {versions}."
+    )
+    result = (
+        f"Accuracy {metrics['accuracy']:.4f} (always answering the commonest class: "
+        f"{metrics['commonest_class']['share']:.4f}), balanced accuracy "
+        f"{metrics['balanced_accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
+        f"top-{metrics['top_k']} accuracy {metrics['top_k_accuracy']:.4f}, "
+        f"cross-entropy {metrics['loss']:.4f}, expected calibration error "
+        f"{metrics['ece']:.4f}. Blessed: {blessing.reason}."
+    )
+    origin = (
+        f"{properties['architecture']} with {properties['parameters']:,} parameters, "
+        f"trained by the pipeline `{model.record.pipeline}` on "
+        f"{examples.properties['source']}."
+    )
+    return f"""# {name}
+
+{origin}
+
+## Use
+
+{use}
+
+```python
+import keras
+
+model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
+probabilities = model(images)
+```
+
+{limits}
+
+## Data
+
+| split | examples |
+|---|---|
+{counts}
+{data}
+
+## Training
+
+{training}
+
+## Evaluation on the test split
+
+{result}
+
+| class | precision | recall | F1 | examples |
+|---|---|---|---|---|
+{rows}"""
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _range(bounds: Sequence[int]) -> str:
+    low, high = bounds
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,306 @@
+"""Trainer: fits the network, a checkpoint every epoch, and resumes where it stopped."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Model, Transform
+from dlkeras.pipeline.batches.soft_labels import label_in_words
+from dlkeras.pipeline.configuration.config import TrainerConfig
+from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.machines import distribution
+from dlkeras.pipeline.store.publishing import Draft, canonical_digest
+from dlkeras.pipeline.training.monitoring import FigureObserver
+from dlkeras.pipeline.training.search_spaces import chosen
+from dlkeras.pipeline.training.transfer_source import transfer_table
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+# Images of the validation split that the activations are measured on.
+PROBE_SIZE = 256
+
+
+def trainer(
+    config: TrainerConfig,
+    output: Draft,
+    examples: Examples,
+    transform: Transform,
+    hyperparameters: Hyperparameters | None,
+    *,
+    seed: int,
+    work: Path,
+    on_epoch_end: Callable[[int, dict[str, float]], None],
+    on_figures: FigureObserver,
+    verbose: str,
+    say: Callable[[str], None],
+) -> None:
+    """Train until the validation loss no longer falls; keep the best weights.
+
+    Args:
+        config: network, epochs, batch size, schedule.
+        output: gets `network.keras` (without preprocessing and optimizer) and
+            `history.json`, figures of the learning curves, an augmented batch, the
+            first layer's filters and its feature maps, and what the monitors measured.
+        examples: the data set.
+        transform: preprocessing and augmentation.
+        hyperparameters: what the tuner found; None takes the configuration's values.
+        seed: decides initial weights, order and augmentation.
+        work: the folder of the checkpoints; training resumes from the last one.
+        on_epoch_end: is told the metrics of every epoch, also of those that an earlier,
+            interrupted training has done.
+        on_figures: is told the monitors' figures of an epoch while training goes on.
+        verbose: Keras's progress, "1" a bar, "2" a line an epoch.
+        say: shows a line to the user.
+
+    Raises:
+        PipelineError: a loss is no longer finite, of which no checkpoint is written;
+            or another machine of a distributed training has ended.
+        InputError: the devices cannot share the batches.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras  # isort: split
+
+    from dlkeras.pipeline.batches.file_sharding import FileSharding
+    from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch
+    from dlkeras.pipeline.training.monitoring import Monitoring
+    from dlkeras.pipeline.training.network import compiled_network, make_deterministic
+    from dlkeras.pipeline.training.train_state import TrainState
+
+    config = chosen(config, hyperparameters.values if hyperparameters else {})
+    learning_rate, strength = config.learning_rate, config.augmentation_strength
+    steps = steps_per_epoch(examples, config.batch_size)
+
+    kind = config.distribution
+    if kind == "data_parallel":
+        from dlkeras.pipeline.batches.batch_feeding import (
+            evaluation_batches,
+            training_batches,
+        )
+    else:
+        from dlkeras.pipeline.batches.input_pipeline import (
+            evaluation_batches,
+            training_batches,
+        )
+    place = distribution.place(kind)
+    machines = len(place.workers)
+    if config.sharding == "file" and machines > 1:
+        # Refuses files that the machines cannot share.
+        FileSharding(examples.shard_lengths("train"), machines, config.batch_size)
+    else:
+        distribution.check_batches(kind, examples.splits["train"], config.batch_size)
+    make_deterministic(seed)
+    # The first values of the weights come from the chief.
+    with distribution.scope(kind), distribution.lost_workers(kind):
+        model = compiled_network(
+            config,
+            input_shape=transform.input_shape,
+            num_classes=len(examples.labels),
+            learning_rate=learning_rate,
+            steps=steps * config.epochs,
+        )
+    if config.transfer.source:
+        say(transfer_table(model, config.transfer))
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        mode="min",
+        patience=config.early_stopping_patience,
+        restore_best_weights=True,
+    )
+    validation = evaluation_batches(
+        examples, transform, "validation", config.batch_size
+    )
+    monitoring = None
+    if config.monitor:
+        monitoring = Monitoring(
+            config,
+            first_images(evaluation_batches, examples, transform, config.batch_size),
+            folder=work if place.is_chief else output.path,
+            say=say,
+            on_figures=on_figures,
+        )
+
+    def record(epoch: int, logs: dict | None = None) -> None:
+        logs = {} if logs is None else logs
+        if not np.isfinite([logs["loss"], logs["val_loss"]]).all():
+            found = monitoring.findings if monitoring else []
+            raise PipelineError(
+                f"expected finite losses; epoch {epoch + 1} has loss {logs['loss']}, "
+                f"val_loss {logs['val_loss']} at learning rate {learning_rate:g}; "
+                "lower it: --trainer.learning-rate, or --tuner.max-learning-rate"
+                + "".join(f"; {line}" for line in found[:1])
+            )
+        rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+        logs["learning_rate"] = float(rate)  # of several devices it is no number yet
+        measured = monitoring.epoch_metrics(epoch) if monitoring else {}
+        metrics = {**logs, **measured}
+        on_epoch_end(epoch, {name: float(value) for name, value in metrics.items()})
+
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), stopping]
+    if config.learning_rate_schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                mode="min",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+            )
+        )
+    state = TrainState(
+        work,
+        config.keep_checkpoints,
+        callbacks,
+        save_freq=config.save_freq,
+        steps=steps,
+        monitoring=monitoring,
+        writes=place.is_chief,
+    )
+    few = distribution.local_devices(kind)
+    sample = np.zeros((few, *transform.input_shape), "float32"), np.zeros(few, "int64")
+    with distribution.scope(kind), distribution.lost_workers(kind):
+        resumed = state.load(model, sample)
+    if resumed:
+        within = f" and {state.step} steps" if state.step else ""
+        say(f"resuming after epoch {state.epoch}{within} of {config.epochs}")
+    for epoch, logs in enumerate(state.history):
+        on_epoch_end(epoch, logs)
+    if monitoring is not None:
+        monitoring.show_earlier(state.epoch)
+
+    def batches(first_epoch: int) -> "tf.data.Dataset":
+        return training_batches(
+            examples,
+            transform,
+            batch_size=config.batch_size,
+            seed=seed,
+            augmentation_strength=strength,
+            first_epoch=first_epoch,
+            epochs=config.epochs,
+            part=(place.index, machines),
+            sharding=config.sharding,
+            devices=few,
+        )
+
+    if state.stopped or state.epoch == config.epochs:
+        state.give_back()
+        stopping.set_model(model)
+        stopping.on_train_end()  # takes the best weights
+    else:
+        with distribution.lost_workers(kind):
+            model.fit(
+                distribution.distributed(kind, batches(state.epoch).skip(state.step)),
+                steps_per_epoch=steps,
+                initial_epoch=state.epoch,
+                epochs=config.epochs,
+                **distribution.validation(
+                    kind,
+                    validation,
+                    steps_per_epoch(examples, config.batch_size, "validation"),
+                ),
+                callbacks=[
+                    *(monitoring.callbacks if monitoring else ()),
+                    *state.callbacks,
+                ],
+                shuffle=False,  # the data set is in its order already
+                verbose=verbose,
+            )
+    if not place.is_chief:
+        return  # what comes of it is the chief's to keep
+    network = keras.Model(model.inputs, model.outputs, name=model.name)
+    network = distribution.alone(kind, network)
+    network.save(output.path / Model.NETWORK)
+    output.write_json("history.json", state.history)
+    best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])
+    output.properties.update(
+        architecture=model.name if config.transfer.source else config.architecture,
+        parameters=network.count_params(),
+        optimizer=config.optimizer,
+        learning_rate=learning_rate,
+        augmentation_strength=strength,
+        epochs=state.epoch,
+        best_epoch=best + 1,
+        val_loss=state.history[best]["val_loss"],
+        val_accuracy=state.history[best]["val_accuracy"],
+        dtype_policy=model.dtype_policy.name,
+        machines=machines,
+    )
+    weights = [hashlib.sha256(np.asarray(w).tobytes()) for w in network.get_weights()]
+    output.digest = canonical_digest(
+        [network.to_json(), [weight.hexdigest() for weight in weights]]
+    )
+    if monitoring is not None:
+        monitoring.finish(output, state.epoch)
+    _save_figures(output, network, state.history, examples, transform, batches(0))
+
+
+def first_images(
+    evaluation_batches: Callable[..., "tf.data.Dataset"],
+    examples: Examples,
+    transform: Transform,
+    batch_size: int,
+    number: int = PROBE_SIZE,
+) -> np.ndarray:
+    """The first images of the validation split, preprocessed, and no others.
+
+    Args:
+        evaluation_batches: what reads the split.
+        examples: the data set.
+        transform: the preprocessing.
+        batch_size: images in a batch.
+        number: how many images; fewer where the split has fewer.
+    """
+    images: list[np.ndarray] = []
+    for batch in evaluation_batches(
+        examples, transform, "validation", batch_size, cached=False
+    ):
+        images.append(np.asarray(batch[0]))
+        if sum(map(len, images)) >= number:
+            break
+    return np.concatenate(images)[:number].copy()  # not a view of whole batches
+
+
+def _save_figures(
+    output: Draft,
+    network: "keras.Model",
+    history: list[dict[str, float]],
+    examples: Examples,
+    transform: Transform,
+    batches: "tf.data.Dataset",
+) -> None:
+    """Draw the learning curves, what went in, and what the first layers make of it."""
+    from dlkeras import visualization as show
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    figure = show.learning_curves(history)
+    figure.savefig(output.figure_path("learning_curves"))
+    for images, labels, *_ in batches.take(1):
+        figure = show.image_grid(
+            images[:25],
+            [label_in_words(label, examples.labels) for label in labels[:25].numpy()],
+            title="A batch of training images, as the augmentation leaves them",
+        )
+        figure.savefig(output.figure_path("augmented_batch"))
+    convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
+    if not convolutions:
+        return
+    first = convolutions[0]
+    figure = show.filters(first.kernel, title=f"The filters of {first.name}")
+    figure.savefig(output.figure_path("filters"))
+    example = next(iter(examples.dataset("test").take(1)))
+    image = transform.preprocessing()(example["image"][None])
+    maps = keras.Model(network.inputs, [layer.output for layer in convolutions])(image)
+    figure = show.feature_maps(
+        image[0],
+        {
+            layer.name: layer_maps[0]
+            for layer, layer_maps in zip(
+                convolutions, maps if isinstance(maps, list) else [maps], strict=True
+            )
+            if min(layer_maps.shape[1:3]) > 1
+        },
+        title=f"The feature maps of a {examples.labels[int(example['label'])]}",
+    )
+    figure.savefig(output.figure_path("feature_maps"))

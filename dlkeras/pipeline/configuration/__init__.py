@@ -1,0 +1,1 @@
+"""The configuration of a pipeline: one frozen, strict model a component."""

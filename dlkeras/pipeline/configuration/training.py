@@ -1,0 +1,126 @@
+"""The configuration of the search, the transfer and the training."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from dlkeras.pipeline.configuration.data import ComponentConfig
+
+
+class TunerConfig(ComponentConfig):
+    """The search for hyperparameters: how, over what, and by how many processes."""
+
+    enabled: bool = True
+    """search for hyperparameters before training (--no-tuner skips it)"""
+    algorithm: Literal["random", "bayesian", "hyperband"] = "random"
+    """how the next trial is chosen"""
+    space: dict[str, str] = Field(
+        default={"learning_rate": "on", "augmentation_strength": "on"}
+    )
+    """what is varied, as NAME=on, NAME=off, NAME=LOW:HIGH or NAME=VALUE,VALUE; NAME is
+    a field of the trainer, such as dropout, activation or optimizer"""
+    max_trials: int = Field(default=3, ge=1)
+    """number of trials (hyperband: at most so many)"""
+    epochs: int = Field(default=2, ge=1)
+    """most epochs of each trial"""
+    patience: int | None = Field(default=None, ge=1)
+    """end a trial after so many epochs without a lower validation loss"""
+    factor: int = Field(default=3, ge=2)
+    """hyperband: one trial in so many goes on to the next round"""
+    workers: int = Field(default=0, ge=0)
+    """number of processes that run trials beside each other; 0 is this one alone"""
+    deadline: float = Field(default=3600.0, gt=0)
+    """seconds within which some worker must end an epoch or a trial"""
+    min_learning_rate: float = Field(default=5e-4, gt=0)
+    """lower end of the learning rates tried (sampled in the logarithm)"""
+    max_learning_rate: float = Field(default=4e-3, gt=0)
+    """upper end of the learning rates tried"""
+    min_augmentation_strength: float = Field(default=0.6, ge=0, le=2)
+    """lower end of the factor on the changes of the augmentation"""
+    max_augmentation_strength: float = Field(default=1.2, ge=0, le=2)
+    """upper end of the factor on the changes of the augmentation"""
+
+    @model_validator(mode="after")
+    def _order_the_ranges(self) -> "TunerConfig":
+        for name in ("learning_rate", "augmentation_strength"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low > high:
+                raise ValueError(
+                    f"min_{name} must be at most max_{name}. Received: {low} > {high}"
+                )
+        return self
+
+
+class TransferConfig(ComponentConfig):
+    """Which network the training starts from, and what of it learns."""
+
+    source: str | None = None
+    """start from lenet5:mnist (an architecture and its weights, by name or file),
+    a .keras file, models:/name@alias, or keras.applications:MobileNetV2"""
+    freeze_until: str | None = None
+    """freeze up to this stage or layer, share (0.5) or number (12) of layers"""
+    train_batch_normalization: bool = False
+    """let the statistics and scales of batch normalisations learn, too"""
+    learning_rate_decay: float = Field(default=0.5, gt=0, le=1)
+    """factor of the learning rate from one stage to the one before"""
+    distance_penalty: float = Field(default=0.0, ge=0)
+    """L2-SP: strength of the pull towards the source's weights"""
+
+
+class TrainerConfig(ComponentConfig):
+    """The network and how it is trained."""
+
+    architecture: str = "lenet5"
+    """name of an architecture of dlkeras.architectures"""
+    epochs: int = Field(default=40, ge=1)
+    """most epochs to train"""
+    batch_size: int = Field(default=32, ge=1)
+    """images in a training step"""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """initial learning rate of Adam, where no tuner chooses one"""
+    learning_rate_schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    """how the learning rate goes on from there: cosine falls to 0 at the last epoch,
+    plateau falls when the validation loss no longer does"""
+    plateau_factor: float = Field(default=0.3, gt=0, lt=1)
+    """factor on the learning rate where the schedule is plateau"""
+    plateau_patience: int = Field(default=3, ge=1)
+    """epochs without a lower validation loss before that"""
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """what follows the gradients; sgd with Nesterov momentum 0.9"""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """share of units dropped before the output (default: the architecture's own)"""
+    width_multiplier: float | None = Field(default=None, gt=0)
+    """factor on the numbers of maps and units (default: the architecture's own)"""
+    activation: str | None = None
+    """Keras's name of the activation (default: the architecture's own)"""
+    kernel_initializer: str | None = None
+    """Keras's name of the initialiser (default: the architecture's own)"""
+    frozen_layers: int = Field(default=0, ge=0)
+    """number of layers with weights, from the images on, that are not trained"""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] | None = None
+    """number format of the computation (default: KERAS_FLOATX, else float32)"""
+    augmentation_strength: float = Field(default=1.0, ge=0, le=2)
+    """factor on the changes of the augmentation, where no tuner chooses one"""
+    early_stopping_patience: int = Field(default=12, ge=1)
+    """stop after this many epochs without a lower validation loss"""
+    keep_checkpoints: int = Field(default=2, ge=2)
+    """number of checkpoints (one is written every epoch) kept while training"""
+    save_freq: int | None = Field(default=None, ge=1)
+    """write a checkpoint every so many steps within an epoch, too"""
+    distribution: Literal["none", "mirrored", "multi_worker", "data_parallel"] = "none"
+    """the devices that share every batch: none is one of them, mirrored all of this
+    machine, multi_worker those of the machines that TF_CONFIG names, data_parallel the
+    same on the JAX backend"""
+    sharding: Literal["example", "file"] = "example"
+    """what several machines share: by example each reads all shard files and takes its
+    part of the batches of one machine, by file it opens its own shard files alone"""
+    monitor: bool = True
+    """measure gradients and activations, and say what is wrong with a training"""
+    gradient_frequency: int = Field(default=10, ge=1)
+    """training steps between two measurements of the gradients"""
+    activation_frequency: int = Field(default=1, ge=1)
+    """epochs between two measurements of the activations"""
+    on_finding: Literal["warn", "stop"] = "warn"
+    """what a finding of severity error does: it is told, or it ends the run"""
+    transfer: TransferConfig = TransferConfig()
+    """where the first weights come from, and what of the network learns"""

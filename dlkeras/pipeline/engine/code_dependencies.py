@@ -1,0 +1,195 @@
+"""The code that a component's output depends on: found by its imports, not listed.
+
+From a component's module on, every import of the same package is followed, also those
+inside functions, to the module that defines the name (a package that only hands it on
+is passed through). Each top-level definition has a digest of its own, without comments
+and docstrings, so that `dlkeras why` can name the function that changed.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+# Services that cannot change what a component writes: what happens on the way there is
+# shown, tracked, locked or drawn by them.
+SERVICES = (
+    "dlkeras.pipeline.configuration.config",  # the values are in the key by themselves
+    "dlkeras.pipeline.configuration.data",
+    "dlkeras.pipeline.configuration.training",
+    "dlkeras.pipeline.errors",
+    "dlkeras.pipeline.engine.execution",
+    "dlkeras.pipeline.store.fault_injection",
+    "dlkeras.pipeline.store.ownership",
+    "dlkeras.pipeline.engine.progress",
+    "dlkeras.pipeline.tracking.reporting",
+    "dlkeras.pipeline.store.publishing",
+    "dlkeras.pipeline.tensorflow_import",
+    "dlkeras.pipeline.tracking",
+    "dlkeras.pipeline.machines.worker_watch",
+    "dlkeras.visualization",
+)
+
+
+class ModuleCode(NamedTuple):
+    """What one file of source says.
+
+    Attributes:
+        definitions: digests of its functions and classes by name, and of all the rest
+            under the empty name.
+        imports: what it imports, as (module, name); the name is None for a whole one.
+        handed_on: where names come from that it does not define: several places where
+            it depends on the backend.
+    """
+
+    definitions: dict[str, str]
+    imports: tuple[tuple[str, str | None], ...]
+    handed_on: dict[str, set[tuple[str, str]]]
+
+
+def code_dependencies(*modules: str) -> dict[str, str]:
+    """Digests of all code that modules depend on.
+
+    Args:
+        modules: names of modules, such as "dlkeras.pipeline.components.trainer".
+
+    Returns:
+        Digests by "module:definition"; what a module does beside its definitions is
+        under "module:".
+
+    Example:
+    >>> found = code_dependencies("dlkeras.datasets.splitting")
+    >>> all(name.startswith("dlkeras.datasets.splitting:") for name in found)
+    True
+    """
+    package = {module.partition(".")[0] for module in modules}
+    reached: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module in reached or _is_service(module):
+            continue
+        path = _file(module)
+        if path is None:
+            continue
+        reached.add(module)
+        for imported, name in read_module(path, module).imports:
+            if imported.partition(".")[0] in package:
+                waiting += _defining(imported, name)
+    return {
+        f"{module}:{name}": digest
+        for module in sorted(reached)
+        for name, digest in read_module(_existing(module), module).definitions.items()
+    }
+
+
+def _is_service(module: str) -> bool:
+    return any(module == s or module.startswith(f"{s}.") for s in SERVICES)
+
+
+def _defining(module: str, name: str | None) -> list[str]:
+    """The modules that define what is imported, behind those that hand it on."""
+    if name is None:
+        return [module]
+    if _file(f"{module}.{name}") is not None:
+        return [f"{module}.{name}"]
+    path = _file(module)
+    if path is None or _is_service(module):
+        return []
+    code = read_module(path, module)
+    if name in code.definitions or name not in code.handed_on:
+        return [module]
+    return [found for source in code.handed_on[name] for found in _defining(*source)]
+
+
+def _file(module: str) -> Path | None:
+    """The source of a module, found without importing anything."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        return None
+    if not rest:
+        return Path(spec.origin)
+    for folder in map(Path, spec.submodule_search_locations or ()):
+        place = folder.joinpath(*rest)
+        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _existing(module: str) -> Path:
+    path = _file(module)
+    assert path is not None
+    return path
+
+
+def read_module(path: Path, module: str) -> ModuleCode:
+    """Read what a file defines and imports; once, as long as it says the same."""
+    parent = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return _parsed(path.read_bytes(), parent)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(source: bytes, parent: str) -> ModuleCode:
+    tree = ast.parse(source)
+    _drop_docstrings(tree)
+    definitions: dict[str, str] = {}
+    rest: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            # A second definition of a name (an overload) adds to the first.
+            before = definitions.get(node.name, "")
+            definitions[node.name] = _digest(before + ast.unparse(node))
+        else:
+            rest.append(node)
+    definitions[""] = _digest("\n".join(map(ast.unparse, rest)))
+    handed_on: dict[str, set[tuple[str, str]]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                origin = (_absolute(node, parent), alias.name)
+                handed_on.setdefault(alias.asname or alias.name, set()).add(origin)
+    return ModuleCode(definitions, tuple(_imports(tree, parent)), handed_on)
+
+
+def _imports(node: ast.AST, parent: str) -> Iterator[tuple[str, str | None]]:
+    """The imports of a tree, but for those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, None) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            module = _absolute(child, parent)
+            yield from ((module, alias.name) for alias in child.names)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for other in child.orelse:
+                yield from _imports(ast.Module([other], []), parent)
+        else:
+            yield from _imports(child, parent)
+
+
+def _absolute(node: ast.ImportFrom, parent: str) -> str:
+    """The full name of the module in `from X import Y`."""
+    if not node.level:
+        return node.module or ""
+    above = parent.split(".")[: len(parent.split(".")) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _drop_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        if (
+            isinstance(
+                node,
+                ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
+            )
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:16]

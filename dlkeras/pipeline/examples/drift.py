@@ -1,0 +1,131 @@
+"""Drift: how far a data set is from what the schema keeps, or from the last run's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlkeras.pipeline.examples.schema import DriftBounds, DriftRules
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """What of a training split is compared with that of another one.
+
+    Attributes:
+        classes: share of each class.
+        pixels: histogram of the pixels, bins of equal width from 0 to 255.
+        brightness: histogram of the images' means, likewise.
+    """
+
+    classes: Mapping[str, float]
+    pixels: Sequence[float]
+    brightness: Sequence[float]
+
+    @classmethod
+    def of_rules(cls, rules: DriftRules) -> "Distributions":
+        """What a schema keeps of the data set that it was made of."""
+        return cls(rules.classes, rules.pixels, rules.brightness)
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any]) -> "Distributions":
+        """What `statistics.json` says of the training split."""
+        train = summary["splits"]["train"]
+        total = max(sum(train["classes"].values()), 1)
+        return cls(
+            {label: count / total for label, count in train["classes"].items()},
+            train["pixel_histogram"],
+            train["brightness_histogram"],
+        )
+
+
+def find_drift(
+    was: Distributions,
+    now: Distributions,
+    bounds: DriftBounds,
+    table: Any,
+    report: Callable[..., None],
+    *,
+    prefix: str,
+    since: str,
+) -> None:
+    """Report each distance that is beyond its bound.
+
+    The distances are TFDV's: L-infinity of the shares of the classes, Jensen-Shannon
+    divergence of the histograms. What `was` leaves empty is not compared.
+
+    Args:
+        was: the distributions to compare with.
+        now: those of the training split.
+        bounds: the largest distances.
+        table: the rows of the examples; those of the class, or of the brightness, that
+            has become more frequent are named.
+        report: is called with key, rule, bound, value and names for what is found.
+        prefix: what comes before a bound's name in the schema.
+        since: what `was` is, in some words.
+    """
+    train = table[table.split == "train"]
+    if was.classes:
+        changes = {
+            label: now.classes.get(label, 0.0) - was.classes.get(label, 0.0)
+            for label in sorted({*was.classes, *now.classes})
+        }
+        worst = max(changes, key=lambda label: abs(changes[label]))
+        value = abs(changes[worst])
+        if value > bounds.max_label_distance:
+            more = list(train[train.label == worst].id) if changes[worst] > 0 else []
+            rule = (
+                f"L-infinity distance of the classes' shares from {since} "
+                f"(class {worst!r}, {was.classes.get(worst, 0):.4g} to "
+                f"{now.classes.get(worst, 0):.4g})"
+            )
+            key = f"{prefix}.max_label_distance"
+            report(key, rule, bounds.max_label_distance, round(value, 4), more)
+    for kind, name, before, after in (
+        ("pixel", "pixels", was.pixels, now.pixels),
+        ("brightness", "brightness", was.brightness, now.brightness),
+    ):
+        if not len(before):
+            continue
+        key = f"{prefix}.max_{kind}_divergence"
+        bound = getattr(bounds, f"max_{kind}_divergence")
+        rule = f"Jensen-Shannon divergence of the {name} of train from {since}"
+        if len(before) != len(after):
+            rule += f" (not comparable: {len(before)} bins then, {len(after)} now)"
+            report(key, rule, bound, None, [])
+            continue
+        value = jensen_shannon(before, after)
+        if value > bound:
+            ids = _more_frequent(train, before, after) if kind == "brightness" else []
+            report(key, rule, bound, round(value, 4), ids)
+
+
+def _more_frequent(
+    train: Any, before: Sequence[float], after: Sequence[float]
+) -> list[str]:
+    """Name the images whose brightness has become more frequent than any other."""
+    grown = _shares(after) - _shares(before)
+    number, worst = len(grown), int(np.argmax(grown))
+    low, high = 256 * worst / number, 256 * (worst + 1) / number
+    return list(train[(train["mean"] >= low) & (train["mean"] < high)].id)
+
+
+def _shares(histogram: Sequence[float]) -> np.ndarray:
+    return np.asarray(histogram, dtype="float64") / max(sum(histogram), 1e-300)
+
+
+def jensen_shannon(one: Sequence[float], other: Sequence[float]) -> float:
+    """Jensen-Shannon divergence of two histograms, to base 2: 0 to 1 (Lin 1991).
+
+    >>> jensen_shannon([1, 0], [0, 5]), jensen_shannon([1, 1], [2, 2])
+    (1.0, 0.0)
+    """
+    p, q = _shares(one), _shares(other)
+    middle = (p + q) / 2
+
+    def divergence(a: np.ndarray) -> float:
+        some = a > 0
+        return float(np.sum(a[some] * np.log2(a[some] / middle[some])))
+
+    return (divergence(p) + divergence(q)) / 2

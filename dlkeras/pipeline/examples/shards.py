@@ -1,0 +1,278 @@
+"""Shards of examples: a run of a source's examples, decoded, split and written.
+
+The examples of a source are written in runs of a fixed number; each run makes at most
+one shard for each split. A run holds one image in memory at a time and needs nothing of
+the others, so that runs may be written one after the other or by several processes, to
+the same bytes.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from dlkeras.datasets.splitting import hash_split
+from dlkeras.pipeline.artifacts.types import SPLITS
+from dlkeras.pipeline.configuration.config import ExampleGenConfig
+from dlkeras.pipeline.errors import reason
+from dlkeras.pipeline.examples.decoding import (
+    DecodedImage,
+    decode_image,
+    decode_in_graph,
+    to_png,
+)
+from dlkeras.pipeline.examples.digest import pixel_digest
+from dlkeras.pipeline.examples.sources import Problem, SourceExample
+from dlkeras.pipeline.store.publishing import canonical_digest
+
+NAME = "image_examples"
+VERSION = "1.0.0"
+SUFFIXES = {"tfrecord": "tfrecord", "array_record": "array_record"}
+
+
+class WrittenRun(BaseModel):
+    """What became of a run of examples.
+
+    Attributes:
+        number: the run's place in the source.
+        examples: number of examples written, by split.
+        sizes: bytes of the records written, by split.
+        digests: for each example SHA-256 of (split, id, label, pixels), hexadecimal.
+        problems: examples that could not be written: id, reason, number of examples.
+        channels: 3 where any image has colours, else 1.
+        formats: number of images by the format of their files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    examples: dict[str, int]
+    sizes: dict[str, int]
+    digests: list[str]
+    problems: list[tuple[str, str, int]]
+    channels: int
+    formats: dict[str, int]
+
+
+def split_rule(
+    config: ExampleGenConfig, given: Iterable[str]
+) -> Callable[[SourceExample, str], str]:
+    """Make the function that gives an example's split.
+
+    Splits that the source has stay; those that it lacks are taken out of train, by a
+    hash of the pixels, or of the group where examples have one.
+
+    Args:
+        config: the shares of validation and test.
+        given: the splits that the source has.
+
+    Returns:
+        A function of an example and of the digest of its pixels.
+    """
+    given = set(given)
+    shares = {"validation": config.validation_fraction, "test": config.test_fraction}
+    missing = {name: share for name, share in shares.items() if name not in given}
+    fractions = {"train": 1 - sum(missing.values()), **missing}
+
+    def split(example: SourceExample, digest: str) -> str:
+        if example.split not in (None, "train"):
+            return example.split
+        if not missing:
+            return "train"
+        if example.group is not None:
+            digest = hashlib.sha256(example.group.encode()).hexdigest()
+        return hash_split(digest, fractions)
+
+    return split
+
+
+def write_run(
+    number: int,
+    examples: Iterable[SourceExample | Problem],
+    folder: Path,
+    config: ExampleGenConfig,
+    split_of: Callable[[SourceExample, str], str],
+) -> WrittenRun:
+    """Write a run of examples.
+
+    Args:
+        number: the run's place in the source.
+        examples: the examples.
+        folder: where to write the shards.
+        config: the form of the shards, and the largest image.
+        split_of: from `split_rule`.
+
+    Returns:
+        What was written, and what could not be.
+    """
+    writers: dict[str, Any] = {}
+    counts, sizes, formats = _zeros(), _zeros(), {}
+    digests: list[str] = []
+    problems: list[tuple[str, str, int]] = []
+    channels = 1
+    try:
+        for example in examples:
+            if isinstance(example, Problem):
+                problems.append((example.id, example.reason, example.count))
+                continue
+            try:
+                image = _whole_image(example.read(), config.max_pixels)
+            except (ValueError, OSError) as error:
+                why = getattr(error, "strerror", None) or reason(error)
+                problems.append((example.id, why, 1))
+                continue
+            digest = pixel_digest(image.pixels)
+            split = split_of(example, digest)
+            record = serialize(image.encoded, example.label, example.id, image.format)
+            if split not in writers:
+                path = run_path(folder, number, split, config.file_format)
+                writers[split] = _writer(path, config.file_format)
+            writers[split].write(record)
+            counts[split] += 1
+            sizes[split] += len(record)
+            channels = max(channels, image.pixels.shape[-1])
+            formats[image.format] = formats.get(image.format, 0) + 1
+            row = [split, example.id, example.label, digest]
+            digests.append(canonical_digest(row))
+    finally:
+        for writer in writers.values():
+            writer.close()
+    return WrittenRun(
+        number=number,
+        examples=counts,
+        sizes=sizes,
+        digests=digests,
+        problems=problems,
+        channels=channels,
+        formats=formats,
+    )
+
+
+def _zeros() -> dict[str, int]:
+    return dict.fromkeys(SPLITS, 0)
+
+
+def _whole_image(raw: bytes | np.ndarray, max_pixels: int) -> DecodedImage:
+    """Decode what a source gave, to the pixels that training will see as well."""
+    if isinstance(raw, np.ndarray):
+        pixels = raw[..., None] if raw.ndim == 2 else raw
+        return DecodedImage(to_png(raw), pixels, "array")
+    image = decode_image(raw, max_pixels)
+    if image.format == "JPEG" and not _is_read_alike(image):
+        return replace(image, encoded=to_png(image.pixels))
+    return image
+
+
+def _is_read_alike(image: DecodedImage) -> bool:
+    """Whether TensorFlow reads the pixels that Pillow does; libraries of JPEG vary."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    try:
+        pixels = decode_in_graph(image.encoded, image.pixels.shape[-1])
+    except tf.errors.OpError:  # arithmetic coding, for example
+        return False
+    return np.array_equal(pixels, image.pixels)
+
+
+def features(labels: Iterable[str], channels: int) -> Any:
+    """The features of a data set of examples, as TFDS reads them."""
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, channels)),
+            "label": tfds.features.ClassLabel(names=list(labels)),
+            "id": tfds.features.Text(),
+            "format": tfds.features.Text(),
+        }
+    )
+
+
+def serialize(encoded: bytes, label: int, identifier: str, kind: str) -> bytes:
+    """Write an example as the features of `features` are stored, always the same."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    def text(value: bytes) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    message = tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "image": text(encoded),
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                "id": text(identifier.encode()),
+                "format": text(kind.encode()),
+            }
+        )
+    )
+    # A map's order in the bytes would vary from process to process.
+    return message.SerializeToString(deterministic=True)
+
+
+def _writer(path: Path, file_format: str) -> Any:
+    if file_format == "array_record":
+        from array_record.python.array_record_module import ArrayRecordWriter
+
+        return ArrayRecordWriter(os.fspath(path), "group_size:1")
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    return tf.io.TFRecordWriter(os.fspath(path))
+
+
+def run_path(folder: Path, number: int, split: str, file_format: str) -> Path:
+    """Name of a shard while the number of shards is not known."""
+    return folder / f"run-{number:06d}-{split}.{SUFFIXES[file_format]}"
+
+
+def publish_shards(
+    folder: Path,
+    runs: list[WrittenRun],
+    labels: Iterable[str],
+    description: str,
+    file_format: str,
+) -> None:
+    """Name the shards as TFDS does, and write the metadata beside them.
+
+    Args:
+        folder: where the shards are.
+        runs: all runs, in their order.
+        labels: names of the classes.
+        description: where the images come from.
+        file_format: "tfrecord" or "array_record".
+    """
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    channels = max(run.channels for run in runs)
+    infos = []
+    for split in SPLITS:
+        filled = [run for run in runs if run.examples[split]]
+        template = tfds.core.ShardedFileTemplate(
+            data_dir=folder,
+            dataset_name=NAME,
+            split=split,
+            filetype_suffix=SUFFIXES[file_format],
+        )
+        for index, run in enumerate(filled):
+            run_path(folder, run.number, split, file_format).rename(
+                template.sharded_filepath(shard_index=index, num_shards=len(filled))
+            )
+        infos.append(
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[run.examples[split] for run in filled],
+                num_bytes=sum(run.sizes[split] for run in filled),
+                filename_template=template,
+            )
+        )
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=features(labels, channels),
+        split_infos=infos,
+        check_data=False,
+        description=description,
+    )

@@ -1,0 +1,1 @@
+"""Several machines and devices: who is there, and who does what."""

@@ -1,0 +1,191 @@
+"""The Trainer by `data_parallel`: a process of its own that trains on the JAX backend.
+
+Keras's backend is chosen once in a process's life, and the pipeline's own is
+TensorFlow. So each machine of the training starts a process whose Keras runs on JAX:
+it runs the trainer as it stands, and tells this one what happens, a line of JSON each.
+Reading and augmenting the images stays with tf.data, so the batches are those of the
+other engines.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Transform
+from dlkeras.pipeline.configuration.config import TrainerConfig
+from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.machines import distribution
+from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training.monitoring import FigureObserver
+
+
+def train_on_jax(
+    config: TrainerConfig,
+    output: Draft,
+    examples: Examples,
+    transform: Transform,
+    hyperparameters: Hyperparameters | None,
+    *,
+    seed: int,
+    work: Path,
+    on_epoch_end: Callable[[int, dict[str, float]], None],
+    on_figures: FigureObserver,
+    verbose: str,
+    say: Callable[[str], None],
+) -> None:
+    """Do what `trainer` does, in a process whose Keras runs on JAX.
+
+    The arguments are the trainer's.
+
+    Raises:
+        PipelineError: the training failed, or another machine's has ended.
+        InputError: JAX is not installed, or the devices cannot share the batches.
+    """
+    if importlib.util.find_spec("jax") is None:
+        raise InputError(
+            "--trainer.distribution data_parallel: expected JAX "
+            "(pip install 'dlkeras[jax]'); it is not installed"
+        )
+    request = {
+        "config": config.model_dump(mode="json"),
+        "output": str(output.path.resolve()),
+        "examples": str(examples.path.resolve()),
+        "transform": str(transform.path.resolve()),
+        "hyperparameters": str(hyperparameters.path.resolve())
+        if hyperparameters
+        else None,
+        "seed": seed,
+        "work": str(work.resolve()),
+    }
+    distribution.end_presence()  # the port is JAX's from here on
+    ended = False
+    for line in _said(request):
+        match line:
+            case {"epoch": epoch, "logs": logs}:
+                on_epoch_end(epoch, logs)
+                if verbose != "0":
+                    shown = " - ".join(
+                        f"{name}: {logs[name]:.4f}"
+                        for name in ("accuracy", "loss", "val_accuracy", "val_loss")
+                    )
+                    say(f"epoch {epoch + 1} of {config.epochs}: {shown}")
+            case {"figures": figures, "at": epoch}:
+                on_figures({name: Path(file) for name, file in figures.items()}, epoch)
+            case {"say": text}:
+                say(text)
+            case {"problem": text, "code": code}:
+                raise InputError(text) if code == 2 else PipelineError(text)
+            case {"properties": properties, "digest": digest}:
+                output.properties.update(properties)
+                output.digest = digest
+                ended = True
+            case {"died": code, "last": last}:
+                if len(distribution.place("data_parallel").workers) > 1:
+                    raise distribution.worker_lost("data_parallel", last)
+                raise PipelineError(
+                    f"the process that trains on JAX ended with {code}: {last}"
+                )
+    assert ended
+
+
+def _said(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Start the process, and give what it says; it ends with this one."""
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkeras.pipeline.machines.jax_training"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    # What it complains of is read beside: a full pipe would stop it.
+    complaints: list[str] = []
+    reader = threading.Thread(target=lambda: complaints.extend(process.stderr))  # type: ignore[arg-type]
+    reader.start()
+    try:
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            yield json.loads(line)
+        process.wait()
+        reader.join()
+        if process.returncode:
+            last = (complaints or ["it said nothing"])[-1].strip()
+            if process.returncode < 0:  # JAX aborts; what it says then is a stack
+                last = signal.Signals(-process.returncode).name
+            yield {"died": process.returncode, "last": last[:300]}
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+
+
+class _Parent:
+    """The process that started this one, as the trainer's observers see it."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def tell(self, **line: Any) -> None:
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+    def epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        self.tell(epoch=epoch, logs={name: float(v) for name, v in logs.items()})
+
+    def figures(self, figures: Any, epoch: int) -> None:
+        self.tell(figures={name: str(f) for name, f in figures.items()}, at=epoch)
+
+
+def _end_with_parent() -> None:
+    """End at once when the process that started this one has ended."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Train: the whole life of the process that is started."""
+    # The answers have a stream of their own; what libraries print goes elsewhere.
+    parent = _Parent(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        distribution.join_data_parallel()
+        from dlkeras.pipeline.components.trainer import trainer
+
+        output = Draft(Path(request["output"]))
+        hyperparameters = request["hyperparameters"]
+        trainer(
+            TrainerConfig.model_validate(request["config"], strict=False),
+            output,
+            Examples.read(Path(request["examples"])),
+            Transform.read(Path(request["transform"])),
+            Hyperparameters.read(Path(hyperparameters)) if hyperparameters else None,
+            seed=request["seed"],
+            work=Path(request["work"]),
+            on_epoch_end=parent.epoch,
+            on_figures=parent.figures,
+            verbose="0",
+            say=lambda text: parent.tell(say=text),
+        )
+    except PipelineError as problem:
+        parent.tell(problem=str(problem), code=problem.exit_code)
+        os._exit(1)  # the other machines are not waited for
+    parent.tell(properties=output.properties, digest=output.digest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Machines that train together meet before their engine starts, if any work is left.
+
+An engine that waits for machines does so in native code: it says nothing and hears no
+signal. So they wait for each other here, by their addresses in `TF_CONFIG`, and start
+it only where the store lacks the model.
+"""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from dlkeras.pipeline.artifacts.types import Artifact
+from dlkeras.pipeline.configuration.config import COMPONENTS, PipelineConfig
+from dlkeras.pipeline.engine.execution import Execution, UntilReached
+from dlkeras.pipeline.engine.progress import Progress
+from dlkeras.pipeline.errors import InputError, PipelineError, WorkerLostError
+from dlkeras.pipeline.machines.cluster import Cluster
+from dlkeras.pipeline.store.publishing import Draft, Store
+
+T = TypeVar("T", bound=Artifact)
+
+TOGETHER = "Trainer"
+PAUSE_SECONDS = 0.5
+FIRST_SAY_SECONDS = 3.0
+SAY_SECONDS = 30.0
+# A queue may hold some machines back for long.
+PATIENCE_SECONDS = 3600.0
+
+
+class NotInStore(Exception):
+    """A component has something to do."""
+
+
+class Looking(Execution):
+    """The steps of a run, which are only looked up."""
+
+    def step(
+        self,
+        component: str,
+        artifact_type: type[T],
+        write: Callable[[Draft], None],
+        *,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Artifact | None],
+        code: tuple[str, ...],
+        packages: tuple[str, ...] = ("keras", "tensorflow"),
+    ) -> T:
+        """Find an artifact by its key.
+
+        Raises:
+            NotInStore: it is not there, or shall be made again.
+        """
+        key = self.key(component, artifact_type, config, inputs, code, packages)
+        found = None
+        if component not in self.force:
+            found = self.store.find(artifact_type, key, verify=False)
+        if found is None:
+            raise NotInStore(component)
+        return found
+
+
+class NotTracked:
+    """A tracker that tells nobody."""
+
+    search = ""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Any of the tracker's methods, which does nothing."""
+        return lambda *args, **kwargs: None
+
+
+def training_is_left(
+    components: Callable[[PipelineConfig, Execution, Any], Any],
+    config: PipelineConfig,
+    store: Store,
+    force: Collection[str],
+    until: str | None,
+) -> bool:
+    """Whether a run will come to train, so far as the store can tell.
+
+    Args:
+        components: runs the components, one after the other.
+        config: the job.
+        store: the artifacts.
+        force: names of components that run even where their artifact exists.
+        until: name of the component after which the run stops.
+    """
+    if until and COMPONENTS.index(until) < COMPONENTS.index(TOGETHER):
+        return False
+    quiet = Progress(Console(quiet=True))
+    looking = Looking(store, config.name, "", quiet, force=force, until=TOGETHER)
+    try:
+        components(config, looking, NotTracked())
+    except NotInStore:
+        return True
+    except (UntilReached, PipelineError):  # the run itself says what is wrong
+        pass
+    return False
+
+
+@contextlib.contextmanager
+def listening(address: str) -> Iterator[None]:
+    """Let the other machines see that this one is there.
+
+    Args:
+        address: HOST:PORT of this machine; as the engines do, it listens on all of
+            the machine's names, of which that one may not be known yet.
+
+    Raises:
+        InputError: another process listens there.
+    """
+    port = int(address.rpartition(":")[2])
+    both = socket.has_dualstack_ipv6()
+    try:
+        server = socket.create_server(
+            ("", port),
+            family=socket.AF_INET6 if both else socket.AF_INET,
+            dualstack_ipv6=both,
+            backlog=128,
+        )
+    except OSError as error:
+        raise InputError(
+            f"TF_CONFIG: expected a free port of this machine for {address}: "
+            f"{error.strerror}"
+        ) from error
+    with server:
+        yield
+
+
+def answers(address: str) -> bool:
+    """Whether a process listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def meet(
+    machines: Cluster, say: Callable[[str], None], is_left: Callable[[], bool]
+) -> bool:
+    """Wait until all machines of a training are there.
+
+    Args:
+        machines: all of them.
+        say: is told whom this one waits for, now and then.
+        is_left: whether there is still something to train; it is asked now and then.
+
+    Returns:
+        Whether they are all there; False where nothing was left to train meanwhile.
+
+    Raises:
+        WorkerLostError: one did not come.
+        InputError: this machine's port is taken.
+    """
+    others = [w for i, w in enumerate(machines.workers) if i != machines.index]
+    if not others:
+        return True
+    began = time.monotonic()
+    tell_at = FIRST_SAY_SECONDS
+    with listening(machines.workers[machines.index]):
+        while missing := [address for address in others if not answers(address)]:
+            waited = time.monotonic() - began
+            if waited > PATIENCE_SECONDS:
+                raise WorkerLostError(
+                    f"expected the machines {', '.join(missing)} of TF_CONFIG within "
+                    f"{PATIENCE_SECONDS / 60:.0f} minutes; start all of them again"
+                )
+            if waited >= tell_at:
+                if not is_left():
+                    return False
+                say(f"waiting for {', '.join(missing)}, to train together")
+                tell_at = waited + SAY_SECONDS
+            time.sleep(PAUSE_SECONDS)
+    return True

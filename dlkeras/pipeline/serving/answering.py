@@ -1,0 +1,178 @@
+"""Serving by hand: a pushed model found by name, and images classified with it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlkeras.pipeline.artifacts.labels import read_labels
+from dlkeras.pipeline.artifacts.types import PushedModel
+from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
+from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
+from dlkeras.pipeline.store.manifest import check_manifest
+from dlkeras.untrusted import models
+from dlkeras.untrusted.gate import UntrustedFileError
+
+TOP = 3
+
+
+def load_pushed_model(
+    model: str, tracking_uri: str | None, mlruns: Path
+) -> tuple[Path, list[str] | None]:
+    """Find a model's file and the names of its classes.
+
+    Args:
+        model: path of a `.keras` file or of a folder with `model.keras`, or the name
+            of a registered model: `name` (its champion), `name@alias` or
+            `name/version`, with or without `models:/` before it.
+        tracking_uri: the MLflow server or database.
+        mlruns: folder of the runs.
+
+    Returns:
+        The file, and the labels beside it; None where there are none.
+
+    Raises:
+        InputError: there is no such file, and no such name in the registry.
+        CorruptArtifactError: a file is not the one in the manifest beside it.
+    """
+    path, is_registered = Path(model), False
+    if path.is_dir():
+        path = path / PushedModel.MODEL
+    if path.suffix != ".keras" and not path.exists():
+        from dlkeras.pipeline import tracking
+
+        folder, hint = None, f"; there are no runs in {mlruns} (--mlruns)"
+        if tracking.exists(tracking_uri, mlruns):
+            hint = ""
+            folder = tracking.pushed_folder(tracking_uri, mlruns, model)
+        if folder is None:
+            raise InputError(
+                "MODEL: expected a .keras file, or the name of a registered model "
+                f"(name, name@alias or name/version); received {model!r}{hint}"
+            )
+        path, is_registered = folder / PushedModel.MODEL, True
+    if not path.is_file():
+        raise InputError(f"MODEL: expected a file; {path} does not exist")
+    check_manifest(path.parent, required=is_registered)
+    return path, read_labels(path.parent)
+
+
+def predict(
+    model_path: Path,
+    labels: list[str] | None,
+    images: Sequence[Path],
+    invert: bool = False,
+) -> list[dict[str, Any]]:
+    """Classify image files.
+
+    Args:
+        model_path: a `.keras` file: raw uint8 images to class probabilities.
+        labels: names of the classes; None uses their numbers.
+        images: PNG, JPEG or other image files of any size.
+        invert: take 255 minus each pixel.
+
+    Returns:
+        For each image its path and the three likeliest classes: label, probability.
+
+    Raises:
+        InputError: an image cannot be read, or the model cannot be loaded.
+    """
+    pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
+
+    model = load_safely(model_path)
+    channels, classes = model.input_shape[-1], model.output_shape[-1]
+    if labels is not None and len(labels) != classes:
+        raise InputError(
+            f"MODEL: expected a label for each of the {classes} classes of "
+            f"{model_path}; {len(labels)} stand beside it"
+        )
+    answers = []
+    for path, image in zip(images, pixels, strict=True):
+        image = with_channels(image, channels)
+        probabilities = _answer(model, 255 - image if invert else image, path)
+        order = np.argsort(-probabilities, kind="stable")[:TOP]
+        answers.append(
+            {
+                "image": str(path),
+                "top": [
+                    {
+                        "label": labels[index] if labels else str(index),
+                        "probability": float(probabilities[index]),
+                    }
+                    for index in order
+                ],
+            }
+        )
+    return answers
+
+
+def _answer(model: Any, image: np.ndarray, path: Path) -> np.ndarray:
+    """Ask the network for one image's probabilities."""
+    height, width = image.shape[:2]
+    for received, expected in zip((height, width), model.input_shape[1:3], strict=True):
+        if expected not in (None, received):
+            raise InputError(
+                f"IMAGE: expected {model.input_shape[1]} x {model.input_shape[2]} "
+                f"pixels, which the network takes; {path} has {height} x {width}"
+            )
+    try:
+        models.check_activations(model, height, width)
+        return np.asarray(model(image[None]))[0]
+    except UntrustedFileError as error:
+        raise InputError(f"MODEL: {error}") from error
+    except Exception as error:  # a network from outside may fail anywhere
+        raise InputError(
+            f"MODEL: the network gives no answer for {path}; {reason(error)}"
+        ) from error
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return decode(read_image_file(path))[1]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"IMAGE: expected an image file; {path}: {reason(error)}"
+        ) from error
+
+
+def load_safely(path: Path) -> Any:
+    """Load a `.keras` file from anywhere: it runs no code, and unpacks to what it says.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        InputError: it is not a whole `.keras` file, is far larger when unpacked, names
+            files elsewhere, has a part that is not one of image networks, or does not
+            take images and give the probabilities of classes.
+    """
+    if path.is_symlink():
+        raise InputError(
+            f"MODEL: expected a whole Keras model in {path}; it is a link to another "
+            "file"
+        )
+    try:
+        model = models.load_model(path, _start)
+    except (UntrustedFileError, OSError) as error:
+        raise InputError(f"MODEL: {error}") from error
+    taken, given = [x.shape for x in model.inputs], [x.shape for x in model.outputs]
+    if len(taken) != 1 or len(taken[0]) != 4 or taken[0][-1] not in (1, 3):
+        raise InputError(
+            "MODEL: expected a network of images (height, width, 1 or 3 channels); "
+            f"{path} takes {', '.join(str(shape[1:]) for shape in taken)}"
+        )
+    if len(given) != 1 or len(given[0]) != 2:
+        raise InputError(
+            "MODEL: expected a network that gives the probabilities of classes; "
+            f"{path} gives {', '.join(str(shape[1:]) for shape in given)}"
+        )
+    return model
+
+
+def _start() -> None:
+    import dlkeras.pipeline.tensorflow_import  # noqa: F401

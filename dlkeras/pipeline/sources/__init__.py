@@ -1,7 +1,0 @@
-"""Sources of examples: TFDS data sets, folders, manifests and NumPy archives."""
-
-from dlkeras.pipeline.sources.opening import fingerprint as fingerprint
-from dlkeras.pipeline.sources.opening import open_source as open_source
-from dlkeras.pipeline.sources.source import Problem as Problem
-from dlkeras.pipeline.sources.source import Source as Source
-from dlkeras.pipeline.sources.source import SourceExample as SourceExample

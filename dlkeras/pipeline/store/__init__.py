@@ -1,0 +1,1 @@
+"""Bytes on disk: published whole, locked, compared with their digests."""

@@ -1,0 +1,1 @@
+"""MLflow's database: made whole, waited for, found again after a move."""

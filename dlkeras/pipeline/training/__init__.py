@@ -1,0 +1,1 @@
+"""What a training needs beside Keras: network, search, checkpoints, monitors."""

@@ -1,0 +1,57 @@
+"""What of a configuration can be refused before any component runs."""
+
+from dlkeras.judging.slices import check_columns
+from dlkeras.pipeline.components.statistics_gen import COLUMNS
+from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.examples.sources.manifest import metadata_columns
+from dlkeras.pipeline.training.search_spaces import Choice, search_space
+
+
+def check(config: PipelineConfig) -> None:
+    """Refuse what a late component would stumble over, after hours of training.
+
+    Args:
+        config: the job.
+
+    Raises:
+        InputError: there is no column to slice by, a search varies what there is not,
+            or a network has fewer layers than are to be frozen.
+    """
+    _check_slices(config)
+    space = {}
+    if config.tuner.enabled:
+        space = search_space(config.trainer.architecture, config.tuner)
+    frozen = config.trainer.frozen_layers or "frozen_layers" in space
+    # The engine of several machines starts before anything is computed, and a source's
+    # network is not there yet: there the tuner and the trainer look, before they train.
+    later = (
+        config.trainer.distribution == "multi_worker" or config.trainer.transfer.source
+    )
+    if frozen and not later:
+        _check_depths(config, space)
+
+
+def _check_slices(config: PipelineConfig) -> None:
+    known = [name for name in COLUMNS if name != "id"]
+    if config.example_gen.manifest is not None:
+        known += metadata_columns(config.example_gen.manifest)
+    check_columns(config.evaluator.slices, list(dict.fromkeys(known)))
+
+
+def _check_depths(config: PipelineConfig, space: dict) -> None:
+    """Build each network that may be trained, to count its layers."""
+    from dlkeras.pipeline.training.network import check_frozen_layers, compiled_network
+
+    trainer = config.trainer
+    varied = space.get("architecture", Choice((trainer.architecture,)))
+    for architecture in varied.values:
+        changed = {"architecture": architecture, "frozen_layers": 0}
+        model = compiled_network(
+            trainer.model_copy(update=changed),
+            # Neither channels nor classes change the number of layers.
+            input_shape=(config.transform.height, config.transform.width, 3),
+            num_classes=2,
+            learning_rate=trainer.learning_rate,
+            steps=1,
+        )
+        check_frozen_layers(model, trainer.frozen_layers, space)

@@ -1,0 +1,236 @@
+"""What watches the trainer's `fit`: gradients, activations, findings, and figures."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkeras.pipeline.configuration.config import TrainerConfig
+from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.store.publishing import Draft
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
+FigureObserver = Callable[[Mapping[str, Path], int], None]
+
+
+class Monitoring:
+    """The gradient and activation monitors of one training.
+
+    What they measure belongs to the training's state, so that a resumed training ends
+    with the numbers and the figures of one that was not interrupted.
+
+    Args:
+        config: how often is measured, and what happens at a finding.
+        probe: preprocessed images, `(images, height, width, channels)`.
+        folder: where the figures are kept while training.
+        say: shows a line to the user; each kind of finding is told once.
+        on_figures: is told the figures of an epoch, PNG files by name, and the number
+            of the epoch, from 1, as soon as they are drawn.
+
+    Attributes:
+        callbacks: for `fit`, before those that ask for what was measured.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        probe: Any,
+        *,
+        folder: Path,
+        say: Callable[[str], None],
+        on_figures: FigureObserver,
+    ) -> None:
+        from dlkeras.pipeline.tensorflow_import import keras  # isort: split
+
+        from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
+
+        self._stop = config.on_finding == "stop"
+        self._folder, self._say, self._on_figures = folder, say, on_figures
+        self._untold: list[Any] = []
+        self._gradients = GradientNormMonitor(
+            config.gradient_frequency, on_finding=self._untold.append
+        )
+        self._activations = ActivationMonitor(
+            probe, config.activation_frequency, on_finding=self._untold.append
+        )
+        self.callbacks: list[Any] = [
+            self._gradients,
+            self._activations,
+            keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: self._tell(),
+                on_epoch_end=lambda epoch, logs: self._epoch_ended(epoch + 1),
+                on_train_end=lambda logs: self._tell(),
+            ),
+        ]
+
+    @property
+    def findings(self) -> list[str]:
+        """A line for each kind of finding, errors first."""
+        from dlkeras.callbacks.finding import summary
+
+        found = [*self._gradients.findings, *self._activations.findings]
+        return summary(sorted(found, key=lambda finding: finding.severity))
+
+    def epoch_metrics(self, epoch: int) -> dict[str, float]:
+        """`gradient_norm/LAYER`: the median norm of each layer in an epoch (from 0)."""
+        return self._gradients.epoch_metrics(epoch)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What was measured so far, as arrays."""
+        return {
+            f"{name}/{key}": value
+            for name, monitor in self._monitors.items()
+            for key, value in monitor.get_state().items()
+        }
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned."""
+        for name, monitor in self._monitors.items():
+            mine = {
+                key.removeprefix(f"{name}/"): value
+                for key, value in state.items()
+                if key.startswith(f"{name}/")
+            }
+            if mine:
+                monitor.set_state(mine)
+
+    def show_earlier(self, epochs: int) -> None:
+        """Show the figures of the epochs that an earlier, interrupted training did."""
+        for epoch in range(1, epochs + 1):
+            if _is_drawn(epoch):
+                self._show(epoch)
+
+    def finish(self, output: Draft, epochs: int) -> None:
+        """Write the measurements, the findings and the figures.
+
+        Args:
+            output: gets `gradients.npz`, `findings.json`, the last epoch's figures in
+                `figures/`, and those of earlier epochs in `figures/epoch-NNNN/`.
+            epochs: number of epochs that were trained.
+        """
+        history = self._gradients.history
+        np.savez_compressed(
+            output.path / "gradients.npz",
+            allow_pickle=False,
+            layers=np.array(history.layer_names),
+            steps=history.steps,
+            epochs=history.epochs,
+            loss=history.loss,
+            **{name: history.per_layer(name) for name in MEASURED},
+        )
+        found = [*self._gradients.findings, *self._activations.findings]
+        output.write_json("findings.json", [vars(finding) for finding in found])
+        output.properties["findings"] = self.findings
+        for epoch in range(1, epochs):
+            if _is_drawn(epoch):
+                figures = output.path / "figures" / f"epoch-{epoch:04d}"
+                figures.parent.mkdir(exist_ok=True)
+                shutil.copytree(self._draw(epoch), figures)
+        for name, figure in self._figures(epochs):
+            figure.savefig(output.figure_path(name))
+
+    @property
+    def _monitors(self) -> dict[str, Any]:
+        return {"gradients": self._gradients, "activations": self._activations}
+
+    def _epoch_ended(self, epoch: int) -> None:
+        errors = [f for f in self._untold if f.severity == "error"]
+        if self._stop and errors:
+            raise PipelineError(
+                f"--trainer.on-finding stop: expected a healthy training; {errors[0]}"
+            )
+        if _is_drawn(epoch):
+            self._show(epoch)
+
+    def _show(self, epoch: int) -> None:
+        folder = self._draw(epoch)
+        self._on_figures({f.stem: f for f in sorted(folder.glob("*.png"))}, epoch)
+
+    def _tell(self) -> None:
+        """Between two epochs: not into the middle of a progress bar."""
+        from dlkeras.callbacks.finding import summary
+
+        for line in summary(self._untold):
+            self._say(line)
+        self._untold.clear()
+
+    def _draw(self, epoch: int) -> Path:
+        """The folder of an epoch's figures, drawn if they are not there already."""
+        folder = self._folder / f"figures-{epoch:04d}"
+        if not folder.is_dir():
+            incomplete = self._folder / "figures-incomplete"
+            shutil.rmtree(incomplete, ignore_errors=True)
+            incomplete.mkdir(parents=True)
+            for name, figure in self._figures(epoch):
+                figure.savefig(incomplete / f"{name}.png")
+            incomplete.rename(folder)
+        return folder
+
+    def _figures(self, epoch: int) -> list[tuple[str, "Figure"]]:
+        """Draw what is known at the end of an epoch (from 1)."""
+        from dlkeras import visualization as show
+
+        drawn: list[tuple[str, Figure]] = []
+        gradients, activations = self._gradients.history, self._activations.history
+        before = max((e for e in range(epoch) if _is_drawn(e)), default=0)
+        known = gradients.epochs < epoch
+        recent = known & (gradients.epochs >= before)
+        layers = gradients.layer_names
+        span = f"epoch {epoch}" if before == epoch - 1 else f"{before + 1} to {epoch}"
+        span = span if span.startswith("epoch") else f"epochs {span}"
+        if recent.any() and layers:
+            norms = gradients.per_layer("gradient_norm")
+            drawn += [
+                (
+                    "gradient_flow",
+                    show.gradient_flow(norms[recent], layers, f"Gradients, {span}"),
+                ),
+                (
+                    "gradient_map",
+                    show.gradient_map(
+                        norms[known],
+                        layers,
+                        gradients.steps[known].tolist(),
+                        f"Gradients by layer and step, until epoch {epoch}",
+                    ),
+                ),
+                (
+                    "update_ratios",
+                    show.update_ratios(
+                        gradients.per_layer("update_ratio")[recent],
+                        layers,
+                        f"Updates, {span}",
+                    ),
+                ),
+            ]
+        probed = np.flatnonzero(activations.epochs <= epoch)
+        if len(probed) and activations.layer_names:
+            last = probed[-1]
+            drawn.append(
+                (
+                    "activations",
+                    show.activation_statistics(
+                        activations.mean[last],
+                        activations.std[last],
+                        activations.dead_share[last],
+                        activations.saturated_share[last],
+                        activations.layer_names,
+                        f"Activations after epoch {activations.epochs[last]}",
+                    ),
+                )
+            )
+        return drawn
+
+
+def _is_drawn(epoch: int) -> bool:
+    """Whether an epoch (from 1) has figures of its own: 1, 2, 4, 8 and so on.
+
+    >>> [epoch for epoch in range(20) if _is_drawn(epoch)]
+    [1, 2, 4, 8, 16]
+    """
+    return epoch > 0 and epoch & (epoch - 1) == 0

@@ -1,0 +1,213 @@
+"""A learning rate for each stage, and stages that thaw one after the other."""
+
+from typing import Any
+
+import keras
+
+from dlkeras.stages import stages
+from dlkeras.transfer.freezing import leading_to, normalizations
+
+
+def layerwise_learning_rates(
+    model: Any, optimizer: Any, decay: float = 0.5
+) -> keras.optimizers.Optimizer:
+    """Return an optimizer that learns the more slowly the nearer to the images.
+
+    The head learns with the optimizer's rate, the last stage with `decay` times it,
+    the stage before with `decay ** 2`, and so on; what lies before the first stage
+    learns with it. The factor multiplies the rate in each update, so that it holds
+    for schedules and for decoupled weight decay, and Adam's scaling does not undo it.
+
+    Args:
+        model: A Functional model of images.
+        optimizer: A Keras optimizer that has not trained yet: SGD, RMSprop, Adagrad,
+            Adadelta, Adamax, Adam, AdamW or Lion.
+        decay: Factor from one stage to the one before, above 0 and at most 1.
+
+    Returns:
+        An optimizer of the same settings; it is saved with the model and restored.
+
+    Raises:
+        ValueError: `decay` is out of range, the optimizer is of another kind, or the
+            model has no stages.
+
+    Example:
+        >>> import keras
+        >>> from dlkeras.architectures import lenet5
+        >>> from dlkeras.transfer import layerwise_learning_rates
+        >>> adam = layerwise_learning_rates(lenet5(), keras.optimizers.Adam(), 0.5)
+        >>> adam.learning_rate_factors["C1/kernel"]
+        0.125
+
+    Reference:
+        Howard and Ruder (2018), "Universal language model fine-tuning for text
+        classification", section 3.2.
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(
+            f"decay must be above 0 and at most 1. Received: decay={decay!r}"
+        )
+    if not stages(model):
+        raise ValueError(
+            f"The model must have stages. Received: model {model.name!r}, in which "
+            "no image layer has weights"
+        )
+    kind = next((k for k in _KINDS if type(optimizer).__name__ == k.__name__), None)
+    if kind is None:
+        raise ValueError(
+            f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)}. "
+            f"Received: optimizer={optimizer!r}"
+        )
+    factors = {path: decay**distance for path, distance in distances(model).items()}
+    config = optimizer.get_config()
+    return _KINDS[kind].from_config({**config, "learning_rate_factors": factors})
+
+
+def distances(model: Any) -> dict[str, int]:
+    """Return how many stages from the head each weight of a stage lies."""
+    distances = {}
+    for distance, stage in enumerate(reversed(stages(model)), start=1):
+        for layer in leading_to(model, stage, "stage"):
+            distances.update((weight.path, distance) for weight in layer.weights)
+    return distances
+
+
+class GradualUnfreezing(keras.callbacks.Callback):
+    """Thaw one more stage every few epochs, from the head towards the images.
+
+    In the first `every` epochs the head alone learns, then the last stage, too, and so
+    on. The optimizer must come from `layerwise_learning_rates`: a stage that has yet
+    to thaw has a learning rate of 0, so that nothing has to be compiled again and the
+    optimizer keeps what it has gathered. The batch normalisations must be frozen, as
+    `unfreeze` leaves them: a learning rate does not hold their statistics.
+
+    Args:
+        every: Epochs from one stage to the next.
+
+    Raises:
+        ValueError: If `every` is less than 1; at the start of the training if the
+            optimizer has no rates for stages or a batch normalisation is not frozen.
+
+    Example:
+        >>> from dlkeras.transfer import GradualUnfreezing
+        >>> GradualUnfreezing(every=2).every
+        2
+
+    Reference:
+        Howard and Ruder (2018), "Universal language model fine-tuning for text
+        classification", section 3.3.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every must be at least 1. Received: every={every!r}")
+        self.every = every
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Check the optimizer and note which weights thaw when."""
+        model: Any = self.model
+        optimizer = model.optimizer
+        if not isinstance(optimizer, _Layerwise):
+            raise ValueError(
+                "GradualUnfreezing needs an optimizer of layerwise_learning_rates. "
+                f"Received: optimizer={optimizer!r}"
+            )
+        live = [
+            layer.name
+            for layer in model.layers
+            for part in normalizations(layer)
+            if part.trainable
+        ]
+        if live:
+            raise ValueError(
+                "GradualUnfreezing needs frozen batch normalisations: call "
+                "unfreeze(model) before compile. Received: a model whose "
+                f"{live[0]!r} is not frozen"
+            )
+        self._distance = distances(model)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rates of this epoch."""
+        model: Any = self.model
+        optimizer, variables = model.optimizer, model.trainable_variables
+        if not optimizer.built:
+            optimizer.build(variables)
+        thawed = epoch // self.every
+        optimizer.factors.assign(
+            [
+                optimizer.learning_rate_factors.get(v.path, 1.0)
+                if self._distance.get(v.path, 0) <= thawed
+                else 0.0
+                for v in variables
+            ]
+        )
+
+
+class _Layerwise:
+    """What each kind of optimizer gets: a factor of the learning rate by variable."""
+
+    def __init__(
+        self, *args: Any, learning_rate_factors: dict[str, float], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.learning_rate_factors = dict(learning_rate_factors)
+
+    def build(self: Any, variables: Any) -> None:
+        """Make the factors a variable, so that they can change between two steps."""
+        if self.built:
+            return
+        super().build(variables)  # pyright: ignore
+        factors = [self.learning_rate_factors.get(v.path, 1.0) for v in variables]
+        self.factors = self.add_variable(
+            (len(factors),),
+            initializer=lambda shape, dtype=None: keras.ops.array(factors, dtype),
+            dtype="float32",
+            name="learning_rate_factors",
+        )
+
+    def _factor(self: Any, variable: Any) -> Any:
+        factor = self.factors[self._get_variable_index(variable)]
+        return keras.ops.cast(factor, variable.dtype)
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> Any:
+        """Update a variable with its own learning rate."""
+        rate = keras.ops.cast(learning_rate, variable.dtype) * self._factor(variable)
+        return super().update_step(gradient, variable, rate)  # pyright: ignore
+
+    def _apply_weight_decay(self: Any, variables: Any) -> None:
+        if self.weight_decay is None:
+            return
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                rate = keras.ops.cast(self.learning_rate, variable.dtype)
+                share = self.weight_decay * self._factor(variable)
+                variable.assign(variable - variable * share * rate)
+
+    def get_config(self: Any) -> dict[str, Any]:
+        """Return the arguments that make this optimizer again."""
+        config = super().get_config()  # pyright: ignore
+        return {**config, "learning_rate_factors": dict(self.learning_rate_factors)}
+
+
+def _layerwise(kind: type) -> type:
+    made = type(
+        f"Layerwise{kind.__name__}", (_Layerwise, kind), {"__module__": __name__}
+    )
+    return keras.saving.register_keras_serializable(package="dlkeras")(made)
+
+
+# Optimizers whose update of a variable depends on that variable's state alone.
+_KINDS: dict[Any, Any] = {
+    kind: _layerwise(kind)
+    for kind in (
+        keras.optimizers.SGD,
+        keras.optimizers.RMSprop,
+        keras.optimizers.Adagrad,
+        keras.optimizers.Adadelta,
+        keras.optimizers.Adamax,
+        keras.optimizers.Adam,
+        keras.optimizers.AdamW,
+        keras.optimizers.Lion,
+    )
+}
