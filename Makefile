@@ -28,7 +28,7 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 
 # Large networks and many trainings: minutes of their own.
 LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_transfer.py \
-  dlkeras/architectures dlkeras/callbacks dlkeras/transfer.py
+  dlkeras/architectures dlkeras/callbacks dlkeras/transfer
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	@$(COMPILE_QUICKLY) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \

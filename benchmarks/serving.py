@@ -60,8 +60,8 @@ def measure(options: argparse.Namespace, port: int) -> None:
                 raise
             time.sleep(0.5)
     # What is right: all images at once, by the model file and not by the server.
-    from dlkeras.pipeline.serving.answering import load_pushed_model
     from dlkeras.pipeline.tensorflow_import import keras
+    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     path, _ = load_pushed_model(options.model, None, options.mlruns)
     expected = np.asarray(keras.saving.load_model(path)(pixels))

@@ -317,7 +317,8 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.serving.answering import load_pushed_model, predict
+    from dlkeras.pipeline.serving.answering import predict
+    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     path, labels = load_pushed_model(
         options.model, options.tracking_uri, options.mlruns

@@ -7,17 +7,18 @@ generator would depend on the order in which images pass it.
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.augmentation.keras_layers import unit_layer
-from dlkeras.pipeline.configuration.config import TransformConfig
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Zhong et al. 2020, "Random erasing": share of the area, and aspect ratio.
 ERASED_AREA = (0.02, 0.33)
 ERASED_ASPECT = 0.3
 
 
-def changes_colours(config: TransformConfig) -> bool:
+def changes_colours(config: "TransformConfig") -> bool:
     """Whether any of the transforms of colours is on."""
     return bool(
         config.brightness
@@ -29,7 +30,7 @@ def changes_colours(config: TransformConfig) -> bool:
 
 
 def colours(
-    config: TransformConfig, strength: float, images: "tf.Tensor", draws: "tf.Tensor"
+    config: "TransformConfig", strength: float, images: "tf.Tensor", draws: "tf.Tensor"
 ) -> "tf.Tensor":
     """Change brightness, contrast, saturation and hue; stretch the contrast.
 
@@ -43,7 +44,7 @@ def colours(
     Returns:
         Images of the same shape, 0 to 1.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     u = (2 * draws - 1) * strength
     whole = u[:, :, None, None, None]
@@ -67,14 +68,14 @@ def colours(
 
 
 def noise(
-    config: TransformConfig, strength: float, image: "tf.Tensor", seed: "tf.Tensor"
+    config: "TransformConfig", strength: float, image: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tf.Tensor":
     """Add Gaussian noise to an image of 0 to 1, and keep it in that range.
 
     It is here for comparison: it moves no image to where a test image would be, and
     helps a classifier little.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     spread = strength * config.noise
     added = tf.random.stateless_normal(image.shape, seed, stddev=spread)
@@ -82,7 +83,7 @@ def noise(
 
 
 def erase(
-    config: TransformConfig, images: "tf.Tensor", draws: "tf.Tensor", value: Any
+    config: "TransformConfig", images: "tf.Tensor", draws: "tf.Tensor", value: Any
 ) -> "tf.Tensor":
     """Erase a rectangle of some images, or a square of all (cutout).
 
@@ -94,7 +95,7 @@ def erase(
         draws: `(batch, 7)` in 0 to 1.
         value: what is put there.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     size: Any = images.shape
     _, height, width, _ = size

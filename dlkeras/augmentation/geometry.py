@@ -4,10 +4,10 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
-from dlkeras.pipeline.configuration.config import TransformConfig
-
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Images of so many pixels are worth the second that XLA takes to compile.
 COMPILED_PIXELS = 128 * 128
@@ -26,7 +26,7 @@ def compiles(images: "tf.Tensor") -> bool:
     return is_large(size[1], size[2])
 
 
-def moves_pixels(config: TransformConfig) -> bool:
+def moves_pixels(config: "TransformConfig") -> bool:
     """Whether any of the transforms that are one matrix is on."""
     return bool(
         config.shift
@@ -39,21 +39,21 @@ def moves_pixels(config: TransformConfig) -> bool:
     )
 
 
-def only_whole_pixels(config: TransformConfig) -> bool:
+def only_whole_pixels(config: "TransformConfig") -> bool:
     """Whether pixels move as they are: flips and padded crops alone."""
     turned = config.shift or config.rotation or config.zoom or config.min_crop_area < 1
     # Along a side of one pixel `crop_and_resize` knows no outside.
     return not turned and min(config.height, config.width) > 1
 
 
-def takes_turned(config: TransformConfig) -> bool:
+def takes_turned(config: "TransformConfig") -> bool:
     """Whether `resample` is compiled, and so reads images that are turned as well."""
     compiled = is_large(config.height, config.width) and config.fill_mode != "reflect"
     return compiled and moves_pixels(config)
 
 
 def move_whole_pixels(
-    config: TransformConfig, images: "tf.Tensor", matrices: "tf.Tensor"
+    config: "TransformConfig", images: "tf.Tensor", matrices: "tf.Tensor"
 ) -> "tf.Tensor":
     """Do what `resample` does where `only_whole_pixels`: the same, some times faster.
 
@@ -62,7 +62,7 @@ def move_whole_pixels(
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     def ends(first: "tf.Tensor", step: "tf.Tensor", size: int) -> list["tf.Tensor"]:
         """Where the first and the last output pixel are read, 0 to 1."""
@@ -88,7 +88,7 @@ def move_whole_pixels(
 
 def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
     """Number, height, width and channels of images."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     size: Any = images.shape
     number, height, width, channels = size
@@ -100,7 +100,7 @@ def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
 @functools.cache
 def _whole_pixels_compiled() -> Any:
     """Flips and shifts by whole pixels as one loop."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     @tf.function(jit_compile=True, autograph=False)
     def moved(
@@ -131,7 +131,7 @@ def _whole_pixels_compiled() -> Any:
 
 
 def transform_matrices(
-    config: TransformConfig, strength: float, draws: "tf.Tensor"
+    config: "TransformConfig", strength: float, draws: "tf.Tensor"
 ) -> "tf.Tensor":
     """Turn draws into one projective transform for each image.
 
@@ -149,7 +149,7 @@ def transform_matrices(
         `(batch, 8)` float32: the coefficients that map an output pixel to an input
         pixel, as `keras.ops.image.affine_transform` takes them.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     height, width = float(config.height), float(config.width)
     u = (2 * draws[:, :5] - 1) * strength
@@ -192,7 +192,7 @@ def transform_matrices(
 
 
 def resample(
-    config: TransformConfig,
+    config: "TransformConfig",
     images: "tf.Tensor",
     matrices: "tf.Tensor",
     turned: bool = False,
@@ -206,7 +206,8 @@ def resample(
         turned: the images come as `(batch, width, height, channels)`; only where
             `takes_turned`.
     """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    import keras
+    import tensorflow as tf
 
     whole = only_whole_pixels(config) and config.fill_mode == "constant"
     if compiles(images) and config.fill_mode != "reflect":
@@ -232,7 +233,7 @@ def _compiled(fill_mode: str) -> Any:
     TensorFlow's kernel computes a pixel's place anew for each channel and on its way
     tests four neighbours for the edge; XLA's loop takes a quarter of the time.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     @tf.function(jit_compile=True, autograph=False)
     def resampled(
@@ -272,7 +273,7 @@ def _compiled(fill_mode: str) -> Any:
 
 
 def elastic(
-    config: TransformConfig, strength: float, image: "tf.Tensor", seed: "tf.Tensor"
+    config: "TransformConfig", strength: float, image: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tf.Tensor":
     """Distort an image elastically (LeCun et al. 1998; Simard et al. 2003).
 
@@ -286,7 +287,8 @@ def elastic(
         image: `(height, width, channels)` float32.
         seed: `(2,)` int64.
     """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    import keras
+    import tensorflow as tf
 
     size: Any = image.shape
     height, width, channels = size

@@ -21,7 +21,8 @@ def unit_layer(name: str) -> Any:
     It carries a generator's state, which it never uses here, and which TensorFlow would
     not let it make inside a graph.
     """
-    from dlkeras.pipeline.tensorflow_import import keras, tf
+    import keras
+    import tensorflow as tf
 
     unit = {} if name in WITHOUT_RANGE else {"value_range": (0, 1)}
     with tf.init_scope():

@@ -6,29 +6,30 @@ The arithmetic is that of Keras's own layers; the draws are ours, of a seed.
 from typing import TYPE_CHECKING
 
 from dlkeras.augmentation.keras_layers import unit_layer
-from dlkeras.pipeline.configuration.config import TransformConfig
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Added to a seed: what is drawn for one purpose tells nothing of another.
 MIXUP, CUTMIX, PLACE, WHICH = 101, 102, 103, 104
 
 
-def mixes(config: TransformConfig) -> bool:
+def mixes(config: "TransformConfig") -> bool:
     """Whether labels become shares of classes, `(batch, classes)`."""
     return config.augment and bool(config.mixup or config.cutmix)
 
 
 def offset(seed: "tf.Tensor", purpose: int) -> "tf.Tensor":
     """Make another seed of a seed, for a purpose of its own."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     return seed + tf.constant([0, purpose << 40], tf.int64)
 
 
 def mix(
-    config: TransformConfig,
+    config: "TransformConfig",
     images: "tf.Tensor",
     shares: "tf.Tensor",
     seed: "tf.Tensor",
@@ -46,7 +47,7 @@ def mix(
     Returns:
         Images and shares of the same shapes.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     if config.mixup and config.cutmix:
         draw = tf.random.stateless_uniform([], offset(seed, WHICH))
@@ -62,7 +63,7 @@ def mix(
 
 def _beta(alpha: float, number: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
     """Draw from Beta(alpha, alpha), as the share of one of two Gamma variates."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     gamma = tf.random.stateless_gamma([number, 2], seed, alpha)
     total = tf.reduce_sum(gamma, axis=1)
@@ -82,7 +83,7 @@ def _cutmix(
     alpha: float, images: "tf.Tensor", shares: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tuple[tf.Tensor, tf.Tensor]":
     """Paste a rectangle of another image; labels by the area that each has."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     number = _length(images)
     height, width = images.shape[1:3]
@@ -118,13 +119,13 @@ def _mixed(
 
 
 def _length(images: "tf.Tensor") -> "tf.Tensor":
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     return tf.shape(images)[0]
 
 
 def _one_before(batch: "tf.Tensor") -> "tf.Tensor":
     """For each place of a batch the one before it; for the first the last."""
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     return tf.roll(tf.range(_length(batch)), 1, axis=0)

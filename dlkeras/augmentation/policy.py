@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from dlkeras.augmentation import colour, geometry, mixing
 from dlkeras.augmentation.rand_augment import rand_augment
-from dlkeras.pipeline.configuration.config import TransformConfig
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from dlkeras.pipeline.configuration.config import TransformConfig
 
 GEOMETRY = slice(0, 12)
 COLOURS = slice(12, 17)
@@ -44,7 +45,7 @@ def uniform_rows(
     Returns:
         `number` rows `(32,)` float32, 0 to 1, or what `decide` makes of them.
     """
-    from dlkeras.pipeline.tensorflow_import import tf
+    import tensorflow as tf
 
     mixed = key[0] * 1_000_003 + key[1]
 
@@ -76,7 +77,7 @@ class Policy:
         classes: number of classes, for mixing.
     """
 
-    def __init__(self, config: TransformConfig, strength: float, classes: int):
+    def __init__(self, config: "TransformConfig", strength: float, classes: int):
         self._config = config
         self._strength = strength
         self._classes = classes
@@ -104,7 +105,7 @@ class Policy:
             `(examples, 40)`, with the coefficients of the geometric transform; the same
             rows where there is none.
         """
-        from dlkeras.pipeline.tensorflow_import import tf
+        import tensorflow as tf
 
         if not geometry.moves_pixels(self._config):
             return rows
@@ -123,7 +124,7 @@ class Policy:
             key: `(2,)` int64, the seed and the epoch.
             index: the example's place in the split.
         """
-        from dlkeras.pipeline.tensorflow_import import tf
+        import tensorflow as tf
 
         config = self._config
         seed = tf.stack([key[0] * 1_000_003 + key[1], index])
@@ -182,7 +183,7 @@ class Policy:
             key: `(2,)` int64, the seed and the epoch.
             first: place in the split of the batch's first example.
         """
-        from dlkeras.pipeline.tensorflow_import import tf
+        import tensorflow as tf
 
         shares = tf.one_hot(labels, self._classes)
         seed = tf.stack([key[0] * 1_000_003 + key[1], first])
@@ -190,7 +191,7 @@ class Policy:
 
     def _colours(self, images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
         """Change colours; those of large images in one compiled loop."""
-        from dlkeras.pipeline.tensorflow_import import tf
+        import tensorflow as tf
 
         def changed(images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
             unit = self._unit(images)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkeras.judging.uncertainty import proportion_interval
-from dlkeras.pipeline.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +22,11 @@ def check_columns(wanted: Collection[str], known: Collection[str]) -> None:
     """Refuse to slice by columns that do not exist.
 
     Raises:
-        InputError: names the first such column, and the columns there are.
+        ValueError: names the first such column, and the columns there are.
     """
     for name in wanted:
         if name not in known:
-            raise InputError(
+            raise ValueError(
                 "--evaluator.slices: expected columns of the statistics or of the "
                 f"manifest, of {', '.join(known)}; received {name!r}"
             )
@@ -106,7 +105,7 @@ def accuracy_by_slice(
         For each column and slice: examples, accuracy and its interval.
 
     Raises:
-        InputError: there is no such column.
+        ValueError: there is no such column.
     """
     check_columns(columns, list(table))
     sliced: dict[str, dict[str, Any]] = {}

@@ -6,8 +6,6 @@ neither TFDS nor the rest of what training needs is installed.
 """
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,43 +35,32 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.graph import run as run
 
 _HOMES = {
-    "main": "command_line",
-    "EvaluatorConfig": "config",
-    "ExampleGenConfig": "config",
-    "ExampleValidatorConfig": "config",
-    "InfraValidatorConfig": "config",
-    "PipelineConfig": "config",
-    "PusherConfig": "config",
-    "SchemaGenConfig": "config",
-    "StatisticsGenConfig": "config",
-    "TrainerConfig": "config",
-    "TransferConfig": "config",
-    "TransformConfig": "config",
-    "TunerConfig": "config",
+    "main": "commands.command_line",
+    "EvaluatorConfig": "configuration.config",
+    "ExampleGenConfig": "configuration.config",
+    "ExampleValidatorConfig": "configuration.config",
+    "InfraValidatorConfig": "configuration.config",
+    "PipelineConfig": "configuration.config",
+    "PusherConfig": "configuration.config",
+    "SchemaGenConfig": "configuration.config",
+    "StatisticsGenConfig": "configuration.config",
+    "TrainerConfig": "configuration.config",
+    "TransferConfig": "configuration.config",
+    "TransformConfig": "configuration.config",
+    "TunerConfig": "configuration.config",
+    "PipelineResult": "engine.result",
     "PipelineError": "errors",
-    "PipelineResult": "result",
-    "run": "run",
+    "run": "graph",
 }
 
 
-class _OnDemand(types.ModuleType):
-    """This package, whose public names are found where they are defined."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        module = importlib.import_module(f"{self.__name__}.{_HOMES[name]}")
-        value = getattr(module, name)
-        setattr(self, name, value)
-        return value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Python puts a submodule on its package; `run` is the function, not its module.
-        if name not in _HOMES or not isinstance(value, types.ModuleType):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_HOMES})
+def __getattr__(name: str) -> Any:
+    """Import what is asked for the first time (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-sys.modules[__name__].__class__ = _OnDemand
+def __dir__() -> list[str]:
+    """What the package has, for completion."""
+    return sorted([*globals(), *_HOMES])

@@ -1,11 +1,13 @@
 """The pipeline, read from the top down: which component reads what the others wrote."""
 
+import functools
 import os
 from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel
 
+from dlkeras.pipeline import early_checks
 from dlkeras.pipeline.artifacts.types import (
     Anomalies,
     Blessing,
@@ -39,7 +41,6 @@ from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.machines.following import follow
-from dlkeras.pipeline.machines.jax_training import train_on_jax
 from dlkeras.pipeline.machines.meeting import training_is_left
 from dlkeras.pipeline.release import release
 from dlkeras.pipeline.store.publishing import Store, file_digest, storage_errors
@@ -50,7 +51,7 @@ from dlkeras.pipeline.tracking.reporting import (
     tell_statistics,
     tell_what_is_left_out,
 )
-from dlkeras.pipeline.training import early_checks
+from dlkeras.pipeline.training.jax_training import train_on_jax
 from dlkeras.pipeline.training.search_spaces import search_space
 from dlkeras.pipeline.training.transfer_source import resolved
 
@@ -156,6 +157,8 @@ def _components(
     config: PipelineConfig, execution: Execution, tracker: Any
 ) -> int | None:
     """Run the components, one after the other; give the pushed model's version."""
+    from dlkeras.pipeline import tracking
+
     step, store, progress = execution.step, execution.store, execution.progress
 
     examples = step(
@@ -230,7 +233,10 @@ def _components(
     execution.stop_after("Transform")
 
     floatx = os.environ.get("KERAS_FLOATX", "float32")
-    training, source = resolved(config)
+    training, source = resolved(
+        config,
+        lambda name: tracking.pushed_folder(config.tracking_uri, config.mlruns, name),
+    )
     hyperparameters = None
     if config.tuner.enabled:
         tuner_config = {
@@ -306,9 +312,12 @@ def _components(
         "hyperparameters": hyperparameters,
     }
     on_jax = config.trainer.distribution == "data_parallel"
-    train = train_on_jax if on_jax else trainer
+    train = functools.partial(train_on_jax, trainer) if on_jax else trainer
     trainer_packages = ("keras", "tensorflow", *(("jax",) if on_jax else ()))
-    trainer_code = (train.__module__,)
+    trainer_code = (
+        trainer.__module__,
+        *((train_on_jax.__module__,) if on_jax else ()),
+    )
     trainer_key = execution.key(
         "Trainer", Model, trainer_config, trainer_inputs, trainer_code, trainer_packages
     )

@@ -130,8 +130,8 @@ print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
 # ## A aprovação, à mão
 #
 # Um modelo só é publicado se for aprovado (*blessed*): a sua acurácia deve alcançar
-# `min_accuracy` e ser maior que a de quem responde sempre a classe mais comum, e não pode
-# cair mais que `max_accuracy_drop` abaixo do modelo que é o campeão agora.
+# `min_accuracy` e ser maior que a de quem responde sempre a classe mais comum, e não
+# pode cair mais que `max_accuracy_drop` abaixo do modelo que é o campeão agora.
 
 # %%
 assert result.blessed == (metrics["accuracy"] >= config.evaluator.min_accuracy)

@@ -23,8 +23,8 @@ import pytest
 
 from dlkeras import cli
 from dlkeras.pipeline.commands.command_line import parse
-from dlkeras.pipeline.commands.flags import flags_of
 from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.machines.cluster import cluster
 from dlkeras.pipeline.training.search_spaces import search_space

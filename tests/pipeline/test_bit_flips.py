@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from dlkeras.cli import main
-from dlkeras.pipeline.artifacts.labels import read_labels
 from dlkeras.pipeline.artifacts.types import (
     ARTIFACT_TYPES,
     Hyperparameters,
@@ -18,10 +17,11 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.engine.lineage import read_lineage_file
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
-from dlkeras.pipeline.serving.answering import load_pushed_model
+from dlkeras.pipeline.examples.labels import read_labels
 from dlkeras.pipeline.store.publishing import Draft, Store
 from dlkeras.pipeline.store.record import FileRecord, Record
 from dlkeras.pipeline.store.sealed import read_sealed_json
+from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def test_a_flip_in_any_file_that_mlflow_wrote_around_the_model_is_named(main_job
 @pytest.fixture
 def pushed(tmp_path):
     """A folder with a manifest as the pusher writes it, for a model of no content."""
-    from dlkeras.pipeline.store.manifest import write_manifest
+    from dlkeras.pipeline.artifacts.manifest import write_manifest
 
     folder = tmp_path / "pushed"
     (folder / "saved_model").mkdir(parents=True)

@@ -89,7 +89,7 @@ def test_a_component_does_not_depend_on_what_it_does_not_import():
     trained = modules(
         code_dependencies(
             "dlkeras.pipeline.components.trainer",
-            "dlkeras.pipeline.machines.jax_training",
+            "dlkeras.pipeline.training.jax_training",
         )
     )
     evaluated = modules(code_dependencies("dlkeras.pipeline.components.evaluator"))

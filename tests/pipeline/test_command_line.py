@@ -10,8 +10,8 @@ import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, main
 from dlkeras.pipeline.commands.command_line import parse
-from dlkeras.pipeline.commands.flags import flags_of
 from dlkeras.pipeline.configuration.config import load_config
+from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.errors import InputError
 from tests.conftest import ROOT
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from dlkeras.pipeline import PipelineConfig, run
 from dlkeras.pipeline.examples.schema import ImageSchema, to_toml
-from dlkeras.pipeline.serving.answering import load_pushed_model, predict
+from dlkeras.pipeline.serving.answering import predict
+from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from tests.conftest import ROOT
 
 # What a job of one process cannot try, and the file whose tests try it.

@@ -152,7 +152,8 @@ def test_status_verify_names_each_damaged_artifact(store, family, capsys):
 def test_a_lock_names_its_owner_and_is_free_when_that_has_died(tmp_path):
     lock = tmp_path / "x.lock"
     code = (
-        "import sys, time, pathlib; from dlkeras.pipeline.store.ownership import owned\n"
+        "import sys, time, pathlib\n"
+        "from dlkeras.pipeline.store.ownership import owned\n"
         "with owned(pathlib.Path(sys.argv[1]), 'a training'):\n"
         "    print('held', flush=True); time.sleep(600)"
     )

@@ -30,11 +30,8 @@ def through_all(path: str) -> None:
 def _predicted(path: Path) -> None:
     import numpy as np
 
-    from dlkeras.pipeline.serving.answering import (
-        _answer,
-        load_pushed_model,
-        load_safely,
-    )
+    from dlkeras.pipeline.serving.answering import _answer, load_safely
+    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     file, _ = load_pushed_model(str(path), None, path.parent)
     _answer(load_safely(file), np.zeros((8, 8, 1), "uint8"), path)

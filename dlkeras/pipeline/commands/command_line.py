@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from dlkeras.pipeline.commands.flags import add_help, flags_of, take
 from dlkeras.pipeline.configuration.config import (
     COMPONENTS,
     PipelineConfig,
@@ -21,6 +20,7 @@ from dlkeras.pipeline.configuration.config import (
     load_config,
     merge,
 )
+from dlkeras.pipeline.configuration.flags import add_help, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
 from dlkeras.pipeline.errors import (
     InputError,

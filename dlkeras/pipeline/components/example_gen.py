@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlkeras.pipeline.artifacts.labels import repeated
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
+from dlkeras.pipeline.examples.labels import repeated
 from dlkeras.pipeline.examples.shards import (
     NAME,
     VERSION,

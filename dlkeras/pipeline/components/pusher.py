@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dlkeras.pipeline.artifacts.manifest import write_manifest
 from dlkeras.pipeline.artifacts.types import (
     Blessing,
     Evaluation,
@@ -17,7 +18,6 @@ from dlkeras.pipeline.artifacts.types import (
 from dlkeras.pipeline.batches.shown_images import thumbnail
 from dlkeras.pipeline.configuration.config import PusherConfig
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
-from dlkeras.pipeline.store.manifest import write_manifest
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 

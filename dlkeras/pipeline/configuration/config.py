@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from dlkeras.pipeline.commands.flags import flags_of
 from dlkeras.pipeline.configuration.data import (
     ComponentConfig,
     ExampleGenConfig,
@@ -23,6 +22,7 @@ from dlkeras.pipeline.configuration.data import (
     StatisticsGenConfig,
     TransformConfig,
 )
+from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.configuration.training import (
     TrainerConfig,
     TransferConfig,

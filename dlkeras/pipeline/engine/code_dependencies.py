@@ -17,19 +17,13 @@ from typing import NamedTuple
 # Services that cannot change what a component writes: what happens on the way there is
 # shown, tracked, locked or drawn by them.
 SERVICES = (
-    "dlkeras.pipeline.configuration.config",  # the values are in the key by themselves
-    "dlkeras.pipeline.configuration.data",
-    "dlkeras.pipeline.configuration.training",
+    "dlkeras.pipeline.configuration",  # the values are in the key by themselves
+    "dlkeras.pipeline.engine",
     "dlkeras.pipeline.errors",
-    "dlkeras.pipeline.engine.execution",
-    "dlkeras.pipeline.store.fault_injection",
-    "dlkeras.pipeline.store.ownership",
-    "dlkeras.pipeline.engine.progress",
-    "dlkeras.pipeline.tracking.reporting",
-    "dlkeras.pipeline.store.publishing",
+    "dlkeras.pipeline.machines.worker_watch",
+    "dlkeras.pipeline.store",
     "dlkeras.pipeline.tensorflow_import",
     "dlkeras.pipeline.tracking",
-    "dlkeras.pipeline.machines.worker_watch",
     "dlkeras.visualization",
 )
 

@@ -18,9 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from dlkeras.pipeline.artifacts.labels import repeated
 from dlkeras.pipeline.configuration.config import describe
 from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.examples.labels import repeated
 
 SCHEMA_FILE = "schema.toml"
 FLAG = "--schema-gen.path"

@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from dlkeras.datasets.splitting import hash_split
-from dlkeras.pipeline.artifacts.types import SPLITS
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import reason
 from dlkeras.pipeline.examples.decoding import (
@@ -28,6 +27,7 @@ from dlkeras.pipeline.examples.decoding import (
 )
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.sources import Problem, SourceExample
+from dlkeras.pipeline.examples.splits import SPLITS
 from dlkeras.pipeline.store.publishing import canonical_digest
 
 NAME = "image_examples"

@@ -6,57 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.artifacts.labels import read_labels
-from dlkeras.pipeline.artifacts.types import PushedModel
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
-from dlkeras.pipeline.store.manifest import check_manifest
 from dlkeras.untrusted import models
 from dlkeras.untrusted.gate import UntrustedFileError
 
 TOP = 3
-
-
-def load_pushed_model(
-    model: str, tracking_uri: str | None, mlruns: Path
-) -> tuple[Path, list[str] | None]:
-    """Find a model's file and the names of its classes.
-
-    Args:
-        model: path of a `.keras` file or of a folder with `model.keras`, or the name
-            of a registered model: `name` (its champion), `name@alias` or
-            `name/version`, with or without `models:/` before it.
-        tracking_uri: the MLflow server or database.
-        mlruns: folder of the runs.
-
-    Returns:
-        The file, and the labels beside it; None where there are none.
-
-    Raises:
-        InputError: there is no such file, and no such name in the registry.
-        CorruptArtifactError: a file is not the one in the manifest beside it.
-    """
-    path, is_registered = Path(model), False
-    if path.is_dir():
-        path = path / PushedModel.MODEL
-    if path.suffix != ".keras" and not path.exists():
-        from dlkeras.pipeline import tracking
-
-        folder, hint = None, f"; there are no runs in {mlruns} (--mlruns)"
-        if tracking.exists(tracking_uri, mlruns):
-            hint = ""
-            folder = tracking.pushed_folder(tracking_uri, mlruns, model)
-        if folder is None:
-            raise InputError(
-                "MODEL: expected a .keras file, or the name of a registered model "
-                f"(name, name@alias or name/version); received {model!r}{hint}"
-            )
-        path, is_registered = folder / PushedModel.MODEL, True
-    if not path.is_file():
-        raise InputError(f"MODEL: expected a file; {path} does not exist")
-    check_manifest(path.parent, required=is_registered)
-    return path, read_labels(path.parent)
 
 
 def predict(

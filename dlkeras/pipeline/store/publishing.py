@@ -23,9 +23,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dlkeras.pipeline.artifacts.types import Artifact
 from dlkeras.pipeline.errors import (
     CorruptArtifactError,
     PipelineError,
@@ -37,7 +36,10 @@ from dlkeras.pipeline.store.fault_injection import write_boundary
 from dlkeras.pipeline.store.ownership import owned
 from dlkeras.pipeline.store.record import RECORD_FILE, FileRecord, Record
 
-T = TypeVar("T", bound=Artifact)
+if TYPE_CHECKING:
+    from dlkeras.pipeline.artifacts.types import Artifact
+
+T = TypeVar("T", bound="Artifact")
 
 MIN_FREE_BYTES = 64 * 2**20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -182,11 +184,11 @@ class Store:
             with tempfile.NamedTemporaryFile(dir=root / "incomplete"):
                 pass
 
-    def folder(self, artifact_type: type[Artifact], key: str) -> Path:
+    def folder(self, artifact_type: "type[Artifact]", key: str) -> Path:
         """Where an artifact of this type and key is, or would be."""
         return self.root / artifact_type.__name__ / key[:16]
 
-    def work(self, artifact_type: type[Artifact], key: str) -> Path:
+    def work(self, artifact_type: "type[Artifact]", key: str) -> Path:
         """A folder that outlives an interrupted component, for it to resume from."""
         path = self.root / "work" / self._name(artifact_type, key)
         path.mkdir(parents=True, exist_ok=True)
@@ -194,14 +196,14 @@ class Store:
 
     def lock(
         self,
-        artifact_type: type[Artifact],
+        artifact_type: "type[Artifact]",
         key: str,
         say: Callable[[str], None] = lambda text: None,
     ) -> contextlib.AbstractContextManager[None]:
         """Let one process at a time make an artifact; freed when its holder dies."""
         return self.named_lock(self._name(artifact_type, key), say)
 
-    def _name(self, artifact_type: type[Artifact], key: str) -> str:
+    def _name(self, artifact_type: "type[Artifact]", key: str) -> str:
         return f"{artifact_type.__name__}-{key[:16]}"
 
     def named_lock(
@@ -302,7 +304,7 @@ class Store:
         producer: str,
         pipeline: str,
         config: dict[str, Any],
-        inputs: dict[str, Artifact],
+        inputs: "dict[str, Artifact]",
         versions: dict[str, str],
         run_id: str,
         code: dict[str, str] | None = None,
@@ -367,7 +369,7 @@ class Store:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
 
-    def _next_time(self, artifact_type: type[Artifact]) -> str:
+    def _next_time(self, artifact_type: "type[Artifact]") -> str:
         """Now, or just after the newest of this type where the clock was moved back."""
         now = datetime.now(UTC)
         newest = [a.record.created for a in self.artifacts(artifact_type)[-1:]]
@@ -390,6 +392,6 @@ class Store:
         fsync_folder(target.parent)
         write_boundary(target)
 
-    def discard_work(self, artifact_type: type[Artifact], key: str) -> None:
+    def discard_work(self, artifact_type: "type[Artifact]", key: str) -> None:
         """Remove a component's working folder, when its artifact is published."""
         shutil.rmtree(self.work(artifact_type, key), ignore_errors=True)

@@ -13,8 +13,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME
 
+from dlkeras.pipeline.artifacts.manifest import check_digest
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.store.manifest import check_digest
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.tracking.database.connection import connect
 

@@ -15,11 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from dlkeras.pipeline.errors import PipelineError, reason
-from dlkeras.pipeline.serving.answering import (
-    image_pixels,
-    load_pushed_model,
-    load_safely,
-)
+from dlkeras.pipeline.serving.answering import image_pixels, load_safely
+from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
 MAX_PIXELS = 2**26
 

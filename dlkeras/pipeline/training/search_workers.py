@@ -5,7 +5,8 @@ A worker that dies is started again under its name and takes its trial up again.
 several machines, start a worker by hand for each name, with the work folder shared:
 
     export KERASTUNER_ORACLE_IP=10.0.0.1 KERASTUNER_ORACLE_PORT=8000
-    KERASTUNER_TUNER_ID=worker0 python -m dlkeras.pipeline.training.search_workers TRIALS.json
+    export KERASTUNER_TUNER_ID=worker0
+    python -m dlkeras.pipeline.training.search_workers TRIALS.json
 
 and the pipeline itself with `DLKERAS_SEARCH_ADDRESS=10.0.0.1:8000`: it then starts no
 worker of its own. gRPC is not encrypted here: keep the port inside your network.

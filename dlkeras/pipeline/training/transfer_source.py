@@ -18,11 +18,14 @@ APPLICATIONS = "keras.applications:"
 FLAG = "--trainer.transfer.source"
 
 
-def resolved(config: Any) -> tuple[Any, dict[str, Any] | None]:
+def resolved(
+    config: Any, pushed_folder: Callable[[str], Path | None]
+) -> tuple[Any, dict[str, Any] | None]:
     """Return the trainer's configuration with the source's file, and what it holds.
 
     Args:
         config: a `PipelineConfig`.
+        pushed_folder: gives the folder of a registered model's files, by its name.
 
     Returns:
         The configuration with the file that a name in the registry stands for now, and
@@ -31,12 +34,6 @@ def resolved(config: Any) -> tuple[Any, dict[str, Any] | None]:
     Raises:
         InputError: there is no such source, or it knows other pixels.
     """
-
-    def pushed_folder(name: str) -> Path | None:
-        from dlkeras.pipeline import tracking
-
-        return tracking.pushed_folder(config.tracking_uri, config.mlruns, name)
-
     transfer, source = located(config.trainer.transfer, pushed_folder)
     check_pixels(source, config.transform.scale, config.transform.offset)
     return config.trainer.model_copy(update={"transfer": transfer}), source

@@ -7,6 +7,7 @@ Reading and augmenting the images stays with tf.data, so the batches are those o
 other engines.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -27,6 +28,7 @@ from dlkeras.pipeline.training.monitoring import FigureObserver
 
 
 def train_on_jax(
+    train: Callable[..., None],
     config: TrainerConfig,
     output: Draft,
     examples: Examples,
@@ -42,7 +44,8 @@ def train_on_jax(
 ) -> None:
     """Do what `trainer` does, in a process whose Keras runs on JAX.
 
-    The arguments are the trainer's.
+    `train` is that function, of a module that can be imported; the other arguments
+    are its own.
 
     Raises:
         PipelineError: the training failed, or another machine's has ended.
@@ -54,6 +57,7 @@ def train_on_jax(
             "(pip install 'dlkeras[jax]'); it is not installed"
         )
     request = {
+        "trainer": [train.__module__, train.__qualname__],
         "config": config.model_dump(mode="json"),
         "output": str(output.path.resolve()),
         "examples": str(examples.path.resolve()),
@@ -102,7 +106,7 @@ def _said(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlkeras.pipeline.machines.jax_training"],
+        [sys.executable, "-m", "dlkeras.pipeline.training.jax_training"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -164,11 +168,11 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         distribution.join_data_parallel()
-        from dlkeras.pipeline.components.trainer import trainer
-
+        module, name = request["trainer"]
+        train = getattr(importlib.import_module(module), name)
         output = Draft(Path(request["output"]))
         hyperparameters = request["hyperparameters"]
-        trainer(
+        train(
             TrainerConfig.model_validate(request["config"], strict=False),
             output,
             Examples.read(Path(request["examples"])),

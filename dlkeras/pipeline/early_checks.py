@@ -3,6 +3,7 @@
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.components.statistics_gen import COLUMNS
 from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
 from dlkeras.pipeline.training.search_spaces import Choice, search_space
 
@@ -35,7 +36,10 @@ def _check_slices(config: PipelineConfig) -> None:
     known = [name for name in COLUMNS if name != "id"]
     if config.example_gen.manifest is not None:
         known += metadata_columns(config.example_gen.manifest)
-    check_columns(config.evaluator.slices, list(dict.fromkeys(known)))
+    try:
+        check_columns(config.evaluator.slices, list(dict.fromkeys(known)))
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _check_depths(config: PipelineConfig, space: dict) -> None:

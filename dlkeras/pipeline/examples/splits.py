@@ -1,0 +1,3 @@
+"""The names of the splits."""
+
+SPLITS = ("train", "validation", "test")
