@@ -84,9 +84,10 @@ def run_note(
         lines.append(f"- **Blessed**: {word}; {blessing.properties['reason']}")
     if version is not None:
         name = config.model_name
+        pushed = artifacts["PushedModel"].path
         lines.append(
             f"- **Pushed**: `models:/{name}/{version}`, alias `{config.pusher.alias}`, "
-            f"and `{artifacts['PushedModel'].path}`"
+            f"and `{pushed.relative_to(config.mlruns)}` in the folder of the runs"
         )
     seconds = sum(step.seconds for step in steps)
     lines.append(f"- **Time**: {seconds:.0f} s; {reused} of {len(steps)} steps reused")
