@@ -35,8 +35,8 @@ FENCE = re.compile(
 )
 # What else a fence may hold: doctests, and what Sphinx fills in.
 OTHER_FENCES = ("python", "{")
-# A docstring's block of another kind, by its file.
-LAYOUTS = {"dlkeras/pipeline/store/publishing.py"}
+# A docstring's block that shows how something is laid out, by its file.
+LAYOUTS = {"dlkeras/pipeline/store.py", "dlkeras/pipeline/sealed.py"}
 PROGRAMS = ("python", "dlkeras", "make", "git", "mlflow", "pip", "jupyter")
 PLACES = ("", ".venv/bin/", "beam/bin/")
 STUB = """#!/bin/bash
@@ -129,7 +129,7 @@ def inline():
         for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose):
             code = " ".join(code.split())
             word = COMMAND.match(code)
-            if len(code.split()) == 1 or code == "python -O":
+            if len(code.split()) == 1 or code == "python -O" or code.endswith("=..."):
                 continue  # a flag or a program that is only named
             if re.match(r"dlkeras [a-z]+$", code):
                 code += " --help"

@@ -25,17 +25,13 @@ OPENERS = {
 # Files of the pipeline's own making, whose digests the store compares, and those of
 # models, whose archives have a door of their own.
 ALLOWED = {
-    "pipeline/artifacts.py": "tables of its own artifacts",
-    "pipeline/batch_feeding.py": "batches of its own process, through a pipe",
-    "pipeline/infra_validator.py": "questions of its own process",
-    "pipeline/pusher.py": "questions of the artifact before it",
-    "pipeline/train_state.py": "its own checkpoints, behind a SHA-256",
+    "pipeline/artifacts/types.py": "tables of its own artifacts",
+    "pipeline/batches/batch_feeding.py": "batches of its own process, through a pipe",
+    "pipeline/components/infra_validator.py": "questions of its own process",
+    "pipeline/components/pusher.py": "questions of the artifact before it",
+    "pipeline/training/train_state.py": "its own checkpoints, behind a SHA-256",
     "pipeline/tracking/tracker.py": "its own figures",
-    "transfer_learning/feature_cache.py": "features of its own cache",
-    "architectures/weight_files.py": "weights",
-    "architectures/weights.py": "weights",
-    "pipeline/serving.py": "models",
-    "pipeline/transfer_source.py": "models",
+    "transfer/feature_cache.py": "features of its own cache",
 }
 
 

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from dlkeras.layers.backend import on_flag
-from dlkeras.optimization import stability
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -32,6 +31,8 @@ def regressors(problem, signal, column):
 
 def bounds(problem, signal, column):
     """Mean-square and mean bound of the step size for what one filter saw."""
+    from dlkeras.optimization import stability  # only where something has gone wrong
+
     frames = regressors(problem, signal, column).astype(problem.dtype, copy=False)
     if not len(frames):
         return float("inf"), float("inf")
