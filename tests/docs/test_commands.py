@@ -36,7 +36,7 @@ FENCE = re.compile(
 # What else a fence may hold: doctests, and what Sphinx fills in.
 OTHER_FENCES = ("python", "{")
 # A docstring's block that shows how something is laid out, by its file.
-LAYOUTS = {"dlkeras/pipeline/store.py", "dlkeras/pipeline/sealed.py"}
+LAYOUTS = {"dlkeras/pipeline/store/publishing.py", "dlkeras/pipeline/store/sealed.py"}
 PROGRAMS = ("python", "dlkeras", "make", "git", "mlflow", "pip", "jupyter")
 PLACES = ("", ".venv/bin/", "beam/bin/")
 STUB = """#!/bin/bash
