@@ -44,7 +44,7 @@ def colours(
     Returns:
         Images of the same shape, 0 to 1.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     u = (2 * draws - 1) * strength
     whole = u[:, :, None, None, None]
@@ -75,7 +75,7 @@ def noise(
     It is here for comparison: it moves no image to where a test image would be, and
     helps a classifier little.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     spread = strength * config.noise
     added = tf.random.stateless_normal(image.shape, seed, stddev=spread)
@@ -95,7 +95,7 @@ def erase(
         draws: `(batch, 7)` in 0 to 1.
         value: what is put there.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     size: Any = images.shape
     _, height, width, _ = size

@@ -62,7 +62,7 @@ def move_whole_pixels(
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     def ends(first: "tf.Tensor", step: "tf.Tensor", size: int) -> list["tf.Tensor"]:
         """Where the first and the last output pixel are read, 0 to 1."""
@@ -88,7 +88,7 @@ def move_whole_pixels(
 
 def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
     """Number, height, width and channels of images."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     size: Any = images.shape
     number, height, width, channels = size
@@ -100,7 +100,7 @@ def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
 @functools.cache
 def _whole_pixels_compiled() -> Any:
     """Flips and shifts by whole pixels as one loop."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     @tf.function(jit_compile=True, autograph=False)
     def moved(
@@ -149,7 +149,7 @@ def transform_matrices(
         `(batch, 8)` float32: the coefficients that map an output pixel to an input
         pixel, as `keras.ops.image.affine_transform` takes them.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     height, width = float(config.height), float(config.width)
     u = (2 * draws[:, :5] - 1) * strength
@@ -206,8 +206,7 @@ def resample(
         turned: the images come as `(batch, width, height, channels)`; only where
             `takes_turned`.
     """
-    import keras
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import keras, tf
 
     whole = only_whole_pixels(config) and config.fill_mode == "constant"
     if compiles(images) and config.fill_mode != "reflect":
@@ -233,7 +232,7 @@ def _compiled(fill_mode: str) -> Any:
     TensorFlow's kernel computes a pixel's place anew for each channel and on its way
     tests four neighbours for the edge; XLA's loop takes a quarter of the time.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     @tf.function(jit_compile=True, autograph=False)
     def resampled(
@@ -287,8 +286,7 @@ def elastic(
         image: `(height, width, channels)` float32.
         seed: `(2,)` int64.
     """
-    import keras
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import keras, tf
 
     size: Any = image.shape
     height, width, channels = size

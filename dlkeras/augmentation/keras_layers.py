@@ -21,8 +21,7 @@ def unit_layer(name: str) -> Any:
     It carries a generator's state, which it never uses here, and which TensorFlow would
     not let it make inside a graph.
     """
-    import keras
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import keras, tf
 
     unit = {} if name in WITHOUT_RANGE else {"value_range": (0, 1)}
     with tf.init_scope():

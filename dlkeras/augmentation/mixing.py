@@ -23,7 +23,7 @@ def mixes(config: "TransformConfig") -> bool:
 
 def offset(seed: "tf.Tensor", purpose: int) -> "tf.Tensor":
     """Make another seed of a seed, for a purpose of its own."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     return seed + tf.constant([0, purpose << 40], tf.int64)
 
@@ -47,7 +47,7 @@ def mix(
     Returns:
         Images and shares of the same shapes.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     if config.mixup and config.cutmix:
         draw = tf.random.stateless_uniform([], offset(seed, WHICH))
@@ -63,7 +63,7 @@ def mix(
 
 def _beta(alpha: float, number: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
     """Draw from Beta(alpha, alpha), as the share of one of two Gamma variates."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     gamma = tf.random.stateless_gamma([number, 2], seed, alpha)
     total = tf.reduce_sum(gamma, axis=1)
@@ -83,7 +83,7 @@ def _cutmix(
     alpha: float, images: "tf.Tensor", shares: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tuple[tf.Tensor, tf.Tensor]":
     """Paste a rectangle of another image; labels by the area that each has."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     number = _length(images)
     height, width = images.shape[1:3]
@@ -119,13 +119,13 @@ def _mixed(
 
 
 def _length(images: "tf.Tensor") -> "tf.Tensor":
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     return tf.shape(images)[0]
 
 
 def _one_before(batch: "tf.Tensor") -> "tf.Tensor":
     """For each place of a batch the one before it; for the first the last."""
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     return tf.roll(tf.range(_length(batch)), 1, axis=0)

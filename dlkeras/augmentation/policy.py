@@ -45,7 +45,7 @@ def uniform_rows(
     Returns:
         `number` rows `(32,)` float32, 0 to 1, or what `decide` makes of them.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     mixed = key[0] * 1_000_003 + key[1]
 
@@ -105,7 +105,7 @@ class Policy:
             `(examples, 40)`, with the coefficients of the geometric transform; the same
             rows where there is none.
         """
-        import tensorflow as tf
+        from dlkeras.augmentation.tensorflow_names import tf
 
         if not geometry.moves_pixels(self._config):
             return rows
@@ -124,7 +124,7 @@ class Policy:
             key: `(2,)` int64, the seed and the epoch.
             index: the example's place in the split.
         """
-        import tensorflow as tf
+        from dlkeras.augmentation.tensorflow_names import tf
 
         config = self._config
         seed = tf.stack([key[0] * 1_000_003 + key[1], index])
@@ -183,7 +183,7 @@ class Policy:
             key: `(2,)` int64, the seed and the epoch.
             first: place in the split of the batch's first example.
         """
-        import tensorflow as tf
+        from dlkeras.augmentation.tensorflow_names import tf
 
         shares = tf.one_hot(labels, self._classes)
         seed = tf.stack([key[0] * 1_000_003 + key[1], first])
@@ -191,7 +191,7 @@ class Policy:
 
     def _colours(self, images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
         """Change colours; those of large images in one compiled loop."""
-        import tensorflow as tf
+        from dlkeras.augmentation.tensorflow_names import tf
 
         def changed(images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":
             unit = self._unit(images)

@@ -50,7 +50,7 @@ def rand_augment(
     Returns:
         The image, same shape, 0 to 1.
     """
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import tf
 
     for step in range(number):
         which = tf.cast(draws[2 * step] * len(OPERATIONS), tf.int32)
@@ -74,8 +74,7 @@ def apply(name: str, image: "tf.Tensor", amount: Any) -> "tf.Tensor":
         amount: -1 to 1, the magnitude over 10 with its sign; operations without a sign
             take its absolute value.
     """
-    import keras
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import keras, tf
 
     amount = tf.cast(amount, tf.float32)
     size, images = tf.abs(amount), image[None]
@@ -119,8 +118,7 @@ def _moved(
     name: str, images: "tf.Tensor", amount: "tf.Tensor", height: int, width: int
 ) -> "tf.Tensor":
     """Rotate, shear or translate; from outside comes grey, as in the paper."""
-    import keras
-    import tensorflow as tf
+    from dlkeras.augmentation.tensorflow_names import keras, tf
 
     angle = amount * MAX_ROTATION * math.pi / 180 if name == "rotate" else 0.0
     shear_x = amount * MAX_SHEAR if name == "shear_x" else 0.0
