@@ -1,5 +1,6 @@
 """The project's house: what is packaged, documented and locked is what is there."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -83,6 +84,23 @@ def test_links_in_the_documents_lead_to_files():
         text = (ROOT / document).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
             assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_picture_of_the_wings_is_drawn_from_todays_contracts():
+    spec = importlib.util.spec_from_file_location(
+        "architecture_picture", ROOT / "docs" / "architecture_picture.py"
+    )
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    drawn = picture.PICTURE.read_text(encoding="utf-8")
+    assert drawn == picture.draw(), "python docs/architecture_picture.py draws it anew"
+
+
+def test_no_wing_of_the_pipeline_has_more_than_14_rooms():
+    for wing in (ROOT / "dlkeras" / "pipeline").rglob("*"):
+        if wing.is_dir() and wing.name != "__pycache__":
+            rooms = {p.name for p in wing.iterdir()} - {"__init__.py", "__pycache__"}
+            assert len(rooms) <= 14, (wing, sorted(rooms))
 
 
 def test_a_file_of_tests_keeps_to_one_process(tmp_path):
