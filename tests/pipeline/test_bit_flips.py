@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -306,3 +308,14 @@ def test_folders_whose_names_are_shown_alike_are_not_taken_for_two_classes(tmp_p
     config = ExampleGenConfig(image_folder=tmp_path / "images")
     with pytest.raises(InputError, match=r"each class of image folder .* once"):
         example_gen(config, Draft(tmp_path / "draft"), tmp_path)
+
+
+def test_what_checks_a_pushed_model_needs_only_what_is_installed_beside_one():
+    """Its requirements name no lock, no database and no configuration's flags."""
+    code = (
+        "import sys, dlkeras.pipeline.serving\n"
+        "print(sorted({'filelock', 'psutil', 'pydantic_settings', 'pandas', 'rich'}"
+        " & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -161,7 +161,8 @@ def test_a_key_changes_with_each_thing_that_the_output_depends_on(execution):
     def key(**changes):
         arguments = {
             "component": "C", "artifact_type": Schema, "config": {"a": 1},
-            "inputs": {"x": None}, "code": ("pipeline.schema_gen",), "packages": (),
+            "inputs": {"x": None}, "packages": (),
+            "code": ("dlkeras.pipeline.schema_gen",),
         } | changes  # fmt: skip
         return execution.key(**arguments)
 
@@ -173,7 +174,7 @@ def test_a_key_changes_with_each_thing_that_the_output_depends_on(execution):
         key(config={"a": 2}),
         key(inputs={"x": artifact}),
         key(inputs={"y": None}),
-        key(code=("pipeline.trainer",)),
+        key(code=("dlkeras.pipeline.trainer",)),
         key(packages=("keras",)),
     ]
     assert len(set(keys)) == len(keys)

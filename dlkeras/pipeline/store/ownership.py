@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 30.0
 PATIENCE_SECONDS = 1.0
@@ -99,6 +97,8 @@ def owned(
         purpose: what for, in a word or two.
         say: is told whom this process waits for, and of an owner that has died.
     """
+    import filelock  # not where a pushed model is served
+
     held = filelock.FileLock(lock)
     try:
         held.acquire(timeout=PATIENCE_SECONDS)
@@ -124,6 +124,8 @@ def owned_if_free(lock: Path, purpose: str) -> Iterator[bool]:
     Yields:
         Whether this process holds it.
     """
+    import filelock  # not where a pushed model is served
+
     held = filelock.FileLock(lock)
     try:
         held.acquire(blocking=False)
