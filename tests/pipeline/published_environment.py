@@ -13,12 +13,10 @@ from tests.conftest import ROOT
 
 ASK = """
 import json, sys
-sys.path[:] = [p for p in sys.path if p] + sys.argv[2:]
 import mlflow.pyfunc
 import numpy as np
 model = mlflow.pyfunc.load_model(sys.argv[1])
-answer = model.predict(np.array(json.load(sys.stdin), "uint8"))
-print(json.dumps([answer.tolist(), sorted(m for m in sys.modules if "." not in m)]))
+print(json.dumps(model.predict(np.array(json.load(sys.stdin), "uint8")).tolist()))
 """
 
 
@@ -34,6 +32,7 @@ def link_packages(model: Path, folder: Path) -> set[str]:
     Returns:
         Their names.
     """
+    folder.mkdir()
     waiting = [
         Requirement(line)
         for line in (model / "requirements.txt").read_text().splitlines()
@@ -63,32 +62,26 @@ def link_packages(model: Path, folder: Path) -> set[str]:
     return names
 
 
-def answer(
-    python: str | Path, model: Path, question: list, *options: str, paths: tuple = ()
-) -> tuple[list, list[str]]:
+def answer(python: Path, model: Path, question: list) -> list:
     """Load a model with MLflow in a fresh process, and ask it.
 
     Args:
         python: the interpreter.
         model: a folder in MLflow's format.
         question: raw pixels, a batch.
-        options: of the interpreter.
-        paths: folders of packages.
 
     Returns:
-        The probabilities, and the names of the imported packages.
+        The probabilities.
     """
     done = subprocess.run(
-        [python, *options, "-c", ASK, model, *paths],
+        [python, "-I", "-c", ASK, model],
         input=json.dumps(question),
         capture_output=True,
         text=True,
         cwd=model,
-        env={"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert done.returncode == 0, done.stderr
-    probabilities, modules = json.loads(done.stdout.splitlines()[-1])
-    return probabilities, modules
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def build_environment(model: Path, folder: Path) -> Path:

@@ -3,6 +3,8 @@
 import copy
 import json
 import runpy
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
@@ -304,3 +306,17 @@ def test_a_dimension_that_no_search_has_is_refused_before_anything_is_made(
     assert "--tuner.space: expected a dimension of lenet5" in line
     assert "'dropuot'" in line
     assert not mlruns.exists()
+
+
+def test_the_names_of_the_pipeline_are_imported_on_demand():
+    code = (
+        "import sys, dlkeras.pipeline as p\n"
+        "assert not {'pydantic', 'filelock', 'numpy'} & set(sys.modules)\n"
+        "from dlkeras.pipeline import run, tracking\n"
+        "assert run is p.run and run.__name__ == 'run'\n"
+        "assert {'run', 'main', 'PipelineConfig'} < set(dir(p))\n"
+        "assert p.PipelineConfig(name='x').name == 'x'\n"
+        "assert 'mlflow' not in sys.modules and 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
