@@ -61,8 +61,8 @@ def quoted_whole(tree: ast.AST) -> list[int]:
     for handler in ast.walk(tree):
         if not isinstance(handler, ast.ExceptHandler) or handler.type is None:
             continue
-        kinds = {node.id for node in ast.walk(handler.type) if hasattr(node, "id")}
-        if kinds <= OURS:
+        kinds = getattr(handler.type, "elts", [handler.type])
+        if {ast.unparse(kind).rpartition(".")[2] for kind in kinds} <= OURS:
             continue
         for node in ast.walk(handler):
             quoted = getattr(node, "value", None)

@@ -77,7 +77,7 @@ def _answer(model: Any, image: np.ndarray, path: Path) -> np.ndarray:
         models.check_activations(model, height, width)
         return np.asarray(model(image[None]))[0]
     except UntrustedFileError as error:
-        raise InputError(f"MODEL: {error}") from error
+        raise InputError(f"MODEL: {reason(error)}") from error
     except Exception as error:  # a network from outside may fail anywhere
         raise InputError(
             f"MODEL: the network gives no answer for {path}; {reason(error)}"
@@ -115,7 +115,7 @@ def load_safely(path: Path) -> Any:
     try:
         model = models.load_model(path, _start)
     except (UntrustedFileError, OSError) as error:
-        raise InputError(f"MODEL: {error}") from error
+        raise InputError(f"MODEL: {reason(error)}") from error
     taken, given = [x.shape for x in model.inputs], [x.shape for x in model.outputs]
     if len(taken) != 1 or len(taken[0]) != 4 or taken[0][-1] not in (1, 3):
         raise InputError(
