@@ -71,7 +71,7 @@ import dlkeras.layers  # noqa: E402, F401
 
 tf.get_logger().setLevel(logging.ERROR)
 logging.getLogger("absl").setLevel(logging.ERROR)
-# At its end the interpreter would walk all of their objects once more: two seconds.
+# At its end the interpreter would walk all of their objects once more.
 atexit.register(gc.freeze)
 
 if TYPE_CHECKING:
