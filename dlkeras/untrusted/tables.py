@@ -84,7 +84,10 @@ def _parquet(path: Path) -> "pd.DataFrame":
 
     with open(path, "rb") as source:
         source.seek(max(path.stat().st_size - 8, 0))
-        if int.from_bytes(source.read(4), "little") > MAX_FOOTER_BYTES:
+        footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
+        if ending != b"PAR1":
+            raise ValueError("it is cut short, or no Parquet file")
+        if footer > MAX_FOOTER_BYTES:
             raise UntrustedFileError(f"{path}: its footer is too large for a table")
         source.seek(0)
         found = pq.ParquetFile(source, arrow_extensions_enabled=False)
