@@ -39,7 +39,8 @@ def tried(
 
     Returns:
         By the name of each file: what came out ("read", or the error's class and text),
-        the largest memory of the process until then in MiB, and the seconds of a processor it took.
+        the largest memory of the process until then in MiB, and the seconds of a
+        processor that it took.
     """
     program = PROGRAM.format(imports=imports, call=call)
     done = subprocess.run(
