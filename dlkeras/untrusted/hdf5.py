@@ -39,11 +39,12 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
                     f"its entry {printable(path)!r} is a link to somewhere else"
                 )
             entry = group[name]
-            if _address(entry) in seen:
+            address = _address(entry)
+            if address in seen:
                 raise UntrustedFileError(
                     f"its entry {printable(path)!r} has a second name"
                 )
-            seen.add(_address(entry))
+            seen.add(address)
             if len(seen) > _MOST_OBJECTS:
                 raise UntrustedFileError(f"it has more than {_MOST_OBJECTS:,} entries")
             if isinstance(entry, h5py.Group):

@@ -64,7 +64,7 @@ def never_written(file):
 
 
 def many_groups(file):
-    for index in range(25_000):
+    for index in range(20_001):
         file.create_group(str(index))
 
 
