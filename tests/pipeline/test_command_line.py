@@ -1,6 +1,8 @@
 """The command line: flags, files and scripts resolve to one configuration."""
 
+import ast
 import copy
+import importlib
 import json
 import runpy
 import subprocess
@@ -320,3 +322,19 @@ def test_the_names_of_the_pipeline_are_imported_on_demand():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["dlkeras.pipeline", "dlkeras.pipeline.tracking"])
+def test_each_name_is_found_where_the_type_checker_finds_it(name):
+    package = importlib.import_module(name)
+    tree = ast.parse(Path(str(package.__file__)).read_text(encoding="utf-8"))
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(name)
+        for alias in node.names
+    }
+    assert {key: f"{name}.{home}" for key, home in package._HOMES.items()} == homes
+    for key, home in homes.items():
+        found = getattr(importlib.import_module(str(home)), key)
+        assert getattr(package, key) is found

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.tracking.tracker import Tracker as Tracker
 
 _HOMES = {
-    "connect": "connection",
-    "exists": "connection",
-    "resolve_tracking_uri": "connection",
-    "ui_command": "connection",
+    "connect": "database.connection",
+    "exists": "database.connection",
+    "resolve_tracking_uri": "database.connection",
+    "ui_command": "database.connection",
     "list_runs": "queries",
     "pushed_folder": "queries",
     "roll_back": "queries",
