@@ -148,9 +148,14 @@ clean:  ## remove the environment, caches and build outputs; mlruns/ is kept
 	@$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@
 
-install: .venv/torch.stamp  ## install all that the tests need, in one step
+LOCKS = run test jax docs extras
+install: .venv/bin/python  ## install all that the tests need, in one step
+	@echo "Installing everything that the tests need into .venv"
 	@$(PIP) install --require-hashes $(LOCKS:%=-r requirements/%.txt)
-	@touch .venv/run.stamp .venv/test.stamp $(LOCKS:%=.venv/%.stamp) .venv/torch.stamp
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@$(PIP) install torch==2.13.0
+	@touch .venv/run.stamp .venv/test.stamp
+	@touch $(LOCKS:%=.venv/%.stamp) .venv/torch.stamp
 
 .venv/jax.stamp: .venv/test.stamp requirements/jax.txt
 	@echo "Installing JAX and numba into .venv"
