@@ -104,8 +104,15 @@ class Forked:
 def serve() -> dict | None:
     """Fork for each request; returns the request in the child, and None at the end."""
     gc.disable()
-    for name in LIBRARIES:
-        __import__(name)
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # what TensorFlow's C++ code says of itself
+    try:
+        for name in LIBRARIES:
+            __import__(name)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
     gc.enable()
     gc.freeze()  # so that a child's collector does not copy the parent's memory
     for line in sys.stdin:
