@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline import early_checks
 from dlkeras.pipeline.artifacts.types import (
     Anomalies,
@@ -123,6 +124,7 @@ def run(
     from dlkeras.pipeline import tracking
 
     with (
+        distribution.presence_ends(),
         storage_errors(config.mlruns),
         tracking.track(config, progress.say) as tracker,
     ):
@@ -172,7 +174,8 @@ def _components(
             "source": source_fingerprint(config.example_gen),
         },
         inputs={},
-        code=("dlkeras.pipeline.components.example_gen",),
+        # The packaged data sets are imported by name.
+        code=("dlkeras.pipeline.components.example_gen", *PACKAGED.values()),
         packages=("tensorflow-datasets", "scikit-learn", "pillow"),
     )
     tell_what_is_left_out(examples, tracker, progress)

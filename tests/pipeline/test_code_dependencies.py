@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from dlkeras.datasets import PACKAGED
+from dlkeras.pipeline.engine.code_dependencies import _AT_START as found_at_start
 from dlkeras.pipeline.engine.code_dependencies import code_dependencies
 
 FILES = {
@@ -105,3 +107,28 @@ def test_a_component_does_not_depend_on_what_it_does_not_import():
         assert f"dlkeras.layers.backend.{backend}" in trained & evaluated
     for found in (trained, evaluated, pushed):
         assert not {m for m in found if "visualization" in m or "tracking" in m}
+
+
+def test_the_packaged_data_sets_count_though_they_are_imported_by_name():
+    assert "dlkeras.datasets.digits" in modules(
+        code_dependencies("dlkeras.pipeline.components.example_gen", *PACKAGED.values())
+    )
+
+
+def test_a_module_that_does_not_exist_is_refused():
+    with pytest.raises(ModuleNotFoundError, match="evalutor"):
+        code_dependencies("dlkeras.pipeline.components.evalutor")
+
+
+def test_a_file_edited_meanwhile_counts_as_this_process_imported_it(
+    theirs, monkeypatch
+):
+    path = theirs / "defines.py"
+    monkeypatch.setitem(found_at_start, path, path.read_bytes())
+    before = code_dependencies("theirs.component")
+    path.write_text("def passed(x):\n    return None\n")
+    assert code_dependencies("theirs.component") == before
+
+
+def test_the_package_is_read_when_the_process_begins():
+    assert {path.name for path in found_at_start} >= {"trainer.py", "costs.py"}

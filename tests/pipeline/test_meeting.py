@@ -182,3 +182,13 @@ def test_sigterm_is_heard_where_tensorflow_s_engine_has_started():
                           "TF_CONFIG": json.dumps(place)},
     )  # fmt: skip
     assert done.returncode == 7, done.stderr
+
+
+def test_a_machine_that_waits_is_seen_however_often_it_is_asked():
+    """Nobody accepted; a queue of 128 was full after a minute of asking."""
+    (place,) = addresses(1)
+    with meeting.listening(place):
+        assert all(meeting.answers(place) for _ in range(300))
+    assert not meeting.answers(place)
+    with meeting.listening(place):  # the address is free again at once
+        assert meeting.answers(place)

@@ -10,6 +10,9 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import io
+import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +23,7 @@ SERVICES = (
     "dlkeras.pipeline.configuration",  # the values are in the key by themselves
     "dlkeras.pipeline.engine",
     "dlkeras.pipeline.errors",
+    "dlkeras.pipeline.machines.meeting",
     "dlkeras.pipeline.machines.worker_watch",
     "dlkeras.pipeline.store",
     "dlkeras.pipeline.tensorflow_import",
@@ -54,12 +58,18 @@ def code_dependencies(*modules: str) -> dict[str, str]:
         Digests by "module:definition"; what a module does beside its definitions is
         under "module:".
 
+    Raises:
+        ModuleNotFoundError: there is no source of one of the modules.
+
     Example:
     >>> found = code_dependencies("dlkeras.datasets.splitting")
     >>> all(name.startswith("dlkeras.datasets.splitting:") for name in found)
     True
     """
     package = {module.partition(".")[0] for module in modules}
+    for module in modules:
+        if _file(module) is None:
+            raise ModuleNotFoundError(f"there is no source of the module {module!r}")
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -101,18 +111,30 @@ def _defining(module: str, name: str | None) -> list[str]:
 
 def _file(module: str) -> Path | None:
     """The source of a module, found without importing anything."""
+    if module == "__main__":
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        return Path(script) if script else None
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
+    if spec is None:
         return None
     if not rest:
-        return Path(spec.origin)
+        return Path(spec.origin) if spec.origin and spec.has_location else None
     for folder in map(Path, spec.submodule_search_locations or ()):
         place = folder.joinpath(*rest)
         for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
             if file.is_file():
                 return file
     return None
+
+
+def _sources() -> dict[Path, bytes]:
+    """The package as it was when this process began, and imported it."""
+    package = Path(__file__).parents[2]
+    return {file: file.read_bytes() for file in package.rglob("*.py")}
+
+
+_AT_START = _sources()
 
 
 def _existing(module: str) -> Path:
@@ -122,25 +144,30 @@ def _existing(module: str) -> Path:
 
 
 def read_module(path: Path, module: str) -> ModuleCode:
-    """Read what a file defines and imports; once, as long as it says the same."""
+    """Read what a file defines and imports; once, as long as it says the same.
+
+    A file of this package is read as it was when the process began: what it runs is
+    that, whoever edits the file meanwhile.
+    """
     parent = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return _parsed(path.read_bytes(), parent)
+    return _parsed(_AT_START.get(path) or path.read_bytes(), parent)
 
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(source: bytes, parent: str) -> ModuleCode:
     tree = ast.parse(source)
-    _drop_docstrings(tree)
+    lines = _without_words(source, tree)
     definitions: dict[str, str] = {}
-    rest: list[ast.stmt] = []
+    rest = dict(enumerate(lines))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            numbers = range(first - 1, node.end_lineno or first)
+            own = [rest.pop(number) for number in numbers if number in rest]
             # A second definition of a name (an overload) adds to the first.
             before = definitions.get(node.name, "")
-            definitions[node.name] = _digest(before + ast.unparse(node))
-        else:
-            rest.append(node)
-    definitions[""] = _digest("\n".join(map(ast.unparse, rest)))
+            definitions[node.name] = _digest(before.encode() + _joined(own))
+    definitions[""] = _digest(_joined(list(rest.values())))
     handed_on: dict[str, set[tuple[str, str]]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -148,6 +175,35 @@ def _parsed(source: bytes, parent: str) -> ModuleCode:
                 origin = (_absolute(node, parent), alias.name)
                 handed_on.setdefault(alias.asname or alias.name, set()).add(origin)
     return ModuleCode(definitions, tuple(_imports(tree, parent)), handed_on)
+
+
+def _without_words(source: bytes, tree: ast.Module) -> list[bytes]:
+    """The lines of a source without its comments and docstrings.
+
+    They are cut out of the text: what a tree is written as again differs between
+    versions of Python.
+    """
+    lines = source.splitlines(keepends=True)
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            words = node.body[0]
+            assert words.end_lineno is not None and words.end_col_offset is not None
+            first, last = words.lineno - 1, words.end_lineno - 1
+            rest = lines[last][words.end_col_offset :]
+            for number in range(first, last + 1):
+                before = lines[number][: words.col_offset] if number == first else b""
+                lines[number] = before + (rest if number == last else b"")
+    text = [line.decode("utf-8") for line in lines]
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            number, column = token.start[0] - 1, token.start[1]
+            text[number] = text[number][:column]
+    return [line.encode() for line in text]
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return b"\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def _imports(node: ast.AST, parent: str) -> Iterator[tuple[str, str | None]]:
@@ -173,17 +229,5 @@ def _absolute(node: ast.ImportFrom, parent: str) -> str:
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def _drop_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
-        if (
-            isinstance(
-                node,
-                ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
-            )
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-
-
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+def _digest(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()[:16]

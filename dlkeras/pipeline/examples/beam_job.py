@@ -18,6 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dlkeras
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError, PipelineError, last_line
 from dlkeras.pipeline.examples.shards import WrittenRun, split_rule, write_run
@@ -57,7 +58,7 @@ def written_on_beam(
     }
     file = scratch / JOB
     write_atomically(file, json.dumps(job).encode())
-    root = Path(__file__).parents[2]
+    root = Path(dlkeras.__file__).parents[1]
     paths = [str(root), os.environ.get("PYTHONPATH", "")]
     try:
         done = subprocess.run(

@@ -29,6 +29,7 @@ HEARTBEAT_SECONDS = 15
 ENGINE_SECONDS = 120.0
 
 _presence = contextlib.ExitStack()
+_engines: dict[Kind, Any] = {}
 
 
 def show_presence(here: Cluster) -> None:
@@ -37,7 +38,7 @@ def show_presence(here: Cluster) -> None:
     Raises:
         InputError: another process listens at the chief's address in `TF_CONFIG`.
     """
-    if len(here.workers) > 1:
+    if len(here.workers) > 1 and "multi_worker" not in _engines:
         _presence.enter_context(listening(here.workers[here.index]))
 
 
@@ -46,7 +47,13 @@ def end_presence() -> None:
     _presence.close()
 
 
-_engines: dict[Kind, Any] = {}
+@contextlib.contextmanager
+def presence_ends() -> Iterator[None]:
+    """Free the chief's address at the latest when a run ends."""
+    try:
+        yield
+    finally:
+        end_presence()
 
 
 def start_together(say: Callable[[str], None], is_left: Callable[[], bool]) -> bool:
@@ -61,6 +68,8 @@ def start_together(say: Callable[[str], None], is_left: Callable[[], bool]) -> b
     Returns:
         Whether it was started; False where nothing was left to train meanwhile.
     """
+    if "multi_worker" in _engines:  # of an earlier run of this process
+        return True
     import dlkeras.pipeline.tensorflow_import  # noqa: F401  # the meeting is short
 
     machines = cluster()

@@ -7,6 +7,7 @@ it only where the store lacks the model.
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
@@ -127,8 +128,28 @@ def listening(address: str) -> Iterator[None]:
             f"TF_CONFIG: expected a free port of this machine for {address}: "
             f"{error.strerror}"
         ) from error
-    with server:
+    # Who asks whether this machine is there is taken from the queue: a full one looks
+    # as if nobody listened.
+    threading.Thread(target=_take, args=(server,), daemon=True).start()
+    try:
         yield
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        server.close()
+
+
+def _take(server: socket.socket) -> None:
+    """Accept every connection, until the server is closed.
+
+    Who asks ends the connection: the port is then free for an engine at once.
+    """
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(1)
+                connection.recv(1)
 
 
 def answers(address: str) -> bool:

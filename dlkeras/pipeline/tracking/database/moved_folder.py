@@ -40,11 +40,9 @@ def mend_locations(file: Path, say: Callable[[str], None], *, reading: bool) -> 
     """
     here = file.parent.resolve()
     with closing(opened(file)) as database:
-        found = database.execute("SELECT name, artifact_location FROM experiments")
+        found = database.execute("SELECT artifact_location FROM experiments")
         roots = {
-            root
-            for name, location in found
-            if (root := _root(name, location, here)) is not None
+            root for (location,) in found if (root := _root(location, here)) is not None
         }
         if not roots:
             return
@@ -69,17 +67,18 @@ def mend_locations(file: Path, say: Callable[[str], None], *, reading: bool) -> 
     say(f"{here} was {before} before: MLflow now finds its files there")
 
 
-def _root(name: str, location: str | None, here: Path) -> Path | None:
+def _root(location: str | None, here: Path) -> Path | None:
     """The folder of runs that an experiment's files were in, if it is not here."""
     url = urlsplit(location or "")
     if url.scheme not in ("", "file"):
         return None
     path = Path(unquote(url.path) if url.scheme else str(location))
-    mine = path.name == name and path.parent.name == ARTIFACTS
     root = path.parent.parent
-    # A location that a user chose elsewhere has no twin here.
-    twin = here / ARTIFACTS / name
-    return root if mine and root != here and twin.is_dir() else None
+    # A location that a user chose elsewhere has no twin here, and a folder that is
+    # linked to from here has not moved.
+    twin = here / ARTIFACTS / path.name
+    mine = path.parent.name == ARTIFACTS and root != here and twin.is_dir()
+    return root if mine and not (path.exists() and path.samefile(twin)) else None
 
 
 def _spellings(root: Path, here: Path) -> list[tuple[str, str]]:

@@ -1,0 +1,53 @@
+"""MLflow's paths follow the folder of the runs, and only where it has moved."""
+
+import shutil
+
+import pytest
+
+from dlkeras.pipeline.tracking.database.connection import connect
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A folder of runs with one experiment, made as a run makes it."""
+    folder = tmp_path / "runs"
+    place = folder / "artifacts" / "digits"
+    place.mkdir(parents=True)
+    client = connect(None, folder)
+    client.create_experiment("digits", place.resolve().as_uri())
+    return folder
+
+
+def location(folder, name="digits"):
+    said = []
+    client = connect(None, folder, said.append)
+    return client.get_experiment_by_name(name).artifact_location, said
+
+
+def test_a_copied_folder_has_its_own_paths_and_says_so_once(runs, tmp_path):
+    shutil.copytree(runs, tmp_path / "copy")
+    expected = (tmp_path / "copy" / "artifacts" / "digits").resolve().as_uri()
+    found, said = location(tmp_path / "copy")
+    assert found == expected and len(said) == 1 and str(runs) in said[0]
+    assert location(tmp_path / "copy") == (expected, [])
+
+
+def test_an_experiment_that_was_renamed_in_mlflow_moves_like_the_others(runs, tmp_path):
+    client = connect(None, runs)
+    client.rename_experiment(
+        client.get_experiment_by_name("digits").experiment_id, "handwriting"
+    )
+    runs.rename(tmp_path / "moved")
+    found, _ = location(tmp_path / "moved", "handwriting")
+    assert found == (tmp_path / "moved" / "artifacts" / "digits").resolve().as_uri()
+
+
+def test_a_linked_folder_of_artifacts_has_not_moved(runs, tmp_path):
+    (tmp_path / "large").mkdir()
+    shutil.move(runs / "artifacts", tmp_path / "large" / "artifacts")
+    (runs / "artifacts").symlink_to(tmp_path / "large" / "artifacts")
+    place = (runs / "artifacts" / "letters").resolve()
+    place.mkdir()
+    client = connect(None, runs)  # the first experiment's path is still true
+    client.create_experiment("letters", place.as_uri())
+    assert location(runs, "letters") == (place.as_uri(), [])
