@@ -157,11 +157,12 @@ def test_a_database_that_another_program_is_making_is_waited_for(half_made, tmp_
     file = folder / "mlflow.db"
     os.utime(file)
 
+    whole = tmp_path / "whole"
+    tracking.connect(None, whole)
+    MlflowClient(f"sqlite:///{whole / 'mlflow.db'}").create_experiment("theirs")
+
     def finish():
         time.sleep(0.5)
-        whole = tmp_path / "whole"
-        tracking.connect(None, whole)
-        MlflowClient(f"sqlite:///{whole / 'mlflow.db'}").create_experiment("theirs")
         with (
             closing(sqlite3.connect(whole / "mlflow.db")) as source,
             closing(sqlite3.connect(file)) as target,

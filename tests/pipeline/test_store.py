@@ -162,7 +162,7 @@ def test_a_key_changes_with_each_thing_that_the_output_depends_on(execution):
         arguments = {
             "component": "C", "artifact_type": Schema, "config": {"a": 1},
             "inputs": {"x": None}, "packages": (),
-            "code": ("dlkeras.pipeline.schema_gen",),
+            "code": ("dlkeras.pipeline.components.schema_gen",),
         } | changes  # fmt: skip
         return execution.key(**arguments)
 
@@ -174,7 +174,7 @@ def test_a_key_changes_with_each_thing_that_the_output_depends_on(execution):
         key(config={"a": 2}),
         key(inputs={"x": artifact}),
         key(inputs={"y": None}),
-        key(code=("dlkeras.pipeline.trainer",)),
+        key(code=("dlkeras.pipeline.components.trainer",)),
         key(packages=("keras",)),
     ]
     assert len(set(keys)) == len(keys)

@@ -14,7 +14,6 @@ from dlkeras.judging.uncertainty import (
     temperature,
 )
 from dlkeras.pipeline.artifacts.types import Evaluation
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 
 
@@ -122,7 +121,7 @@ def test_slices_are_quarters_of_numbers_and_values_of_names():
     assert [q["examples"] for q in quarters] == [25] * 4
     assert [q["accuracy"] for q in quarters] == [0, 1, 1, 1]
     assert sliced["camera"]["a"]["accuracy"] == right[::2].mean()
-    with pytest.raises(InputError, match=r"columns .* mean, camera; received 'hue'"):
+    with pytest.raises(ValueError, match=r"columns .* mean, camera; received 'hue'"):
         accuracy_by_slice(table, ("hue",), right, 0.95)
 
 
