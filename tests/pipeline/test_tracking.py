@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import inspect
 import json
 import os
 import socket
@@ -18,12 +19,14 @@ import pytest
 from mlflow import MlflowClient
 
 from dlkeras.pipeline import run, tracking
+from dlkeras.pipeline.engine.null_tracker import NullTracker
 from dlkeras.pipeline.errors import (
     CorruptArtifactError,
     InputError,
     StorageError,
     TrackingError,
 )
+from dlkeras.pipeline.tracking.tracker import Tracker
 from tests.conftest import ROOT, SCRIPT
 from tests.ports import free_port
 
@@ -278,3 +281,17 @@ def test_a_disk_that_fills_while_training_is_said_and_breaks_nothing(
     assert again.exit_code == 0, again.stderr
     assert again.stdout.count("reused") == 5
     assert "resuming after epoch" in again.stdout
+
+
+def test_who_tracks_nothing_has_a_trackers_methods_and_no_others():
+    """A misspelt call fails on every machine, not on the chief's alone."""
+
+    def methods(kind):
+        return {
+            name
+            for name in dir(kind)
+            if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
+        }
+
+    # `section` is the tracker's own, for its names in MLflow.
+    assert methods(NullTracker) == methods(Tracker) - {"section"}

@@ -12,11 +12,12 @@ from dlkeras.pipeline.artifacts.types import Artifact, Examples
 from dlkeras.pipeline.batches.file_sharding import files_of_others
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.execution import Execution, UntilReached
+from dlkeras.pipeline.engine.null_tracker import NullTracker
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.errors import WorkerLostError
 from dlkeras.pipeline.machines import distribution
-from dlkeras.pipeline.machines.meeting import TOGETHER, NotTracked, answers
+from dlkeras.pipeline.machines.meeting import TOGETHER, answers
 from dlkeras.pipeline.store.publishing import Draft, Store
 
 T = TypeVar("T", bound=Artifact)
@@ -116,7 +117,7 @@ def follow(
         not_opened=not_opened,
     )
     with contextlib.suppress(UntilReached):
-        components(config, execution, NotTracked())
+        components(config, execution, NullTracker())
     return PipelineResult(
         run_id="",
         steps=(),

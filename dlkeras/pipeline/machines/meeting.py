@@ -17,6 +17,7 @@ from rich.console import Console
 from dlkeras.pipeline.artifacts.types import Artifact
 from dlkeras.pipeline.configuration.config import COMPONENTS, PipelineConfig
 from dlkeras.pipeline.engine.execution import Execution, UntilReached
+from dlkeras.pipeline.engine.null_tracker import NullTracker
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.errors import InputError, PipelineError, WorkerLostError
 from dlkeras.pipeline.machines.cluster import Cluster
@@ -64,16 +65,6 @@ class Looking(Execution):
         return found
 
 
-class NotTracked:
-    """A tracker that tells nobody."""
-
-    search = ""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        """Any of the tracker's methods, which does nothing."""
-        return lambda *args, **kwargs: None
-
-
 def training_is_left(
     components: Callable[[PipelineConfig, Execution, Any], Any],
     config: PipelineConfig,
@@ -95,7 +86,7 @@ def training_is_left(
     quiet = Progress(Console(quiet=True))
     looking = Looking(store, config.name, "", quiet, force=force, until=TOGETHER)
     try:
-        components(config, looking, NotTracked())
+        components(config, looking, NullTracker())
     except NotInStore:
         return True
     except (UntilReached, PipelineError):  # the run itself says what is wrong
