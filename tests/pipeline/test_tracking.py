@@ -293,5 +293,5 @@ def test_who_tracks_nothing_has_a_trackers_methods_and_no_others():
             if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
         }
 
-    # `section` is the tracker's own, for its names in MLflow.
-    assert methods(NullTracker) == methods(Tracker) - {"section"}
+    # Links and sections are asked for by who tracks.
+    assert methods(NullTracker) == methods(Tracker) - {"section", "trials_link"}
