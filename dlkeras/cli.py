@@ -286,10 +286,10 @@ def _status(options: argparse.Namespace) -> int:
     from dlkeras.pipeline.engine import store_report
 
     store = store_report.existing_store(options.mlruns)
-    for line in store_report.status(store):
-        print(line)
+    lines = list(store_report.status(store))
+    print("\n".join(lines) or "the store is empty")
     damaged = 0
-    if options.verify:
+    if options.verify and lines:
         for line in store_report.damaged_files(store):
             print(f"DAMAGED {line}")
             damaged += 1

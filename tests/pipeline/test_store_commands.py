@@ -453,3 +453,9 @@ def test_status_beside_a_live_run_passes_over_files_that_vanish(store, monkeypat
     assert line.endswith("interrupted work, last checkpoint epoch-0002.ckpt, 1.0 MiB")
     assert "incomplete: 1 folders, 1.0 MiB (dlkeras gc)" in said
     assert found == []
+
+
+def test_an_empty_store_is_called_empty_and_not_whole(tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    assert main(["status", "--verify", "--mlruns", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "the store is empty\n"
