@@ -109,6 +109,25 @@ def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise ValueError(reason.splitlines()[0]) from error
 
 
+def image_size(encoded: bytes) -> tuple[int, int]:
+    """Read how large an image says it is, (width, height); no pixel is decoded.
+
+    Raises:
+        ValueError: the bytes do not begin as an image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+                return image.size
+    except UnidentifiedImageError as error:
+        raise ValueError("not an image") from error
+    except Exception as error:  # as in `decode_image`
+        raise ValueError(
+            (str(error).strip() or type(error).__name__).splitlines()[0]
+        ) from error
+
+
 def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:
     with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
         kind = image.format or "unknown"

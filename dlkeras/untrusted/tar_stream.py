@@ -77,7 +77,7 @@ class TarStream:
         return self._last
 
     def _checked(self, read: bytes) -> bytes:
-        """Check PAX records before `tarfile` does, and leave out what is behind them."""
+        """Check PAX records before `tarfile` reads them, and drop what is behind."""
         about, self._next = self._next, None
         if isinstance(about, tarfile.TarInfo):
             self._next = "header"

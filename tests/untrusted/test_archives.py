@@ -144,7 +144,7 @@ def test_every_kind_of_archive_gives_its_files_and_folders(content, tmp_path):
     unpack(tmp_path / "archive", target)
     for name, body in CONTENT.items():
         assert (target / name).read_bytes() == body
-    for name, body in LONG.items() if (target / [*LONG][0]).exists() else ():
+    for name, body in LONG.items() if (target / ("1" * 255)).exists() else ():
         assert (target / name).read_bytes() == body
     tops = {path.name for path in target.iterdir()} - {"1" * 255}
     assert tops == {"cat", "dog", "none"}
