@@ -1,9 +1,9 @@
 """Tables of strangers, CSV and Parquet: their size is known before they are read."""
 
+import csv
 import gzip
 import io
-import itertools
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ MAX_FILE_BYTES = 2**29
 # A cell takes some 60 bytes beside its text.
 MAX_CELLS = 20_000_000
 MAX_COLUMNS = 1000
+# The header of a CSV and its first row, in characters.
+MAX_HEAD = 2**22
 # What is decoded of a Parquet file.
 MAX_TABLE_BYTES = 2**30
 MAX_FOOTER_BYTES = 2**25
@@ -63,19 +65,48 @@ def _csv(path: Path) -> "pd.DataFrame":
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         opened: Any = gzip.GzipFile(fileobj=file) if packed else file
-        content, cells = io.BytesIO(), 0
+        content, commas, lines, after = io.BytesIO(), 0, 1, b""
         most = min(MAX_FILE_BYTES, MAX_RATIO * path.stat().st_size + SLACK)
         while chunk := opened.read(CHUNK):
             content.write(chunk)
-            cells += chunk.count(b",") + max(chunk.count(b"\n"), chunk.count(b"\r"))
-            _check_cells(path, cells)
+            commas += chunk.count(b",")
+            ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
+            lines += ends - (after + chunk[:1] == b"\r\n")
+            after = chunk[-1:]
+            _check_cells(path, commas + lines)
             if packed and content.tell() > most:
                 raise UntrustedFileError(f"{path}: it unpacks to more than a table")
-    # The header, and the first row, which may make columns of its own.
-    for line in itertools.islice(re.finditer(rb"[^\r\n]+", content.getvalue()), 2):
-        _check_columns(path, line.group().count(b",") + 1)
+    width = _width(path, content)
+    _check_columns(path, width)
+    _check_cells(path, width * lines)  # a row that is too short is filled up
     content.seek(0)
     return pd.read_csv(content, dtype="string", keep_default_na=False, compression=None)
+
+
+def _width(path: Path, content: io.BytesIO) -> int:
+    """How many columns pandas makes: of the header, and of the first row."""
+    content.seek(0)
+    text = io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
+
+    def lines() -> Iterator[str]:
+        left = MAX_HEAD
+        while line := text.readline(left):
+            left -= len(line)
+            if left <= 0:
+                raise UntrustedFileError(
+                    f"{path}: expected a header and a first row of less than "
+                    f"{MAX_HEAD:,} characters"
+                )
+            yield line
+
+    width = found = 0
+    for record in csv.reader(lines()):
+        width = max(width, len(record))
+        found += bool("".join(record).strip() or len(record) > 1)  # no empty line
+        if found == 2:
+            break
+    text.detach()
+    return width
 
 
 def _parquet(path: Path) -> "pd.DataFrame":

@@ -16,7 +16,7 @@ from PIL import Image
 from dlkeras.untrusted.arrays import NpzFile
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import decode_image, read_image_file
-from dlkeras.untrusted.tables import read_table
+from dlkeras.untrusted.tables import _width, read_table
 from tests.untrusted.own_process import tried
 
 MEBI = 2**20
@@ -116,6 +116,13 @@ def write_tables(folder):
     (folder / "no_table.parquet").write_bytes(b"PAR1" + b"?" * 9000 + b"PAR1")
     (folder / "cells.csv").write_text("path,label\n" + "," * 21_000_000)
     (folder / "second_line.csv").write_text("path,label\n" + "," * 2000)
+    names = ",".join(f"c{n}" for n in range(1000))
+    (folder / "filled_up.csv").write_text(names + "\n" + "a\n" * 300_000)
+    quoted = ",".join(f'"c\n{n}"' for n in range(1000))
+    (folder / "quoted.csv").write_text(quoted + "\r" + "a\r" * 300_000)
+    (folder / "mark.csv").write_text("\ufeff" + quoted + "\n" * 300_000)
+    (folder / "one_field.csv").write_text('"' + "a\n" * 400_000)
+    (folder / "empty_lines.csv").write_text("\n" * 5_000_000)
     (folder / "wide.csv").write_text("," * 2000)
     (folder / "latin.csv").write_bytes(b"path,label\ncaf\xe9.png,a\n")
     (folder / "empty.csv").write_bytes(b"")
@@ -139,7 +146,7 @@ READERS = {
     "tables": (write_tables, ".csv", "tables", "read_table(path)"),
 }
 MOST_MIB = {"images": 160, "arrays": 100, "tables": 300}
-NUMBER = {"images": 11, "arrays": 11, "tables": 16}
+NUMBER = {"images": 11, "arrays": 11, "tables": 21}
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +188,10 @@ def test_no_hostile_file_takes_memory_or_time(answers, kind):
         ("tables", "rows.parquet", "at most 20,000,000 cells"),
         ("tables", "wide.parquet", "at most 1,000 columns; it has 1,001"),
         ("tables", "second_line.csv", "at most 1,000 columns; it has 2,001"),
+        ("tables", "filled_up.csv", "at most 20,000,000 cells"),
+        ("tables", "quoted.csv", "at most 20,000,000 cells"),
+        ("tables", "mark.csv", "at most 20,000,000 cells"),
+        ("tables", "one_field.csv", "field larger than field limit"),
         ("tables", "bomb.csv", "unpacks to more than"),
         ("tables", "pipe.csv", "it is a pipe or a device"),
     ],
@@ -218,6 +229,31 @@ def test_lists_and_blobs_of_a_parquet_table_are_left_out(tmp_path):
     )
     pq.write_table(table, tmp_path / "table.parquet")
     assert list(read_table(tmp_path / "table.parquet")) == ["path"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1\n2\n",
+        "a,b\n1,2,3\n",
+        "\n \n\ra,b\r\n\n\n1,2,3\n",
+        '"a\nb","c,d"\r1,2\r',
+        '\ufeff"a\nb",c\n1,2,3,4\n',
+        'a"b,c"\n1,2\n',
+        '"a"b,"c""d"\n1\n',
+        ' "a\nb",c\n1,2,3\n',
+        "a\x0b,b\x85,c\u2028d\n1\n",
+        ",,\n1\n",
+        ",\n,,,\n",
+    ],
+)
+def test_a_csv_is_as_wide_as_pandas_makes_it(text, tmp_path):
+    content = io.BytesIO(text.encode())
+    table = pd.read_csv(io.BytesIO(text.encode()), dtype="string")
+    columns = len(table.columns)
+    if not isinstance(table.index, pd.RangeIndex):
+        columns += table.index.nlevels
+    assert _width(tmp_path, content) == columns
 
 
 def test_a_csv_packed_by_gzip_is_read(tmp_path):
