@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from dlkeras.untrusted.gate import UntrustedFileError as UntrustedFileError
-from dlkeras.untrusted.gate import check_regular_file
+from dlkeras.untrusted.gate import open_regular
 from dlkeras.untrusted.zips import CHUNK, Room, check_packing, open_zip
 
 MAX_HEADER = 10_000
@@ -37,11 +37,11 @@ class NpzFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = check_regular_file(path)
+        self._path = Path(path)
         self.arrays: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
         self._room: Room | None = None
         try:
-            with open(path, "rb") as file, open_zip(self._path, file) as archive:
+            with open_regular(path) as file, open_zip(self._path, file) as archive:
                 members = [m for m in archive.infolist() if m.filename[-4:] == ".npy"]
                 if len(members) > MAX_ARRAYS:
                     raise ValueError(f"it has more than {MAX_ARRAYS} arrays")
@@ -64,9 +64,10 @@ class NpzFile:
                 space.
             OSError: the file cannot be written.
         """
-        if self._room is None:  # one for all arrays
-            self._room = Room(self._path, shutil.disk_usage(target.parent).free)
-        with open(self._path, "rb") as file, open(target, "wb") as unpacked:
+        with open_regular(self._path) as file, open(target, "wb") as unpacked:
+            if self._room is None:  # one for all arrays
+                free = shutil.disk_usage(target.parent).free
+                self._room = Room(self._path, file, free)
             try:
                 archive = open_zip(self._path, file)
                 member = archive.getinfo(f"{name}.npy")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dlkeras.untrusted.gate import check_regular_file
+from dlkeras.untrusted.gate import open_regular
 
 # A file may claim any size: what would not fit is refused before it is decoded.
 MAX_PIXELS = 64_000_000
@@ -55,8 +55,7 @@ def read_image_file(path: str | Path) -> bytes:
             is decoded, or does not begin as an image does.
         OSError: it cannot be read.
     """
-    check_regular_file(path, MAX_FILE_BYTES)
-    with open(path, "rb") as file:
+    with open_regular(path, MAX_FILE_BYTES) as file:
         head = file.read(HEAD_BYTES)
         if len(head) == HEAD_BYTES and not _begins_as_image(head):
             raise ValueError("not an image")

@@ -3,11 +3,12 @@
 import csv
 import gzip
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, open_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,10 +44,11 @@ def read_table(path: str | Path) -> "pd.DataFrame":
             million cells.
         OSError: it cannot be read.
     """
-    path = check_regular_file(path, MAX_FILE_BYTES)
+    path = Path(path)
     read = _parquet if path.suffix.lower() == ".parquet" else _csv
     try:
-        return read(path)
+        with open_regular(path, MAX_FILE_BYTES) as file:
+            return read(path, file)
     except UntrustedFileError:
         raise
     except Exception as error:  # a file from outside may raise anything
@@ -58,24 +60,23 @@ def read_table(path: str | Path) -> "pd.DataFrame":
         ) from error
 
 
-def _csv(path: Path) -> "pd.DataFrame":
+def _csv(path: Path, file: IO[bytes]) -> "pd.DataFrame":
     import pandas as pd
 
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        opened: Any = gzip.GzipFile(fileobj=file) if packed else file
-        content, commas, lines, after = io.BytesIO(), 0, 1, b""
-        most = min(MAX_FILE_BYTES, MAX_RATIO * path.stat().st_size + SLACK)
-        while chunk := opened.read(CHUNK):
-            content.write(chunk)
-            commas += chunk.count(b",")
-            ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
-            lines += ends - (after + chunk[:1] == b"\r\n")
-            after = chunk[-1:]
-            _check_cells(path, commas + lines)
-            if packed and content.tell() > most:
-                raise UntrustedFileError(f"{path}: it unpacks to more than a table")
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    opened: Any = gzip.GzipFile(fileobj=file) if packed else file
+    content, commas, lines, after = io.BytesIO(), 0, 1, b""
+    most = min(MAX_FILE_BYTES, MAX_RATIO * os.fstat(file.fileno()).st_size + SLACK)
+    while chunk := opened.read(CHUNK):
+        content.write(chunk)
+        commas += chunk.count(b",")
+        ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
+        lines += ends - (after + chunk[:1] == b"\r\n")
+        after = chunk[-1:]
+        _check_cells(path, commas + lines)
+        if content.tell() > most:
+            raise UntrustedFileError(f"{path}: it unpacks to more than a table")
     width = _width(path, content)
     _check_columns(path, width)
     _check_cells(path, width * lines)  # a row that is too short is filled up
@@ -109,37 +110,36 @@ def _width(path: Path, content: io.BytesIO) -> int:
     return width
 
 
-def _parquet(path: Path) -> "pd.DataFrame":
+def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open(path, "rb") as source:
-        source.seek(max(path.stat().st_size - 8, 0))
-        footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
-        if ending != b"PAR1":
-            raise ValueError("it is cut short, or no Parquet file")
-        if footer > MAX_FOOTER_BYTES:
-            raise UntrustedFileError(f"{path}: its footer is too large for a table")
-        source.seek(0)
-        found = pq.ParquetFile(source, arrow_extensions_enabled=False)
-        schema, about = found.schema_arrow, found.metadata
-        _check_columns(path, len(schema))
-        _check_cells(path, about.num_rows * len(schema))
-        budget = Budget(MAX_TABLE_BYTES, path)
-        for number in range(about.num_row_groups):
-            budget.spend(about.row_group(number).total_byte_size)
-        kept = [field.name for field in schema if _is_plain(field.type)]
-        # A text is stored once, however often it is in a column: it stays so until it
-        # is known how much there is of it.
-        texts = [field.name for field in schema if _is_text(field.type)]
-        source.seek(0)
-        found = pq.ParquetFile(
-            source, read_dictionary=texts, arrow_extensions_enabled=False
-        )
-        budget, batches = Budget(MAX_TABLE_BYTES, path), []
-        for batch in found.iter_batches(ROWS, columns=kept, use_threads=False):
-            columns = [_decoded(column, budget) for column in batch.columns]
-            batches.append(pa.RecordBatch.from_arrays(columns, names=kept))
+    source.seek(max(os.fstat(source.fileno()).st_size - 8, 0))
+    footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
+    if ending != b"PAR1":
+        raise ValueError("it is cut short, or no Parquet file")
+    if footer > MAX_FOOTER_BYTES:
+        raise UntrustedFileError(f"{path}: its footer is too large for a table")
+    source.seek(0)
+    found = pq.ParquetFile(source, arrow_extensions_enabled=False)
+    schema, about = found.schema_arrow, found.metadata
+    _check_columns(path, len(schema))
+    _check_cells(path, about.num_rows * len(schema))
+    budget = Budget(MAX_TABLE_BYTES, path)
+    for number in range(about.num_row_groups):
+        budget.spend(about.row_group(number).total_byte_size)
+    kept = [field.name for field in schema if _is_plain(field.type)]
+    # A text is stored once, however often it is in a column: it stays so until it
+    # is known how much there is of it.
+    texts = [field.name for field in schema if _is_text(field.type)]
+    source.seek(0)
+    found = pq.ParquetFile(
+        source, read_dictionary=texts, arrow_extensions_enabled=False
+    )
+    budget, batches = Budget(MAX_TABLE_BYTES, path), []
+    for batch in found.iter_batches(ROWS, columns=kept, use_threads=False):
+        columns = [_decoded(column, budget) for column in batch.columns]
+        batches.append(pa.RecordBatch.from_arrays(columns, names=kept))
     empty = pa.table({name: [] for name in kept})
     table = pa.Table.from_batches(batches) if batches else empty
     if len(kept) == len(schema):

@@ -2,9 +2,11 @@
 
 import io
 import os
+import socket
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from dlkeras.untrusted import gate
 from dlkeras.untrusted.arrays import NpzFile
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import decode_image, read_image_file
@@ -206,6 +209,21 @@ def test_an_image_is_read_through_a_link(tmp_path):
     (tmp_path / "link.png").symlink_to("image.png")
     read = decode_image(read_image_file(tmp_path / "link.png")).pixels
     np.testing.assert_array_equal(read[..., 0], pixels)
+
+
+def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        monkeypatch.setattr(gate, "check_regular_file", lambda path, size: Path(path))
+        for place in (*pipe_and_device(tmp_path, ""), tmp_path / "socket"):
+            with pytest.raises(UntrustedFileError, match="expected a file; it is a"):
+                gate.open_regular(place)
+    (tmp_path / "large").write_bytes(b"123")
+    with pytest.raises(UntrustedFileError, match="at most 2 bytes; it has 3"):
+        gate.open_regular(tmp_path / "large", 2)
+    with gate.open_regular(tmp_path / "large", 3) as file:
+        assert file.read() == b"123"
+        assert not os.get_inheritable(file.fileno())
 
 
 def test_a_parquet_table_is_what_pandas_reads(tmp_path):
