@@ -145,7 +145,12 @@ def write_tables(folder):
 # start, a JPEG of 16 million pixels as many.
 READERS = {
     "images": (write_images, ".png", "images", "decode_image(read_image_file(path))"),
-    "arrays": (write_arrays, ".npz", "arrays", "NpzFile(path)"),
+    "arrays": (
+        write_arrays,
+        ".npz",
+        "arrays",
+        "npz = NpzFile(path); [npz.about(name) for name in npz.names]",
+    ),
     "tables": (write_tables, ".csv", "tables", "read_table(path)"),
 }
 MOST_MIB = {"images": 160, "arrays": 100, "tables": 300}
@@ -284,8 +289,31 @@ def test_a_csv_packed_by_gzip_is_read(tmp_path):
 def test_an_array_that_does_not_fit_the_disk_is_not_unpacked(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "set.npz", x=np.zeros(9 * MEBI, "uint8"))
     archive = NpzFile(tmp_path / "set.npz")
-    assert archive.arrays == {"x": ((9 * MEBI,), np.dtype("uint8"))}
+    assert archive.names == ("x",)
+    assert archive.about("x") == ((9 * MEBI,), np.dtype("uint8"))
     usage = type("Usage", (), {"free": 8 * MEBI})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with pytest.raises(UntrustedFileError, match="half of the free space"):
+        archive.unpack("x", tmp_path / "x.npy")
+
+
+def test_an_array_that_is_not_wanted_may_be_of_any_kind(tmp_path):
+    x = np.arange(12, dtype="uint8").reshape(3, 2, 2)
+    np.savez(tmp_path / "set.npz", x=x, names=np.array(["a", None]), columns=x.T)
+    archive = NpzFile(tmp_path / "set.npz")
+    assert archive.names == ("x", "names", "columns")
+    unpacked = archive.unpack("x", tmp_path / "x.npy").whole()
+    np.testing.assert_array_equal(unpacked, x)
+    for name, reason in (("names", "pickled objects"), ("columns", "by columns")):
+        for ask in (archive.about, lambda n: archive.unpack(n, tmp_path / "no")):
+            with pytest.raises(UntrustedFileError, match=f"'{name}'.*{reason}"):
+                ask(name)
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_array_that_changes_after_it_was_checked_is_refused(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.zeros(3, "uint8"))
+    archive = NpzFile(tmp_path / "set.npz")
+    np.savez(tmp_path / "set.npz", x=np.zeros(4, "int64"))
+    with pytest.raises(UntrustedFileError, match="x has changed since"):
         archive.unpack("x", tmp_path / "x.npy")
