@@ -111,6 +111,12 @@ def _width(path: Path, content: io.BytesIO) -> int:
 
 
 def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
+    """Read a Parquet table, one column after the other.
+
+    What the footer says of each column is spent before it is read, and what came out of
+    it before the next. A footer may lie: what is bounded by nothing here is one page of
+    one column, which says itself to how much it unpacks, up to 2 GiB by the format.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -125,10 +131,8 @@ def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     schema, about = found.schema_arrow, found.metadata
     _check_columns(path, len(schema))
     _check_cells(path, about.num_rows * len(schema))
-    budget = Budget(MAX_TABLE_BYTES, path)
-    for number in range(about.num_row_groups):
-        budget.spend(about.row_group(number).total_byte_size)
     kept = [field.name for field in schema if _is_plain(field.type)]
+    _check_claims(path, about, set(kept))
     # A text is stored once, however often it is in a column: it stays so until it
     # is known how much there is of it.
     texts = [field.name for field in schema if _is_text(field.type)]
@@ -136,15 +140,29 @@ def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     found = pq.ParquetFile(
         source, read_dictionary=texts, arrow_extensions_enabled=False
     )
-    budget, batches = Budget(MAX_TABLE_BYTES, path), []
-    for batch in found.iter_batches(ROWS, columns=kept, use_threads=False):
-        columns = [_decoded(column, budget) for column in batch.columns]
-        batches.append(pa.RecordBatch.from_arrays(columns, names=kept))
-    empty = pa.table({name: [] for name in kept})
-    table = pa.Table.from_batches(batches) if batches else empty
+    budget, columns = Budget(MAX_TABLE_BYTES, path), []
+    for name in kept:
+        chunks = []
+        for batch in found.iter_batches(ROWS, columns=[name], use_threads=False):
+            (column,) = batch.columns  # one that is there twice is refused
+            chunks.append(_decoded(column, budget))
+        kind = None if chunks else pa.null()
+        columns.append(pa.chunked_array(chunks, kind))
+    table = pa.table(columns, names=kept)
     if len(kept) == len(schema):
         table = table.replace_schema_metadata(schema.metadata)
     return table.to_pandas()
+
+
+def _check_claims(path: Path, about: Any, kept: set[str]) -> None:
+    """Refuse a table whose footer names more bytes than may be read."""
+    groups, chunks = Budget(MAX_TABLE_BYTES, path), Budget(MAX_TABLE_BYTES, path)
+    for number in range(about.num_row_groups):
+        group = about.row_group(number)
+        groups.spend(group.total_byte_size)
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema in kept:
+                chunks.spend(column.total_uncompressed_size)
 
 
 def _is_text(kind: Any) -> bool:

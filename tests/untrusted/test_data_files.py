@@ -246,6 +246,62 @@ def test_a_parquet_table_is_what_pandas_reads(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "table.parquet"), expected)
 
 
+def claim(size):
+    """A size as a footer has it."""
+    number, claimed = 2 * size, b""
+    while number > 127:
+        claimed, number = claimed + bytes([number & 127 | 128]), number >> 7
+    return claimed + bytes([number])
+
+
+def one_byte(claimed):
+    """A claim of one byte, as long as another."""
+    return b"\x82" + b"\x80" * (len(claimed) - 2) + b"\0"
+
+
+@pytest.fixture(scope="module")
+def large_columns(tmp_path_factory):
+    """480 MiB of text in 60 columns, in a file of 26 kB."""
+    text = pa.array(["x" * 8 * MEBI])
+    table = pa.table({f"c{number}": text for number in range(60)})
+    file = tmp_path_factory.mktemp("large") / "large.parquet"
+    pq.write_table(table, file, compression="zstd", use_dictionary=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    "lies", [["group"], ["chunk"], ["group", "chunk"]], ids="+".join
+)
+def test_a_parquet_table_may_not_claim_to_be_small(large_columns, lies, tmp_path):
+    group = pq.ParquetFile(large_columns).metadata.row_group(0)
+    claims = {
+        "group": {group.total_byte_size},
+        "chunk": {group.column(n).total_uncompressed_size for n in range(60)},
+    }
+    content = large_columns.read_bytes()
+    for size in set().union(*(claims[name] for name in lies)):
+        assert claim(size) in content
+        content = content.replace(claim(size), one_byte(claim(size)))
+    (tmp_path / "large.parquet").write_bytes(content)
+    imports = "from dlkeras.untrusted import tables; tables.MAX_TABLE_BYTES = 2**25"
+    answers = tried(imports, "tables.read_table(path)", [tmp_path / "large.parquet"])
+    ((said, mib, _),) = answers.values()
+    assert "its parts need more than 33,554,432 bytes" in said
+    assert mib < 250
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    table = pa.table([["a"], ["b"]], names=["path", "path"])
+    pq.write_table(table, tmp_path / "table.parquet")
+    with pytest.raises(UntrustedFileError, match=r"table\.parquet"):
+        read_table(tmp_path / "table.parquet")
+
+
+def test_an_empty_parquet_table_has_its_columns(tmp_path):
+    pq.write_table(pa.table({"path": pa.array([], "string")}), tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet")) == ["path"]
+
+
 def test_lists_and_blobs_of_a_parquet_table_are_left_out(tmp_path):
     table = pa.table(
         {"path": ["a"], "box": [[1, 2]], "blob": pa.array([b"ab"], pa.binary(2))}
