@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dlkeras.untrusted.gate import UntrustedFileError as UntrustedFileError
-from dlkeras.untrusted.gate import check_regular_file
+from dlkeras.untrusted.gate import open_regular
 from dlkeras.untrusted.tar_stream import TarStream
 from dlkeras.untrusted.zips import (
     CHUNK,
@@ -57,10 +57,10 @@ def unpack(archive: str | Path, target: str | Path) -> None:
             in the target.
         OSError: the target cannot be written.
     """
-    path = check_regular_file(archive)
+    path = Path(archive)
     folder = os.path.abspath(target)
-    room = Room(path, shutil.disk_usage(folder).free)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
+        room = Room(path, file, shutil.disk_usage(folder).free)
         members = _zipped if zipfile.is_zipfile(file) else _tarred
         file.seek(0)
         found = members(path, file, room)

@@ -4,14 +4,15 @@ import math
 import os
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from dlkeras.untrusted.gate import UntrustedFileError as UntrustedFileError
-from dlkeras.untrusted.gate import check_regular_file
-from dlkeras.untrusted.zips import CHUNK, Room, check_packing, open_zip
+from dlkeras.untrusted.gate import open_regular
+from dlkeras.untrusted.zips import CHUNK, Room, check_packing, open_zip, shown
 
 MAX_HEADER = 10_000
 MAX_ARRAYS = 1000
@@ -29,44 +30,71 @@ class NpzFile:
         path: the archive.
 
     Attributes:
-        arrays: shape and dtype of each array, by name.
+        names: the names of the arrays, those that cannot be read among them.
 
     Raises:
-        UntrustedFileError: it is not a whole archive of arrays that can be read by
-            rows. Pickled objects are never loaded.
+        UntrustedFileError: it is not a whole archive.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = check_regular_file(path)
-        self.arrays: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
+        self._path = Path(path)
+        # Shape and dtype, or why it cannot be read: another array may be all that is
+        # wanted.
+        self._arrays: dict[str, tuple[tuple[int, ...], np.dtype] | Exception] = {}
         self._room: Room | None = None
         try:
-            with open(path, "rb") as file, open_zip(self._path, file) as archive:
+            with open_regular(path) as file, open_zip(self._path, file) as archive:
                 members = [m for m in archive.infolist() if m.filename[-4:] == ".npy"]
                 if len(members) > MAX_ARRAYS:
                     raise ValueError(f"it has more than {MAX_ARRAYS} arrays")
                 for member in members:
-                    check_packing(self._path, member)
-                    with archive.open(member) as opened:
-                        shape, dtype, start = _header(opened)
-                    held = member.file_size - start
-                    if held < math.prod(shape) * dtype.itemsize:
-                        raise ValueError(f"an array of {shape} {dtype} is cut short")
-                    self.arrays[member.filename[:-4]] = (shape, dtype)
+                    name = member.filename[:-4]
+                    try:
+                        self._arrays[name] = self._about(archive, member)
+                    except Exception as error:  # whatever a broken header brings about
+                        self._arrays[name] = error.with_traceback(None)
         except Exception as error:
             raise self._damaged(error) from error
+
+        self.names = tuple(self._arrays)
+
+    def _about(
+        self, archive: zipfile.ZipFile, member: zipfile.ZipInfo
+    ) -> tuple[tuple[int, ...], np.dtype]:
+        check_packing(self._path, member)
+        with archive.open(member) as opened:
+            shape, dtype, start = _header(opened)
+        if member.file_size - start < math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"an array of {shape} {dtype} is cut short")
+        return shape, dtype
+
+    def about(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an array.
+
+        Raises:
+            KeyError: there is no such array.
+            UntrustedFileError: it is damaged, packed in another way than by deflate, or
+                cannot be read by rows. Pickled objects are never loaded.
+        """
+        about = self._arrays[name]
+        if isinstance(about, Exception):
+            raise self._damaged(about, name) from about
+        return about
 
     def unpack(self, name: str, target: Path) -> "StoredArray":
         """Write an array into a file, of which parts are read when they are wanted.
 
         Raises:
-            UntrustedFileError: it is damaged, or takes more than half of the free
-                space.
+            KeyError: there is no such array.
+            UntrustedFileError: it cannot be read, see `about`, or takes more than half
+                of the free space.
             OSError: the file cannot be written.
         """
-        if self._room is None:  # one for all arrays
-            self._room = Room(self._path, shutil.disk_usage(target.parent).free)
-        with open(self._path, "rb") as file, open(target, "wb") as unpacked:
+        about = self.about(name)
+        with open_regular(self._path) as file, open(target, "wb") as unpacked:
+            if self._room is None:  # one for all arrays
+                free = shutil.disk_usage(target.parent).free
+                self._room = Room(self._path, file, free)
             try:
                 archive = open_zip(self._path, file)
                 member = archive.getinfo(f"{name}.npy")
@@ -83,16 +111,20 @@ class NpzFile:
                     break
                 unpacked.write(chunk)
         try:
-            return StoredArray(target)
+            stored = StoredArray(target)
+            if (stored.shape, stored.dtype) != about:
+                raise ValueError(f"{name} has changed since it was checked")
+            return stored
         except ValueError as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> UntrustedFileError:
+    def _damaged(self, error: Exception, name: str = "") -> UntrustedFileError:
         if isinstance(error, UntrustedFileError):
             return error
         reason = getattr(error, "strerror", None) or str(error) or "cut short"
+        array = f"{shown(name)}: " if name else ""
         return UntrustedFileError(
-            f"expected a whole .npz archive of arrays; {self._path}: "
+            f"expected a whole .npz archive of arrays; {self._path}: {array}"
             f"{reason.splitlines()[0]}"
         )
 

@@ -1,8 +1,10 @@
 """What every file of a stranger passes: a regular file, with a budget of memory."""
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
 
 class UntrustedFileError(ValueError):
@@ -24,15 +26,55 @@ def check_regular_file(path: str | Path, max_bytes: int | None = None) -> Path:
         UntrustedFileError: it is a folder, a pipe, a socket or a device, or too large.
     """
     path = Path(path)
-    status = os.stat(path)
+    _check(path, os.stat(path), max_bytes)
+    return path
+
+
+def open_regular(path: str | Path, max_bytes: int | None = None) -> IO[bytes]:
+    """Open a regular file; what is checked is what is read, though names may change.
+
+    Args:
+        path: the file. A link to a regular file is one.
+        max_bytes: the largest size that is taken; None: any.
+
+    Returns:
+        The file, open for reading.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UntrustedFileError: it is a folder, a pipe, a socket or a device, or too large.
+        OSError: it cannot be read.
+    """
+    path = check_regular_file(path, max_bytes)  # opening a device may move it
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)  # not every system has each
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise _not_regular(path, 0) from error  # a socket
+    try:
+        _check(path, os.fstat(descriptor), max_bytes)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _not_regular(path: Path, mode: int) -> UntrustedFileError:
+    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+    return UntrustedFileError(f"{path}: expected a file; it is {kind}")
+
+
+def _check(path: Path, status: os.stat_result, max_bytes: int | None) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise UntrustedFileError(f"{path}: expected a file; it is {kind}")
+        raise _not_regular(path, status.st_mode)
     if max_bytes is not None and status.st_size > max_bytes:
         raise UntrustedFileError(
             f"{path}: expected at most {max_bytes:,} bytes; it has {status.st_size:,}"
         )
-    return path
 
 
 class Budget:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dlkeras.untrusted.gate import check_regular_file
+from dlkeras.untrusted.gate import open_regular
 
 # A file may claim any size: what would not fit is refused before it is decoded.
 MAX_PIXELS = 64_000_000
@@ -55,8 +55,7 @@ def read_image_file(path: str | Path) -> bytes:
             is decoded, or does not begin as an image does.
         OSError: it cannot be read.
     """
-    check_regular_file(path, MAX_FILE_BYTES)
-    with open(path, "rb") as file:
+    with open_regular(path, MAX_FILE_BYTES) as file:
         head = file.read(HEAD_BYTES)
         if len(head) == HEAD_BYTES and not _begins_as_image(head):
             raise ValueError("not an image")
@@ -107,6 +106,25 @@ def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         # OSError, SyntaxError, struct.error, zlib.error, KeyError, ...
         reason = str(error).strip() or type(error).__name__
         raise ValueError(reason.splitlines()[0]) from error
+
+
+def image_size(encoded: bytes) -> tuple[int, int]:
+    """Read how large an image says it is, (width, height); no pixel is decoded.
+
+    Raises:
+        ValueError: the bytes do not begin as an image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+                return image.size
+    except UnidentifiedImageError as error:
+        raise ValueError("not an image") from error
+    except Exception as error:  # as in `decode_image`
+        raise ValueError(
+            (str(error).strip() or type(error).__name__).splitlines()[0]
+        ) from error
 
 
 def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:

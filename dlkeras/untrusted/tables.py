@@ -1,13 +1,14 @@
 """Tables of strangers, CSV and Parquet: their size is known before they are read."""
 
+import csv
 import gzip
 import io
-import itertools
-import re
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, open_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,8 @@ MAX_FILE_BYTES = 2**29
 # A cell takes some 60 bytes beside its text.
 MAX_CELLS = 20_000_000
 MAX_COLUMNS = 1000
+# The header of a CSV and its first row, in characters.
+MAX_HEAD = 2**22
 # What is decoded of a Parquet file.
 MAX_TABLE_BYTES = 2**30
 MAX_FOOTER_BYTES = 2**25
@@ -41,10 +44,11 @@ def read_table(path: str | Path) -> "pd.DataFrame":
             million cells.
         OSError: it cannot be read.
     """
-    path = check_regular_file(path, MAX_FILE_BYTES)
+    path = Path(path)
     read = _parquet if path.suffix.lower() == ".parquet" else _csv
     try:
-        return read(path)
+        with open_regular(path, MAX_FILE_BYTES) as file:
+            return read(path, file)
     except UntrustedFileError:
         raise
     except Exception as error:  # a file from outside may raise anything
@@ -56,64 +60,109 @@ def read_table(path: str | Path) -> "pd.DataFrame":
         ) from error
 
 
-def _csv(path: Path) -> "pd.DataFrame":
+def _csv(path: Path, file: IO[bytes]) -> "pd.DataFrame":
     import pandas as pd
 
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        opened: Any = gzip.GzipFile(fileobj=file) if packed else file
-        content, cells = io.BytesIO(), 0
-        most = min(MAX_FILE_BYTES, MAX_RATIO * path.stat().st_size + SLACK)
-        while chunk := opened.read(CHUNK):
-            content.write(chunk)
-            cells += chunk.count(b",") + max(chunk.count(b"\n"), chunk.count(b"\r"))
-            _check_cells(path, cells)
-            if packed and content.tell() > most:
-                raise UntrustedFileError(f"{path}: it unpacks to more than a table")
-    # The header, and the first row, which may make columns of its own.
-    for line in itertools.islice(re.finditer(rb"[^\r\n]+", content.getvalue()), 2):
-        _check_columns(path, line.group().count(b",") + 1)
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    opened: Any = gzip.GzipFile(fileobj=file) if packed else file
+    content, commas, lines, after = io.BytesIO(), 0, 1, b""
+    most = min(MAX_FILE_BYTES, MAX_RATIO * os.fstat(file.fileno()).st_size + SLACK)
+    while chunk := opened.read(CHUNK):
+        content.write(chunk)
+        commas += chunk.count(b",")
+        ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
+        lines += ends - (after + chunk[:1] == b"\r\n")
+        after = chunk[-1:]
+        _check_cells(path, commas + lines)
+        if content.tell() > most:
+            raise UntrustedFileError(f"{path}: it unpacks to more than a table")
+    width = _width(path, content)
+    _check_columns(path, width)
+    _check_cells(path, width * lines)  # a row that is too short is filled up
     content.seek(0)
     return pd.read_csv(content, dtype="string", keep_default_na=False, compression=None)
 
 
-def _parquet(path: Path) -> "pd.DataFrame":
+def _width(path: Path, content: io.BytesIO) -> int:
+    """How many columns pandas makes: of the header, and of the first row."""
+    content.seek(0)
+    text = io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
+
+    def lines() -> Iterator[str]:
+        left = MAX_HEAD
+        while line := text.readline(left):
+            left -= len(line)
+            if left <= 0:
+                raise UntrustedFileError(
+                    f"{path}: expected a header and a first row of less than "
+                    f"{MAX_HEAD:,} characters"
+                )
+            yield line
+
+    width = found = 0
+    for record in csv.reader(lines()):
+        width = max(width, len(record))
+        found += bool("".join(record).strip() or len(record) > 1)  # no empty line
+        if found == 2:
+            break
+    text.detach()
+    return width
+
+
+def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
+    """Read a Parquet table, one column after the other.
+
+    What the footer says of each column is spent before it is read, and what came out of
+    it before the next. A footer may lie: what is bounded by nothing here is one page of
+    one column, which says itself to how much it unpacks, up to 2 GiB by the format.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open(path, "rb") as source:
-        source.seek(max(path.stat().st_size - 8, 0))
-        footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
-        if ending != b"PAR1":
-            raise ValueError("it is cut short, or no Parquet file")
-        if footer > MAX_FOOTER_BYTES:
-            raise UntrustedFileError(f"{path}: its footer is too large for a table")
-        source.seek(0)
-        found = pq.ParquetFile(source, arrow_extensions_enabled=False)
-        schema, about = found.schema_arrow, found.metadata
-        _check_columns(path, len(schema))
-        _check_cells(path, about.num_rows * len(schema))
-        budget = Budget(MAX_TABLE_BYTES, path)
-        for number in range(about.num_row_groups):
-            budget.spend(about.row_group(number).total_byte_size)
-        kept = [field.name for field in schema if _is_plain(field.type)]
-        # A text is stored once, however often it is in a column: it stays so until it
-        # is known how much there is of it.
-        texts = [field.name for field in schema if _is_text(field.type)]
-        source.seek(0)
-        found = pq.ParquetFile(
-            source, read_dictionary=texts, arrow_extensions_enabled=False
-        )
-        budget, batches = Budget(MAX_TABLE_BYTES, path), []
-        for batch in found.iter_batches(ROWS, columns=kept, use_threads=False):
-            columns = [_decoded(column, budget) for column in batch.columns]
-            batches.append(pa.RecordBatch.from_arrays(columns, names=kept))
-    empty = pa.table({name: [] for name in kept})
-    table = pa.Table.from_batches(batches) if batches else empty
+    source.seek(max(os.fstat(source.fileno()).st_size - 8, 0))
+    footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
+    if ending != b"PAR1":
+        raise ValueError("it is cut short, or no Parquet file")
+    if footer > MAX_FOOTER_BYTES:
+        raise UntrustedFileError(f"{path}: its footer is too large for a table")
+    source.seek(0)
+    found = pq.ParquetFile(source, arrow_extensions_enabled=False)
+    schema, about = found.schema_arrow, found.metadata
+    _check_columns(path, len(schema))
+    _check_cells(path, about.num_rows * len(schema))
+    kept = [field.name for field in schema if _is_plain(field.type)]
+    _check_claims(path, about, set(kept))
+    # A text is stored once, however often it is in a column: it stays so until it
+    # is known how much there is of it.
+    texts = [field.name for field in schema if _is_text(field.type)]
+    source.seek(0)
+    found = pq.ParquetFile(
+        source, read_dictionary=texts, arrow_extensions_enabled=False
+    )
+    budget, columns = Budget(MAX_TABLE_BYTES, path), []
+    for name in kept:
+        chunks = []
+        for batch in found.iter_batches(ROWS, columns=[name], use_threads=False):
+            (column,) = batch.columns  # one that is there twice is refused
+            chunks.append(_decoded(column, budget))
+        kind = None if chunks else pa.null()
+        columns.append(pa.chunked_array(chunks, kind))
+    table = pa.table(columns, names=kept)
     if len(kept) == len(schema):
         table = table.replace_schema_metadata(schema.metadata)
     return table.to_pandas()
+
+
+def _check_claims(path: Path, about: Any, kept: set[str]) -> None:
+    """Refuse a table whose footer names more bytes than may be read."""
+    groups, chunks = Budget(MAX_TABLE_BYTES, path), Budget(MAX_TABLE_BYTES, path)
+    for number in range(about.num_row_groups):
+        group = about.row_group(number)
+        groups.spend(group.total_byte_size)
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema in kept:
+                chunks.spend(column.total_uncompressed_size)
 
 
 def _is_text(kind: Any) -> bool:

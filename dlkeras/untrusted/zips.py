@@ -1,5 +1,6 @@
 """What zip archives of strangers have in common, be they of images or of arrays."""
 
+import os
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -24,13 +25,15 @@ class Room:
     """Bytes that may still come out of an archive.
 
     Args:
-        path: the archive.
+        path: the archive, for the error's text.
+        file: the open archive.
         free: the free space where it is unpacked.
     """
 
-    def __init__(self, path: Path, free: int) -> None:
+    def __init__(self, path: Path, file: IO[bytes], free: int) -> None:
         self._path = path
-        self._size = min(free // 2, MAX_RATIO * path.stat().st_size + SLACK)
+        packed = os.fstat(file.fileno()).st_size
+        self._size = min(free // 2, MAX_RATIO * packed + SLACK)
         self._left = self._size
 
     def take(self, size: int) -> None:

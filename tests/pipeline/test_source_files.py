@@ -150,6 +150,42 @@ def test_a_link_to_everything_is_not_gone_through(tmp_path):
     assert len(source.ignored) < 10_000
 
 
+def doubling(folder, levels=40):
+    """Folders of which each has two links to the next: 2**levels ways to the last."""
+    for level in range(levels):
+        (folder / f"d{level}").mkdir(parents=True)
+        for name in "ab":
+            (folder / f"d{level}" / name).symlink_to(f"../d{level + 1}")
+    (folder / f"d{levels}").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("place", ["", "notes", "cat", "cat/more"])
+def test_links_that_double_the_ways_end_soon(tmp_path, place):
+    folder = write_photos(tmp_path / "data")
+    doubling(folder / place)
+    source = open_source(ExampleGenConfig(image_folder=folder), tmp_path, tmp_path)
+    assert len(source) == 30
+
+
+def test_many_links_to_one_folder_are_one_error(tmp_path):
+    folder = write_photos(tmp_path / "data")
+    for number in range(15):
+        (folder / f"cat{number}").symlink_to("cat")
+    source = open_source(ExampleGenConfig(image_folder=folder), tmp_path, tmp_path)
+    assert len(source) == 30 + 15 * 15
+    (folder / "cat15").symlink_to("cat")
+    with pytest.raises(InputError, match=r"^--example-gen\.image-folder: .* 16 ways"):
+        open_source(ExampleGenConfig(image_folder=folder), tmp_path, tmp_path)
+
+
+def test_links_in_a_folder_of_prepared_data_end_soon(tmp_path):
+    doubling(tmp_path / "mnist")
+    config = ExampleGenConfig(dataset="mnist", data_dir=tmp_path)
+    with pytest.raises(InputError, match=r"^--example-gen\.data-dir: .* 16 ways"):
+        source_fingerprint(config)
+
+
 def test_a_pipe_or_a_device_for_an_image_is_a_problem(tmp_path):
     folder = write_photos(tmp_path / "data")
     os.mkfifo(folder / "cat" / "pipe.png")

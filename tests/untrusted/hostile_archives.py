@@ -119,6 +119,19 @@ def _chain(number: int) -> bytes:
     return (_header("x", tarfile.XHDTYPE, 0)) * number
 
 
+def _pax(records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+    """A file with these records, whatever they are."""
+    padded = records.ljust(-(-len(records) // 512) * 512, b"\0")
+    file = _header("cat/a.png", tarfile.REGTYPE, 0) + b"\0" * 1024
+    return _header("x", kind, len(records)) + padded + file
+
+
+def _digits_in_value(number: int) -> bytes:
+    """One good record, with a row of digits."""
+    body = b" comment=" + b"1" * number + b"\n"
+    return _pax(b"%d" % (len(body) + 5) + body)
+
+
 def archives(outside: Path) -> dict[str, Callable[[], bytes]]:
     """What makes each archive, by its name; each must be refused.
 
@@ -169,6 +182,17 @@ def archives(outside: Path) -> dict[str, Callable[[], bytes]]:
         "global.tar": lambda: _tar(
             ("a", dict(image)), pax={f"k{n}": "v" for n in range(9000)}
         ),
+        "short_records.tar": lambda: _pax(b"2 " * 2**13 + b"2="),
+        "global_records.tar": lambda: _pax(b"2 " * 2**13 + b"=", tarfile.XGLTYPE),
+        "solaris_records.tar": lambda: _pax(b"2 " * 2**13 + b"=", b"X"),
+        "behind_records.tar": lambda: _pax(b"7 a=bc\n")[:512]
+        + (b"7 a=bc\n" + b"2 " * 251).ljust(512, b"=")
+        + _header("../a.png", tarfile.REGTYPE, 0),
+        "long_records.tar": lambda: _pax(b"1" * 2**19),
+        "digits.tar": lambda: _pax(b"1" * 60_000),
+        "digits_in_value.tar": lambda: _digits_in_value(60_000),
+        "no_newline.tar": lambda: _pax(b"6 a=bc"),
+        "past_the_end.tar": lambda: _pax(b"99 a=bc\n"),
         "dictionary.tar.xz": lambda: lzma.compress(
             _tar(("a", dict(image))),
             filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**30}],

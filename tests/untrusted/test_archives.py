@@ -63,6 +63,9 @@ def test_no_hostile_archive_takes_memory_or_time(answers):
         ("sparse.tar", "'cat/a.png' is a sparse file"),
         ("bomb.tar.gz", "unpacks to more than"),
         ("headers.tar.gz", "headers of more than"),
+        ("short_records.tar", "damaged headers"),
+        ("digits.tar", "a number without end in its headers"),
+        ("long_records.tar", "headers of more than 65,536 bytes"),
         ("members.zip", "it has more than 2,000,000 files"),
         ("overlaps.zip", "unpacks to more than"),
         ("damaged_header.tar", "it is damaged or cut short at byte"),
@@ -89,6 +92,11 @@ CONTENT = {
     "cat/empty.png": b"",
     "dog/2.png": os.urandom(3 * 2**20),
 }
+# More than the old forms of tar take.
+LONG = {
+    "1" * 255 + "/" + "2" * 250: b"digits",
+    "cat/" + "/".join(["é" * 120] * 15): b"most of what a system takes",
+}
 
 
 def _zip(packed):
@@ -107,7 +115,8 @@ def _tar(form):
             member = tarfile.TarInfo(name)
             member.type = tarfile.DIRTYPE
             archive.addfile(member)
-        for name, body in CONTENT.items():
+        content = CONTENT if form == tarfile.USTAR_FORMAT else CONTENT | LONG
+        for name, body in content.items():
             member = tarfile.TarInfo(f"./{name}")
             member.size = len(body)
             archive.addfile(member, io.BytesIO(body))
@@ -135,4 +144,7 @@ def test_every_kind_of_archive_gives_its_files_and_folders(content, tmp_path):
     unpack(tmp_path / "archive", target)
     for name, body in CONTENT.items():
         assert (target / name).read_bytes() == body
-    assert sorted(path.name for path in target.iterdir()) == ["cat", "dog", "none"]
+    for name, body in LONG.items() if (target / ("1" * 255)).exists() else ():
+        assert (target / name).read_bytes() == body
+    tops = {path.name for path in target.iterdir()} - {"1" * 255}
+    assert tops == {"cat", "dog", "none"}

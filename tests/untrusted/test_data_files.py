@@ -2,9 +2,11 @@
 
 import io
 import os
+import socket
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from dlkeras.untrusted import gate
 from dlkeras.untrusted.arrays import NpzFile
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import decode_image, read_image_file
-from dlkeras.untrusted.tables import read_table
+from dlkeras.untrusted.tables import _width, read_table
 from tests.untrusted.own_process import tried
 
 MEBI = 2**20
@@ -116,6 +119,13 @@ def write_tables(folder):
     (folder / "no_table.parquet").write_bytes(b"PAR1" + b"?" * 9000 + b"PAR1")
     (folder / "cells.csv").write_text("path,label\n" + "," * 21_000_000)
     (folder / "second_line.csv").write_text("path,label\n" + "," * 2000)
+    names = ",".join(f"c{n}" for n in range(1000))
+    (folder / "filled_up.csv").write_text(names + "\n" + "a\n" * 300_000)
+    quoted = ",".join(f'"c\n{n}"' for n in range(1000))
+    (folder / "quoted.csv").write_text(quoted + "\r" + "a\r" * 300_000)
+    (folder / "mark.csv").write_text("\ufeff" + quoted + "\n" * 300_000)
+    (folder / "one_field.csv").write_text('"' + "a\n" * 400_000)
+    (folder / "empty_lines.csv").write_text("\n" * 5_000_000)
     (folder / "wide.csv").write_text("," * 2000)
     (folder / "latin.csv").write_bytes(b"path,label\ncaf\xe9.png,a\n")
     (folder / "empty.csv").write_bytes(b"")
@@ -135,11 +145,16 @@ def write_tables(folder):
 # start, a JPEG of 16 million pixels as many.
 READERS = {
     "images": (write_images, ".png", "images", "decode_image(read_image_file(path))"),
-    "arrays": (write_arrays, ".npz", "arrays", "NpzFile(path)"),
+    "arrays": (
+        write_arrays,
+        ".npz",
+        "arrays",
+        "npz = NpzFile(path); [npz.about(name) for name in npz.names]",
+    ),
     "tables": (write_tables, ".csv", "tables", "read_table(path)"),
 }
 MOST_MIB = {"images": 160, "arrays": 100, "tables": 300}
-NUMBER = {"images": 11, "arrays": 11, "tables": 16}
+NUMBER = {"images": 11, "arrays": 11, "tables": 21}
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +196,10 @@ def test_no_hostile_file_takes_memory_or_time(answers, kind):
         ("tables", "rows.parquet", "at most 20,000,000 cells"),
         ("tables", "wide.parquet", "at most 1,000 columns; it has 1,001"),
         ("tables", "second_line.csv", "at most 1,000 columns; it has 2,001"),
+        ("tables", "filled_up.csv", "at most 20,000,000 cells"),
+        ("tables", "quoted.csv", "at most 20,000,000 cells"),
+        ("tables", "mark.csv", "at most 20,000,000 cells"),
+        ("tables", "one_field.csv", "field larger than field limit"),
         ("tables", "bomb.csv", "unpacks to more than"),
         ("tables", "pipe.csv", "it is a pipe or a device"),
     ],
@@ -195,6 +214,21 @@ def test_an_image_is_read_through_a_link(tmp_path):
     (tmp_path / "link.png").symlink_to("image.png")
     read = decode_image(read_image_file(tmp_path / "link.png")).pixels
     np.testing.assert_array_equal(read[..., 0], pixels)
+
+
+def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        monkeypatch.setattr(gate, "check_regular_file", lambda path, size: Path(path))
+        for place in (*pipe_and_device(tmp_path, ""), tmp_path / "socket"):
+            with pytest.raises(UntrustedFileError, match="expected a file; it is a"):
+                gate.open_regular(place)
+    (tmp_path / "large").write_bytes(b"123")
+    with pytest.raises(UntrustedFileError, match="at most 2 bytes; it has 3"):
+        gate.open_regular(tmp_path / "large", 2)
+    with gate.open_regular(tmp_path / "large", 3) as file:
+        assert file.read() == b"123"
+        assert not os.get_inheritable(file.fileno())
 
 
 def test_a_parquet_table_is_what_pandas_reads(tmp_path):
@@ -212,12 +246,93 @@ def test_a_parquet_table_is_what_pandas_reads(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "table.parquet"), expected)
 
 
+def claim(size):
+    """A size as a footer has it."""
+    number, claimed = 2 * size, b""
+    while number > 127:
+        claimed, number = claimed + bytes([number & 127 | 128]), number >> 7
+    return claimed + bytes([number])
+
+
+def one_byte(claimed):
+    """A claim of one byte, as long as another."""
+    return b"\x82" + b"\x80" * (len(claimed) - 2) + b"\0"
+
+
+@pytest.fixture(scope="module")
+def large_columns(tmp_path_factory):
+    """480 MiB of text in 60 columns, in a file of 26 kB."""
+    text = pa.array(["x" * 8 * MEBI])
+    table = pa.table({f"c{number}": text for number in range(60)})
+    file = tmp_path_factory.mktemp("large") / "large.parquet"
+    pq.write_table(table, file, compression="zstd", use_dictionary=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    "lies", [["group"], ["chunk"], ["group", "chunk"]], ids="+".join
+)
+def test_a_parquet_table_may_not_claim_to_be_small(large_columns, lies, tmp_path):
+    group = pq.ParquetFile(large_columns).metadata.row_group(0)
+    claims = {
+        "group": {group.total_byte_size},
+        "chunk": {group.column(n).total_uncompressed_size for n in range(60)},
+    }
+    content = large_columns.read_bytes()
+    for size in set().union(*(claims[name] for name in lies)):
+        assert claim(size) in content
+        content = content.replace(claim(size), one_byte(claim(size)))
+    (tmp_path / "large.parquet").write_bytes(content)
+    imports = "from dlkeras.untrusted import tables; tables.MAX_TABLE_BYTES = 2**25"
+    answers = tried(imports, "tables.read_table(path)", [tmp_path / "large.parquet"])
+    ((said, mib, _),) = answers.values()
+    assert "its parts need more than 33,554,432 bytes" in said
+    assert mib < 250
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    table = pa.table([["a"], ["b"]], names=["path", "path"])
+    pq.write_table(table, tmp_path / "table.parquet")
+    with pytest.raises(UntrustedFileError, match=r"table\.parquet"):
+        read_table(tmp_path / "table.parquet")
+
+
+def test_an_empty_parquet_table_has_its_columns(tmp_path):
+    pq.write_table(pa.table({"path": pa.array([], "string")}), tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet")) == ["path"]
+
+
 def test_lists_and_blobs_of_a_parquet_table_are_left_out(tmp_path):
     table = pa.table(
         {"path": ["a"], "box": [[1, 2]], "blob": pa.array([b"ab"], pa.binary(2))}
     )
     pq.write_table(table, tmp_path / "table.parquet")
     assert list(read_table(tmp_path / "table.parquet")) == ["path"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1\n2\n",
+        "a,b\n1,2,3\n",
+        "\n \n\ra,b\r\n\n\n1,2,3\n",
+        '"a\nb","c,d"\r1,2\r',
+        '\ufeff"a\nb",c\n1,2,3,4\n',
+        'a"b,c"\n1,2\n',
+        '"a"b,"c""d"\n1\n',
+        ' "a\nb",c\n1,2\n',
+        "a\x0b,b\x85,c\u2028d\n1\n",
+        ",,\n1\n",
+        ",\n,,,\n",
+    ],
+)
+def test_a_csv_is_as_wide_as_pandas_makes_it(text, tmp_path):
+    content = io.BytesIO(text.encode())
+    table = pd.read_csv(io.BytesIO(text.encode()), dtype="string")
+    columns = len(table.columns)
+    if not isinstance(table.index, pd.RangeIndex):
+        columns += table.index.nlevels
+    assert _width(tmp_path, content) == columns
 
 
 def test_a_csv_packed_by_gzip_is_read(tmp_path):
@@ -230,8 +345,31 @@ def test_a_csv_packed_by_gzip_is_read(tmp_path):
 def test_an_array_that_does_not_fit_the_disk_is_not_unpacked(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "set.npz", x=np.zeros(9 * MEBI, "uint8"))
     archive = NpzFile(tmp_path / "set.npz")
-    assert archive.arrays == {"x": ((9 * MEBI,), np.dtype("uint8"))}
+    assert archive.names == ("x",)
+    assert archive.about("x") == ((9 * MEBI,), np.dtype("uint8"))
     usage = type("Usage", (), {"free": 8 * MEBI})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with pytest.raises(UntrustedFileError, match="half of the free space"):
+        archive.unpack("x", tmp_path / "x.npy")
+
+
+def test_an_array_that_is_not_wanted_may_be_of_any_kind(tmp_path):
+    x = np.arange(12, dtype="uint8").reshape(3, 2, 2)
+    np.savez(tmp_path / "set.npz", x=x, names=np.array(["a", None]), columns=x.T)
+    archive = NpzFile(tmp_path / "set.npz")
+    assert archive.names == ("x", "names", "columns")
+    unpacked = archive.unpack("x", tmp_path / "x.npy").whole()
+    np.testing.assert_array_equal(unpacked, x)
+    for name, reason in (("names", "pickled objects"), ("columns", "by columns")):
+        for ask in (archive.about, lambda n: archive.unpack(n, tmp_path / "no")):
+            with pytest.raises(UntrustedFileError, match=f"'{name}'.*{reason}"):
+                ask(name)
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_array_that_changes_after_it_was_checked_is_refused(tmp_path):
+    np.savez(tmp_path / "set.npz", x=np.zeros(3, "uint8"))
+    archive = NpzFile(tmp_path / "set.npz")
+    np.savez(tmp_path / "set.npz", x=np.zeros(4, "int64"))
+    with pytest.raises(UntrustedFileError, match="x has changed since"):
         archive.unpack("x", tmp_path / "x.npy")

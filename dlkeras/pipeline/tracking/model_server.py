@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from dlkeras.pipeline.tracking.database.connection import connect
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
 FILES_TAG = "dlkeras.files"
+# A text of a request, or a name with its colon. MLflow makes an array of the
+# texts, in which each takes as much as the longest: four bytes a character.
+_TEXT = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(\s*+:)?+', re.DOTALL)
+_MAX_TEXTS = 2**29
 # What MLflow would run code for: pickles, and folders put on the module path.
 _CODE = ("code", "python_model", "model_code_path", "cloudpickle_version", "artifacts")
 
@@ -180,6 +185,12 @@ class BodyLimit:
             if len(body) > self.max_bytes:
                 await _refuse(send, 413, too_large)
                 return
+        texts = (text for text in _TEXT.finditer(body) if not text[2])
+        longest = max((len(text[1]) for text in texts), default=0)
+        if 4 * longest * (body.count(b",") + 1) > _MAX_TEXTS:
+            few = "expected image files of similar sizes; send the largest by itself"
+            await _refuse(send, 413, few)
+            return
         given = iter([{"type": "http.request", "body": bytes(body)}])
 
         async def again() -> Any:

@@ -6,7 +6,8 @@ SHA-256 is compared with the manifest.
 """
 
 import base64
-import binascii
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from dlkeras.pipeline.errors import PipelineError, reason
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+from dlkeras.untrusted.images import image_size
 
+# Of all images in a request together.
 MAX_PIXELS = 2**26
 
 
@@ -43,7 +46,7 @@ class ServedModel:
         Args:
             model_input: raw pixels `(images, height, width, channels)`, whole numbers
                 from 0 to 255; or a list of image files' contents, as bytes or in base64
-                text, of any size.
+                text, of any size, all together of at most 67,108,864 pixels.
             params: there are none.
 
         Raises:
@@ -62,14 +65,39 @@ class ServedModel:
                 str(error), error_code=INVALID_PARAMETER_VALUE
             ) from error
 
-    def _batches(self, given: Any) -> list[np.ndarray]:
+    def _batches(self, given: Any) -> Iterator[np.ndarray]:
+        """Give batches one at a time: image files are decoded when their turn comes."""
         if isinstance(given, dict):
             raise ValueError(_expectation(f"named inputs {sorted(given)[:5]}"))
-        if isinstance(given, list) and all(isinstance(v, bytes) for v in given):
-            return [self._decoded(content) for content in given] or self._none()
+        if isinstance(given, list) and not given:
+            raise ValueError(_expectation("an empty list"))
+        # An array of texts would make all of them as long as the longest.
+        if isinstance(given, list) and all(isinstance(v, bytes | str) for v in given):
+            return self._each(
+                [v if isinstance(v, bytes) else _from_base64(v) for v in given]
+            )
         values = np.asarray(given)
         if values.dtype.kind in "SU" and values.ndim == 1:
-            return [self._decoded(_from_base64(text)) for text in values.tolist()]
+            return self._each([_from_base64(text) for text in values.tolist()])
+        return iter([self._pixels(values)])
+
+    def _each(self, contents: list[bytes]) -> Iterator[np.ndarray]:
+        claimed = 0
+        for content in contents:
+            with _named():
+                width, height = image_size(content)
+            claimed += width * height
+            if claimed > MAX_PIXELS:
+                raise ValueError(
+                    f"expected at most {MAX_PIXELS:,} pixels in all images of a "
+                    "request; these have more: send them in several"
+                )
+        for content in contents:
+            with _named():
+                pixels = image_pixels(content, self.channels)
+            yield pixels[None]
+
+    def _pixels(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "iuf" or values.ndim != 4:
             raise ValueError(
                 _expectation(f"an array of {values.dtype} of shape {values.shape}")
@@ -89,18 +117,17 @@ class ServedModel:
                 "expected pixels that are whole numbers from 0 to 255; received "
                 f"values from {values.min()} to {values.max()}"
             )
-        return [pixels]
+        return pixels
 
-    def _none(self) -> list[np.ndarray]:
-        raise ValueError(_expectation("an empty list"))
 
-    def _decoded(self, content: bytes) -> np.ndarray:
-        try:
-            return image_pixels(content, self.channels)[None]
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"expected the bytes of an image file; {reason(error)}"
-            ) from error
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"expected the bytes of an image file; {reason(error)}"
+        ) from error
 
 
 def _expectation(received: str) -> str:
@@ -113,7 +140,7 @@ def _expectation(received: str) -> str:
 def _from_base64(text: Any) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"expected an image file in base64; {reason(error)}"
         ) from error

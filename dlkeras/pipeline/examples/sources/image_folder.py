@@ -124,8 +124,8 @@ def _may_count(path: str) -> bool:
 def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str]:
     """Give every file below a folder but hidden ones; a loop of links is left out.
 
-    People put data sets together of links, so they are followed. Those that leave the
-    folder are listed, and lead no deeper than images lie.
+    People put data sets together of links, so they are followed, but no deeper than
+    images lie. Those that leave the folder are listed.
     """
 
     def leave_out(link: str) -> None:
@@ -136,8 +136,9 @@ def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str
     def leaves(path: str) -> bool:
         return not os.path.join(os.path.realpath(path), "").startswith(root)
 
-    for place, folders, names in walk(folder, leave_out, _unreadable):
+    for place, folders, names in walk(folder, FLAG, leave_out, _unreadable):
         below = os.path.relpath(place, folder)
+        linked = os.path.realpath(place) != os.path.normpath(root + below)
         folders[:] = [name for name in folders if name[0] != "."]
         for name in (*folders, *names):
             path = os.path.join(place, name)
@@ -146,8 +147,12 @@ def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str
                 outside.append(f"{link} -> {printable(os.path.realpath(path))}")
         # A folder may have the name of an image.
         names += [name for name in folders if _suffix(name) in IMAGE_SUFFIXES]
-        if below.count(os.sep) and leaves(place):  # SPLIT/CLASS, with images in it
-            folders.clear()
+        if below.count(os.sep):  # SPLIT/CLASS, with images in it
+            folders[:] = [
+                name
+                for name in folders
+                if not (linked or os.path.islink(os.path.join(place, name)))
+            ]
         for name in names:
             if name[0] != ".":
                 yield os.path.normpath(os.path.join(below, name))

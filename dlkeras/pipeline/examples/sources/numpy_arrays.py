@@ -43,24 +43,25 @@ class NumpySource:
         self.ignored: list[str] = []
         try:
             archive = NpzFile(file)
-            arrays = archive.arrays
+            names = archive.names
             pairs = [
                 (f"x_{name}", f"y_{name}", split)
                 for name, split in self.NAMES
-                if f"x_{name}" in arrays
+                if f"x_{name}" in names
             ] or [("x", "y", "")]
-            missing = [n for pair in pairs for n in pair[:2] if n not in arrays]
+            missing = [n for pair in pairs for n in pair[:2] if n not in names]
             if missing:
                 raise InputError(
                     f"{FLAG}: expected the arrays x_train and y_train (or x and y); "
                     f"{file} lacks {', '.join(missing)}, it has "
-                    f"{', '.join(list(arrays)[:10]) or 'none'}"
+                    f"{', '.join(names[:10]) or 'none'}"
                 )
-            self.ignored = sorted(set(arrays) - {n for pair in pairs for n in pair[:2]})
+            self.ignored = sorted(set(names) - {n for pair in pairs for n in pair[:2]})
             held = Budget(MAX_HELD, file)
             for x, y, _ in pairs:
-                _check(file, x, arrays[x], y, arrays[y])
-                (number, *_), labels = arrays[x][0], arrays[y][1]
+                images, labels = archive.about(x), archive.about(y)
+                _check(file, x, images, y, labels)
+                (number, *_), labels = images[0], labels[1]
                 held.spend(number * (labels.itemsize + ORDER_BYTES))
             scratch.mkdir(parents=True, exist_ok=True)
             self._parts = []

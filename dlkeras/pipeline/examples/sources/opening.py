@@ -75,7 +75,7 @@ def fingerprint(config: ExampleGenConfig) -> str:
         if not place.is_dir() and (config.download or name in PACKAGED):
             TFDSSource(config, config.data_dir)  # new files would be a change later
         names: list[str] = []
-        for folder, folders, _ in walk(place):
+        for folder, folders, _ in walk(place, "--example-gen.data-dir"):
             folders[:] = sorted(name for name in folders if name[0] != ".")
             names += [os.path.join(folder, n) for n in _directly_in(Path(folder))]
         return _stat_digest(place, [os.path.relpath(name, place) for name in names])
