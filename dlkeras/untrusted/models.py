@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file, check_written
 from dlkeras.untrusted.model_parts import check_parts, unknown
 from dlkeras.untrusted.torch_pickle import printable
+from dlkeras.untrusted.zips import open_stored
 
 if TYPE_CHECKING:
     import keras
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = frozenset(("metadata.json", CONFIG, WEIGHTS))
-# Weights are noise, which hardly packs: Keras stores them unpacked.
-_MAX_RATIO = 20
-_SLACK = 2**24
 # That of EfficientNetV2-L, of 1,031 layers, takes 1 MB.
 _LARGEST_CONFIG = 2**23
 # What layers make beside what they save: seeds, for example.
@@ -153,34 +151,28 @@ def _checked(path: Path) -> _Found:
 
 
 def _look(path: Path) -> _Found:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        size = sum(member.file_size for member in members)
-        packed = sum(member.compress_size for member in members)
-        if size > _MAX_RATIO * packed + _SLACK:
-            raise UntrustedFileError(
-                f"its {packed} bytes are {size} bytes when unpacked"
-            )
-        names = [member.filename for member in members]
-        for name in names:
+    check_written(path)
+    with open_stored(path) as archive:
+        for name in archive.sizes:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts:
                 raise UntrustedFileError(
                     f"its member {printable(name)!r} leads out of it"
                 )
-            if name not in _MEMBERS or names.count(name) > 1:
+            if name not in _MEMBERS:
                 raise UntrustedFileError(
                     f"its member {printable(name)!r} is not one of "
-                    f"{', '.join(sorted(_MEMBERS))}, each of them once"
+                    f"{', '.join(sorted(_MEMBERS))}"
                 )
-        missing = {CONFIG, WEIGHTS} - set(names)
+        missing = {CONFIG, WEIGHTS} - set(archive.sizes)
         if missing:
             raise UntrustedFileError(f"it has no {' and no '.join(sorted(missing))}")
-        if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
-            raise UntrustedFileError(
-                f"its {CONFIG} is larger than {_LARGEST_CONFIG:,} bytes"
-            )
-        config = json.loads(archive.read(CONFIG))
+        for name in archive.sizes.keys() - {WEIGHTS}:
+            if archive.sizes[name] > _LARGEST_CONFIG:
+                raise UntrustedFileError(
+                    f"its {name} is larger than {_LARGEST_CONFIG:,} bytes"
+                )
+        config = json.loads(archive.read(CONFIG).getvalue())
         if not isinstance(config, dict):
             raise UntrustedFileError(f"its {CONFIG} describes no network")
         # How it was trained is not read.
@@ -188,24 +180,19 @@ def _look(path: Path) -> _Found:
         return _Found(config, _numbers_in(archive.read(WEIGHTS)), own)
 
 
-def _numbers_in(content: bytes) -> int:
+def _numbers_in(content: io.BytesIO) -> int:
     """Count the numbers of all arrays in an HDF5 file."""
     import h5py
 
     from dlkeras.untrusted.hdf5 import datasets
 
-    budget = Budget(_MAX_RATIO * len(content) + _SLACK, WEIGHTS)
-    numbers = 0
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            for _, array in datasets(file):
-                budget.spend(array.size * array.dtype.itemsize)
-                numbers += array.size
+        with h5py.File(content, "r") as file:
+            return sum(array.size for _, array in datasets(file))
     except UntrustedFileError:
         raise
     except Exception as error:  # h5py raises much
         raise UntrustedFileError("its weights cannot be read") from error
-    return numbers
 
 
 class _Asked:

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import struct
 import zipfile
 
 import h5py
@@ -68,9 +69,31 @@ def many_groups(file):
         file.create_group(str(index))
 
 
+def packed(file):
+    """One layer's weights, 64 MiB of zeros in one chunk of 64 kB."""
+    zeros = np.zeros((64, 2**18), "f4")
+    file.create_dataset(
+        "layers/dense/vars/0", data=zeros, chunks=zeros.shape, compression="gzip"
+    )
+
+
+def in_chunks(file):
+    file.create_dataset("layers/dense/vars/0", data=np.zeros((64, 1)), chunks=(2, 1))
+
+
 def same_text(file):
     kind = h5py.string_dtype()
     file.create_dataset("layers/dense/vars/0", (1000,), kind)[:] = "x" * 1000
+
+
+def with_claims(path, name, stored, claimed):
+    """Change the sizes that the list of members claims for one of them."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    while data[place + 46 : place + 46 + len(name)] != name.encode():
+        place = data.index(b"PK\x01\x02", place + 4)
+    struct.pack_into("<II", data, place + 20, stored, claimed)
+    path.write_bytes(data)
 
 
 def numpy_zip():
@@ -131,6 +154,8 @@ def write_all(folder):
         never_written,
         many_groups,
         same_text,
+        packed,
+        in_chunks,
     ):
         write(fill.__name__, plain, hdf5(fill))
         (folder / f"{fill.__name__}.weights.h5").write_bytes(hdf5(fill))
@@ -223,6 +248,25 @@ def write_all(folder):
         node("Identity", {"name": "b"}),
     ]
     write("cycle", functional(cycle, [None, "b", "a"]))
+    zeros = bytes(2**26)
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        file = folder / f"packed_by_{method}.keras"
+        keras_file(file, plain, zeros, compression=method)
+        with zipfile.ZipFile(file) as archive:
+            member = archive.getinfo("model.weights.h5")
+        with_claims(file, member.filename, member.compress_size, member.compress_size)
+    spaces = json.dumps(plain) + " " * 2**26
+    write("config_by_bzip2", spaces, compression=zipfile.ZIP_BZIP2)
+    for stored in (0, 2**31):
+        write(f"claims_{stored}")
+        file = folder / f"claims_{stored}.keras"
+        with_claims(file, "model.weights.h5", stored, 2**31)
+    write("holes")
+    with open(folder / "holes.keras", "r+b") as file:  # 4 GB in front of the zip
+        whole = file.read()
+        file.truncate(0)
+        file.seek(2**32)
+        file.write(whole)
     write("no_list", "3")
     write("no_config", '{"class_name": "Rescaling", "config": {}}')
     write("no_numbers", '{"class_name": ["a"], "module": {"b": 1}, "config": "x"}')
