@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file, check_written
-from dlkeras.untrusted.model_parts import check_parts, unknown
+from dlkeras.untrusted.model_parts import Own, check_parts, unknown
 from dlkeras.untrusted.torch_pickle import printable
 from dlkeras.untrusted.zips import open_stored
 
@@ -24,7 +24,6 @@ _MEMBERS = frozenset(("metadata.json", CONFIG, WEIGHTS))
 _LARGEST_CONFIG = 2**23
 # What layers make beside what they save: seeds, for example.
 _OTHER_NUMBERS = 2**20
-_MOST_ACTIVATIONS = 2**30
 _one_at_a_time = threading.Lock()
 
 
@@ -56,9 +55,10 @@ def load_model(
         start()
     import keras
 
-    for name in found.own:
-        if keras.saving.get_registered_object(name) is None:
-            raise _refused(path, str(unknown(name)))
+    for part in found.own:
+        known: Any = keras.saving.get_registered_object(part.registered)
+        if known is None or getattr(known, "__name__", None) != part.name:
+            raise _refused(path, str(unknown(f"{part.name} ({part.registered})")))
     numbers = found.numbers
     with _weights_at_most(numbers) as asked:
         try:
@@ -86,40 +86,6 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return _checked(check_regular_file(path)).config
 
 
-def check_activations(model: "keras.Model", height: int, width: int) -> None:
-    """Refuse a network whose answer to one image would not fit into memory.
-
-    A layer without weights can still make a small image as large as it likes.
-
-    Args:
-        model: the network.
-        height: of the image.
-        width: of the image.
-
-    Raises:
-        UntrustedFileError: its layers' outputs are too large.
-    """
-    total = 0
-    waiting: list[Any] = [model]
-    while waiting:
-        network = waiting.pop()
-        for operation in getattr(network, "operations", network.layers):
-            if hasattr(operation, "layers"):
-                waiting.append(operation)
-            for node in operation._inbound_nodes:
-                for tensor in node.output_tensors:
-                    free = iter((height, width))
-                    sizes = (
-                        next(free, 1) if n is None else n for n in tensor.shape[1:]
-                    )
-                    total += math.prod(sizes)
-    if total > _MOST_ACTIVATIONS:
-        raise UntrustedFileError(
-            f"for an image of {height} x {width} its layers make {total:,} numbers; at "
-            f"most {_MOST_ACTIVATIONS:,} are computed"
-        )
-
-
 def _refused(path: Path, reason: str) -> UntrustedFileError:
     return UntrustedFileError(f"expected a whole Keras model in {path}; {reason}")
 
@@ -134,7 +100,7 @@ class _Found(NamedTuple):
 
     config: dict[str, Any]
     numbers: int
-    own: list[str]
+    own: list[Own]
 
 
 def _checked(path: Path) -> _Found:
@@ -214,6 +180,8 @@ def _weights_at_most(numbers: int) -> Iterator[_Asked]:
 
     asked, thread = _Asked(), threading.get_ident()
     layer, metric = keras.Layer.add_weight, keras.Metric.add_variable
+    normalization: Any = keras.layers.Normalization
+    build = normalization.build
 
     def count(shape: Any) -> None:
         if threading.get_ident() != thread:
@@ -232,10 +200,19 @@ def _weights_at_most(numbers: int) -> Iterator[_Asked]:
         count(shape)
         return metric(self, shape, *args, **options)
 
+    def build_normalization(self: Any, input_shape: Any) -> None:
+        if self.input_mean is not None and input_shape:
+            # Its mean and variance, which are no weights, get the input's shape.
+            shape = [input_shape[axis] or 1 for axis in self.axis]
+            count([2, *shape])
+        build(self, input_shape)
+
     with _one_at_a_time:
+        normalization.build = build_normalization
         keras.Layer.add_weight = add_weight
         keras.Metric.add_variable = add_variable
         try:
             yield asked
         finally:
             keras.Layer.add_weight, keras.Metric.add_variable = layer, metric
+            normalization.build = build

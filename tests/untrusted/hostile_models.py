@@ -139,6 +139,17 @@ def functional(layers, links):
     return model
 
 
+def constant():
+    """A padding of a constant, which Keras computes when it builds the network."""
+    given = node("InputLayer", {"batch_shape": IMAGE, "name": "i"})
+    pad = node("ZeroPadding2D", {"padding": 30_000, "name": "p"})
+    model = functional([given, pad, node("Flatten", {"name": "f"})], [None, "i", "i"])
+    value = {"value": [[[[0.0]]]], "dtype": "float32"}
+    call = model["config"]["layers"][1]["inbound_nodes"][0]
+    call["args"] = [{"class_name": "__tensor__", "config": value}]
+    return model
+
+
 def write_all(folder):
     """Write one file of each kind, and return their paths."""
     dense, flat = node("Dense", {"units": 1}), node("Flatten")
@@ -231,6 +242,20 @@ def write_all(folder):
         "not_registered",
         sequential({**node("Evil", module="evil"), "registered_name": "evil>Evil"}),
     )
+    write("bins", sequential(node("Equalization", {"bins": 2**31}), flat, dense))
+    for count in (150_000, 2_000_000):  # lists, then numbers
+        values = [[]] * count if count < 10**6 else [0] * count
+        write(f"wide_{count}", {**plain, "more": values})
+    huge = {"scale": 10**400, "offset": 0.0}
+    write("huge_number", sequential(node("Rescaling", huge), flat, dense))
+    # Keras would take the class of its own that has the name.
+    for module in ("dlkeras.layers.lenet", None, ["x"]):
+        tanh = function("keras.activations", "tanh")
+        hidden = node("Lambda", {"function": tanh}, module)
+        named = {**hidden, "registered_name": "dlkeras>ScaledTanh"}
+        without = {key: named[key] for key in named if key != "module"}
+        write(f"hidden_{module}", sequential(named, flat, dense))
+        write(f"hidden_without_{module}", sequential(without, flat, dense))
     write("deep", "[" * 100_000 + "]" * 100_000)
     write("deeper_than_keras", '{"a":' * 500 + "1" + "}" * 500)
     nested = plain
@@ -267,6 +292,13 @@ def write_all(folder):
         file.truncate(0)
         file.seek(2**32)
         file.write(whole)
+    write("constant", constant())
+    scalar = {"mean": 0.0, "variance": 1.0, "axis": [1, 2, 3]}
+    huge = {"input_shape": [None, 2**15, 2**15, 1]}
+    normal = node("Normalization", scalar)
+    write("normalization", sequential(normal, flat, dense, shape=huge["input_shape"]))
+    built = sequential({**normal, "build_config": huge}, flat, dense)
+    write("normalization_built", built)
     write("no_list", "3")
     write("no_config", '{"class_name": "Rescaling", "config": {}}')
     write("no_numbers", '{"class_name": ["a"], "module": {"b": 1}, "config": "x"}')

@@ -92,6 +92,12 @@ def write_all(folder):
             archive.writestr(f"{index:0200}", b"")
     with open(folder / "holes.safetensors", "wb") as file:
         file.truncate(2**32)
+    step = 2**61 - 1
+    keys = (((i * step).to_bytes(12, "little", signed=True)) for i in range(60_000))
+    same_hash = b"".join(b"\x8a\x0c" + key + b"N" for key in keys)
+    torch_file(folder / "same_hash.pth", b"\x80\x02}(" + same_hash + b"u.")
+    floats = b"".join(b"G" + struct.pack(">d", i * 2.0**61) + b"N" for i in range(999))
+    torch_file(folder / "floats.pth", b"\x80\x02}(" + floats + b"u.")
     for name in ("pipe.pth", "pipe.safetensors"):
         os.mkfifo(folder / name)
     (folder / "folder.pth").mkdir()

@@ -41,6 +41,8 @@ def test_no_hostile_weight_file_takes_memory_or_time(answers):
         ("tied.pth", "need more than"),
         ("memo.pth", "holds dict, not a state dict"),
         ("key.pth", "neither text nor a number"),
+        ("same_hash.pth", r"number below 2\*\*60"),
+        ("floats.pth", r"number below 2\*\*60"),
         ("storage.pth", "not a storage"),
         ("storage_key.pth", "where a name is expected"),
         ("shape.pth", "more than 32 dimensions"),
