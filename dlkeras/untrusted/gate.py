@@ -6,6 +6,9 @@ import stat
 from pathlib import Path
 from typing import IO
 
+# Pieces of a file between its holes; one that was downloaded is one piece.
+_MOST_PIECES = 10_000
+
 
 class UntrustedFileError(ValueError):
     """A file is not what it should be, or would take more memory than it may."""
@@ -75,6 +78,37 @@ def _check(path: Path, status: os.stat_result, max_bytes: int | None) -> None:
         raise UntrustedFileError(
             f"{path}: expected at most {max_bytes:,} bytes; it has {status.st_size:,}"
         )
+
+
+def check_written(path: Path, slack: int = 2**24) -> None:
+    """Refuse a file that is mostly holes: they take no disk, but memory when read.
+
+    Args:
+        path: a regular file.
+        slack: bytes of holes that any file may have.
+
+    Raises:
+        UntrustedFileError: less than half of it was ever written.
+    """
+    size = path.stat().st_size
+    if size <= slack or not hasattr(os, "SEEK_DATA"):
+        return
+    with open(path, "rb") as file:
+        written = place = 0
+        for _ in range(_MOST_PIECES):
+            try:
+                start = os.lseek(file.fileno(), place, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # holes up to the end
+                    break
+                return  # the file system knows nothing of holes
+            place = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            written += place - start
+            if 2 * written + slack >= size:
+                return
+    raise UntrustedFileError(
+        f"{path}: {size:,} bytes that were mostly never written (a sparse file)"
+    )
 
 
 class Budget:

@@ -26,8 +26,10 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
     Raises:
         UntrustedFileError: something in it lies in another file, has two names, or is
-            not an array of numbers; or there are too many parts.
+            not an array of numbers that lie unpacked in a row, as Keras writes them;
+            or there are too many parts, or more numbers than the file has room for.
     """
+    left = file.id.get_filesize()
     seen = {_address(file)}
     waiting = [("", file)]
     while waiting:
@@ -60,6 +62,17 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
                 raise UntrustedFileError(
                     f"{printable(path)!r} has values of type {entry.dtype.kind!r}, "
                     "where numbers are expected"
+                )
+            if entry.id.get_create_plist().get_nfilters() or entry.chunks is not None:
+                raise UntrustedFileError(
+                    f"{printable(path)!r} is packed or cut into chunks; Keras writes "
+                    "neither"
+                )
+            size = entry.size * entry.dtype.itemsize
+            left -= size
+            if left < 0 or entry.id.get_storage_size() < size:
+                raise UntrustedFileError(
+                    f"{printable(path)!r} claims more numbers than the file has"
                 )
             yield path, entry
 

@@ -5,7 +5,7 @@ such as one that downloads a data set or writes a figure, and loads any layer.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.torch_pickle import printable
@@ -13,7 +13,9 @@ from dlkeras.untrusted.torch_pickle import printable
 # EfficientNetV2-L has 1,031 layers, which are 4,775 parts, nine levels deep.
 _MOST_LAYERS = 2_000
 _MOST_PARTS = 15_000
+_MOST_NODES = 200_000
 _DEEPEST = 100
+_MOST_BINS = 2**16
 
 _VALUES = frozenset(
     f"__{name}__"
@@ -23,24 +25,26 @@ _LAYERS = frozenset(
     (
         "Activation", "ActivityRegularization", "AdaptiveAveragePooling2D",
         "AdaptiveMaxPooling2D", "Add", "AdditiveAttention", "AlphaDropout", "Attention",
-        "Average", "AveragePooling1D", "AveragePooling2D", "BatchNormalization",
-        "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D",
-        "Conv2DTranspose", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv1D",
-        "DepthwiseConv2D", "Dot", "Dropout", "ELU", "EinsumDense", "Embedding",
-        "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
-        "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
-        "GroupNormalization", "GroupQueryAttention", "Identity", "InputLayer",
-        "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "Maximum",
-        "Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
-        "Permute", "RMSNormalization", "RandomBrightness", "RandomContrast",
-        "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur",
-        "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
-        "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
-        "RandomTranslation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling",
-        "Reshape", "Resizing", "SeparableConv1D", "SeparableConv2D", "Softmax",
+        "AugMix", "AutoContrast", "Average", "AveragePooling1D", "AveragePooling2D",
+        "BatchNormalization", "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose",
+        "Conv2D", "Conv2DTranspose", "Cropping1D", "Cropping2D", "CutMix", "Dense",
+        "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "ELU", "EinsumDense",
+        "Embedding", "Equalization", "Flatten", "GaussianDropout", "GaussianNoise",
+        "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D", "GroupNormalization", "GroupQueryAttention", "Identity",
+        "InputLayer", "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D",
+        "Maximum", "Minimum", "MixUp", "MultiHeadAttention", "Multiply",
+        "Normalization", "PReLU", "Permute", "RMSNormalization", "RandAugment",
+        "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+        "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing",
+        "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+        "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
+        "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+        "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+        "SeparableConv1D", "SeparableConv2D", "Softmax", "Solarization",
         "SpatialDropout1D", "SpatialDropout2D", "SpectralNormalization", "Subtract",
-        "UnitNormalization", "UpSampling1D", "UpSampling2D", "ZeroPadding1D",
-        "ZeroPadding2D",
+        "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+        "ZeroPadding1D", "ZeroPadding2D",
     )
 )  # fmt: skip
 _OF_KERAS = frozenset(
@@ -59,42 +63,53 @@ _MAKERS = frozenset(("get", "deserialize", "serialize"))
 _INNER = re.compile(r"keras\.src\.(ops|applications)\.\w+")
 
 
-def check_parts(config: Any) -> list[str]:
+class Own(NamedTuple):
+    """A part that is not Keras's: its name in the registry, and that of its class."""
+
+    registered: str
+    name: str
+
+
+def check_parts(config: Any) -> list[Own]:
     """Look at every part of a network before any of it is built.
 
     Args:
         config: the network's configuration, as it was read from JSON.
 
     Returns:
-        The names of parts that are not Keras's: classes by them must be registered.
+        The parts that are not Keras's: classes of their names must be registered.
 
     Raises:
         UntrustedFileError: it names something that is not a part of an image network,
             has too many parts, or is nested too deep.
     """
     waiting = [(config, 0)]
-    layers = parts = 0
-    own: list[str] = []
+    layers = parts = nodes = 0
+    own: list[Own] = []
     while waiting:
         node, depth = waiting.pop()
+        nodes += 1
         if depth > _DEEPEST:
             raise UntrustedFileError(f"its parts are nested more than {_DEEPEST} deep")
-        if isinstance(node, dict):
-            waiting += [(value, depth + 1) for value in node.values()]
-            if "class_name" not in node:
-                continue
+        if isinstance(node, dict) and "class_name" in node:
             parts += 1
             layers += _is_layer(node, own)
-            if layers > _MOST_LAYERS or parts > _MOST_PARTS:
-                raise UntrustedFileError(
-                    f"it has more than {_MOST_LAYERS:,} layers or {_MOST_PARTS:,} parts"
-                )
-        elif isinstance(node, list):
-            waiting += [(value, depth + 1) for value in node]
+        if isinstance(node, dict) and node.get("inbound_nodes"):
+            _check_calls(node["inbound_nodes"])
+        values = node.values() if isinstance(node, dict) else node
+        waiting += [(x, depth + 1) for x in values if isinstance(x, dict | list)]
+        if layers > _MOST_LAYERS or parts > _MOST_PARTS:
+            raise UntrustedFileError(
+                f"it has more than {_MOST_LAYERS:,} layers or {_MOST_PARTS:,} parts"
+            )
+        if nodes + len(waiting) > _MOST_NODES:
+            raise UntrustedFileError(
+                f"its parts have more than {_MOST_NODES:,} lists and dictionaries"
+            )
     return own
 
 
-def _is_layer(node: dict[str, Any], own: list[str]) -> bool:
+def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
     """Refuse a part that is not known; collect those that are not Keras's."""
     module, name = node.get("module"), node["class_name"]
     registered = node.get("registered_name")
@@ -103,6 +118,8 @@ def _is_layer(node: dict[str, Any], own: list[str]) -> bool:
     if isinstance(name, str) and name in _VALUES:
         return False
     if isinstance(module, str) and isinstance(name, str):
+        if name == "Equalization":
+            _check_bins(node.get("config"))
         if module == "keras.layers" and name in _LAYERS:
             return True
         if _INNER.fullmatch(module):
@@ -116,10 +133,44 @@ def _is_layer(node: dict[str, Any], own: list[str]) -> bool:
         )
         if known:
             return False
-    if isinstance(registered, str) and ">" in registered:  # package>name
-        own.append(registered)
+    # package>name: Keras takes what is registered by it. Were nothing registered, or
+    # had the part no module, it would look for the class among all of its layers.
+    if (
+        isinstance(module, str)
+        and isinstance(registered, str)
+        and isinstance(node["class_name"], str)
+        and ">" in registered
+    ):
+        own.append(Own(registered, name))
         return True
     raise unknown(f"{str(module)[:80]}.{str(name)[:80]}")
+
+
+def _check_calls(calls: Any) -> None:
+    """Refuse a layer that is called on constants alone: Keras computes it at once."""
+    for call in calls if isinstance(calls, list) else [None]:
+        if isinstance(call, dict):
+            waiting = [call.get("args"), call.get("kwargs")]
+            found = False
+            while waiting and not found:
+                value = waiting.pop()
+                if isinstance(value, dict):
+                    found = value.get("class_name") == "__keras_tensor__"
+                    waiting += () if "class_name" in value else value.values()
+                elif isinstance(value, list):
+                    waiting += value
+        else:  # as earlier versions wrote it: the names of layers
+            found = bool(call) and isinstance(call, list) and isinstance(call[0], list)
+            found = found and isinstance(next(iter(call[0]), None), str)
+        if not found:
+            raise UntrustedFileError("it calls a layer on no output of another layer")
+
+
+def _check_bins(config: Any) -> None:
+    """Refuse a histogram, which is memory without weights, of any length."""
+    bins = config.get("bins", 256) if isinstance(config, dict) else 256
+    if type(bins) is not int or not 0 < bins <= _MOST_BINS:
+        raise UntrustedFileError(f"it has a histogram of more than {_MOST_BINS:,} bins")
 
 
 def unknown(name: str) -> UntrustedFileError:

@@ -10,23 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
-from dlkeras.untrusted.model_parts import check_parts, unknown
+from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file, check_written
+from dlkeras.untrusted.model_parts import Own, check_parts, unknown
 from dlkeras.untrusted.torch_pickle import printable
+from dlkeras.untrusted.zips import open_stored
 
 if TYPE_CHECKING:
     import keras
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _MEMBERS = frozenset(("metadata.json", CONFIG, WEIGHTS))
-# Weights are noise, which hardly packs: Keras stores them unpacked.
-_MAX_RATIO = 20
-_SLACK = 2**24
 # That of EfficientNetV2-L, of 1,031 layers, takes 1 MB.
 _LARGEST_CONFIG = 2**23
 # What layers make beside what they save: seeds, for example.
 _OTHER_NUMBERS = 2**20
-_MOST_ACTIVATIONS = 2**30
 _one_at_a_time = threading.Lock()
 
 
@@ -58,9 +55,10 @@ def load_model(
         start()
     import keras
 
-    for name in found.own:
-        if keras.saving.get_registered_object(name) is None:
-            raise _refused(path, str(unknown(name)))
+    for part in found.own:
+        known: Any = keras.saving.get_registered_object(part.registered)
+        if known is None or getattr(known, "__name__", None) != part.name:
+            raise _refused(path, str(unknown(f"{part.name} ({part.registered})")))
     numbers = found.numbers
     with _weights_at_most(numbers) as asked:
         try:
@@ -88,40 +86,6 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return _checked(check_regular_file(path)).config
 
 
-def check_activations(model: "keras.Model", height: int, width: int) -> None:
-    """Refuse a network whose answer to one image would not fit into memory.
-
-    A layer without weights can still make a small image as large as it likes.
-
-    Args:
-        model: the network.
-        height: of the image.
-        width: of the image.
-
-    Raises:
-        UntrustedFileError: its layers' outputs are too large.
-    """
-    total = 0
-    waiting: list[Any] = [model]
-    while waiting:
-        network = waiting.pop()
-        for operation in getattr(network, "operations", network.layers):
-            if hasattr(operation, "layers"):
-                waiting.append(operation)
-            for node in operation._inbound_nodes:
-                for tensor in node.output_tensors:
-                    free = iter((height, width))
-                    sizes = (
-                        next(free, 1) if n is None else n for n in tensor.shape[1:]
-                    )
-                    total += math.prod(sizes)
-    if total > _MOST_ACTIVATIONS:
-        raise UntrustedFileError(
-            f"for an image of {height} x {width} its layers make {total:,} numbers; at "
-            f"most {_MOST_ACTIVATIONS:,} are computed"
-        )
-
-
 def _refused(path: Path, reason: str) -> UntrustedFileError:
     return UntrustedFileError(f"expected a whole Keras model in {path}; {reason}")
 
@@ -136,7 +100,7 @@ class _Found(NamedTuple):
 
     config: dict[str, Any]
     numbers: int
-    own: list[str]
+    own: list[Own]
 
 
 def _checked(path: Path) -> _Found:
@@ -153,34 +117,28 @@ def _checked(path: Path) -> _Found:
 
 
 def _look(path: Path) -> _Found:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        size = sum(member.file_size for member in members)
-        packed = sum(member.compress_size for member in members)
-        if size > _MAX_RATIO * packed + _SLACK:
-            raise UntrustedFileError(
-                f"its {packed} bytes are {size} bytes when unpacked"
-            )
-        names = [member.filename for member in members]
-        for name in names:
+    check_written(path)
+    with open_stored(path) as archive:
+        for name in archive.sizes:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts:
                 raise UntrustedFileError(
                     f"its member {printable(name)!r} leads out of it"
                 )
-            if name not in _MEMBERS or names.count(name) > 1:
+            if name not in _MEMBERS:
                 raise UntrustedFileError(
                     f"its member {printable(name)!r} is not one of "
-                    f"{', '.join(sorted(_MEMBERS))}, each of them once"
+                    f"{', '.join(sorted(_MEMBERS))}"
                 )
-        missing = {CONFIG, WEIGHTS} - set(names)
+        missing = {CONFIG, WEIGHTS} - set(archive.sizes)
         if missing:
             raise UntrustedFileError(f"it has no {' and no '.join(sorted(missing))}")
-        if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
-            raise UntrustedFileError(
-                f"its {CONFIG} is larger than {_LARGEST_CONFIG:,} bytes"
-            )
-        config = json.loads(archive.read(CONFIG))
+        for name in archive.sizes.keys() - {WEIGHTS}:
+            if archive.sizes[name] > _LARGEST_CONFIG:
+                raise UntrustedFileError(
+                    f"its {name} is larger than {_LARGEST_CONFIG:,} bytes"
+                )
+        config = json.loads(archive.read(CONFIG).getvalue())
         if not isinstance(config, dict):
             raise UntrustedFileError(f"its {CONFIG} describes no network")
         # How it was trained is not read.
@@ -188,24 +146,19 @@ def _look(path: Path) -> _Found:
         return _Found(config, _numbers_in(archive.read(WEIGHTS)), own)
 
 
-def _numbers_in(content: bytes) -> int:
+def _numbers_in(content: io.BytesIO) -> int:
     """Count the numbers of all arrays in an HDF5 file."""
     import h5py
 
     from dlkeras.untrusted.hdf5 import datasets
 
-    budget = Budget(_MAX_RATIO * len(content) + _SLACK, WEIGHTS)
-    numbers = 0
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            for _, array in datasets(file):
-                budget.spend(array.size * array.dtype.itemsize)
-                numbers += array.size
+        with h5py.File(content, "r") as file:
+            return sum(array.size for _, array in datasets(file))
     except UntrustedFileError:
         raise
     except Exception as error:  # h5py raises much
         raise UntrustedFileError("its weights cannot be read") from error
-    return numbers
 
 
 class _Asked:
@@ -227,6 +180,8 @@ def _weights_at_most(numbers: int) -> Iterator[_Asked]:
 
     asked, thread = _Asked(), threading.get_ident()
     layer, metric = keras.Layer.add_weight, keras.Metric.add_variable
+    normalization: Any = keras.layers.Normalization
+    build = normalization.build
 
     def count(shape: Any) -> None:
         if threading.get_ident() != thread:
@@ -245,10 +200,19 @@ def _weights_at_most(numbers: int) -> Iterator[_Asked]:
         count(shape)
         return metric(self, shape, *args, **options)
 
+    def build_normalization(self: Any, input_shape: Any) -> None:
+        if self.input_mean is not None and input_shape:
+            # Its mean and variance, which are no weights, get the input's shape.
+            shape = [input_shape[axis] or 1 for axis in self.axis]
+            count([2, *shape])
+        build(self, input_shape)
+
     with _one_at_a_time:
+        normalization.build = build_normalization
         keras.Layer.add_weight = add_weight
         keras.Metric.add_variable = add_variable
         try:
             yield asked
         finally:
             keras.Layer.add_weight, keras.Metric.add_variable = layer, metric
+            normalization.build = build

@@ -3,14 +3,19 @@
 import json
 import math
 import struct
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import (
+    Budget,
+    UntrustedFileError,
+    check_regular_file,
+    check_written,
+)
 from dlkeras.untrusted.torch_pickle import Global, printable, read_pickle, str_of
+from dlkeras.untrusted.zips import StoredZip, is_zip, open_stored
 
 # Number types by their names in the two formats; bfloat16 is read as its 16 bits.
 _TORCH_TYPES = {
@@ -99,11 +104,13 @@ def checked_weight_file(path: str | Path) -> Path:
         WeightFileError: It is a folder, a pipe or a device.
     """
     try:
-        return check_regular_file(path)
+        path = check_regular_file(path)
+        check_written(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no weight file {str(path)!r}.") from None
     except UntrustedFileError as error:
         raise WeightFileError(str(error)) from error
+    return path
 
 
 def _numbers(data: Any, kind: str) -> np.ndarray:
@@ -197,7 +204,7 @@ class _Storage(NamedTuple):
 class _TorchFile:
     """A PyTorch file whose storages are read when its arrays ask for them."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str, budget: Budget) -> None:
+    def __init__(self, archive: StoredZip, root: str, budget: Budget) -> None:
         self._archive, self._root, self._budget = archive, root, budget
         self._storages: dict[str, _Storage] = {}
 
@@ -211,13 +218,14 @@ class _TorchFile:
             Global("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
         }
         name = f"{self._root}/data.pkl"
-        size = self._archive.getinfo(name).file_size
+        size = self._archive.sizes[name]
         if size > _LARGEST_LIST:
             raise UntrustedFileError(
                 f"it lists its arrays in more than {_LARGEST_LIST} bytes"
             )
         self._budget.spend(size)
-        return read_pickle(self._archive.read(name), known, self._storage, self._budget)
+        pickled = self._archive.read(name).getvalue()
+        return read_pickle(pickled, known, self._storage, self._budget)
 
     def _storage(self, asked: Any) -> _Storage:
         """Read the numbers of a storage."""
@@ -226,13 +234,11 @@ class _TorchFile:
             raise UntrustedFileError("it refers to something that is not a storage")
         key = str_of(key)
         if key not in self._storages:
-            member = self._archive.getinfo(f"{self._root}/data/{key}")
-            if member.compress_type != zipfile.ZIP_STORED:
-                raise UntrustedFileError("its arrays are compressed")
+            name = f"{self._root}/data/{key}"
             number_type = _TORCH_TYPES[kind.name]
             widened = 3 if number_type == "bfloat16" else 1
-            self._budget.spend(widened * member.file_size)
-            numbers = _numbers(self._archive.read(member), number_type)
+            self._budget.spend(widened * self._archive.sizes[name])
+            numbers = _numbers(self._archive.read(name).getbuffer(), number_type)
             if len(numbers) != count:
                 raise UntrustedFileError(
                     f"its storage {printable(key)} has {len(numbers)} numbers instead "
@@ -273,14 +279,14 @@ class _TorchFile:
 
 
 def _read_torch(path: Path, budget: Budget) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(path):
+    if not is_zip(path):
         raise WeightFileError(
             f"{str(path)!r} is not a zip archive, which `torch.save` has written since "
             "PyTorch 1.6. Load it with torch.load(..., weights_only=True) and save it "
             "again."
         )
-    with zipfile.ZipFile(path) as archive:
-        (pickled,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+    with open_stored(path) as archive:
+        (pickled,) = [n for n in archive.sizes if n.endswith("/data.pkl")]
         root = pickled.removesuffix("/data.pkl")
         content = _TorchFile(archive, root, budget).content()
     for wrapper in ("state_dict", "model"):  # as training scripts save checkpoints

@@ -1,7 +1,10 @@
 """What zip archives of strangers have in common, be they of images or of arrays."""
 
+import contextlib
+import io
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +20,8 @@ SLACK = 2**30
 # The list of members is read whole, and takes ten times as much as objects.
 MAX_DIRECTORY = 2**28
 ENTRY = b"PK\x01\x02"
+# Models have an entry for each array: a list of 8 MiB has room for 80,000.
+MODELS_DIRECTORY = 2**23
 # Python unpacks these two in pieces; of the others a KiB may become GiB at once.
 PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -46,10 +51,81 @@ class Room:
             )
 
 
-def open_zip(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip whose list of members fits into memory."""
-    reads: Any = _Reads(path, file)
+def is_zip(path: Path) -> bool:
+    """Whether a file ends as a zip does."""
+    return zipfile.is_zipfile(path)
+
+
+def open_zip(path: Path, file: IO[bytes], most: int = MAX_DIRECTORY) -> zipfile.ZipFile:
+    """Open a zip whose list of members takes at most so many bytes."""
+    reads: Any = _Reads(path, file, most)
     return zipfile.ZipFile(reads)
+
+
+class StoredZip:
+    """A zip whose members lie in it unpacked, as Keras and PyTorch write theirs.
+
+    What a member claims is what the file has: nothing grows when it is read.
+
+    Args:
+        archive: the zip.
+        size: bytes of the file.
+
+    Attributes:
+        sizes: bytes of each member, by its name.
+
+    Raises:
+        UntrustedFileError: a member is packed, has a password or a name that another
+            has, or all of them claim more than the file's size.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+        self._archive = archive
+        self.sizes: dict[str, int] = {}
+        for member in archive.infolist():
+            name = shown(member.filename)
+            if member.flag_bits & 1:
+                raise UntrustedFileError(f"its member {name} has a password")
+            if (
+                member.compress_type != zipfile.ZIP_STORED
+                or member.compress_size != member.file_size
+            ):
+                raise UntrustedFileError(
+                    f"its member {name} is compressed, which neither Keras nor PyTorch "
+                    "does"
+                )
+            if member.filename in self.sizes:
+                raise UntrustedFileError(f"it has {name} twice")
+            size -= member.file_size
+            if member.file_size < 0 or size < 0:
+                raise UntrustedFileError(f"its member {name} is larger than the file")
+            self.sizes[member.filename] = member.file_size
+
+    def read(self, name: str) -> io.BytesIO:
+        """Read a member; its CRC is compared.
+
+        Raises:
+            KeyError: there is none of the name.
+            Exception: whatever `zipfile` raises of a damaged archive.
+        """
+        content = io.BytesIO()
+        with self._archive.open(name) as member:
+            while chunk := member.read(CHUNK):
+                content.write(chunk)
+        content.seek(0)
+        return content
+
+
+@contextlib.contextmanager
+def open_stored(path: Path) -> Iterator[StoredZip]:
+    """Open the zip of a model or of weights.
+
+    Raises:
+        UntrustedFileError: as for `StoredZip`, or its list of members is too long.
+        zipfile.BadZipFile: it is no zip.
+    """
+    with open(path, "rb") as file, open_zip(path, file, MODELS_DIRECTORY) as archive:
+        yield StoredZip(archive, path.stat().st_size)
 
 
 def check_packing(path: Path, member: zipfile.ZipInfo) -> None:
@@ -66,13 +142,17 @@ def check_packing(path: Path, member: zipfile.ZipInfo) -> None:
 class _Reads:
     """A file whose reader cannot ask for a list of members without end."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: IO[bytes], most: int) -> None:
+        self._path, self._file, self._most = path, file, most
         self.seek, self.tell, self.close = file.seek, file.tell, file.close
         self.seekable = file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        if size > CHUNK and (size > MAX_DIRECTORY or self._entries(size) > MAX_MEMBERS):
+        if size > max(CHUNK, self._most):
+            raise UntrustedFileError(
+                f"{self._path}: it has more than {self._most:,} bytes of names"
+            )
+        if size > CHUNK and self._entries(size) > MAX_MEMBERS:
             raise too_many(self._path)
         return self._file.read(size)
 

@@ -32,9 +32,11 @@ def _predicted(path: Path) -> None:
 
     from dlkeras.pipeline.serving.answering import _answer, load_safely
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+    from dlkeras.untrusted.activations import CheckedSizes
 
     file, _ = load_pushed_model(str(path), None, path.parent)
-    _answer(load_safely(file), np.zeros((8, 8, 1), "uint8"), path)
+    model = load_safely(file)
+    _answer(model, np.zeros((8, 8, 1), "uint8"), path, CheckedSizes(model))
 
 
 def _pixels(path: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import struct
 import zipfile
 
 import h5py
@@ -68,9 +69,31 @@ def many_groups(file):
         file.create_group(str(index))
 
 
+def packed(file):
+    """One layer's weights, 64 MiB of zeros in one chunk of 64 kB."""
+    zeros = np.zeros((64, 2**18), "f4")
+    file.create_dataset(
+        "layers/dense/vars/0", data=zeros, chunks=zeros.shape, compression="gzip"
+    )
+
+
+def in_chunks(file):
+    file.create_dataset("layers/dense/vars/0", data=np.zeros((64, 1)), chunks=(2, 1))
+
+
 def same_text(file):
     kind = h5py.string_dtype()
     file.create_dataset("layers/dense/vars/0", (1000,), kind)[:] = "x" * 1000
+
+
+def with_claims(path, name, stored, claimed):
+    """Change the sizes that the list of members claims for one of them."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x01\x02")
+    while data[place + 46 : place + 46 + len(name)] != name.encode():
+        place = data.index(b"PK\x01\x02", place + 4)
+    struct.pack_into("<II", data, place + 20, stored, claimed)
+    path.write_bytes(data)
 
 
 def numpy_zip():
@@ -116,6 +139,17 @@ def functional(layers, links):
     return model
 
 
+def constant():
+    """A padding of a constant, which Keras computes when it builds the network."""
+    given = node("InputLayer", {"batch_shape": IMAGE, "name": "i"})
+    pad = node("ZeroPadding2D", {"padding": 30_000, "name": "p"})
+    model = functional([given, pad, node("Flatten", {"name": "f"})], [None, "i", "i"])
+    value = {"value": [[[[0.0]]]], "dtype": "float32"}
+    call = model["config"]["layers"][1]["inbound_nodes"][0]
+    call["args"] = [{"class_name": "__tensor__", "config": value}]
+    return model
+
+
 def write_all(folder):
     """Write one file of each kind, and return their paths."""
     dense, flat = node("Dense", {"units": 1}), node("Flatten")
@@ -131,6 +165,8 @@ def write_all(folder):
         never_written,
         many_groups,
         same_text,
+        packed,
+        in_chunks,
     ):
         write(fill.__name__, plain, hdf5(fill))
         (folder / f"{fill.__name__}.weights.h5").write_bytes(hdf5(fill))
@@ -206,6 +242,20 @@ def write_all(folder):
         "not_registered",
         sequential({**node("Evil", module="evil"), "registered_name": "evil>Evil"}),
     )
+    write("bins", sequential(node("Equalization", {"bins": 2**31}), flat, dense))
+    for count in (150_000, 2_000_000):  # lists, then numbers
+        values = [[]] * count if count < 10**6 else [0] * count
+        write(f"wide_{count}", {**plain, "more": values})
+    huge = {"scale": 10**400, "offset": 0.0}
+    write("huge_number", sequential(node("Rescaling", huge), flat, dense))
+    # Keras would take the class of its own that has the name.
+    for module in ("dlkeras.layers.lenet", None, ["x"]):
+        tanh = function("keras.activations", "tanh")
+        hidden = node("Lambda", {"function": tanh}, module)
+        named = {**hidden, "registered_name": "dlkeras>ScaledTanh"}
+        without = {key: named[key] for key in named if key != "module"}
+        write(f"hidden_{module}", sequential(named, flat, dense))
+        write(f"hidden_without_{module}", sequential(without, flat, dense))
     write("deep", "[" * 100_000 + "]" * 100_000)
     write("deeper_than_keras", '{"a":' * 500 + "1" + "}" * 500)
     nested = plain
@@ -223,6 +273,32 @@ def write_all(folder):
         node("Identity", {"name": "b"}),
     ]
     write("cycle", functional(cycle, [None, "b", "a"]))
+    zeros = bytes(2**26)
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        file = folder / f"packed_by_{method}.keras"
+        keras_file(file, plain, zeros, compression=method)
+        with zipfile.ZipFile(file) as archive:
+            member = archive.getinfo("model.weights.h5")
+        with_claims(file, member.filename, member.compress_size, member.compress_size)
+    spaces = json.dumps(plain) + " " * 2**26
+    write("config_by_bzip2", spaces, compression=zipfile.ZIP_BZIP2)
+    for stored in (0, 2**31):
+        write(f"claims_{stored}")
+        file = folder / f"claims_{stored}.keras"
+        with_claims(file, "model.weights.h5", stored, 2**31)
+    write("holes")
+    with open(folder / "holes.keras", "r+b") as file:  # 4 GB in front of the zip
+        whole = file.read()
+        file.truncate(0)
+        file.seek(2**32)
+        file.write(whole)
+    write("constant", constant())
+    scalar = {"mean": 0.0, "variance": 1.0, "axis": [1, 2, 3]}
+    huge = {"input_shape": [None, 2**15, 2**15, 1]}
+    normal = node("Normalization", scalar)
+    write("normalization", sequential(normal, flat, dense, shape=huge["input_shape"]))
+    built = sequential({**normal, "build_config": huge}, flat, dense)
+    write("normalization_built", built)
     write("no_list", "3")
     write("no_config", '{"class_name": "Rescaling", "config": {}}')
     write("no_numbers", '{"class_name": ["a"], "module": {"b": 1}, "config": "x"}')

@@ -6,6 +6,8 @@ import pickletools
 import struct
 import zipfile
 
+from tests.untrusted.hostile_models import with_claims
+
 MIB = 2**20
 STORAGE = (
     b"((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ"
@@ -78,6 +80,24 @@ def write_all(folder):
     packed = {"compression": zipfile.ZIP_DEFLATED}
     torch_file(folder / "bomb.pth", b"}" * (16 * MIB) + b".", **packed)
     torch_file(folder / "data_bomb.pth", tensors(1, b")", b")"), bytes(MIB), **packed)
+    packed = {"compression": zipfile.ZIP_BZIP2}
+    file = folder / "claim.pth"
+    torch_file(file, b"}" * (64 * MIB) + b".", **packed)
+    with zipfile.ZipFile(file) as archive:
+        size = archive.getinfo("a/data.pkl").compress_size
+    with_claims(file, "a/data.pkl", size, size)
+    torch_file(folder / "many.pth", tensors(1, b")", b")"))
+    with zipfile.ZipFile(folder / "many.pth", "a") as archive:
+        for index in range(40_000):
+            archive.writestr(f"{index:0200}", b"")
+    with open(folder / "holes.safetensors", "wb") as file:
+        file.truncate(2**32)
+    step = 2**61 - 1
+    keys = (((i * step).to_bytes(12, "little", signed=True)) for i in range(60_000))
+    same_hash = b"".join(b"\x8a\x0c" + key + b"N" for key in keys)
+    torch_file(folder / "same_hash.pth", b"\x80\x02}(" + same_hash + b"u.")
+    floats = b"".join(b"G" + struct.pack(">d", i * 2.0**61) + b"N" for i in range(999))
+    torch_file(folder / "floats.pth", b"\x80\x02}(" + floats + b"u.")
     for name in ("pipe.pth", "pipe.safetensors"):
         os.mkfifo(folder / name)
     (folder / "folder.pth").mkdir()

@@ -61,6 +61,13 @@ def test_nothing_opens_strangers_files_beside_the_door():
     assert beside == {}
 
 
+def test_one_file_alone_opens_zips():
+    """Each zip is opened with a bound on its list of members."""
+    inside = (ROOT / "dlkeras" / "untrusted").glob("*.py")
+    opening = {f.name for f in inside if "zipfile.ZipFile" in set(opened_in(f))}
+    assert opening == {"zips.py"}
+
+
 def test_the_pipelines_read_images_through_the_door():
     for file in sorted((ROOT / "pipelines").glob("*.py")):
         assert not list(opened_in(file)), file

@@ -149,7 +149,14 @@ def _application_in(model: Any, file: Any, dense: Any) -> keras.Model:
     if dense is None:
         theirs = build(weights=None, include_top=False)
     else:
-        theirs = build(weights=None, classes=dense[0].shape[-1])
+        shape = dense[0].shape
+        width = next(x.kernel.shape[0] for x in model.layers if x.name == "classifier")
+        if len(shape) != 2 or shape[0] != width or not shape[1]:
+            raise ValueError(
+                f"The classifier in {str(file)!r} has a kernel of shape {shape}, where "
+                f"({width}, classes) is expected."
+            )
+        theirs = build(weights=None, classes=shape[1])
     found, _ = read_keras_weights(theirs, file)
     for layer in theirs.layers:
         arrays = found.get(layer.name, [])

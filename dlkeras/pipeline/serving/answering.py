@@ -10,6 +10,7 @@ from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
 from dlkeras.untrusted import models
+from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.gate import UntrustedFileError
 
 TOP = 3
@@ -45,9 +46,10 @@ def predict(
             f"{model_path}; {len(labels)} stand beside it"
         )
     answers = []
+    sizes = CheckedSizes(model)
     for path, image in zip(images, pixels, strict=True):
         image = with_channels(image, channels)
-        probabilities = _answer(model, 255 - image if invert else image, path)
+        probabilities = _answer(model, 255 - image if invert else image, path, sizes)
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         answers.append(
             {
@@ -64,7 +66,9 @@ def predict(
     return answers
 
 
-def _answer(model: Any, image: np.ndarray, path: Path) -> np.ndarray:
+def _answer(
+    model: Any, image: np.ndarray, path: Path, sizes: CheckedSizes
+) -> np.ndarray:
     """Ask the network for one image's probabilities."""
     height, width = image.shape[:2]
     for received, expected in zip((height, width), model.input_shape[1:3], strict=True):
@@ -74,7 +78,7 @@ def _answer(model: Any, image: np.ndarray, path: Path) -> np.ndarray:
                 f"pixels, which the network takes; {path} has {height} x {width}"
             )
     try:
-        models.check_activations(model, height, width)
+        sizes.check(height, width)
         return np.asarray(model(image[None]))[0]
     except UntrustedFileError as error:
         raise InputError(f"MODEL: {reason(error)}") from error
@@ -97,7 +101,7 @@ def load_safely(path: Path) -> Any:
     """Load a `.keras` file from anywhere: it runs no code, and unpacks to what it says.
 
     Args:
-        path: the file.
+        path: the file, or a link to one, as caches of downloads have them.
 
     Returns:
         The Keras model.
@@ -107,11 +111,6 @@ def load_safely(path: Path) -> Any:
             files elsewhere, has a part that is not one of image networks, or does not
             take images and give the probabilities of classes.
     """
-    if path.is_symlink():
-        raise InputError(
-            f"MODEL: expected a whole Keras model in {path}; it is a link to another "
-            "file"
-        )
     try:
         model = models.load_model(path, _start)
     except (UntrustedFileError, OSError) as error:
@@ -131,4 +130,7 @@ def load_safely(path: Path) -> Any:
 
 
 def _start() -> None:
-    import dlkeras.pipeline.tensorflow_import  # noqa: F401
+    import dlkeras.pipeline.tensorflow_import  # isort: split
+
+    # It registers what GoogLeNet's auxiliary classifiers consist of.
+    import dlkeras.architectures  # noqa: F401

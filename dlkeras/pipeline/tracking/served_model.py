@@ -18,6 +18,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from dlkeras.pipeline.errors import PipelineError, reason
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.images import image_size
 
 # Of all images in a request together.
@@ -37,6 +38,7 @@ class ServedModel:
         path, self.labels = load_pushed_model(str(folder), None, folder)
         model = load_safely(path)
         self.channels = int(model.input_shape[-1])
+        self._sizes = CheckedSizes(model)
         image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
         self._answer = tf.function(model, input_signature=[image], autograph=False)
 
@@ -54,11 +56,11 @@ class ServedModel:
         """
         del params
         try:
+            batches = self._batches(model_input)
+            for batch in batches:
+                self._sizes.check(*batch.shape[1:3])
             return np.concatenate(
-                [
-                    np.asarray(self._answer(batch)).astype("float32")
-                    for batch in self._batches(model_input)
-                ]
+                [np.asarray(self._answer(batch)).astype("float32") for batch in batches]
             )
         except ValueError as error:
             raise MlflowException(

@@ -9,6 +9,7 @@ from dlkeras.pipeline.configuration.config import TransferConfig
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.untrusted import models
+from dlkeras.untrusted.activations import check_activations
 from dlkeras.untrusted.gate import UntrustedFileError
 
 if TYPE_CHECKING:
@@ -157,6 +158,11 @@ def transferred_network(
             f"takes {received}: set --transform.height and --transform.width"
         )
     try:
+        if str(config.source).endswith(".keras"):
+            check_activations(model, *input_shape[:2])
+    except UntrustedFileError as error:
+        raise InputError(f"{FLAG}: {config.source}: {error}") from error
+    try:
         model = replace_head(model, num_classes)
         unfreeze(model, batch_normalization=config.train_batch_normalization)
         if config.freeze_until is not None:
@@ -266,24 +272,26 @@ def _pixels(path: Path) -> dict[str, float] | None:
         waiting: list[Any] = [models.read_config(path)]
     except UntrustedFileError as error:
         raise InputError(f"{FLAG}: {error}") from error
-    while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, dict):
-            waiting[:0] = node.values()
-            if node.get("class_name") != "Rescaling":
-                continue
-            given = node.get("config")
-            given = given if isinstance(given, dict) else {}
-            numbers = {name: given.get(name) for name in ("scale", "offset")}
-            if any(isinstance(number, list) for number in numbers.values()):
-                return None
-            try:
-                return {name: float(number) for name, number in numbers.items()}  # type: ignore[arg-type]
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"{FLAG}: expected a scale and an offset in the Rescaling of "
-                    f"{path}; it has neither or one of them"
-                ) from None
-        elif isinstance(node, list):
-            waiting[:0] = node
+    while waiting:  # the last is the next, in the file's order
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += [x for x in reversed(node) if isinstance(x, dict | list)]
+        if not isinstance(node, dict):
+            continue
+        inside = [x for x in node.values() if isinstance(x, dict | list)]
+        waiting += reversed(inside)
+        if node.get("class_name") != "Rescaling":
+            continue
+        given = node.get("config")
+        given = given if isinstance(given, dict) else {}
+        numbers = {name: given.get(name) for name in ("scale", "offset")}
+        if any(isinstance(number, list) for number in numbers.values()):
+            return None
+        try:
+            return {name: float(number) for name, number in numbers.items()}  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"{FLAG}: expected a scale and an offset in the Rescaling of "
+                f"{path}; it has neither or one of them, or no such numbers"
+            ) from None
     return None
