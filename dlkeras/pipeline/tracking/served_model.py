@@ -56,16 +56,17 @@ class ServedModel:
         """
         del params
         try:
-            batches = self._batches(model_input)
-            for batch in batches:
-                self._sizes.check(*batch.shape[1:3])
             return np.concatenate(
-                [np.asarray(self._answer(batch)).astype("float32") for batch in batches]
+                [self._probabilities(batch) for batch in self._batches(model_input)]
             )
         except ValueError as error:
             raise MlflowException(
                 str(error), error_code=INVALID_PARAMETER_VALUE
             ) from error
+
+    def _probabilities(self, batch: np.ndarray) -> np.ndarray:
+        self._sizes.check(*batch.shape[1:3])
+        return np.asarray(self._answer(batch)).astype("float32")
 
     def _batches(self, given: Any) -> Iterator[np.ndarray]:
         """Give batches one at a time: image files are decoded when their turn comes."""
