@@ -15,7 +15,9 @@ _MOST_LAYERS = 2_000
 _MOST_PARTS = 15_000
 _MOST_NODES = 200_000
 _DEEPEST = 100
-_MOST_BINS = 2**16
+_MOST_REPETITIONS = {
+    "bins": 2**16, "chain_depth": 16, "num_chains": 16, "num_ops": 16,
+}  # fmt: skip
 
 _VALUES = frozenset(
     f"__{name}__"
@@ -118,8 +120,8 @@ def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
     if isinstance(name, str) and name in _VALUES:
         return False
     if isinstance(module, str) and isinstance(name, str):
-        if name == "Equalization":
-            _check_bins(node.get("config"))
+        if name in ("AugMix", "Equalization", "RandAugment"):
+            _check_repetitions(node.get("config"))
         if module == "keras.layers" and name in _LAYERS:
             return True
         if _INNER.fullmatch(module):
@@ -166,11 +168,14 @@ def _check_calls(calls: Any) -> None:
             raise UntrustedFileError("it calls a layer on no output of another layer")
 
 
-def _check_bins(config: Any) -> None:
-    """Refuse a histogram, which is memory without weights, of any length."""
-    bins = config.get("bins", 256) if isinstance(config, dict) else 256
-    if type(bins) is not int or not 0 < bins <= _MOST_BINS:
-        raise UntrustedFileError(f"it has a histogram of more than {_MOST_BINS:,} bins")
+def _check_repetitions(config: Any) -> None:
+    """Refuse what an image layer does as often as its file says."""
+    for key, most in _MOST_REPETITIONS.items():
+        value = config.get(key, 1) if isinstance(config, dict) else 1
+        if type(value) is not int or value > most:
+            raise UntrustedFileError(
+                f"it has a layer whose {key!r} is more than {most}"
+            )
 
 
 def unknown(name: str) -> UntrustedFileError:
