@@ -66,10 +66,13 @@ _INNER = re.compile(r"keras\.src\.(ops|applications)\.\w+")
 
 
 class Own(NamedTuple):
-    """A part that is not Keras's: its name in the registry, and that of its class."""
+    """A part that is not Keras's: its name in the registry, and that of its class.
+
+    A function has the first alone: Keras looks for no other.
+    """
 
     registered: str
-    name: str
+    name: str | None
 
 
 def check_parts(config: Any) -> list[Own]:
@@ -143,7 +146,8 @@ def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
         and isinstance(node["class_name"], str)
         and ">" in registered
     ):
-        own.append(Own(registered, name))
+        is_function = node["class_name"] == "function"
+        own.append(Own(registered, None if is_function else node["class_name"]))
         return True
     raise unknown(f"{str(module)[:80]}.{str(name)[:80]}")
 
@@ -162,8 +166,8 @@ def _check_calls(calls: Any) -> None:
                 elif isinstance(value, list):
                     waiting += value
         else:  # as earlier versions wrote it: the names of layers
-            found = bool(call) and isinstance(call, list) and isinstance(call[0], list)
-            found = found and isinstance(next(iter(call[0]), None), str)
+            first = call[0] if isinstance(call, list) and call else None
+            found = isinstance(first, list) and isinstance((first or [0])[0], str)
         if not found:
             raise UntrustedFileError("it calls a layer on no output of another layer")
 

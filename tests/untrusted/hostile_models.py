@@ -252,8 +252,9 @@ def write_all(folder):
     # Keras would take the class of its own that has the name.
     for module in ("dlkeras.layers.lenet", None, ["x"]):
         tanh = function("keras.activations", "tanh")
-        hidden = node("Lambda", {"function": tanh}, module)
-        named = {**hidden, "registered_name": "dlkeras>ScaledTanh"}
+        hidden = node("Lambda", {"function": tanh})
+        registered = {"module": module, "registered_name": "dlkeras>ScaledTanh"}
+        named = {**hidden, **registered}
         without = {key: named[key] for key in named if key != "module"}
         write(f"hidden_{module}", sequential(named, flat, dense))
         write(f"hidden_without_{module}", sequential(without, flat, dense))
