@@ -105,5 +105,5 @@ def _graph(model: Any, height: int, width: int) -> Any:
 
     (image,) = model.inputs
     spec = tf.TensorSpec((1, height, width, image.shape[-1]), image.dtype)
-    traced = tf.function(lambda image: model(image), autograph=False)
+    traced = tf.function(lambda image: model(image, training=False), autograph=False)
     return traced.get_concrete_function(spec).graph.as_graph_def(add_shapes=True)

@@ -15,7 +15,9 @@ _MOST_LAYERS = 2_000
 _MOST_PARTS = 15_000
 _MOST_NODES = 200_000
 _DEEPEST = 100
-_MOST_BINS = 2**16
+_MOST_REPETITIONS = {
+    "bins": 2**16, "chain_depth": 16, "num_chains": 16, "num_ops": 16,
+}  # fmt: skip
 
 _VALUES = frozenset(
     f"__{name}__"
@@ -64,10 +66,13 @@ _INNER = re.compile(r"keras\.src\.(ops|applications)\.\w+")
 
 
 class Own(NamedTuple):
-    """A part that is not Keras's: its name in the registry, and that of its class."""
+    """A part that is not Keras's: its name in the registry, and that of its class.
+
+    A function has the first alone: Keras looks for no other.
+    """
 
     registered: str
-    name: str
+    name: str | None
 
 
 def check_parts(config: Any) -> list[Own]:
@@ -118,8 +123,8 @@ def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
     if isinstance(name, str) and name in _VALUES:
         return False
     if isinstance(module, str) and isinstance(name, str):
-        if name == "Equalization":
-            _check_bins(node.get("config"))
+        if name in ("AugMix", "Equalization", "RandAugment"):
+            _check_repetitions(node.get("config"))
         if module == "keras.layers" and name in _LAYERS:
             return True
         if _INNER.fullmatch(module):
@@ -141,7 +146,8 @@ def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
         and isinstance(node["class_name"], str)
         and ">" in registered
     ):
-        own.append(Own(registered, name))
+        is_function = node["class_name"] == "function"
+        own.append(Own(registered, None if is_function else node["class_name"]))
         return True
     raise unknown(f"{str(module)[:80]}.{str(name)[:80]}")
 
@@ -160,17 +166,20 @@ def _check_calls(calls: Any) -> None:
                 elif isinstance(value, list):
                     waiting += value
         else:  # as earlier versions wrote it: the names of layers
-            found = bool(call) and isinstance(call, list) and isinstance(call[0], list)
-            found = found and isinstance(next(iter(call[0]), None), str)
+            first = call[0] if isinstance(call, list) and call else None
+            found = isinstance(first, list) and isinstance((first or [0])[0], str)
         if not found:
             raise UntrustedFileError("it calls a layer on no output of another layer")
 
 
-def _check_bins(config: Any) -> None:
-    """Refuse a histogram, which is memory without weights, of any length."""
-    bins = config.get("bins", 256) if isinstance(config, dict) else 256
-    if type(bins) is not int or not 0 < bins <= _MOST_BINS:
-        raise UntrustedFileError(f"it has a histogram of more than {_MOST_BINS:,} bins")
+def _check_repetitions(config: Any) -> None:
+    """Refuse what an image layer does as often as its file says."""
+    for key, most in _MOST_REPETITIONS.items():
+        value = config.get(key, 1) if isinstance(config, dict) else 1
+        if type(value) is not int or value > most:
+            raise UntrustedFileError(
+                f"it has a layer whose {key!r} is more than {most}"
+            )
 
 
 def unknown(name: str) -> UntrustedFileError:

@@ -57,7 +57,7 @@ def load_model(
 
     for part in found.own:
         known: Any = keras.saving.get_registered_object(part.registered)
-        if known is None or getattr(known, "__name__", None) != part.name:
+        if known is None or part.name not in (None, known.__name__):
             raise _refused(path, str(unknown(f"{part.name} ({part.registered})")))
     numbers = found.numbers
     with _weights_at_most(numbers) as asked:

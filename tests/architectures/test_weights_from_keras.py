@@ -298,7 +298,7 @@ def test_a_corrupt_or_hostile_file_of_keras_is_refused(tmp_path):
     with h5py.File(file, "r+") as opened:
         del opened[place]
         opened.create_dataset(place, (10**7, 10**7), "f4", chunks=(1, 1))  # 400 TB
-    with pytest.raises(WeightFileError, match=r"has 100000000000000 values"):
+    with pytest.raises(WeightFileError, match=r"cut into chunks"):
         load_weights_from(model, file)
     whole = tmp_path / "model.keras"
     model.save(whole)

@@ -242,8 +242,9 @@ def write_all(folder):
         "not_registered",
         sequential({**node("Evil", module="evil"), "registered_name": "evil>Evil"}),
     )
+    write("ops", sequential(node("RandAugment", {"num_ops": 10**9}), flat, dense))
     write("bins", sequential(node("Equalization", {"bins": 2**31}), flat, dense))
-    for count in (150_000, 2_000_000):  # lists, then numbers
+    for count in (300_000, 1_000_000):  # lists, then numbers
         values = [[]] * count if count < 10**6 else [0] * count
         write(f"wide_{count}", {**plain, "more": values})
     huge = {"scale": 10**400, "offset": 0.0}
@@ -251,8 +252,9 @@ def write_all(folder):
     # Keras would take the class of its own that has the name.
     for module in ("dlkeras.layers.lenet", None, ["x"]):
         tanh = function("keras.activations", "tanh")
-        hidden = node("Lambda", {"function": tanh}, module)
-        named = {**hidden, "registered_name": "dlkeras>ScaledTanh"}
+        hidden = node("Lambda", {"function": tanh})
+        registered = {"module": module, "registered_name": "dlkeras>ScaledTanh"}
+        named = {**hidden, **registered}
         without = {key: named[key] for key in named if key != "module"}
         write(f"hidden_{module}", sequential(named, flat, dense))
         write(f"hidden_without_{module}", sequential(without, flat, dense))
@@ -273,14 +275,14 @@ def write_all(folder):
         node("Identity", {"name": "b"}),
     ]
     write("cycle", functional(cycle, [None, "b", "a"]))
-    zeros = bytes(2**26)
+    zeros = bytes(2**24)
     for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         file = folder / f"packed_by_{method}.keras"
         keras_file(file, plain, zeros, compression=method)
         with zipfile.ZipFile(file) as archive:
             member = archive.getinfo("model.weights.h5")
         with_claims(file, member.filename, member.compress_size, member.compress_size)
-    spaces = json.dumps(plain) + " " * 2**26
+    spaces = json.dumps(plain) + " " * 2**24
     write("config_by_bzip2", spaces, compression=zipfile.ZIP_BZIP2)
     for stored in (0, 2**31):
         write(f"claims_{stored}")

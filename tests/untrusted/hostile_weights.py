@@ -21,8 +21,8 @@ def safetensors(path, entries, body, more=b""):
     path.write_bytes(struct.pack("<Q", len(header)) + header + body)
 
 
-def torch_file(path, pickled, data=b"\0" * 4, **options):
-    with zipfile.ZipFile(path, "w", **options) as archive:
+def torch_file(path, pickled, data=b"\0" * 4, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("a/data.pkl", pickled)
         archive.writestr("a/data/0", data)
 

@@ -79,7 +79,7 @@ def _answer(
             )
     try:
         sizes.check(height, width)
-        return np.asarray(model(image[None]))[0]
+        return np.asarray(model(image[None], training=False))[0]
     except UntrustedFileError as error:
         raise InputError(f"MODEL: {reason(error)}") from error
     except Exception as error:  # a network from outside may fail anywhere

@@ -40,7 +40,11 @@ class ServedModel:
         self.channels = int(model.input_shape[-1])
         self._sizes = CheckedSizes(model)
         image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
-        self._answer = tf.function(model, input_signature=[image], autograph=False)
+        self._answer = tf.function(
+            lambda image: model(image, training=False),
+            input_signature=[image],
+            autograph=False,
+        )
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
         """Give class probabilities, `(images, classes)` float32.
