@@ -81,7 +81,7 @@ class CheckedSizes:
 
     def check(self, height: int, width: int) -> None:
         """As `check_activations`, and at once for sizes like those before."""
-        if any(height <= high and width <= wide for high, wide in self._fit):
+        if any(height <= high and width <= wide for high, wide in tuple(self._fit)):
             return
         above = (_power_above(height), _power_above(width))
         if not any(self._model.inputs[0].shape[1:3]):
