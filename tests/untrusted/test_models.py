@@ -147,6 +147,21 @@ def test_whole_networks_pass_the_door(tmp_path):
         assert np.allclose(np.asarray(loaded(pixels)), np.asarray(network(pixels)))
 
 
+def test_a_server_refuses_what_would_fill_its_memory(tmp_path):
+    from mlflow.exceptions import MlflowException
+
+    from dlkeras.pipeline.tracking.served_model import ServedModel
+
+    grown = node("UpSampling2D", {"size": 1000})
+    pool = node("GlobalMaxPooling2D")
+    any_size = [None, None, None, 1]
+    keras_file(tmp_path / "model.keras", sequential(grown, pool, shape=any_size))
+    served = ServedModel(tmp_path)
+    assert served.predict(np.full((1, 2, 2, 1), 7)).tolist() == [[7]]
+    with pytest.raises(MlflowException, match="for an image of 64 x 64 its layers"):
+        served.predict(np.full((1, 64, 64, 1), 7))
+
+
 def test_scores_of_attention_count_though_they_are_no_layers_output():
     """Of 6,400 places 6,400 x 6,400 scores; of 25,600 more than 2**28."""
     import keras

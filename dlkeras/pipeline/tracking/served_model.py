@@ -38,13 +38,19 @@ class ServedModel:
         path, self.labels = load_pushed_model(str(folder), None, folder)
         model = load_safely(path)
         self.channels = int(model.input_shape[-1])
-        self._sizes = CheckedSizes(model)
         image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
-        self._answer = tf.function(
+        answer = tf.function(
             lambda image: model(image, training=False),
             input_signature=[image],
             autograph=False,
         )
+        sizes = CheckedSizes(model)
+
+        def checked(batch: np.ndarray) -> Any:
+            sizes.check(*batch.shape[1:3])
+            return answer(batch)
+
+        self._answer = checked
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
         """Give class probabilities, `(images, classes)` float32.
@@ -69,7 +75,6 @@ class ServedModel:
             ) from error
 
     def _probabilities(self, batch: np.ndarray) -> np.ndarray:
-        self._sizes.check(*batch.shape[1:3])
         return np.asarray(self._answer(batch)).astype("float32")
 
     def _batches(self, given: Any) -> Iterator[np.ndarray]:
