@@ -95,3 +95,14 @@ def test_a_shell_sees_the_commands_own_exit_code(command, code, said):
     assert "Traceback" not in complaints and "Exception" not in complaints
     assert len(complaints.splitlines()) <= 1
     assert said is None or said in complaints
+
+
+def test_a_logger_that_kept_the_output_does_not_close_the_processs_own(capsys):
+    """absl's handler closes its stream at the end; what is said after it was lost."""
+    own = sys.stderr
+    with lasting_output():
+        kept = sys.stderr
+    kept.close()
+    assert not own.closed
+    print("said at the end", file=own)
+    assert capsys.readouterr().err == "said at the end\n"

@@ -39,6 +39,10 @@ class _Lasting:
         with self._survives():
             self._stream.flush()
 
+    def close(self) -> None:
+        """Flush: who kept this may not end the process's own stream, as absl does."""
+        self.flush()
+
     def __getattr__(self, name: str) -> Any:
         """Anything else of the stream."""
         return getattr(self._stream, name)
