@@ -98,7 +98,7 @@ def test_a_shell_sees_the_commands_own_exit_code(command, code, said):
 
 
 def test_a_logger_that_kept_the_output_does_not_close_the_processs_own(capsys):
-    """absl's handler closes its stream at the end; what is said after it was lost."""
+    """Absl's handler closes its stream at the end; what is said after it was lost."""
     own = sys.stderr
     with lasting_output():
         kept = sys.stderr
