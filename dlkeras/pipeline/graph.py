@@ -49,6 +49,7 @@ from dlkeras.pipeline.tracking.note import run_note
 from dlkeras.pipeline.tracking.reporting import (
     compare_link,
     record_lineage,
+    tell_machines,
     tell_statistics,
     tell_what_is_left_out,
 )
@@ -345,6 +346,7 @@ def _components(
         code=trainer_code,
         packages=trainer_packages,
     )
+    tell_machines(config.trainer, model, progress)
     for epoch, logs in enumerate(model.history):
         tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
     tracker.set_tags(

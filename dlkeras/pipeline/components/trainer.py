@@ -60,7 +60,8 @@ def trainer(
     Raises:
         PipelineError: a loss is no longer finite, of which no checkpoint is written;
             or another machine of a distributed training has ended.
-        InputError: the devices cannot share the batches.
+        InputError: the devices cannot share the batches, or the checkpoints are of
+            another number of machines whose files decided them.
     """
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
@@ -87,7 +88,8 @@ def trainer(
         )
     place = distribution.place(kind)
     machines = len(place.workers)
-    if config.sharding == "file" and machines > 1:
+    by_file = config.sharding == "file" and machines > 1
+    if by_file:
         # Refuses files that the machines cannot share.
         FileSharding(examples.shard_lengths("train"), machines, config.batch_size)
     else:
@@ -157,6 +159,7 @@ def trainer(
         steps=steps,
         monitoring=monitoring,
         writes=place.is_chief,
+        parts=machines if by_file else 1,
     )
     few = distribution.local_devices(kind)
     sample = np.zeros((few, *transform.input_shape), "float32"), np.zeros(few, "int64")

@@ -7,12 +7,15 @@ from dlkeras.pipeline.artifacts.types import (
     Evaluation,
     Examples,
     Hyperparameters,
+    Model,
     Statistics,
 )
 from dlkeras.pipeline.components.example_gen import QUARANTINE, left_out
 from dlkeras.pipeline.components.statistics_gen import PAGE
+from dlkeras.pipeline.configuration.training import TrainerConfig
 from dlkeras.pipeline.engine.execution import Execution
 from dlkeras.pipeline.engine.progress import Progress
+from dlkeras.pipeline.machines.cluster import place
 
 
 def tell_what_is_left_out(examples: Examples, tracker: Any, progress: Progress) -> None:
@@ -33,6 +36,17 @@ def tell_statistics(statistics: Statistics, tracker: Any, progress: Progress) ->
         f"statistics of {p['examples']:,} examples, at {p['images_per_second']:,.0f} "
         f"images/s: {page}"
     )
+
+
+def tell_machines(config: TrainerConfig, model: Model, progress: Progress) -> None:
+    """Say where a model in the store is of other batches than this run would train."""
+    machines = model.properties["machines"]
+    here = len(place(config.distribution).workers)
+    if config.sharding == "file" and machines != here:
+        progress.say(
+            f"the model is of {machines} machines, each of which read its own files; "
+            f"--force Trainer trains one of {here}"
+        )
 
 
 def log_evaluation(tracker: Any, evaluation: Evaluation, step: int) -> None:
