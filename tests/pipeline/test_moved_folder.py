@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from dlkeras.pipeline import PipelineConfig, tracking
+from dlkeras.pipeline.errors import TrackingError
 from dlkeras.pipeline.tracking.database.connection import connect
 
 
@@ -51,3 +53,24 @@ def test_a_linked_folder_of_artifacts_has_not_moved(runs, tmp_path):
     client = connect(None, runs)  # the first experiment's path is still true
     client.create_experiment("letters", place.as_uri())
     assert location(runs, "letters") == (place.as_uri(), [])
+
+
+def test_with_a_database_elsewhere_a_moved_folder_is_told_which_link_it_needs(tmp_path):
+    """Others may use that database: its paths stay."""
+    old, new = tmp_path / "old", tmp_path / "new"
+
+    def run(folder):
+        uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+        config = PipelineConfig(name="digits", mlruns=folder, tracking_uri=uri)
+        with tracking.track(config) as tracker:
+            tracker.log_json("said.json", {"a": 1})
+        return list(folder.resolve().rglob("said.json"))
+
+    assert len(run(old)) == 1
+    old.rename(new)
+    with pytest.raises(TrackingError, match=f"ln -s {new} {old}") as caught:
+        run(new)
+    assert "\n" not in str(caught.value)
+    assert not old.exists()
+    old.symlink_to(new)
+    assert len(run(new)) == 2
