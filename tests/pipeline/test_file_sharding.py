@@ -1,6 +1,5 @@
 """Sharding by file: each example once an epoch, each file opened by one machine."""
 
-import io
 import itertools
 import json
 import re
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from dlkeras.pipeline import (
     ExampleGenConfig,
@@ -23,10 +21,9 @@ from dlkeras.pipeline.artifacts.types import Examples, Model, Transform
 from dlkeras.pipeline.batches import input_pipeline
 from dlkeras.pipeline.batches.file_sharding import FileSharding, assign, files_of_others
 from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch, training_batches
-from dlkeras.pipeline.engine.progress import Progress
+from dlkeras.pipeline.components.trainer import trainer
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
-from dlkeras.pipeline.tracking.reporting import tell_machines
 
 pytestmark = pytest.mark.job
 
@@ -248,24 +245,23 @@ def test_a_model_of_other_machines_own_files_is_taken_with_a_word(
     tmp_path, monkeypatch
 ):
     """The number of machines is no part of the key, and decides the batches."""
-    arguments = {
-        "key": "m" * 64, "producer": "Trainer", "pipeline": "p", "config": {},
-        "inputs": {}, "versions": {}, "run_id": "r",
-    }  # fmt: skip
-    store, said = Store(tmp_path / "store"), io.StringIO()
-    with store.publish(Model, **arguments) as draft:
-        draft.properties["machines"] = 2
-    model, progress = store.find(Model, "m" * 64), Progress(Console(file=said))
+    store = Store(tmp_path / "store")
 
     def told(sharding):
         config = TrainerConfig(sharding=sharding, distribution="multi_worker")
-        tell_machines(config, model, progress)
-        text = " ".join(said.getvalue().split())
-        said.seek(said.truncate(0))
-        return text
+        arguments = {
+            "key": sharding * 64, "producer": "Trainer", "pipeline": "p", "inputs": {},
+            "config": {"trainer": config.model_dump(mode="json")}, "versions": {},
+            "run_id": "r",
+        }  # fmt: skip
+        with store.publish(Model, **arguments) as draft:
+            draft.properties["machines"] = 2
+        return list(trainer.lines(store.find(Model, sharding * 64)))
 
-    assert "of 2 machines" in told("file") and told("example") == ""
+    (line,) = told("file")
+    assert "of 2 machines" in line and "trains one of 1" in line
+    assert told("example") == []
     addresses = ["127.0.0.1:1", "127.0.0.1:2"]
     place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(place))
-    assert told("file") == ""
+    assert told("file") == []
