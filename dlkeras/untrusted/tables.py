@@ -3,12 +3,16 @@
 import csv
 import gzip
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, open_regular
+from dlkeras.untrusted.gate import (
+    Budget,
+    UntrustedFileError,
+    file_size,
+    open_regular,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +71,7 @@ def _csv(path: Path, file: IO[bytes]) -> "pd.DataFrame":
     file.seek(0)
     opened: Any = gzip.GzipFile(fileobj=file) if packed else file
     content, commas, lines, after = io.BytesIO(), 0, 1, b""
-    most = min(MAX_FILE_BYTES, MAX_RATIO * os.fstat(file.fileno()).st_size + SLACK)
+    most = min(MAX_FILE_BYTES, MAX_RATIO * file_size(file) + SLACK)
     while chunk := opened.read(CHUNK):
         content.write(chunk)
         commas += chunk.count(b",")
@@ -120,7 +124,7 @@ def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source.seek(max(os.fstat(source.fileno()).st_size - 8, 0))
+    source.seek(max(file_size(source) - 8, 0))
     footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
     if ending != b"PAR1":
         raise ValueError("it is cut short, or no Parquet file")
