@@ -80,18 +80,20 @@ def read_manifest(manifest: Path) -> dict[str, str]:
         what = "its last line is cut" if text else "it is empty"
         raise CorruptArtifactError(f"{expected}; {what}")
     published: dict[str, str] = {}
+    folder, files = manifest.parent.resolve(), set()
     for number, line in enumerate(text[:-1].split("\n"), 1):
         found = _LINE.fullmatch(line)
         if found is None:
             raise CorruptArtifactError(f"{expected}; line {number} is {line[:80]!r}")
         digest, name = found.groups()
-        file = manifest.parent / name
-        if "\0" in name or not file.resolve().is_relative_to(manifest.parent.resolve()):
+        file = None if "\0" in name else (manifest.parent / name).resolve()
+        if file is None or not file.is_relative_to(folder):
             raise CorruptArtifactError(
                 f"{manifest}: expected files beside it; it names {name!r}"
             )
-        if name in published:
+        if file in files:  # by a link, maybe
             raise CorruptArtifactError(f"{manifest}: it names {name!r} twice")
+        files.add(file)
         published[name] = digest
     return published
 
