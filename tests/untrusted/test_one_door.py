@@ -130,6 +130,6 @@ def test_one_file_alone_opens_zips():
 
 
 def test_the_pipelines_read_images_through_the_door():
+    opening = {"Image.open", "np.load", "tarfile.open", "zipfile.ZipFile", "plt.imread"}
     for file in sorted((ROOT / "pipelines").glob("*.py")):
-        shipped = {"file.read_bytes"} if file.name == "ship_weights.py" else set()
-        assert set(opened_in(file)) == shipped, file
+        assert not opening & set(opened_in(file)), file
