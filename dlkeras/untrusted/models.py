@@ -110,7 +110,8 @@ def _refused(path: Path, reason: str) -> UntrustedFileError:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0], 200)
+    kind = "no " if isinstance(error, KeyError) else ""  # its text is the bare key
+    return kind + printable(lines[0], 200)
 
 
 class _Found(NamedTuple):

@@ -13,6 +13,7 @@ from dlkeras.untrusted.gate import (
     file_size,
     open_regular,
 )
+from dlkeras.untrusted.parquet_pages import check_pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,9 +118,8 @@ def _width(path: Path, content: io.BytesIO) -> int:
 def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     """Read a Parquet table, one column after the other.
 
-    What the footer says of each column is spent before it is read, and what came out of
-    it before the next. A footer may lie: what is bounded by nothing here is one page of
-    one column, which says itself to how much it unpacks, up to 2 GiB by the format.
+    What the footer says of each column is spent before it is read, and what each of its
+    pages says, since a footer may lie; then what came out of it before the next.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -137,6 +137,7 @@ def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     _check_cells(path, about.num_rows * len(schema))
     kept = [field.name for field in schema if _is_plain(field.type)]
     _check_claims(path, about, set(kept))
+    check_pages(path, source, about, Budget(MAX_TABLE_BYTES, path))
     # A text is stored once, however often it is in a column: it stays so until it
     # is known how much there is of it.
     texts = [field.name for field in schema if _is_text(field.type)]
