@@ -33,6 +33,8 @@ def check_pages(path: Path, source: IO[bytes], about: Any, budget: Budget) -> No
     for number in range(about.num_row_groups):
         group = about.row_group(number)
         for column in map(group.column, range(group.num_columns)):
+            if column.num_values <= 0:  # the reader looks at no page
+                continue
             at = column.data_page_offset
             if column.has_dictionary_page and column.dictionary_page_offset:
                 at = min(at, column.dictionary_page_offset)
