@@ -139,7 +139,8 @@ def check_flavors(folder: Path) -> dict[str, Any]:
     try:
         described = _description(folder)
         flavor = described["flavors"][FLAVOR_NAME]
-        loader, found = flavor.get("loader_module"), sorted(set(flavor) - _KEYS)
+        loader = flavor.get("loader_module")
+        found = sorted(key for key in flavor if flavor[key] and key not in _KEYS)
         data = folder / str(flavor.get("data", ""))
         _check_beside(folder, described)
     except UntrustedFileError as error:
@@ -185,9 +186,10 @@ def _check_beside(folder: Path, described: Any) -> None:
     for entry in os.scandir(folder):
         if not entry.is_dir():
             open_regular(entry.path, _MAX_BESIDE).close()
-    example = (described.get("saved_input_example_info") or {}).get("artifact_path")
-    if example is not None and example not in os.listdir(folder):
-        raise UntrustedFileError(f"{folder}: its example is {str(example)[:80]!r}")
+    example = described.get("saved_input_example_info") or {}
+    for name in (example.get("artifact_path"), example.get("serving_input_path")):
+        if name is not None and name not in os.listdir(folder):
+            raise UntrustedFileError(f"{folder}: its example is {str(name)[:80]!r}")
     requirements = folder / "requirements.txt"
     if requirements.exists():
         text = read_regular(requirements, _MAX_BESIDE)
