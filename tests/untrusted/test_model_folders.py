@@ -91,7 +91,7 @@ def test_no_hostile_folder_takes_memory_or_time(answers):
         ("deep", "nested too deep"),
         ("minutes", "too long"),
         ("aliases", "repeats its parts"),
-        ("long", "expected at most 1,048,576 bytes"),
+        ("long", "MLmodel is too long"),
         ("pipe", "requirements.txt: expected a file; it is a pipe"),
         ("device", "conda.yaml: expected a file; it is a pipe or a device"),
         ("leads_on", "names other files than packages"),

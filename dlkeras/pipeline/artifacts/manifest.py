@@ -18,6 +18,8 @@ from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regula
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 # The lines of ten thousand files; a pushed model has fifty.
 MAX_BYTES = 2**20
+# It has the names of all classes, and takes 20 times as much as objects.
+MAX_RECORD = 2**23
 
 
 def write_manifest(folder: Path) -> None:
@@ -104,7 +106,7 @@ def _record(folder: Path) -> Record | None:
     if not file.is_file():
         return None
     try:
-        return Record.from_bytes(read_regular(file, MAX_BYTES))
+        return Record.from_bytes(read_regular(file, MAX_RECORD))
     except ValueError as error:
         raise CorruptArtifactError(
             f"{file}: expected the record of the pushed model; it was damaged"

@@ -30,9 +30,9 @@ _MAX_TEXTS = 2**29
 # and folders that it puts on the module path.
 _KEYS = frozenset(("data", "env", "loader_module", "python_version", "streamable"))
 # The names of all classes stand in MLmodel, and one image in an example beside it.
-_MAX_DESCRIPTION = 2**20
+_MAX_DESCRIPTION = 2**22
 _MAX_BESIDE = 2**23
-_MOST_PARTS, _LONGEST, _DEEPEST = 100_000, 2**16, 50
+_MOST_PARTS, _LONGEST, _DEEPEST = 200_000, 2**16, 50
 
 
 def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any:
