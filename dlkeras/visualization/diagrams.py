@@ -17,6 +17,7 @@ from dlkeras.visualization.figure import (
     paper,
     say,
 )
+from dlkeras.visualization.inputs import received
 
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
 _WIDESCREEN = 16 / 9
@@ -73,7 +74,7 @@ def architecture_diagram(
     if not hasattr(model, "operations") or not getattr(model, "inputs", None):
         raise ValueError(
             "architecture_diagram needs a Functional or built Sequential model. "
-            f"Received: model={model!r}"
+            f"Received: {received(model)}"
         )
     glyphs, edges = glyphs_of(model, language)
     rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)

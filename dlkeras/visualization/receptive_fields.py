@@ -22,7 +22,7 @@ from dlkeras.visualization.figure import (
     say,
 )
 from dlkeras.visualization.images import show_image
-from dlkeras.visualization.inputs import picture
+from dlkeras.visualization.inputs import numbers, picture, received
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,14 @@ def receptive_field_box(
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
-    place: Any = position
-    if position is None:
+    if position is not None:
+        place = numbers(position, "position", "a row and a column", axes=1).tolist()
+        if len(place) != 2 or any(i % 1 for i in place):
+            raise ValueError(
+                "position must be a row and a column. Received: "
+                f"position={received(position)}"
+            )
+    else:
         place = tuple((size or 1) // 2 for size in sizes)
     if any(not 0 <= i < (n or i + 1) for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
