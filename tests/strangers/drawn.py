@@ -103,81 +103,103 @@ CALLS = {
     "update_ratios": lambda x: show.update_ratios(x, NAMES),
 }
 
-# Of the zoo's names, those that each call draws; all others are refused.
-STACKS = {
-    "mnist, no channels", "mnist", "photos", "photos of 0 to 1", "photos of -1 to
-    1", "photos, standardised", "photos of half precision", "photos with alpha",
-    "photos as a tensor", "photos of bfloat16", "white photos", "a pixel of NaN", "a
-    pixel of infinity", "photos of NaN", "a mask",
-}
-COLOUR = {
-    "photos", "photos of 0 to 1", "photos of -1 to 1", "photos, standardised",
-    "photos of half precision", "photos as a tensor", "photos as a variable",
-    "photos of bfloat16", "white photos",
-}
-WORDS = {
-    "labels", "labels of text", "labels from 1", "labels with -1", "words",
-    "objects",
-}
-TABLES = {
-    "labels, one-hot", "logits", "counts", "rates", "rates with a class without
-    examples",
-}
-MATRICES = {
-    "one grey photo", "labels of keras.datasets", "labels, one-hot", "a column of a
-    sigmoid", "logits", "counts", "rates", "rates with a class without examples",
-    "counts of 150 classes", "kernel of a Dense", "history as a frame",
-}
-DRAWN = {
-    "accuracy_by_examples": set(),
-    "accuracy_by_examples, one way": set(),
-    "activation_distributions": {"history", "history, validated every second", "history that begins with NaN", "history of one epoch", "history below 0", "history of several outputs", "a dictionary of pairs"},
-    "activation_distributions, a layer": COLOUR | TABLES | {"mnist, no channels", "mnist", "photos, channels first", "photos with alpha", "photos of six bands", "one photo", "one grey photo", "a white photo of 0 to 1", "a pixel of NaN", "a pixel of infinity", "a mask", "labels", "labels of keras.datasets", "labels from 1", "labels with -1", "a column of a sigmoid", "counts of 150 classes", "kernel of a Conv1D", "kernel of a Dense", "output of a Dense", "vanished outputs", "history as a frame", "a number"},
-    "activation_functions": {"a word"},
-    "activation_statistics, mean": {"labels", "labels from 1", "labels with -1"},
-    "architecture_diagram": set(),
-    "augmentation_grid, originals": STACKS | {"kernel of a Conv1D", "a generator"},
-    "augmentation_grid, variants": {"mnist", "photos", "photos of 0 to 1", "photos of -1 to 1", "photos, standardised", "photos of half precision", "photos, channels first", "photos with alpha", "photos of six bands", "photos as a tensor", "photos of bfloat16", "white photos", "a pixel of NaN", "a pixel of infinity", "photos of NaN"},
-    "brightness_and_contrast": {"history of several outputs", "a dictionary of pairs"},
-    "brightness_and_contrast, a split": {"history as a frame"},
-    "class_balance": {"a nested dictionary"},
-    "class_balance, a split": set(),
-    "confusion_matrix": {"one grey photo", "labels, one-hot", "counts", "rates", "rates with a class without examples", "counts of 150 classes"},
-    "confusion_matrix, labels": WORDS | {"nothing"},
-    "cost_surface": set(),
-    "cost_surface, way": {"history as a frame", "history of several outputs", "nothing", "an empty dictionary", "a dictionary of pairs"},
-    "feature_maps, image": TABLES | {"one photo", "one grey photo", "a white photo of 0 to 1", "labels of keras.datasets", "a column of a sigmoid", "counts of 150 classes", "kernel of a Dense", "history as a frame"},
-    "feature_maps, maps": {"mnist, no channels", "one photo", "a white photo of 0 to 1", "a mask", "kernel of a Conv1D"},
-    "filters": COLOUR | {"mnist, no channels", "mnist", "photos, channels first", "photos with alpha", "photos of six bands", "one photo", "a white photo of 0 to 1", "a mask", "kernel of a Conv1D"},
-    "grad_cam": COLOUR | {"one photo"},
-    "grad_cam, labels": WORDS | {"nothing"},
-    "grad_cam_map": COLOUR | {"one photo"},
-    "gradient_flow": TABLES | {"kernel of a Dense"},
-    "gradient_flow, layers": WORDS,
-    "gradient_map": TABLES,
-    "gradient_map, steps": set(),
-    "image_grid": STACKS | TABLES | {"photos of two sizes", "one photo", "one grey photo", "a white photo of 0 to 1", "labels of keras.datasets", "a column of a sigmoid", "counts of 150 classes", "kernel of a Conv1D", "kernel of a Dense", "history as a frame", "a generator"},
-    "image_grid, captions": WORDS | {"nothing"},
-    "image_sizes": {"history of several outputs", "a dictionary of pairs"},
-    "image_sizes, a split": {"history as a frame"},
-    "image_table": {"photos, channels first"},
-    "image_table, a row": STACKS | {"kernel of a Conv1D", "a generator"},
-    "learning_curves": {"history", "history of fit", "history as a frame", "history of dictionaries", "history, validated every second", "history that begins with NaN", "history of one epoch", "history below 0"},
-    "lms_learning_curve": TABLES | {"one grey photo", "labels", "labels of keras.datasets", "labels from 1", "labels with -1", "a column of a sigmoid", "counts of 150 classes", "complex errors", "kernel of a Dense", "output of a Dense", "vanished outputs", "history as a frame"},
-    "loss_along, x": COLOUR | {"a pixel of NaN", "a pixel of infinity", "photos of NaN"},
-    "loss_landscape": set(),
-    "loss_landscape, loss": TABLES,
-    "misclassified, images": STACKS | {"kernel of a Conv1D", "a generator"},
-    "misclassified, truth": {"labels", "labels of keras.datasets", "labels, one-hot", "labels of text", "words"},
-    "misclassified, answers": {"labels, one-hot", "a column of a sigmoid", "rates"},
-    "misclassified, labels": WORDS | {"nothing"},
-    "network_table": set(),
-    "pixel_distribution": {"history", "history, validated every second", "history of one epoch", "history of several outputs", "a dictionary of pairs"},
-    "pixel_distribution, a split": {"labels", "labels of keras.datasets", "labels, one-hot", "labels from 1", "a column of a sigmoid", "counts", "rates", "output of a Dense", "vanished outputs", "history as a frame"},
-    "receptive_field": {"one photo", "one grey photo", "nothing"},
-    "receptive_field_box": {"nothing"},
-    "reliability_diagram": set(),
-    "saliency": COLOUR | {"one photo"},
-    "saliency_map": COLOUR | {"one photo"},
-    "update_ratios": TABLES | {"kernel of a Dense"},
-}
+# What of the zoo each call draws; all else is refused. Capitals are groups of names.
+_DRAWN = """
+STACKS: mnist, no channels; mnist; photos; photos of 0 to 1; photos of -1 to 1;
+    photos, standardised; photos of half precision; photos with alpha; photos as a
+    tensor; photos of bfloat16; white photos; a pixel of NaN; a pixel of infinity;
+    photos of NaN; a mask
+COLOUR: photos; photos of 0 to 1; photos of -1 to 1; photos, standardised; photos of
+    half precision; photos as a tensor; photos as a variable; photos of bfloat16;
+    white photos
+WORDS: labels; labels of text; labels from 1; labels with -1; words; objects
+TABLES: labels, one-hot; logits; counts; rates; rates with a class without examples
+accuracy_by_examples:
+accuracy_by_examples, one way:
+activation_distributions: history; history, validated every second; history that
+    begins with NaN; history of one epoch; history below 0; history of several
+    outputs; a dictionary of pairs
+activation_distributions, a layer: COLOUR; TABLES; mnist, no channels; mnist; photos,
+    channels first; photos with alpha; photos of six bands; one photo; one grey photo;
+    a white photo of 0 to 1; a pixel of NaN; a pixel of infinity; a mask; labels;
+    labels of keras.datasets; labels from 1; labels with -1; a column of a sigmoid;
+    counts of 150 classes; kernel of a Conv1D; kernel of a Dense; output of a Dense;
+    vanished outputs; history as a frame; a number
+activation_functions: a word
+activation_statistics, mean: labels; labels from 1; labels with -1
+architecture_diagram:
+augmentation_grid, originals: STACKS; kernel of a Conv1D; a generator
+augmentation_grid, variants: mnist; photos; photos of 0 to 1; photos of -1 to 1;
+    photos, standardised; photos of half precision; photos, channels first; photos
+    with alpha; photos of six bands; photos as a tensor; photos of bfloat16; white
+    photos; a pixel of NaN; a pixel of infinity; photos of NaN
+brightness_and_contrast: history of several outputs; a dictionary of pairs
+brightness_and_contrast, a split: history as a frame
+class_balance: a nested dictionary
+class_balance, a split:
+confusion_matrix: one grey photo; labels, one-hot; counts; rates; rates with a class
+    without examples; counts of 150 classes
+confusion_matrix, labels: WORDS; nothing
+cost_surface:
+cost_surface, way: history as a frame; history of several outputs; nothing; an empty
+    dictionary; a dictionary of pairs
+feature_maps, image: TABLES; one photo; one grey photo; a white photo of 0 to 1;
+    labels of keras.datasets; a column of a sigmoid; counts of 150 classes; kernel of
+    a Dense; history as a frame
+feature_maps, maps: mnist, no channels; one photo; a white photo of 0 to 1; a mask;
+    kernel of a Conv1D
+filters: COLOUR; mnist, no channels; mnist; photos, channels first; photos with alpha;
+    photos of six bands; one photo; a white photo of 0 to 1; a mask; kernel of a
+    Conv1D
+grad_cam: COLOUR; one photo
+grad_cam, labels: WORDS; nothing
+grad_cam_map: COLOUR; one photo
+gradient_flow: TABLES; kernel of a Dense
+gradient_flow, layers: WORDS
+gradient_map: TABLES
+gradient_map, steps:
+image_grid: STACKS; TABLES; photos of two sizes; one photo; one grey photo; a white
+    photo of 0 to 1; labels of keras.datasets; a column of a sigmoid; counts of 150
+    classes; kernel of a Conv1D; kernel of a Dense; history as a frame; a generator
+image_grid, captions: WORDS; nothing
+image_sizes: history of several outputs; a dictionary of pairs
+image_sizes, a split: history as a frame
+image_table: photos, channels first
+image_table, a row: STACKS; kernel of a Conv1D; a generator
+learning_curves: history; history of fit; history as a frame; history of dictionaries;
+    history, validated every second; history that begins with NaN; history of one
+    epoch; history below 0
+lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; labels
+    from 1; labels with -1; a column of a sigmoid; counts of 150 classes; complex
+    errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame
+loss_along, x: COLOUR; a pixel of NaN; a pixel of infinity; photos of NaN
+loss_landscape:
+loss_landscape, loss: TABLES
+misclassified, images: STACKS; kernel of a Conv1D; a generator
+misclassified, truth: labels; labels of keras.datasets; labels, one-hot; labels of
+    text; words
+misclassified, answers: labels, one-hot; a column of a sigmoid; rates
+misclassified, labels: WORDS; nothing
+network_table:
+pixel_distribution: history; history, validated every second; history of one epoch;
+    history of several outputs; a dictionary of pairs
+pixel_distribution, a split: labels; labels of keras.datasets; labels, one-hot; labels
+    from 1; a column of a sigmoid; counts; rates; output of a Dense; vanished outputs;
+    history as a frame
+receptive_field: one photo; one grey photo; nothing
+receptive_field_box: nothing
+reliability_diagram:
+saliency: COLOUR; one photo
+saliency_map: COLOUR; one photo
+update_ratios: TABLES; kernel of a Dense
+"""
+
+
+def drawn_by_call():
+    """For each call the names of the zoo that it draws."""
+    found = {}
+    for line in _DRAWN.replace("\n    ", " ").strip().splitlines():
+        call, names = line.split(":", 1)
+        parts = [name.strip() for name in names.split(";") if name.strip()]
+        found[call] = {n for part in parts for n in found.get(part, {part})}
+    return found

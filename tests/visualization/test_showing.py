@@ -25,7 +25,8 @@ CELLS = [
     "figure = learning_curves({'loss': [1.0, 0.5]})\ndisplay(figure)",
     "figure.show()",
     "import matplotlib.pyplot as plt\n"
-    "axis = plt.subplots()[1]\nlearning_curves({'loss': [1.0, 0.5]}, ax=axis)\nplt.show()",
+    "axis = plt.subplots()[1]\n"
+    "learning_curves({'loss': [1.0, 0.5]}, ax=axis)\nplt.show()",
     "learning_curves({'loss': [1.0, 0.5]})",  # where pyplot draws inline
 ]
 
@@ -82,7 +83,8 @@ def test_show_opens_a_window_from_a_script(tmp_path):
 
 
 def test_a_large_figure_has_no_svg_in_a_notebook():
-    sizes = {"train": np.random.default_rng(0).integers(1, 999, (3000, 2))}
+    draw = np.random.default_rng(0)
+    sizes = {f"split {n}": draw.integers(1, 999, (3000, 2)) for n in range(5)}
     assert show.image_sizes(sizes)._repr_svg_() is None
     assert show.image_sizes(sizes)._repr_png_().startswith(b"\x89PNG")
 
