@@ -1,6 +1,7 @@
 """A figure is seen: in a fresh notebook, from a script, in the caller's own Axes."""
 
 import base64
+import inspect
 import io
 import os
 import subprocess
@@ -138,3 +139,13 @@ def test_everything_is_imported_by_a_star():
     exec("from dlkeras.visualization import *", namespace)
     assert {"grad_cam", "loss_along", "Box", "learning_curves"} <= namespace.keys()
     assert {*show.__all__} <= namespace.keys()
+
+
+def test_title_language_size_and_axes_are_keywords_of_every_figure():
+    shared = {"title", "language", "figsize", "ax"}
+    for name in show.__all__:
+        function = getattr(show, name)
+        if getattr(function, "__wrapped__", None) is not None:
+            parameters = inspect.signature(function).parameters
+            kinds = {parameters[option].kind for option in shared}
+            assert kinds == {inspect.Parameter.KEYWORD_ONLY}, name
