@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import on_flag
+from dlkeras.layers.adaptive.backend import on_flag
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops

@@ -4,7 +4,7 @@ import keras
 
 from dlkeras.layers.adaptive import divergence
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.adaptive.lms_rule import ALGORITHMS, LMSRule
+from dlkeras.layers.adaptive.lms_rule import ALGORITHMS, LOSSES, LMSRule
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -35,10 +35,16 @@ class LMSFilter(AdaptiveFilter):
             `step_gain` e(n)^2 within `step_range`.
         leakage: gamma of the leaky filter, w(n+1) = (1 - mu gamma) w(n) + ...
         momentum: alpha of the term alpha (w(n) - w(n-1)), in [0, 1).
-        epsilon: Positive; keeps `"nlms"` finite on silence.
+        epsilon: What `"nlms"` adds to the power in the delay line, positive: it bounds
+            the step on quiet signals. By default a thousandth of the input's largest
+            power so far, which does the same at any amplitude.
         step_decay: alpha of the variable step, in (0, 1).
         step_gain: gamma of the variable step, positive.
         step_range: Smallest and largest variable step.
+        loss: What of the error is made small: `"squared"`; `"fourth"` (least mean
+            fourth, for noise with short tails); or, against outliers, `"log_cosh"`,
+            `"huber"` and `"correntropy"`, whose weight falls to 0 beyond `loss_scale`.
+        loss_scale: From where on a robust loss takes an error for an outlier.
         trainable_step_size: Whether `step_size` is a trainable weight.
         input_type: `"signal"`: the layer keeps the delay line. `"multi_input"`: all
             channels feed one filter with one output. `"regressors"`: the input holds
@@ -92,6 +98,9 @@ class LMSFilter(AdaptiveFilter):
         - Haykin, Adaptive Filter Theory, 5th ed., chapters 6 and 7 (LMS, NLMS, eq.
           6.5, 7.12), Widrow and Stearns, Adaptive Signal Processing, chapter 6.
         - Kwong and Johnston (1992), A variable step size LMS algorithm, eq. 6.
+        - Walach and Widrow (1984), The least mean fourth (LMF) adaptive algorithm.
+        - Singh and Principe (2009), Using correntropy as a cost function in linear
+          adaptive filters; Petrus (1999), Robust Huber adaptive filter.
     """
 
     def __init__(
@@ -102,64 +111,55 @@ class LMSFilter(AdaptiveFilter):
         algorithm="lms",
         leakage=0.0,
         momentum=0.0,
-        epsilon=1e-3,
+        epsilon=None,
         step_decay=0.97,
         step_gain=4.8e-4,
         step_range=(0.0, float("inf")),
+        loss="squared",
+        loss_scale=1.0,
         trainable_step_size=False,
-        input_type="signal",
-        complex_valued=False,
-        initial_weights="zeros",
-        stateful=False,
-        return_weights=False,
-        on_divergence="raise",
         **kwargs,
     ):
-        super().__init__(
-            taps,
-            input_type=input_type,
-            complex_valued=complex_valued,
-            initial_weights=initial_weights,
-            stateful=stateful,
-            return_weights=return_weights,
-            on_divergence=on_divergence,
-            **kwargs,
-        )
-        self._expect(
+        super().__init__(taps, **kwargs)
+        self.expect(
             algorithm in ALGORITHMS,
             f"algorithm to be one of {ALGORITHMS}",
             algorithm=algorithm,
         )
-        self._expect(
+        self.expect(
             0 < step_size < float("inf"),
             "step_size to be positive and finite",
             step_size=step_size,
         )
-        self._expect(
-            not (complex_valued and algorithm.startswith("sign")),
+        self.expect(
+            not (self.complex_valued and algorithm.startswith("sign")),
             "a sign algorithm to run on real signals",
             algorithm=algorithm,
-            complex_valued=complex_valued,
+            complex_valued=self.complex_valued,
         )
-        self._expect(0 <= leakage < float("inf"), "leakage >= 0", leakage=leakage)
-        self._expect(0 <= momentum < 1, "momentum in [0, 1)", momentum=momentum)
-        self._expect(
-            0 < epsilon < float("inf"),
-            "epsilon to be positive, or silence divides by zero",
-            epsilon=epsilon,
-        )
-        self._expect(0 < step_decay < 1, "step_decay in (0, 1)", step_decay=step_decay)
-        self._expect(0 < step_gain < float("inf"), "step_gain > 0", step_gain=step_gain)
-        self._expect(
+        self.expect(0 <= leakage < float("inf"), "leakage >= 0", leakage=leakage)
+        self.expect(0 <= momentum < 1, "momentum in [0, 1)", momentum=momentum)
+        self.expect(0 < step_decay < 1, "step_decay in (0, 1)", step_decay=step_decay)
+        self.expect(0 < step_gain < float("inf"), "step_gain > 0", step_gain=step_gain)
+        self.expect(
             len(step_range) == 2 and 0 <= step_range[0] < step_range[1],
             "step_range to be (smallest, largest) with 0 <= smallest < largest",
             step_range=step_range,
         )
+        self.expect(loss in LOSSES, f"loss to be one of {LOSSES}", loss=loss)
+        self.expect(
+            loss == "squared" or algorithm not in ("sign_error", "sign_sign"),
+            "a loss of its own, or an algorithm that takes the error's sign, not both",
+            loss=loss,
+            algorithm=algorithm,
+        )
+        self.expect(0 < loss_scale < float("inf"), "loss_scale > 0", scale=loss_scale)
+        self.loss, self.loss_scale = loss, float(loss_scale)
         self.step_size = float(step_size)
         self.algorithm = algorithm
         self.leakage = float(leakage)
         self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.epsilon = self._positive_or_none(epsilon=epsilon)
         self.step_decay = float(step_decay)
         self.step_gain = float(step_gain)
         self.step_range = (float(step_range[0]), float(step_range[1]))
@@ -192,6 +192,8 @@ class LMSFilter(AdaptiveFilter):
             self.step_decay,
             self.step_gain,
             self.step_range,
+            self.loss,
+            self.loss_scale,
         )
 
     def parameters(self):
@@ -202,7 +204,8 @@ class LMSFilter(AdaptiveFilter):
 
     def check_parameters(self, signal):
         """Warn once if the step size is above the bound of the first call's signal."""
-        if self.algorithm != "lms" or self.momentum or self.leakage:
+        extras = self.momentum or self.leakage or self.loss != "squared"
+        if self.algorithm != "lms" or extras:
             return
         if signal.shape[1] < 4 * self._problem.size or not signal.shape[0]:
             return  # too short to tell a bound from
@@ -226,5 +229,7 @@ class LMSFilter(AdaptiveFilter):
             "step_decay": self.step_decay,
             "step_gain": self.step_gain,
             "step_range": self.step_range,
+            "loss": self.loss,
+            "loss_scale": self.loss_scale,
             "trainable_step_size": self.trainable_step_size,
         }

@@ -5,18 +5,21 @@ with the oldest sample first, so that a regressor is a plain slice of the signal
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import (
+from dlkeras.layers.adaptive.backend import (
     ONE_KERNEL,
+    cumulative_max,
     elements_at_once,
-    on_host,
     one_kernel,
     scan,
+    value_of,
+    where,
 )
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -30,7 +33,7 @@ SHORT = 8192  # samples of a call that becomes one kernel
 class Problem:
     """The fixed part of a recursion: what is compiled once and used for every call."""
 
-    rule: Any  # LMSRule, RLSRule or AffineProjectionRule
+    rule: Any  # a Rule
     input_type: str  # "signal", "multi_input" or "regressors"
     taps: int
     inputs: int  # signals per filter: 1, or the channels of "multi_input"
@@ -127,6 +130,15 @@ def windowed(combine, array, width):
         array = combine(array[: -reach // 2], array[reach // 2 :])
 
 
+def energy(signal, problem):
+    """Power in the delay line before each step, real: `(time, filters)`."""
+    power = ops.real(signal * ops.conj(signal))
+    rows, filters = ops.shape(power)
+    shape = (rows // problem.stride, problem.stride, filters)
+    power = ops.sum(ops.reshape(power, shape), axis=1)
+    return windowed(ops.add, power, problem.delay + 1)[problem.rule.order - 1 :]
+
+
 def adapt(arrays, problem, materialise):
     """Filter a whole call: layout, the recursion, and what it came to.
 
@@ -167,7 +179,7 @@ def _adapt(arrays, problem, materialise):
     else:
         weights = arrays["initial_weights"]
         weights = ops.broadcast_to(weights, (batch, *weights.shape))
-        state = rule.initial_state(columns(weights, problem), arrays)
+        state = rule.initial_state(columns(weights, problem), arrays, problem)
         rows = _preceded(rows, problem.memory * problem.stride)
         history = _preceded(raw, rule.order - 1)
 
@@ -184,12 +196,20 @@ def _adapt(arrays, problem, materialise):
         active = ops.logical_and(active, usable[earlier:])
         arrays = {**arrays, "usable": usable}  # (time + earlier, filters)
         known, wanted = _finite(rows), _finite(history)
+    arrays = {**arrays, "raw": raw}
+    if rule.tracks_power:
+        power = energy(known, problem)
+        if problem.stateful:
+            power = ops.maximum(power, state.pop("power"))
+        arrays["power"] = cumulative_max(power)
     state, outputs = rule.run(
         state, known, wanted, active, arrays, problem, materialise
     )
+    if rule.tracks_power and problem.stateful:
+        state["power"] = arrays["power"][-1]
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
-        output = ops.where(unknown, ops.cast(float("nan"), dtype), output)
+        output = where(unknown, ops.full_like(output, float("nan")), output)
     # Where the loop gives the error too, it is the one that the weights followed.
     error = outputs["error"] if unknown is None and "error" in outputs else raw - output
 
@@ -260,7 +280,7 @@ def _isnotfinite(array):
 
 
 def _finite(array):
-    return ops.where(_isfinite(array), array, ops.zeros_like(array))
+    return where(_isfinite(array), array, ops.zeros_like(array))
 
 
 def _unfolded(array, shape):
@@ -271,52 +291,47 @@ def _unfolded(array, shape):
 
 def _unknown(rows, problem, count, filters):
     """Where a regressor holds a sample that is not finite: `(count, filters)`."""
-    bad = _isnotfinite(rows)
+    shape = (count + problem.delay, problem.stride, filters)
+    bad = ops.any(ops.reshape(_isnotfinite(rows), shape), axis=1)
+    return windowed(ops.logical_or, bad, problem.delay + 1)
 
-    def look():
-        shape = (count + problem.delay, problem.stride, filters)
-        each = ops.any(ops.reshape(bad, shape), axis=1)
-        return windowed(ops.logical_or, each, problem.delay + 1)
 
-    return ops.cond(
-        ops.any(bad), look, lambda: ops.zeros((count, filters), dtype="bool")
-    )
+# Times the power of the desired response and of the first eighth's error: of an error
+# that has grown at the end of a call, and of one that came back by itself.
+GROWN, CAME_BACK = 100.0, 10_000.0
 
 
 def _diverged(error, desired, unknown, weights):
     """Which filters ran away: not finite by themselves, or an error that grew.
 
-    Grown means: in the last eighth of the call the error has 100 times the power of
-    the desired response, and 100 times its own power in the first eighth. The desired
-    response's power is the whole call's: in a chunk of ten samples the last may be
-    near zero by chance.
+    The error's power is compared eighth by eighth of the call. The desired response's
+    power is the whole call's: in a chunk of ten samples the last may be near zero by
+    chance.
     """
     time = ops.shape(error)[0]
     part = time // 8
     broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
-    if unknown is None:  # an error that is not finite breaks its filter's weights
-        first, last = _power(error[:part]), _power(error[time - part :])
-        if ONE_KERNEL:  # rarely is an error seen to grow, and needs its bound
-            wanted = ops.cond(
-                ops.any(last > 100.0 * first),
-                lambda: _power(desired),
-                lambda: ops.zeros_like(last),
-            )
-        else:
-            wanted = _power(desired)
-        lost = ops.logical_not(_isfinite(last))
-    else:
+    if unknown is not None:
         missing = ops.logical_not(_isfinite(desired))
         excused = ops.logical_or(unknown, missing)
-        power = ops.where(excused, 0.0, _squared(error))
-        wanted = ops.where(missing, 0.0, _squared(desired))
-        first, last, wanted = (
-            ops.sum(array, axis=0)
-            for array in (power[:part], power[time - part :], wanted)
+        error = where(excused, ops.zeros_like(error), error)
+        desired = where(missing, ops.zeros_like(desired), desired)
+    ends = [(n * part, (n + 1) * part) for n in range(7)] + [(time - part, time)]
+    powers = [_power(error[start:end]) for start, end in ends]
+    first, last = powers[0], powers[-1]
+    largest = functools.reduce(ops.maximum, powers)
+    if ONE_KERNEL and unknown is None:  # rarely has an error grown
+        wanted = ops.cond(
+            ops.any(largest > GROWN * first),
+            lambda: _power(desired),
+            lambda: ops.zeros_like(last),
         )
-        lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
+    else:
+        wanted = _power(desired)
     share = ops.cast(ops.divide(part, ops.maximum(time, 1)), last.dtype)
-    grown = last > 100.0 * ops.maximum(first, wanted * share)
+    reference = ops.maximum(first, wanted * share)
+    grown = ops.logical_or(last > GROWN * reference, largest > CAME_BACK * reference)
+    lost = ops.logical_not(_isfinite(largest))
     return ops.logical_or(ops.logical_or(grown, lost), broken)
 
 
@@ -358,7 +373,7 @@ def inner_dtype(dtype, complex_valued):
 
 def all_finite(arrays):
     """Whether all arrays, all of them on the host, are finite: one reading of each."""
-    return all(_is_finite(on_host(array)) for array in arrays)
+    return all(_is_finite(value_of(array)) for array in arrays)
 
 
 def _is_finite(values):
