@@ -1,5 +1,7 @@
 """LMSFilter, the adaptive linear filter of Widrow and Hoff, and its variants."""
 
+import warnings
+
 import keras
 
 from dlkeras.layers.adaptive import divergence
@@ -22,9 +24,10 @@ class LMSFilter(AdaptiveFilter):
     desired response. Inside a half-precision model the filter stays float32.
 
     A sample that is not finite freezes its own filter for as long as it is in the
-    delay line; the outputs of that time are NaN. A filter that runs away is reported
-    with the step-size bound that it broke; but a whole model under TensorFlow's
-    `jit_compile=True` or `torch.compile` has no way to the host, and reports nothing.
+    delay line; the outputs of that time are NaN. A filter that runs away is reported,
+    with the safe step size 2 / (3 tr R); but where a call has no way to the host (a
+    model under TensorFlow's `jit_compile=True`, `torch.compile`, an exported program,
+    `vmap`), nothing is.
 
     Args:
         taps: Length of the filter, at least 1.
@@ -164,6 +167,15 @@ class LMSFilter(AdaptiveFilter):
         self.step_gain = float(step_gain)
         self.step_range = (float(step_range[0]), float(step_range[1]))
         self.trainable_step_size = bool(trainable_step_size)
+        if 0.9 <= leakage <= 1:
+            warnings.warn(
+                f"LMSFilter {self.name!r}: leakage={leakage} looks like MATLAB's "
+                "LeakageFactor, the share of the weights that is kept; here leakage is "
+                "gamma of (1 - mu gamma) w, and its counterpart would be leakage="
+                f"{(1 - leakage) / step_size:.4g}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         if algorithm == "nlms" and step_size >= 2:
             self._warn_step("below 2, the bound of the normalised filter")
 
@@ -210,7 +222,7 @@ class LMSFilter(AdaptiveFilter):
         if signal.shape[1] < 4 * self._problem.size or not signal.shape[0]:
             return  # too short to tell a bound from
         limits = divergence.bounds_of_strongest(self._problem, signal)
-        if self.step_size >= limits[0]:
+        if self.step_size >= limits[1]:
             self._warn_step(divergence.in_words(*limits))
 
     def received(self):
