@@ -32,8 +32,9 @@ def test_after_what_excites_nothing_the_filter_learns_again(kind, form):
     fed(layer, rng.normal(size=200))
     for _ in range(2):
         fed(layer, SILENCES[kind](samples))
-    error = fed(layer, rng.normal(size=200))
-    assert np.abs(error[150:]).max() < 1e-3
+    # a thousandth of what was known before is left: 70 samples, or 690
+    error = fed(layer, rng.normal(size=200 if samples < 1000 else 1000))
+    assert np.abs(error[-100:]).max() < 1e-3
     np.testing.assert_allclose(layer.filter_weights[0], SYSTEM, atol=1e-3)
 
 

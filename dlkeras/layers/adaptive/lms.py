@@ -35,7 +35,9 @@ class LMSFilter(AdaptiveFilter):
         algorithm: `"lms"`; `"nlms"`, the step divided by `epsilon` plus the power in
             the delay line; `"sign_error"`, `"sign_data"`, `"sign_sign"`, the signs of
             error, data or both; `"variable_step"`, mu(n+1) = `step_decay` mu(n) +
-            `step_gain` e(n)^2 within `step_range`.
+            `step_gain` e(n)^2 within `step_range`; `"set_membership"`, the normalised
+            step times 1 - `error_bound` / |e(n)|, and none where the error is within
+            the bound (the paper's step size is 1).
         leakage: gamma of the leaky filter, w(n+1) = (1 - mu gamma) w(n) + ...
         momentum: alpha of the term alpha (w(n) - w(n-1)), in [0, 1).
         epsilon: What `"nlms"` adds to the power in the delay line, positive: it bounds
@@ -48,6 +50,8 @@ class LMSFilter(AdaptiveFilter):
             fourth, for noise with short tails); or, against outliers, `"log_cosh"`,
             `"huber"` and `"correntropy"`, whose weight falls to 0 beyond `loss_scale`.
         loss_scale: From where on a robust loss takes an error for an outlier.
+        error_bound: The error that `"set_membership"` puts up with, positive; for noise
+            of variance s^2 the square root of 5 s^2 is usual.
         trainable_step_size: Whether `step_size` is a trainable weight.
         input_type: `"signal"`: the layer keeps the delay line. `"multi_input"`: all
             channels feed one filter with one output. `"regressors"`: the input holds
@@ -102,6 +106,8 @@ class LMSFilter(AdaptiveFilter):
           6.5, 7.12), Widrow and Stearns, Adaptive Signal Processing, chapter 6.
         - Kwong and Johnston (1992), A variable step size LMS algorithm, eq. 6.
         - Walach and Widrow (1984), The least mean fourth (LMF) adaptive algorithm.
+        - Gollamudi, Nagaraj, Kapoor and Huang (1998), Set-membership filtering and a
+          set-membership normalized LMS algorithm with an adaptive step size.
         - Singh and Principe (2009), Using correntropy as a cost function in linear
           adaptive filters; Petrus (1999), Robust Huber adaptive filter.
     """
@@ -120,6 +126,7 @@ class LMSFilter(AdaptiveFilter):
         step_range=(0.0, float("inf")),
         loss="squared",
         loss_scale=1.0,
+        error_bound=0.0,
         trainable_step_size=False,
         **kwargs,
     ):
@@ -157,6 +164,13 @@ class LMSFilter(AdaptiveFilter):
             algorithm=algorithm,
         )
         self.expect(0 < loss_scale < float("inf"), "loss_scale > 0", scale=loss_scale)
+        self.expect(
+            (algorithm == "set_membership") == (error_bound > 0) and error_bound >= 0,
+            "error_bound > 0 for 'set_membership', and for it alone",
+            algorithm=algorithm,
+            error_bound=error_bound,
+        )
+        self.error_bound = float(error_bound)
         self.loss, self.loss_scale = loss, float(loss_scale)
         self.step_size = float(step_size)
         self.algorithm = algorithm
@@ -206,6 +220,7 @@ class LMSFilter(AdaptiveFilter):
             self.step_range,
             self.loss,
             self.loss_scale,
+            self.error_bound,
         )
 
     def parameters(self):
@@ -243,5 +258,6 @@ class LMSFilter(AdaptiveFilter):
             "step_range": self.step_range,
             "loss": self.loss,
             "loss_scale": self.loss_scale,
+            "error_bound": self.error_bound,
             "trainable_step_size": self.trainable_step_size,
         }

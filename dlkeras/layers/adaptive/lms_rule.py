@@ -28,7 +28,9 @@ ALGORITHMS = (
     "sign_data",
     "sign_sign",
     "variable_step",
+    "set_membership",
 )
+NORMALISED = ("nlms", "set_membership")
 
 
 LOSSES = ("squared", "fourth", "log_cosh", "correntropy", "huber")
@@ -49,6 +51,7 @@ class LMSRule(Rule):
     step_range: tuple[float, float]
     loss: str = "squared"
     loss_scale: float = 1.0
+    error_bound: float = 0.0
 
     @property
     def weights_show_non_finite(self):
@@ -57,7 +60,7 @@ class LMSRule(Rule):
 
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
-        if self.algorithm == "nlms":
+        if self.algorithm in NORMALISED:
             return "step_size below 2, the bound of the normalised filter"
         if self.algorithm == "lms" and not (self.momentum or self.leakage):
             return "step_size " + divergence.in_words(*bounds())
@@ -66,7 +69,7 @@ class LMSRule(Rule):
     @property
     def tracks_power(self):
         """Whether the regularisation is a share of the input's power."""
-        return self.algorithm == "nlms" and self.epsilon is None
+        return self.algorithm in NORMALISED and self.epsilon is None
 
     def share(self, problem):
         """The regularisation beside the largest power in the delay line."""
@@ -91,8 +94,8 @@ class LMSRule(Rule):
         """Weights and, where the variant needs them, the last move and the step."""
         state = super().initial_state(weights, arrays, problem)
         if "step" in state:
-            first = ops.clip(arrays["step_size"], *self.step_range)
-            state["step"] = state["step"] + ops.cast(first, state["step"].dtype)
+            first = ops.cast(arrays["step_size"], state["step"].dtype)
+            state["step"] = self._in_range(state["step"] + first)
         return state
 
     def runs_on_host(self, problem):
@@ -104,7 +107,8 @@ class LMSRule(Rule):
         """Whether a step is one product and one sum, and only the output is asked."""
         extras = self.leakage or self.momentum or problem.trajectory
         extras = extras or self.loss != "squared"
-        return not extras and self.algorithm != "variable_step"
+        follows = self.algorithm in ("variable_step", "set_membership")
+        return not (extras or follows)
 
     def _is_in_blocks(self, problem):
         """Whether the exact block form is used."""
@@ -126,7 +130,7 @@ class LMSRule(Rule):
         Where `active` is None, every sample of every filter is.
         """
         gain = arrays["step_size"]
-        if self.algorithm == "nlms":
+        if self.algorithm in NORMALISED:
             power = energy(signal, problem)
             if self.tracks_power:
                 power = power + self.share(problem) * arrays["power"]
@@ -197,8 +201,15 @@ class LMSRule(Rule):
             step = state["step"]
             power = ops.real(error * conjugate(error))
             follow = self.step_decay * step + self.step_gain * power
-            state["step"] = ops.clip(follow, *self.step_range)
+            state["step"] = self._in_range(follow)
             gain = ops.cast(step, problem.dtype)
+        elif self.algorithm == "set_membership":
+            # Gollamudi et al.: onto the nearest weights whose error is at the bound
+            size = ops.abs(error)
+            outside = size > self.error_bound
+            size = where(outside, size, ops.ones_like(size))
+            share = where(outside, 1 - self.error_bound / size, ops.zeros_like(size))
+            gain = gain * ops.cast(share, problem.dtype)
         along = ops.sign(frame) if self.algorithm in _SIGN_DATA else frame
         move = gain * self.push(error) * along
         if self.leakage:
@@ -211,6 +222,11 @@ class LMSRule(Rule):
             state["move"] = move
         state["weights"] = weights + move
         return state, {"output": output}
+
+    def _in_range(self, step):
+        # Keras's clip rounds its bounds to float32 on PyTorch.
+        smallest, largest = (ops.full_like(step, bound) for bound in self.step_range)
+        return ops.minimum(ops.maximum(step, smallest), largest)
 
     def push(self, error):
         """What of the error moves the weights: the derivative of the loss."""
@@ -227,9 +243,12 @@ class LMSRule(Rule):
             small = power < 1e-8 * scale**2
             size = ops.sqrt(where(small, ops.ones_like(power), power))
             if self.loss == "log_cosh":
-                weight = scale * ops.tanh(size / scale) / size
+                # tanh, which XLA has in float32's precision alone on a processor
+                twice = -2.0 * size / scale
+                bend = -ops.expm1(twice) / (1.0 + ops.exp(twice))
+                weight = scale * bend / size
             else:
-                weight = ops.minimum(1.0, scale / size)
+                weight = where(size > scale, scale / size, ops.ones_like(size))
             weight = where(small, ops.ones_like(power), weight)
         return ops.cast(weight, error.dtype) * conjugate(error)
 

@@ -87,6 +87,13 @@ class Problem:
         return self.delay + self.rule.order - 1
 
 
+def swapped(array, first, second):
+    """The array with two axes exchanged, which every backend can also map."""
+    axes = list(range(len(array.shape)))
+    axes[first], axes[second] = axes[second], axes[first]
+    return ops.transpose(array, axes)
+
+
 def columns(weights, problem):
     """Weights as users see them, `(..., channels, taps)`, to `(..., taps, filters)`."""
     shape = tuple(ops.shape(weights))
@@ -102,12 +109,12 @@ def columns(weights, problem):
 def rows_of_weights(weights, problem):
     """The way back from `columns`, for `(..., taps, filters)` with leading axes."""
     *lead, _, filters = ops.shape(weights)
-    weights = ops.moveaxis(weights, -1, -2)  # (..., filters, size)
+    weights = swapped(weights, -1, -2)  # (..., filters, size)
     if problem.input_type == "regressors":
         return weights
     if problem.input_type == "multi_input":
         shape = (*lead, filters, problem.taps, problem.inputs)
-        return ops.flip(ops.moveaxis(ops.reshape(weights, shape), -1, -2), axis=-1)
+        return ops.flip(swapped(ops.reshape(weights, shape), -1, -2), axis=-1)
     weights = ops.flip(weights, axis=-1)
     if problem.channels is None:
         return weights
@@ -162,11 +169,12 @@ def _adapt(arrays, problem, materialise):
         return _nothing(arrays, problem)
     filters = batch * (problem.channels or 1)
 
-    rows = ops.moveaxis(signal, 0, -1)  # (time, ..., batch)
-    if problem.input_type == "signal" and problem.channels is not None:
-        rows = ops.moveaxis(rows, -1, 1)  # (time, batch, channels)
+    if problem.input_type == "signal":
+        rows = swapped(signal, 0, 1)  # (time, batch) or (time, batch, channels)
+    else:
+        rows = ops.transpose(signal, (1, 2, 0))  # (time, inputs or taps, batch)
     rows = ops.reshape(rows, (time * problem.stride, filters))
-    raw = ops.reshape(ops.moveaxis(desired, 0, 1), (time, filters))
+    raw = ops.reshape(swapped(desired, 0, 1), (time, filters))
 
     if problem.stateful:
         state = {
@@ -209,9 +217,13 @@ def _adapt(arrays, problem, materialise):
         state["power"] = arrays["power"][-1]
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
-        output = where(unknown, ops.full_like(output, float("nan")), output)
+        lost = ops.full_like(output, float("nan"))
+        output = where(unknown, lost, output)
+        if "error" in outputs:
+            outputs["error"] = where(unknown, lost, outputs["error"])
     # Where the loop gives the error too, it is the one that the weights followed.
-    error = outputs["error"] if unknown is None and "error" in outputs else raw - output
+    follows = "error" in outputs and (unknown is None or rule.has_own_error)
+    error = outputs["error"] if follows else raw - output
 
     diverged = _diverged(error, raw, unknown, state["weights"])
     result = {"diverged": diverged, "any_diverged": ops.any(diverged)}
@@ -219,7 +231,7 @@ def _adapt(arrays, problem, materialise):
         array = _unfolded(array, ops.shape(desired))
         result[name] = ops.cast(array, problem.output_dtype)
     if problem.trajectory:
-        path = ops.moveaxis(rows_of_weights(outputs["weights"], problem), 0, 1)
+        path = swapped(rows_of_weights(outputs["weights"], problem), 0, 1)
         result["trajectory"] = ops.cast(path, problem.output_dtype)
     if problem.stateful:
         kept = ops.shape(rows)[0] - problem.memory * problem.stride
@@ -234,7 +246,7 @@ def _allowed(adapt, desired, filters):
     allowed = ops.cast(adapt, "bool")
     if len(allowed.shape) == 2 and len(desired.shape) == 3:
         allowed = allowed[..., None]
-    allowed = ops.moveaxis(ops.broadcast_to(allowed, ops.shape(desired)), 0, 1)
+    allowed = swapped(ops.broadcast_to(allowed, ops.shape(desired)), 0, 1)
     return ops.reshape(allowed, (ops.shape(allowed)[0], filters))
 
 
@@ -286,7 +298,7 @@ def _finite(array):
 def _unfolded(array, shape):
     """`(time, filters)` to the shape of the desired response."""
     lead = (shape[1], shape[0], *shape[2:])
-    return ops.moveaxis(ops.reshape(array, lead), 0, 1)
+    return swapped(ops.reshape(array, lead), 0, 1)
 
 
 def _unknown(rows, problem, count, filters):

@@ -81,7 +81,8 @@ class RLSRule(Rule):
             scale = where(begins, RELATIVE / known, scale)
         # A signal that became louder lowers the bound.
         trace = _trace(matrix, rooted) * scale * known
-        scale = scale * ops.minimum(1.0, largest / ops.maximum(trace, 1.0))
+        fits = largest / ops.maximum(trace, ops.ones_like(trace))
+        scale = scale * ops.minimum(fits, ops.ones_like(fits))
         scale = where(heard, scale, ops.ones_like(scale))
         factor = ops.sqrt(scale) if rooted else scale
         matrix = matrix * ops.cast(factor, problem.dtype)[:, None, None]

@@ -38,6 +38,11 @@ class Rule:
         """Whether a step reads `row["power"]`, the input's largest power so far."""
         return False
 
+    @property
+    def has_own_error(self) -> bool:
+        """Whether a step gives the error, as it is not desired response less output."""
+        return False
+
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
         del bounds
