@@ -115,7 +115,7 @@ class BlindEqualizer(AdaptiveFilter):
     >>> received = np.convolve(sent, [1, 0.4j, 0.2])[:4000].astype("complex64")
     >>> output, _ = BlindEqualizer(11, 0.01, symbols=qpsk)(received)
     >>> modulus = np.abs(keras.ops.convert_to_numpy(output))[2000:]
-    >>> bool(modulus.std() < 0.05)
+    >>> bool(np.abs(received).std() > 0.3 and modulus.std() < 0.06)
     True
 
     Reference:

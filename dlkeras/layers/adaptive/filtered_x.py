@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
+from dlkeras.layers.adaptive.backend import maximum, where
 from dlkeras.layers.adaptive.lms_rule import RELATIVE
 from dlkeras.layers.adaptive.rule import Rule, real_dtype
 
@@ -99,10 +100,10 @@ class FilteredXRule(Rule):
         gain = row["step"]
         if self.normalised:
             power = ops.sum(filtered**2, axis=0)
-            loudest = ops.maximum(state["loudest"], power[None])
+            loudest = maximum(state["loudest"], power[None])
             following["loudest"] = loudest
             total = power + RELATIVE / problem.size * loudest[0]
-            gain = gain / ops.where(total > 0, total, ops.ones_like(total))
+            gain = gain / where(total > 0, total, ops.ones_like(total))
         kept = (1.0 - row["step"] * self.leakage) * weights
         following |= {
             "weights": kept + gain * heard_error * filtered,
@@ -124,11 +125,11 @@ def _next_of_sequence(register):
     carries through a loop and a gradient.
     """
 
-    def bit(place):
-        return ops.floor(register / 2.0**place) % 2.0
+    def halved(times):  # Keras's floor makes float32 of float64
+        return ops.cast(ops.floor(register / 2.0**times), register.dtype)
 
-    new = (bit(0) + bit(1) + bit(3) + bit(12)) % 2.0
-    return ops.floor(register / 2.0) + 2.0**15 * new, 2.0 * new - 1.0
+    new = (halved(0) + halved(1) + halved(3) + halved(12)) % 2.0
+    return halved(1) + 2.0**15 * new, 2.0 * new - 1.0
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")

@@ -11,6 +11,7 @@ from dlkeras.layers.adaptive.backend import (
     BLOCK_DTYPES,
     elements_at_once,
     lms_kernel,
+    maximum,
     scan,
     where,
 )
@@ -225,8 +226,8 @@ class LMSRule(Rule):
 
     def _in_range(self, step):
         # Keras's clip rounds its bounds to float32 on PyTorch.
-        smallest, largest = (ops.full_like(step, bound) for bound in self.step_range)
-        return ops.minimum(ops.maximum(step, smallest), largest)
+        smallest, largest = (ops.zeros_like(step) + b for b in self.step_range)
+        return -maximum(-maximum(step, smallest), -largest)
 
     def push(self, error):
         """What of the error moves the weights: the derivative of the loss."""

@@ -16,6 +16,7 @@ from dlkeras.layers.adaptive.backend import (
     ONE_KERNEL,
     cumulative_max,
     elements_at_once,
+    maximum,
     one_kernel,
     scan,
     value_of,
@@ -208,7 +209,7 @@ def _adapt(arrays, problem, materialise):
     if rule.tracks_power:
         power = energy(known, problem)
         if problem.stateful:
-            power = ops.maximum(power, state.pop("power"))
+            power = maximum(power, state.pop("power"))
         arrays["power"] = cumulative_max(power)
     state, outputs = rule.run(
         state, known, wanted, active, arrays, problem, materialise
@@ -217,7 +218,7 @@ def _adapt(arrays, problem, materialise):
         state["power"] = arrays["power"][-1]
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
-        lost = ops.full_like(output, float("nan"))
+        lost = ops.zeros_like(output) + float("nan")
         output = where(unknown, lost, output)
         if "error" in outputs:
             outputs["error"] = where(unknown, lost, outputs["error"])
@@ -331,7 +332,7 @@ def _diverged(error, desired, unknown, weights):
     ends = [(n * part, (n + 1) * part) for n in range(7)] + [(time - part, time)]
     powers = [_power(error[start:end]) for start, end in ends]
     first, last = powers[0], powers[-1]
-    largest = functools.reduce(ops.maximum, powers)
+    largest = functools.reduce(maximum, powers)
     if ONE_KERNEL and unknown is None:  # rarely has an error grown
         wanted = ops.cond(
             ops.any(largest > GROWN * first),
@@ -341,9 +342,9 @@ def _diverged(error, desired, unknown, weights):
     else:
         wanted = _power(desired)
     share = ops.cast(ops.divide(part, ops.maximum(time, 1)), last.dtype)
-    reference = ops.maximum(first, wanted * share)
+    reference = maximum(first, wanted * share)
     grown = ops.logical_or(last > GROWN * reference, largest > CAME_BACK * reference)
-    lost = ops.logical_not(_isfinite(largest))
+    lost = ops.logical_not(_isfinite(functools.reduce(ops.add, powers)))
     return ops.logical_or(ops.logical_or(grown, lost), broken)
 
 

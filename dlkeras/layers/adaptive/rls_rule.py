@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.layers.adaptive.backend import where
+from dlkeras.layers.adaptive.backend import maximum, where
 from dlkeras.layers.adaptive.rule import Rule, conjugate, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -60,7 +60,7 @@ class RLSRule(Rule):
         if self.form == "inverse_qr":
             start = start**0.5
         unit = ops.cast(ops.eye(problem.size), problem.dtype) * start
-        state[self._carried] = ops.broadcast_to(unit, state[self._carried].shape)
+        state[self._carried] = state[self._carried] + unit
         return state
 
     def step(self, state, frame, row, problem):
@@ -81,8 +81,7 @@ class RLSRule(Rule):
             scale = where(begins, RELATIVE / known, scale)
         # A signal that became louder lowers the bound.
         trace = _trace(matrix, rooted) * scale * known
-        fits = largest / ops.maximum(trace, ops.ones_like(trace))
-        scale = scale * ops.minimum(fits, ops.ones_like(fits))
+        scale = scale * largest / maximum(trace, ops.zeros_like(trace) + largest)
         scale = where(heard, scale, ops.ones_like(scale))
         factor = ops.sqrt(scale) if rooted else scale
         matrix = matrix * ops.cast(factor, problem.dtype)[:, None, None]
@@ -122,7 +121,7 @@ class RLSRule(Rule):
         scaled = lean * root
         row = ops.transpose(conjugate(scaled), (0, 2, 1)) @ regressor  # S^H x
         energy = ops.sum(conjugate(row) * row, axis=1, keepdims=True)
-        length = ops.sqrt(1.0 + energy)
+        length = ops.cast(ops.sqrt(1.0 + ops.real(energy)), row.dtype)
         spread = scaled @ row  # P x / lambda
         gain = spread / (1.0 + energy)
         adjoint = ops.transpose(conjugate(row), (0, 2, 1))

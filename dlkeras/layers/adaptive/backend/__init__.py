@@ -70,6 +70,11 @@ scan = _kernels.scan
 where = _kernels.where
 
 
+def maximum(a, b):
+    """The larger one; Keras makes float32 of two float64 on PyTorch."""
+    return where(a > b, a, b)
+
+
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None where it has none."""
     values = tensor if isinstance(tensor, np.ndarray) else _kernels.value_of(tensor)
