@@ -83,3 +83,16 @@ def test_both_forms_are_haykins_recursion(form):
     layer = RLSFilter(3, 0.98, regularization=0.1, form=form)
     error = keras.ops.convert_to_numpy(layer(signal[None], desired[None])[1])[0]
     np.testing.assert_allclose(error, expected, atol=2e-5)
+
+
+def test_a_file_from_before_the_power_was_carried_is_read():
+    """Absolute regularisation; the carried arrays are written in order, by number."""
+    layer = RLSFilter(4, regularization=0.1, stateful=True)
+    fed(layer, np.random.default_rng(5).normal(size=50))
+    kept = [v for v in layer.variables if v.name != "power"]
+    assert len(kept) == len(layer.variables) - 1
+    store = {str(n): keras.ops.convert_to_numpy(v) for n, v in enumerate(kept)}
+    again = RLSFilter(4, regularization=0.1, stateful=True)
+    again.build((1, 50), (1, 50))
+    again.load_own_variables(store)
+    np.testing.assert_array_equal(again.filter_weights, layer.filter_weights)

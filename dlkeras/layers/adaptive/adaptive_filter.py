@@ -167,8 +167,8 @@ class AdaptiveFilter(keras.layers.Layer):
         """Read the weights, and those of a file from before the power was carried."""
         variables = [*self._trainable_variables, *self._non_trainable_variables]
         if len(store.keys()) == len(variables) - 1 and "power" in self._state:
-            variables.remove(self._state["power"])
-            for n, variable in enumerate(variables):
+            kept = [v for v in variables if v is not self._state["power"]]
+            for n, variable in enumerate(kept):
                 variable.assign(store[f"{n}"])
         else:
             super().load_own_variables(store)
@@ -197,6 +197,8 @@ class AdaptiveFilter(keras.layers.Layer):
         """
         inputs, desired = self._pair(inputs, desired)
         inputs, desired, alone = as_signals(inputs, desired)
+        if alone:
+            self._shapes(inputs.shape, desired.shape)
         if training is False and not args:
             kwargs.setdefault("adapt", False)
         if alone and len(getattr(kwargs.get("adapt"), "shape", ())) == 1:
@@ -259,6 +261,9 @@ class AdaptiveFilter(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape, desired_shape=None):
         """Shapes of output, error and, on request, the weights."""
+        if desired_shape is not None and len(desired_shape) == 1:
+            shapes = self.compute_output_shape((1, *inputs_shape), (1, *desired_shape))
+            return tuple(shape[1:] for shape in shapes)
         signal_shape, desired_shape = self._shapes(inputs_shape, desired_shape)
         shapes = [tuple(desired_shape), tuple(desired_shape)]
         if self.return_weights:
