@@ -372,13 +372,8 @@ def _walk(
     quadratic = isinstance(surface, QuadraticSurface)
     scale = max(norms[0], np.linalg.norm(surface.p) if quadratic else 0.0)
     taken: list[float] = []
-    finite = True
-
-    def small() -> float:
-        rounding = surface.gradient_rounding(w) if quadratic and tolerance else 0.0
-        return max(tolerance * scale, rounding)
-
-    while len(taken) < steps and norms[-1] > small():
+    finite, least = True, tolerance * scale
+    while len(taken) < steps and norms[-1] > least:
         s = direction(w, g)
         with np.errstate(over="ignore", invalid="ignore"):
             eta = step_size(surface, w, s) if callable(step_size) else step_size
@@ -392,12 +387,14 @@ def _walk(
         weights.append(w)
         costs.append(cost)
         norms.append(norm)
+        if quadratic and tolerance:
+            least = max(tolerance * scale, surface.gradient_rounding(w))
     columns = [np.array(c, "float64") for c in (weights, costs, norms, taken)]
     for column in columns:
         column.flags.writeable = False
     return Descent(
         method,
         *columns,
-        converged=bool(norms[-1] <= small()),
+        converged=bool(norms[-1] <= least),
         divergent=bool(not finite or costs[-1] > costs[0] + 1e-9 * abs(costs[0])),
     )

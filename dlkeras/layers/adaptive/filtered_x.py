@@ -228,7 +228,7 @@ class FilteredXLMSFilter(AdaptiveFilter):
             ("secondary_estimate", secondary_estimate),
         ):
             fits = np.ndim(path) == 1 and np.size(path) and np.isfinite(path).all()
-            self.expect(fits, f"{name} to be an impulse response", **{name: path})
+            self.expect(fits, f"{name} to be an impulse response", path=path)
         self.expect(0 <= leakage < float("inf"), "leakage >= 0", leakage=leakage)
         self.expect(0 <= probe < float("inf"), "probe >= 0", probe=probe)
         self.expect(
@@ -262,7 +262,7 @@ class FilteredXLMSFilter(AdaptiveFilter):
         """The model of the secondary path that a `stateful` layer has: `(batch, n)`."""
         if not (self.stateful and self.probe and self.built):
             return np.array([self.secondary_estimate])
-        return keras.ops.convert_to_numpy(self._state["model"])[::-1].T
+        return ops.convert_to_numpy(self._state["model"])[::-1].T
 
     def received(self):
         """The arguments in words, for a message."""

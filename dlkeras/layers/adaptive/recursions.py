@@ -123,7 +123,7 @@ def rows_of_weights(weights, problem):
     return ops.reshape(weights, (*lead, batch, problem.channels, problem.taps))
 
 
-def windowed(combine, array, width):
+def windowed(combine, array, width) -> Any:
     """`combine` of every `width` neighbouring rows, in about log2(width) passes."""
     count = ops.shape(array)[0] - width + 1
     result, offset, reach = None, 0, 1

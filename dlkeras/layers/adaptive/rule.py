@@ -124,6 +124,6 @@ def conjugate(array):
     return array
 
 
-def real_dtype(dtype):
+def real_dtype(dtype: str) -> str:
     """The data type of the real part."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
