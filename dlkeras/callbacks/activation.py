@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -43,7 +44,8 @@ class ActivationMonitor(keras.callbacks.Callback):
     the run has changed (moving averages, seeds), so that training goes on bit for bit
     as without the monitor. Functional, Sequential and subclassed models, nested and
     shared layers are seen. Activations that a subclassed model or layer computes by
-    itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so.
+    itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so. With
+    another model than before the monitor begins anew.
 
     Args:
         probe: a batch of inputs as the model takes them, or a data set whose first
@@ -96,13 +98,31 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.reason: str | None = None  # why nothing is measured
         self.blind: list[str] = []
-        self._report = Reporter(on_finding)
+        self._on_finding = on_finding
+        self._watched: weakref.ref | None = None
+        self._copied = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: of another model nothing can be compared."""
+        self._report = Reporter(self._on_finding)
         self._layers: dict[str, LayerInfo] = {}
         self._outputs: list[str] = []
         self._probes: list[tuple[int, dict[str, dict[str, float]], float]] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        copied = self._copied or self._watched is not None
+        return self.__dict__ | {"_watched": None, "_model": None, "_copied": copied}
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Probe the initial weights."""
+        self.reason = None
+        before = None if self._watched is None else self._watched()
+        if self._copied or (self._watched is not None and before is not self._model):
+            self._forget()
+            self._copied = False
+        self._watched = weakref.ref(self._model)
         if not self._probes:
             self._look(0)
 
@@ -153,6 +173,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             state: what its `get_state` returned.
         """
         about = json.loads(str(state["about"]))
+        self._copied = False
         self._layers = {info["name"]: LayerInfo(**info) for info in about["layers"]}
         self._outputs = about["outputs"]
         self._probes = [tuple(probe) for probe in about["probes"]]
@@ -186,7 +207,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.blind = [
             f"what {name!r} computes in its own `call`, outside of layers"
             for name, part in [(model.name, model), *walk(model)]
-            if isinstance(part, keras.Model) and not hasattr(part, "operations")
+            if isinstance(part, keras.Model)
+            and not type(part).call.__module__.startswith("keras.")
         ]
         with ExitStack() as stack, backend.aside():
             for name, part in listened(model):

@@ -88,6 +88,7 @@ def poor_initialization(history: ActivationHistory) -> Iterator[Finding]:
         for column, layer in enumerate(history.layer_names)
         if history.layers[layer].initializer not in ("", "Zeros")
         and layer not in history.outputs
+        and not history.layers[layer].frozen  # whoever trained it chose its weights
     }
     std = {layer: value for layer, value in std.items() if np.isfinite(value)}
     if len(std) < 2 or min(std.values()) == max(std.values()):

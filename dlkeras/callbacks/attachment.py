@@ -63,7 +63,7 @@ class Attachment:
         self.variables: list[Any] = []
         self.order: list[int] = []
         self._found = threading.local()  # each replica of a strategy has its thread
-        self._failure: BaseException | None = None
+        self._failure: str | None = None
         self._measured: Any = None
         self._plain: Any = None
         self._step: Any = None
@@ -130,15 +130,17 @@ class Attachment:
 
     def _measured_step(self, train_step: Callable) -> Callable:
         def step(*args: Any) -> Any:
-            self._found.vector = None
+            self._found.vector, self._found.scope = None, backend.scope()
             outputs = train_step(*args)
             vector, logs = self._found.vector, backend.logs_of(outputs)
-            if vector is not None and isinstance(logs, dict):
-                outputs = with_logs(outputs, {**logs, KEY: vector})
-            elif vector is not None:
-                self._failure = TypeError(
+            if vector is None:
+                return outputs
+            if not isinstance(logs, dict):
+                self._failure = (
                     f"`train_step` must return a dict of logs. Received: {logs!r}"
                 )
+            else:
+                outputs = with_logs(outputs, {**logs, KEY: vector})
             return outputs
 
         return step
@@ -160,7 +162,14 @@ class Attachment:
 
     def _keep(self, variables: Any, order: Any = None, vector: Any = None) -> None:
         if isinstance(variables, BaseException):
-            self._failure = variables
+            self._failure = f"the measuring failed: {variables!r}"
+            return
+        if backend.scope() != self._found.scope:
+            self._failure = (
+                f"`model.optimizer.{backend.APPLY}` runs inside of a conditional or of "
+                "a function that is compiled by itself, from which no measurement can "
+                "be taken; call it in `train_step` directly"
+            )
             return
         self._found.vector = vector
         self.variables, self.order = variables, order
@@ -194,13 +203,20 @@ class Attachment:
             self.deliver(vector, logs)
         else:
             self.detach()
-            self.give_up(
-                f"the measuring failed: {self._failure!r}"
-                if self._failure
-                else "`train_step` updated the weights without "
-                f"`model.optimizer.{backend.APPLY}`, so no gradient passed by"
-            )
+            self.give_up(self._why_nothing_came())
         return outputs
+
+    def _why_nothing_came(self) -> str:
+        if not self.model.trainable_variables:
+            return (
+                "the model has no weights to train: set `trainable = True` on a layer, "
+                "and compile again"
+            )
+        return self._failure or (
+            "`train_step` updated the weights without "
+            f"`model.optimizer.{backend.APPLY}`, or inside of a function that had been "
+            "compiled before, so no gradient passed by"
+        )
 
     @property
     def loss_scaled(self) -> bool:

@@ -119,7 +119,18 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
         self._epoch = 0
+        self._copied = False
         self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        self._fetch(len(self._waiting))
+        return self.__dict__ | {
+            "_attachment": None,
+            "_owners": {},
+            "_model": None,
+            "_copied": self._copied or self._attachment is not None,
+        }
 
     def _forget(self) -> None:
         """Begin anew: of another model nothing can be compared."""
@@ -140,8 +151,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
         model: Any = self._model
         self.reason = None
         again = self._attachment is not None and self._attachment.model is model
-        if self._attachment is not None and not again:
+        if self._copied or (self._attachment is not None and not again):
             self._forget()
+            self._copied = False
         self._history.layers = layer_infos(model)
         self._owners = owners(model)
         self._check_names(model)
@@ -262,6 +274,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
             state: what its `get_state` returned.
         """
         about = json.loads(str(state["about"]))
+        self._copied = False
         self._columns = {
             (layer, name): tuple(column) for layer, name, *column in about["columns"]
         }

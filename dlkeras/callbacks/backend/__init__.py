@@ -9,6 +9,8 @@ Each backend's file offers the same names:
 - `direct(model, step, otherwise)`: the fastest way to call a measured train step;
   `otherwise` is the train function that Keras made of it.
 - `has_value(tensor)`: whether it is a tensor with numbers.
+- `scope()`: what is being traced just now; from a branch, or a function compiled within
+  the step, which are others, no tensor can leave.
 - `logs_of(outputs)`: the logs in what a train function returned.
 - `traced(function)`: whether a train function is bound to the variables that were
   trainable when it ran first.
@@ -30,6 +32,7 @@ if keras.backend.backend() == "jax":
     from dlkeras.callbacks.backend.jax import has_value as has_value
     from dlkeras.callbacks.backend.jax import logs_of as logs_of
     from dlkeras.callbacks.backend.jax import measuring as measuring
+    from dlkeras.callbacks.backend.jax import scope as scope
     from dlkeras.callbacks.backend.jax import traced as traced
     from dlkeras.callbacks.backend.jax import wait as wait
 elif keras.backend.backend() == "tensorflow":
@@ -38,6 +41,7 @@ elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import has_value as has_value
     from dlkeras.callbacks.backend.tensorflow import logs_of as logs_of
     from dlkeras.callbacks.backend.tensorflow import measuring as measuring
+    from dlkeras.callbacks.backend.tensorflow import scope as scope
     from dlkeras.callbacks.backend.tensorflow import traced as traced
     from dlkeras.callbacks.backend.tensorflow import wait as wait
     from dlkeras.callbacks.backend.tensorflow_call import direct as direct
@@ -48,6 +52,7 @@ elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import has_value as has_value
     from dlkeras.callbacks.backend.torch import logs_of as logs_of
     from dlkeras.callbacks.backend.torch import measuring as measuring
+    from dlkeras.callbacks.backend.torch import scope as scope
     from dlkeras.callbacks.backend.torch import traced as traced
     from dlkeras.callbacks.backend.torch import wait as wait
 else:

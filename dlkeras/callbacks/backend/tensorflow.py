@@ -27,6 +27,11 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
 
 
+def scope() -> Any:
+    """The graph that is being made: a branch and an inner function have their own."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
 def traced(function: Any) -> bool:
     """Whether a train function is a graph by now, and bound to its variables."""
     for cell in getattr(function, "__closure__", None) or ():

@@ -35,6 +35,10 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and not tensor.is_meta
 
 
+def scope() -> Any:
+    """What is being traced: nothing here."""
+
+
 def traced(function: Any) -> bool:
     """Whether a train function is bound to its variables: never here."""
     del function
