@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from dlkeras.callbacks import backend
-from dlkeras.callbacks.activation_history import ActivationHistory
 from dlkeras.callbacks.attachment import replaced
-from dlkeras.callbacks.diagnosis import diagnose
-from dlkeras.callbacks.finding import Finding, Reporter
-from dlkeras.callbacks.layer_tree import LayerInfo, describe, walk
+from dlkeras.diagnosis.activation_history import ActivationHistory
+from dlkeras.diagnosis.finding import Reporter, TrainingFinding
+from dlkeras.diagnosis.layer_tree import LayerInfo, describe, walk
+from dlkeras.diagnosis.measured import diagnose
 
 # Functions that are 0 on a half-line: a unit on it has no gradient.
 RELU_LIKE = ("relu", "relu6")
@@ -82,7 +82,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self,
         probe: Any,
         frequency: int = 1,
-        on_finding: str | Callable[[Finding], Any] | None = "warn",
+        on_finding: str | Callable[[TrainingFinding], Any] | None = "warn",
     ) -> None:
         super().__init__()
         if isinstance(frequency, bool) or not isinstance(frequency, Integral):
@@ -132,7 +132,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             self._look(epoch + 1, (logs or {}).get("loss", np.nan))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[TrainingFinding]:
         """What the measurements mean, each finding once."""
         return self._report.findings
 

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
+
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.schedule import Schedule
 
-KEY = "dlkeras_measurements"
+KEY, BATCH = "dlkeras_measurements", "dlkeras_batch"
 _MARK = "_dlkeras_attachment"
 
 
@@ -46,7 +48,8 @@ class Attachment:
         schedule: says which calls of the train function are to be measured.
         deliver: gets `(vector, logs)` of every measured call, still on the device.
         give_up: is told why nothing can be measured; training goes on without.
-        quantities: what is measured, some of `layout.QUANTITIES` in their order.
+        quantities: what is measured, some of `QUANTITIES` in their order.
+        on_batch: gets the data of every measured step, as the step got them.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class Attachment:
         deliver: Callable[[Any, dict], None],
         give_up: Callable[[str], None],
         quantities: Sequence[str],
+        on_batch: Callable[[Any], None] | None = None,
     ) -> None:
         self.model, self.optimizer = model, None
         self.schedule, self.deliver, self.give_up = schedule, deliver, give_up
-        self.quantities = quantities
+        self.quantities, self.on_batch = quantities, on_batch
+        self._batch_structure: Any = None
         self.variables: list[Any] = []
         self.order: list[int] = []
         self._found = threading.local()  # each replica of a strategy has its thread
@@ -140,10 +145,22 @@ class Attachment:
                     f"`train_step` must return a dict of logs. Received: {logs!r}"
                 )
             else:
-                outputs = with_logs(outputs, {**logs, KEY: vector})
+                kept = {KEY: vector, **self._batch(args[-1])}
+                outputs = with_logs(outputs, {**logs, **kept})
             return outputs
 
         return step
+
+    def _batch(self, data: Any) -> dict[str, Any]:
+        """What leaves the step with the measurements, so that data are read once."""
+        if self.on_batch is None or not backend.alone(self.model):
+            return {}
+        leaves = keras.tree.flatten(data)
+        known = [leaf is not None and keras.ops.is_tensor(leaf) for leaf in leaves]
+        numbers = iter(range(len(leaves)))
+        places = [next(numbers) if there else None for there in known]
+        self._batch_structure = keras.tree.pack_sequence_as(data, places)
+        return {BATCH: [x for x, there in zip(leaves, known, strict=True) if there]}
 
     def _listened(self, function: Callable) -> Callable:
         """A function during which the optimizer is listened to.
@@ -198,7 +215,16 @@ class Attachment:
     def _measure(self, *args: Any) -> Any:
         outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
-        vector = logs.pop(KEY, None) if isinstance(logs, dict) else None
+        vector, batch = None, None
+        if isinstance(logs, dict):
+            vector, batch = logs.pop(KEY, None), logs.pop(BATCH, None)
+        if batch is not None and self.on_batch is not None:
+            self.on_batch(
+                keras.tree.map_structure(
+                    lambda place: None if place is None else batch[place],
+                    self._batch_structure,
+                )
+            )
         if vector is not None:
             self.deliver(vector, logs)
         else:

@@ -13,13 +13,12 @@ import numpy as np
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import Attachment
 from dlkeras.callbacks.backend import optimizer_state
-from dlkeras.callbacks.backend.layout import QUANTITIES
-from dlkeras.callbacks.diagnosis import diagnose_new
-from dlkeras.callbacks.finding import Finding, Reporter
-from dlkeras.callbacks.history import GradientHistory
-from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
 from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
+from dlkeras.diagnosis.finding import Reporter, TrainingFinding
+from dlkeras.diagnosis.gradient_history import QUANTITIES, GradientHistory
+from dlkeras.diagnosis.layer_tree import layer_infos, owners, walk
+from dlkeras.diagnosis.measured import diagnose_new
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose
 # steps are long done, so that nothing waits for a running step.
@@ -88,7 +87,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         frequency: int | str = "auto",
         layers: Sequence[str] | None = None,
         add_to_logs: bool = False,
-        on_finding: str | Callable[[Finding], Any] | None = "warn",
+        on_finding: str | Callable[[TrainingFinding], Any] | None = "warn",
         quantities: Collection[str] | None = None,
     ) -> None:
         super().__init__()
@@ -120,6 +119,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.reason: str | None = None  # why nothing is measured
         self._epoch = 0
         self._copied = False
+        self.on_batch: Callable[[Any], None] | None = None  # gets data that were seen
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -167,7 +167,12 @@ class GradientNormMonitor(keras.callbacks.Callback):
             return
         if not again:
             self._attachment = Attachment(
-                model, self._schedule, self._deliver, self._give_up, self.quantities
+                model,
+                self._schedule,
+                self._deliver,
+                self._give_up,
+                self.quantities,
+                self.on_batch,
             )
         try:
             self._attachment.attach()
@@ -217,7 +222,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._fetch(len(self._waiting))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[TrainingFinding]:
         """What the measurements mean, each finding once."""
         return self._report.findings
 

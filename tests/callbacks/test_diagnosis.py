@@ -15,8 +15,8 @@ from dlkeras.callbacks import (
     GradientNormMonitor,
     diagnose,
 )
-from dlkeras.callbacks.finding import summary
-from dlkeras.callbacks.layer_tree import LayerInfo
+from dlkeras.diagnosis.finding import summary
+from dlkeras.diagnosis.layer_tree import LayerInfo
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dlkeras.callbacks.diagnosis import diagnose_new
-from dlkeras.callbacks.gradient_rules import median_rms
-from dlkeras.callbacks.history import GradientHistory
+from dlkeras.diagnosis.measured import diagnose_new
+from dlkeras.diagnosis.gradients import median_rms
+from dlkeras.diagnosis.gradient_history import GradientHistory
 from dlkeras.callbacks.measurements import Measurements
 
 

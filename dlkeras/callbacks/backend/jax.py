@@ -31,6 +31,11 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
 
 
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step."""
+    return model.steps_per_execution == 1
+
+
 def scope() -> Any:
     """What is being traced: a branch and an inner `jit` have their own trace."""
     return getattr(jax.extend.core, "get_opaque_trace_state", lambda: None)()

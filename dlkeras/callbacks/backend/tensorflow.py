@@ -27,6 +27,14 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
 
 
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step of one replica."""
+    return (
+        model.distribute_strategy.num_replicas_in_sync == 1
+        and model.steps_per_execution == 1
+    )
+
+
 def scope() -> Any:
     """The graph that is being made: a branch and an inner function have their own."""
     return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

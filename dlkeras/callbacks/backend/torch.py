@@ -35,6 +35,11 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and not tensor.is_meta
 
 
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step."""
+    return model.steps_per_execution == 1
+
+
 def scope() -> Any:
     """What is being traced: nothing here."""
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dlkeras.callbacks.activation_history import ActivationHistory
-from dlkeras.callbacks.finding import Finding, found
+from dlkeras.diagnosis.activation_history import ActivationHistory
+from dlkeras.diagnosis.finding import TrainingFinding, found
 
 DEAD_SHARE = SATURATED_SHARE = 0.5
 # More than so many dead units are an error whatever they were at the start, so many
@@ -21,7 +21,7 @@ def _when(history: ActivationHistory, row: int) -> str:
     return f"epoch {epoch}" if epoch else "the initial weights"
 
 
-def dead_relu(history: ActivationHistory) -> Iterator[Finding]:
+def dead_relu(history: ActivationHistory) -> Iterator[TrainingFinding]:
     """Layers of which most units are 0 on the whole probe, now.
 
     Where inputs are much the same for all samples (the gates of squeeze-and-excitation)
@@ -40,7 +40,8 @@ def dead_relu(history: ActivationHistory) -> Iterator[Finding]:
             born = 0.0 if history.epochs[0] else share[0]
             killed = share[-1] - born >= KILLED_SHARE or share[-1] > 1 - KILLED_SHARE
             warn |= not killed or _few(history, column)
-        yield found("dead_relu", layer, share[-1], DEAD_SHARE, since, warn=bool(warn))
+        severity = "note" if warn else "error"
+        yield found("dead_relu", layer, share[-1], DEAD_SHARE, since, severity)
 
 
 def _few(history: ActivationHistory, column: int) -> bool:
@@ -51,7 +52,7 @@ def _few(history: ActivationHistory, column: int) -> bool:
     return bool(units < FEW_UNITS or answers < FEW_ANSWERS)
 
 
-def saturation(history: ActivationHistory) -> Iterator[Finding]:
+def saturation(history: ActivationHistory) -> Iterator[TrainingFinding]:
     """Layers whose outputs lie mostly where the activation is flat.
 
     A network that has learned is sure of itself: saturation that comes with training is
@@ -65,11 +66,12 @@ def saturation(history: ActivationHistory) -> Iterator[Finding]:
         if len(high) and layer not in history.outputs and not softmax:
             value = history.saturated_share[high[0], column]
             since = _when(history, high[0])
-            warn = bool(history.epochs[high[0]] > 0) and not stuck
-            yield found("saturation", layer, value, SATURATED_SHARE, since, warn=warn)
+            learned = bool(history.epochs[high[0]] > 0) and not stuck
+            severity = "note" if learned else "error"
+            yield found("saturation", layer, value, SATURATED_SHARE, since, severity)
 
 
-def non_finite_output(history: ActivationHistory) -> Iterator[Finding]:
+def non_finite_output(history: ActivationHistory) -> Iterator[TrainingFinding]:
     """The first layer, in the order of the calls, that puts out NaN or infinity."""
     for row, shares in enumerate(history.non_finite_share):
         bad = np.flatnonzero(shares > 0)
@@ -79,7 +81,7 @@ def non_finite_output(history: ActivationHistory) -> Iterator[Finding]:
             return
 
 
-def poor_initialization(history: ActivationHistory) -> Iterator[Finding]:
+def poor_initialization(history: ActivationHistory) -> Iterator[TrainingFinding]:
     """The spread of the initial outputs, over the depth of the hidden layers."""
     if not len(history.epochs) or history.epochs[0]:
         return
@@ -103,7 +105,7 @@ def poor_initialization(history: ActivationHistory) -> Iterator[Finding]:
             ratio,
             STD_RATIO,
             "the initial weights",
-            warn=True,
+            "note",
         )
 
 

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.callbacks.activation_rules import ACTIVATION_RULES
-from dlkeras.callbacks.finding import Finding
-from dlkeras.callbacks.gradient_rules import (
+from dlkeras.diagnosis.activations import ACTIVATION_RULES
+from dlkeras.diagnosis.finding import TrainingFinding
+from dlkeras.diagnosis.gradient_history import GradientHistory
+from dlkeras.diagnosis.gradients import (
     GRADIENT_RULES,
     SINGLE_SAMPLE_RULES,
     WINDOW,
 )
-from dlkeras.callbacks.history import GradientHistory
 
 # Of a long training so many samples say what is usual.
 SPREAD = 512
 
 
-def diagnose(*measurements: Any) -> list[Finding]:
+def diagnose(*measurements: Any) -> list[TrainingFinding]:
     """Say what is wrong with a training, from what the monitors have measured.
 
     RMS is a kernel's gradient norm over the root of its size (of an embedding: the rows
@@ -78,7 +78,7 @@ def diagnose(*measurements: Any) -> list[Finding]:
         - [5] Haykin, "Adaptive filter theory": stability of steepest descent.
         - [6] Prechelt, "Early stopping, but when?", 1998.
     """
-    findings: list[Finding] = []
+    findings: list[TrainingFinding] = []
     for source in measurements:
         history: Any = getattr(source, "history", source)
         if isinstance(history, GradientHistory):
@@ -92,10 +92,10 @@ def diagnose(*measurements: Any) -> list[Finding]:
             )
         for rule in rules:
             findings += rule(history)
-    return sorted(findings, key=lambda finding: finding.severity)
+    return sorted(findings, key=lambda finding: finding.rank)
 
 
-def diagnose_new(history: GradientHistory, judged: int) -> list[Finding]:
+def diagnose_new(history: GradientHistory, judged: int) -> list[TrainingFinding]:
     """As `diagnose`, at a cost that does not grow with the length of the training.
 
     Args:
@@ -113,7 +113,7 @@ def diagnose_new(history: GradientHistory, judged: int) -> list[Finding]:
     spread = np.linspace(0, number - 1, min(number, SPREAD)).astype(int)
     latest = history.samples(np.union1d(first, new))
     usual = history.samples(np.union1d(first, spread))
-    findings: list[Finding] = []
+    findings: list[TrainingFinding] = []
     for rule in GRADIENT_RULES:
         findings += rule(latest if rule in SINGLE_SAMPLE_RULES else usual)
-    return sorted(findings, key=lambda finding: finding.severity)
+    return sorted(findings, key=lambda finding: finding.rank)
