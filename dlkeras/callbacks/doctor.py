@@ -89,10 +89,11 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.diagnosis = Diagnosis()
         self._batches: list[tuple] = []
         self._structure: Any = None
-        self._rows = 0
+        self._rows = self._seen = 0
         self._logs: list[dict[str, float]] = []
         self._rates: list[float] = []
         self._early: list[TrainingFinding] = []
+        self._first_penalty = 0.0
         self._data: tuple = ([], None, False, [])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,6 +104,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         """Look at the initial weights, and let the gradients be measured."""
         self._forget()
         model: Any = self._model
+        self._first_penalty = penalty_of(model) if model.built else 0.0
         self.gradients.set_params(self.params)
         self.gradients.set_model(model)
         self.gradients.on_train_begin(logs)
@@ -119,8 +121,10 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.on_epoch_end(epoch, logs)
         self._logs.append({k: float(v) for k, v in (logs or {}).items()})
         self._rates.append(Facts(self._model).learning_rate)
-        if self.activations is None and self._batches:
+        if self._batches and self._seen < len(self._batches):
+            self._seen = len(self._batches)
             self._data = of_batches(self._batches)
+        if self.activations is None and self._batches:
             self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
             self.activations.set_model(self._model)
         if self.activations is not None:
@@ -194,6 +198,7 @@ class TrainingDoctor(keras.callbacks.Callback):
             first_loss=float(history.loss[0]) if first else np.nan,
             update_ratio=_usual_update(history),
             penalty=penalty_of(model),
+            first_penalty=self._first_penalty,
         )
         measured = [m for m in (self.gradients, self.activations) if m is not None]
         findings = [*found(facts), *diagnose(*measured)]

@@ -36,7 +36,7 @@ ACCURACIES = (
     "sparse_categorical_accuracy",
 )  # fmt: skip
 # Who removes this share of a guess's loss, or errors, has learned something.
-LEARNED = 0.25
+LEARNED, LEARNED_WELL = 0.25, 0.85
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Facts:
         first_loss: the loss of the first step, where it was measured.
         update_ratio: the usual largest update of a kernel over its weight.
         penalty: what regularizers add to the loss now.
+        first_penalty: what they added before training.
         planned: epochs that were asked for.
     """
 
@@ -75,6 +76,7 @@ class Facts:
     first_loss: float = float("nan")
     update_ratio: float = float("nan")
     penalty: float = 0.0
+    first_penalty: float = 0.0
     planned: int = 0
 
     @cached_property
@@ -239,13 +241,21 @@ class Facts:
     @property
     def learned(self) -> bool:
         """Whether the training knows clearly more than a constant answer does."""
+        return self._has_learned(LEARNED)
+
+    @property
+    def learned_well(self) -> bool:
+        """Whether hardly anything of a guess's loss and errors is left."""
+        return self._has_learned(LEARNED_WELL)
+
+    def _has_learned(self, enough: float) -> bool:
         gains = [gain for gain in self.gains() if np.isfinite(gain)]
         if gains:
-            return max(gains) > LEARNED and min(gains) > LEARNED / 2
+            return max(gains) > enough and min(gains) > enough / 2
         curve = self.curve()
         start = self.first_loss if np.isfinite(self.first_loss) else np.nan
         start = start if np.isfinite(start) else (curve[0] if len(curve) else np.nan)
-        return bool(len(curve) and start > 0 and curve[-1] < (1 - LEARNED) * start)
+        return bool(len(curve) and start > 0 and curve[-1] < (1 - enough) * start)
 
     @property
     def trained(self) -> bool:

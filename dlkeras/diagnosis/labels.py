@@ -10,6 +10,8 @@ from dlkeras.diagnosis.finding import TrainingFinding, cause
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 BALANCE = "He and Garcia, Learning from imbalanced data, TKDE 2009"
 ORDER = "Bengio, Practical recommendations for gradient-based training, 2012"
+SCALING = "LeCun et al., Efficient BackProp, 1998, 4.4"
+FAR = 50.0
 MAJORITY, ENOUGH, NO_BETTER = 0.9, 32, 0.05
 NEIGHBOURS, PROBED = 5, 400
 
@@ -113,6 +115,22 @@ def imbalance(facts: Facts) -> Iterator[TrainingFinding]:
     )  # fmt: skip
 
 
+def far_from_one(facts: Facts) -> Iterator[TrainingFinding]:
+    """Targets so large that a last layer of weights near 1 needs long to reach them."""
+    labels = facts.labels
+    if labels is None or labels.kind != "numbers" or facts.learned:
+        return
+    size = labels.rows.std() + abs(labels.rows.mean())
+    if not facts.cross_entropy and size > FAR:
+        yield cause(
+            "targets_far_from_one",
+            "the targets are far larger than the answers of an untrained network",
+            f"mean {labels.rows.mean():.4g}, spread {labels.rows.std():.4g}",
+            severity="warning" if facts.trained else "note", value=size, bound=FAR,
+            fix="y = (y - y.mean()) / y.std()", source=SCALING, sure="likely",
+        )  # fmt: skip
+
+
 def sorted_by_class(facts: Facts) -> Iterator[TrainingFinding]:
     """Batches of one class each, of data that have several."""
     labels, batches = facts.labels, facts.batch_labels
@@ -165,5 +183,6 @@ LABEL_RULES = (
     labels_beside_loss,
     one_class,
     imbalance,
+    far_from_one,
     sorted_by_class,
 )

@@ -22,7 +22,7 @@ USUAL = {
 }
 ADAPTIVE = (1e-5, 0.03, 1e-3)
 WORSE, STILL, FALLING = 0.05, 0.03, 0.15
-PENALTY_SHARE = 0.5
+PENALTY_SHARE, MUCH = 0.5, 10.0
 
 
 def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
@@ -35,6 +35,8 @@ def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
     low, high, usual = USUAL.get(kind, ADAPTIVE)
     severity = "note" if facts.learned else "warning"
     fix = f"keras.optimizers.{kind}({usual:g})"
+    if rate > MUCH * high:
+        severity = "note" if facts.learned_well else "warning"
     seen = f"{kind} with {rate:.3g}, usual {low:g} to {high:g}"
     if rate == 0 or rate < low:
         yield cause(
@@ -73,13 +75,17 @@ def penalty(facts: Facts) -> Iterator[TrainingFinding]:
     curve = facts.curve()
     if not len(curve) or not np.isfinite(curve[-1]) or curve[-1] <= 0:
         return
-    share = facts.penalty / curve[-1]
+    now, before = facts.penalty / curve[-1], facts.first_penalty / curve[0]
+    share = max(now, before)
     if share > PENALTY_SHARE:
-        severity = "note" if facts.learned else "error"
+        severity = "note" if facts.learned_well else "error"
+        seen = f"{facts.penalty:.3g} of a loss of {curve[-1]:.3g}"
+        if before > now:  # it has won: the weights are gone
+            seen = f"{facts.first_penalty:.3g} at the start, a loss of {curve[0]:.3g}"
         yield cause(
             "penalty_too_large",
             "the regularizer is most of the loss: weights are pulled to 0",
-            f"{facts.penalty:.3g} of a loss of {curve[-1]:.3g}", severity=severity,
+            seen, severity=severity,
             fix="kernel_regularizer=keras.regularizers.L2(1e-4)", source=PENALTY,
             value=share, bound=PENALTY_SHARE, sure="likely",
         )  # fmt: skip

@@ -24,8 +24,8 @@ CAUSES = (
     # How the data come, and how far the weights go at a step.
     (
         "inputs_0_to_255", "columns_of_different_scales", "inputs_far_from_one",
-        "validation_of_another_scale", "channels_first", "sorted_by_class",
-        "learning_rate_above_usual", "learning_rate_below_usual",
+        "targets_far_from_one", "validation_of_another_scale", "channels_first",
+        "sorted_by_class", "learning_rate_above_usual", "learning_rate_below_usual",
     ),
     ("labels_unrelated", "one_class_nearly_always", "dropout_too_large",
      "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes"),
