@@ -90,6 +90,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._batches: list[tuple] = []
         self._structure: Any = None
         self._rows = self._seen = 0
+        self._known: set[int] = set()
         self._logs: list[dict[str, float]] = []
         self._rates: list[float] = []
         self._early: list[TrainingFinding] = []
@@ -165,8 +166,17 @@ class TrainingDoctor(keras.callbacks.Callback):
                 lambda part: None if part is None else to_numpy(part), tuple(batch)
             )
             self._structure = arrays[0]
-            self._batches.append(arrays)
-            self._rows += len(keras.tree.flatten(arrays[0])[0])
+            first = keras.tree.flatten(arrays[0])[0]
+            digests = [hash(row.tobytes()) for row in first]
+            new = [i for i, digest in enumerate(digests) if digest not in self._known]
+            if new:  # an example of an earlier epoch says nothing more
+                self._known.update(digests)
+                self._batches.append(
+                    keras.tree.map_structure(
+                        lambda part: None if part is None else part[new], arrays
+                    )
+                )
+                self._rows += len(new)
 
     def _probe(self, rows: int) -> Any:
         """Some of the inputs in the structure that the model takes."""

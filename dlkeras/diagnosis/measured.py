@@ -33,25 +33,26 @@ def diagnose(*measurements: Any) -> list[TrainingFinding]:
     - `non_finite`: a NaN or infinity in an output, a gradient, a weight or the loss;
       under a dynamic loss scale in most of 16 and more samples, or at a scale below 1.
     - `dead_relu`: more than half of a layer's units are 0 for the whole probe; a
-      warning as long as only the initial weights have been seen, or if (below 90 %)
+      note as long as only the initial weights have been seen, or if (below 90 %)
       the layer has fewer than 16 units, the probe gives fewer than 32 answers a unit,
       or no more than 75 % are dead and training has killed less than 25 % [3].
     - `saturation`: more than half of a hidden layer's outputs beyond 0.97 in size
-      (tanh) or outside 0.03 to 0.97 (sigmoid); a warning where it comes with training
+      (tanh) or outside 0.03 to 0.97 (sigmoid); a note where it comes with training
       and the loss falls, as a network that has learned is sure of itself [1].
     - `update_ratio_small`: update over weight below 1e-5 in every kernel, at the start
       and later, where 1e-3 is usual; `update_ratio_large`: above 1e-2 in one
-      (warning) [4].
+      (note) [4].
     - `poor_initialization`: the standard deviations of the initial outputs differ by
       more than 10 over depth, or the first gradients of the first and last quarter of
-      layers by more than 100 (warning) [1].
+      layers by more than 100 (note) [1].
     - `learning_rate_too_large`: an epoch's loss above twice that of the first epoch
       while updates exceed 1e-2 of a kernel, or above twice that of the first step while
       they exceed 0.1 or the weights' norm has grown by half; steepest descent diverges
       beyond 2 / lambda_max [5].
     - `loss_not_decreasing`: 3 epochs later it is not 1 % lower (warning).
     - `overfitting`: validation loss 10 % above its minimum for all epochs from 3 after
-      it, while the training loss falls (warning) [6].
+      it, while the training loss falls (warning; a note where the answers are as good
+      as they were) [6].
     - `frozen_layer_moves`: weights of a layer with `trainable=False` changed (states
       of seeds may).
     - `no_gradient`: a kernel's gradient is exactly 0 in every sample.

@@ -45,11 +45,14 @@ TIER = {name: tier for tier, names in enumerate(CAUSES) for name in names}
 FIRST_SYMPTOM = TIER["non_finite"]
 # Those before this are wrong whatever training makes of them.
 FIRST_OUTCOME = TIER["penalty_too_large"]
-# Measurements that say the same as one of these do, or the opposite of it.
-SAID_ALREADY = {
-    "learning_rate_above_usual": {"update_ratio_large", "learning_rate_too_large"},
-    "learning_rate_below_usual": {"update_ratio_small", "too_few_steps"},
-}
+# Who advises shorter steps, and who longer ones: never both.
+STEPS = (
+    {
+        "learning_rate_above_usual", "learning_rate_too_large", "update_ratio_large",
+        "unsteady_loss",
+    },
+    {"learning_rate_below_usual", "update_ratio_small", "too_few_steps"},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ def judge(
     # The surest of a tier first.
     sure = {"certain": 0, "likely": 1, "": 2, "possible": 3}
     merged.sort(key=lambda f: (_tier(f), f.rank, sure[f.sure]))
+    merged = _of_one_mind(merged)
     told = [finding for finding in merged if finding.severity != "note"]
     notes = [finding for finding in merged if finding.severity == "note"]
     if told:
@@ -176,8 +180,6 @@ def judge(
         told = [f for f in told[1:] if f not in explained]
         seen = tuple(_short(f) for f in explained)
         told = [replace(first, evidence=(*first.evidence, *seen)), *told]
-        names = {f.name for f in told}
-        notes = [f for f in notes if not _contradicts(names, f)]
     return Diagnosis([*told, *notes], checked, unseen)
 
 
@@ -192,8 +194,18 @@ def _explains(first: TrainingFinding, other: TrainingFinding) -> bool:
     return _tier(first) < 4 and _tier(other) > _tier(first)
 
 
-def _contradicts(told: set[str], note: TrainingFinding) -> bool:
-    return any(note.name in SAID_ALREADY.get(name, ()) for name in told)
+def _of_one_mind(findings: list[TrainingFinding]) -> list[TrainingFinding]:
+    """Without those that advise the opposite of the worst and first that advises."""
+    ways = [
+        way
+        for finding in sorted(findings, key=lambda f: f.severity == "note")
+        for way in STEPS
+        if finding.name in way
+    ]
+    if not ways:
+        return findings
+    (opposite,) = [way for way in STEPS if way is not ways[0]]
+    return [finding for finding in findings if finding.name not in opposite]
 
 
 def _short(finding: TrainingFinding) -> str:

@@ -216,6 +216,20 @@ def test_keras_tuner_takes_used_monitors(tmp_path):
     assert states == {"COMPLETED"}
 
 
+def test_an_embedding_of_positions_is_measured():
+    """Its gradient comes as rows; TensorFlow forgets how many there could be."""
+    inputs = keras.Input((4,), dtype="int32")
+    places = layers.Embedding(4, 3, name="places")(keras.ops.arange(4))
+    x = layers.Embedding(9, 3)(inputs) + places
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+    model.compile("sgd", "mse")
+    monitor = GradientNormMonitor(1, on_finding=None)
+    tokens = np.arange(32).reshape(8, 4) % 9
+    model.fit(tokens, X[:8, :1], verbose=0, callbacks=[monitor])
+    assert monitor.reason is None
+    assert monitor.history.layer("places")["gradient_norm"][0] > 0
+
+
 class Own(keras.Model):
     def __init__(self, inner):
         super().__init__()

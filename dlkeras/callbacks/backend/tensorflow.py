@@ -66,7 +66,8 @@ def _value(variable: Any) -> Any:
 def _dense(gradient: Any, value: Any) -> Any:
     if gradient is None:
         return tf.zeros_like(value)
-    return tf.convert_to_tensor(gradient)
+    # Rows that were looked up have lost the shape of their table.
+    return tf.ensure_shape(tf.convert_to_tensor(gradient), value.shape)
 
 
 def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:
