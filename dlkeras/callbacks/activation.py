@@ -34,6 +34,7 @@ _QUANTITIES = (
     "non_finite_share",
     "units",
     "answers",
+    "same_answer_share",
 )
 
 
@@ -336,4 +337,6 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
     elif info.activation == "softmax":
         sure = np.concatenate([array.max(1) for array in units]) > SIGMOID_BOUNDS[1]
         found["saturated_share"] = sure.mean()
+        chosen = np.concatenate([array.argmax(1) for array in units])
+        found["same_answer_share"] = np.bincount(chosen).max() / len(chosen)
     return {name: float(value) for name, value in found.items()}

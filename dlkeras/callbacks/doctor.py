@@ -111,7 +111,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.on_train_begin(logs)
         if model.built:
             facts = Facts(model)
-            self._early = [f for rule in STRUCTURE_RULES for f in rule(facts)]
+            self._early = list(found(facts, STRUCTURE_RULES))
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tell the monitor."""
@@ -120,7 +120,8 @@ class TrainingDoctor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measure, and tell what no further epoch can mend."""
         self.gradients.on_epoch_end(epoch, logs)
-        self._logs.append({k: float(v) for k, v in (logs or {}).items()})
+        numbers = {k: v for k, v in (logs or {}).items() if np.ndim(v) == 0}
+        self._logs.append({k: float(v) for k, v in numbers.items()})
         self._rates.append(Facts(self._model).learning_rate)
         if self._batches and self._seen < len(self._batches):
             self._seen = len(self._batches)
@@ -135,7 +136,8 @@ class TrainingDoctor(keras.callbacks.Callback):
             sure = [
                 finding
                 for finding in self.diagnosis.told
-                if finding.severity == "error" and TIER[finding.name] < FIRST_OUTCOME
+                if finding.severity == "error"
+                and TIER.get(finding.name, FIRST_OUTCOME) < FIRST_OUTCOME
             ]
             if self._report(sure):
                 self._model.stop_training = True

@@ -11,7 +11,7 @@ DEAD_SHARE = SATURATED_SHARE = 0.5
 # More than so many dead units are an error whatever they were at the start, so many
 # more than at the start were killed; of fewer units or samples a share is chance.
 NEARLY_ALL, KILLED_SHARE = 0.9, 0.25
-FEW_UNITS, FEW_ANSWERS = 16, 32
+FEW_UNITS, FEW_ANSWERS, ENOUGH = 16, 32, 32
 STD_RATIO = 10.0
 SATURATED_LOSS = 0.9
 
@@ -58,8 +58,7 @@ def saturation(history: ActivationHistory) -> Iterator[TrainingFinding]:
     A network that has learned is sure of itself: saturation that comes with training is
     an error only while the loss does not fall.
     """
-    losses = history.loss[np.isfinite(history.loss)]
-    stuck = bool(len(losses) > 1 and losses[-1] > SATURATED_LOSS * losses[0] > 0)
+    stuck = _stuck(history)
     for column, layer in enumerate(history.layer_names):
         high = np.flatnonzero(history.saturated_share[:, column] > SATURATED_SHARE)
         softmax = history.layers[layer].activation == "softmax"
@@ -69,6 +68,26 @@ def saturation(history: ActivationHistory) -> Iterator[TrainingFinding]:
             learned = bool(history.epochs[high[0]] > 0) and not stuck
             severity = "note" if learned else "error"
             yield found("saturation", layer, value, SATURATED_SHARE, since, severity)
+
+
+def _stuck(history: ActivationHistory) -> bool:
+    losses = history.loss[np.isfinite(history.loss)]
+    return bool(len(losses) > 1 and losses[-1] > SATURATED_LOSS * losses[0] > 0)
+
+
+def one_answer(history: ActivationHistory) -> Iterator[TrainingFinding]:
+    """One class for every example of the probe, twice, while the loss does not fall."""
+    later = np.flatnonzero(history.epochs > 0)[-2:]
+    if len(later) < 2 or not history.same_answer_share.size or not _stuck(history):
+        return
+    for column, layer in enumerate(history.layer_names):
+        softmax = history.layers[layer].activation == "softmax"
+        known = history.units[-1, column] > 1 and history.answers[-1, column] >= ENOUGH
+        if layer in history.outputs and softmax and known:
+            share = history.same_answer_share[later, column]
+            if (share == 1).all():
+                since = _when(history, later[0])
+                yield found("one_answer", layer, 1.0, 1.0, since, "warning")
 
 
 def non_finite_output(history: ActivationHistory) -> Iterator[TrainingFinding]:
@@ -112,6 +131,7 @@ def poor_initialization(history: ActivationHistory) -> Iterator[TrainingFinding]
 ACTIVATION_RULES: tuple[Callable, ...] = (
     dead_relu,
     saturation,
+    one_answer,
     non_finite_output,
     poor_initialization,
 )

@@ -1,7 +1,8 @@
 """check_training: what can be known of a training before its first step."""
 
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import keras
@@ -17,6 +18,13 @@ from dlkeras.diagnosis.optimisation import OPTIMISATION_RULES
 from dlkeras.diagnosis.report import Diagnosis, judge
 from dlkeras.diagnosis.structure import STRUCTURE_RULES
 
+RULES: tuple[Callable, ...] = (
+    *STRUCTURE_RULES,
+    *INPUT_RULES,
+    *LABEL_RULES,
+    *OPTIMISATION_RULES,
+    *GENERALISATION_RULES,
+)
 # Rows that are looked at, drawn over the whole set; answers that are computed.
 ROWS, ANSWERED, BATCHES = 512, 64, 4
 # A map of labels has an answer a pixel: so many numbers of a set are enough.
@@ -72,14 +80,12 @@ def check_training(
     return judge(found(facts), checked=looked_at(facts))
 
 
-def found(facts: Facts) -> Iterator[TrainingFinding]:
-    """The findings of all rules; a rule that fails is silent."""
-    for rule in chain(
-        STRUCTURE_RULES, INPUT_RULES, LABEL_RULES, OPTIMISATION_RULES,
-        GENERALISATION_RULES,
-    ):  # fmt: skip
-        with np.errstate(all="ignore"):
-            yield from rule(facts)
+def found(facts: Facts, rules: Sequence[Callable] = RULES) -> Iterator[TrainingFinding]:
+    """The findings of the rules; one that cannot be applied is silent."""
+    for rule in rules:
+        # Data that no rule foresaw must stop no training.
+        with np.errstate(all="ignore"), suppress(Exception):
+            yield from list(rule(facts))
 
 
 def looked_at(facts: Facts) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ REMEDIES = {
     "loss_not_decreasing": "another learning rate; check that inputs and labels belong "
     "together",
     "overfitting": "early stopping; dropout or weight decay; data augmentation",
+    "one_answer": "fit 32 examples first; look at the balance of the labels, at the "
+    "range of the inputs, and at the learning rate",
     "frozen_layer_moves": "call `compile` after setting `trainable`; call a frozen "
     "batch normalization with `training=False`",
     "no_gradient": "connect the layer to the loss; look for `stop_gradient`, an "

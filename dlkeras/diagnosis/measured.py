@@ -53,6 +53,8 @@ def diagnose(*measurements: Any) -> list[TrainingFinding]:
     - `overfitting`: validation loss 10 % above its minimum for all epochs from 3 after
       it, while the training loss falls (warning; a note where the answers are as good
       as they were) [6].
+    - `one_answer`: the softmax at the end chooses one class for all of at least 32
+      examples after two epochs, and the loss does not fall (warning).
     - `frozen_layer_moves`: weights of a layer with `trainable=False` changed (states
       of seeds may).
     - `no_gradient`: a kernel's gradient is exactly 0 in every sample.

@@ -216,18 +216,31 @@ def test_keras_tuner_takes_used_monitors(tmp_path):
     assert states == {"COMPLETED"}
 
 
-def test_an_embedding_of_positions_is_measured():
-    """Its gradient comes as rows; TensorFlow forgets how many there could be."""
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, {"one_answer"}), (0.5, set())])
+def test_a_model_that_answers_one_class_for_every_example_is_told(rate, expected):
+    keras.utils.set_random_seed(0)
+    x = np.concatenate([X, X])  # 48 examples
+    bias = keras.initializers.Constant([9.0, 0.0])
+    last = layers.Dense(2, "softmax", bias_initializer=bias)
+    model = keras.Sequential([keras.Input((4,)), last])
+    model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+    monitor = ActivationMonitor(x, on_finding=None)
+    model.fit(x, x[:, 0] > 0, epochs=4, verbose=0, callbacks=[monitor])
+    assert {f.name for f in monitor.findings if f.severity != "note"} == expected
+
+
+def test_a_dense_layer_over_a_sequence_is_measured():
+    """TensorFlow forgets a part of its gradient's shape: (None, 5)."""
     inputs = keras.Input((4,), dtype="int32")
-    places = layers.Embedding(4, 3, name="places")(keras.ops.arange(4))
-    x = layers.Embedding(9, 3)(inputs) + places
+    x = layers.LayerNormalization()(layers.Embedding(9, 3)(inputs))
+    x = layers.Dense(3, name="back")(layers.Dense(5, "gelu", name="wide")(x))
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
     model.compile("sgd", "mse")
     monitor = GradientNormMonitor(1, on_finding=None)
     tokens = np.arange(32).reshape(8, 4) % 9
     model.fit(tokens, X[:8, :1], verbose=0, callbacks=[monitor])
     assert monitor.reason is None
-    assert monitor.history.layer("places")["gradient_norm"][0] > 0
+    assert monitor.history.layer("wide")["gradient_norm"][0] > 0
 
 
 class Own(keras.Model):

@@ -66,7 +66,7 @@ def _value(variable: Any) -> Any:
 def _dense(gradient: Any, value: Any) -> Any:
     if gradient is None:
         return tf.zeros_like(value)
-    # Rows that were looked up have lost the shape of their table.
+    # Of a layer over a sequence TensorFlow forgets a part of the shape.
     return tf.ensure_shape(tf.convert_to_tensor(gradient), value.shape)
 
 
