@@ -164,7 +164,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         if enough or not isinstance(batch, (tuple, list)):
             return
         with suppress(Exception):  # sparse or ragged: looked at by nobody
-            arrays = keras.tree.map_structure(
+            arrays: Any = keras.tree.map_structure(
                 lambda part: None if part is None else to_numpy(part), tuple(batch)
             )
             self._structure = arrays[0]
@@ -173,11 +173,10 @@ class TrainingDoctor(keras.callbacks.Callback):
             new = [i for i, digest in enumerate(digests) if digest not in self._known]
             if new:  # an example of an earlier epoch says nothing more
                 self._known.update(digests)
-                self._batches.append(
-                    keras.tree.map_structure(
-                        lambda part: None if part is None else part[new], arrays
-                    )
+                kept: Any = keras.tree.map_structure(
+                    lambda part: None if part is None else part[new], arrays
                 )
+                self._batches.append(kept)
                 self._rows += len(new)
 
     def _probe(self, rows: int) -> Any:

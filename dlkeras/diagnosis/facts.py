@@ -201,8 +201,9 @@ class Facts:
     def learning_rate(self) -> float:
         """The learning rate now; NaN if it is not known."""
         rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
+        to_numpy: Any = keras.ops.convert_to_numpy
         try:
-            return float(keras.ops.convert_to_numpy(rate))
+            return float(to_numpy(rate))
         except (TypeError, ValueError):
             return np.nan
 

@@ -1,7 +1,7 @@
 """What a rule has found: the finding, its remedy, and how people are told of it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # From the worst on. A note is what healthy trainings may show, too: nobody is told.
@@ -177,11 +177,5 @@ class Reporter:
 
     def restore(self, state: list[dict[str, Any]]) -> None:
         """Know what an earlier reporter has told."""
-        known = {field.name for field in fields(TrainingFinding)}
-        self.findings = [
-            TrainingFinding(
-                **{key: value for key, value in finding.items() if key in known}
-                | {"evidence": tuple(finding.get("evidence", ()))}
-            )
-            for finding in state
-        ]
+        told = [TrainingFinding(**finding) for finding in state]
+        self.findings = [replace(f, evidence=tuple(f.evidence)) for f in told]

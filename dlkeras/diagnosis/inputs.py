@@ -51,7 +51,7 @@ def unscaled(facts: Facts) -> Iterator[TrainingFinding]:
                 "inputs_0_to_255",
                 f"inputs are {low:g} to {high:g}: pixels that nobody scaled",
                 f"mean {np.nanmean(numbers):.3g}, spread {np.nanstd(numbers):.3g}",
-                severity=severity, source=SCALING, value=high, bound=PIXELS,
+                severity=severity, source=SCALING, value=float(high), bound=PIXELS,
                 fix="keras.layers.Rescaling(1 / 255) as the first layer",
                 sure="likely",
             )  # fmt: skip
@@ -80,7 +80,8 @@ def _ratio(values: np.ndarray) -> float:
     """The widest column's spread over the narrowest's, if the widest is wide."""
     spread = np.nanstd(values, 0)
     spread = spread[spread > 0]
-    return spread.max() / spread.min() if len(spread) and spread.max() > LARGE else 1.0
+    wide = len(spread) and spread.max() > LARGE
+    return float(spread.max() / spread.min()) if wide else 1.0
 
 
 def constant(facts: Facts) -> Iterator[TrainingFinding]:

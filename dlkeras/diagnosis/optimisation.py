@@ -1,6 +1,7 @@
 """Rules on the optimisation: learning rate, loss beside a guess, penalty."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -171,8 +172,9 @@ def stuck(facts: Facts) -> Iterator[TrainingFinding]:
 
 def penalty_of(model: keras.Model) -> float:
     """What the regularizers add to the loss with today's weights."""
+    to_numpy: Any = keras.ops.convert_to_numpy
     return sum(
-        float(keras.ops.convert_to_numpy(variable.regularizer(variable)))
+        float(to_numpy(variable.regularizer(variable)))
         for variable in model.trainable_variables
         if getattr(variable, "regularizer", None) is not None
     )
