@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
     parser.add_argument("--every", type=int, default=1, help="of the kinds")
+    parser.add_argument("--tasks", type=int, default=3, help="at most, of a kind")
     parser.add_argument("--part", choices=["chosen", "judged", "all"], default="all")
     parser.add_argument("--skip-healthy", action="store_true")
     parser.add_argument("--skip-faults", action="store_true")
@@ -102,7 +103,7 @@ def main() -> None:
         mine = [
             trial(kind, task, seed)
             for seed in range(options.seeds)
-            for task in FAULTS[kind].tasks
+            for task in FAULTS[kind].tasks[: options.tasks]
         ]
         rows += mine
         print(
