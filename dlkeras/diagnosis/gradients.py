@@ -14,7 +14,7 @@ VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
 BACKWARD_RATIO, OUTPUT_RATIO = 100.0, 10.0
 SMALL_UPDATE, LARGE_UPDATE, HUGE_UPDATE = 1e-5, 1e-2, 0.1
 LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
-WEIGHT_GROWTH = 1.5
+WEIGHT_GROWTH, WORSE_ANSWERS = 1.5, 0.02
 # A loss scale of 2^15, Keras's first one, is below 1 after so many halvings.
 HALVINGS = 16
 NO_KERNELS = ("bias", "alpha", "beta", "gamma")
@@ -245,7 +245,10 @@ def _answers_worse(history: GradientHistory, best: int) -> bool:
     """Whether the answers became worse, not only less modest about their errors."""
     held = [n for n in history.epoch_logs[-1] if n.startswith("val_") and "acc" in n]
     scores = _epoch_losses(history, held[0]) if held else np.zeros(0)
-    return not len(scores) or bool(scores[-1] < scores[best] - 0.01)
+    if not len(scores):
+        return True
+    # A small validation split goes up and down by some examples.
+    return bool(np.median(scores[best + PATIENCE :]) < scores[best] - WORSE_ANSWERS)
 
 
 def loss_over_epochs(history: GradientHistory) -> Iterator[TrainingFinding]:

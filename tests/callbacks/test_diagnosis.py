@@ -175,6 +175,16 @@ def test_loss_curves_have_names(loss, val_loss, name):
     assert names == ({name} if name else set())
 
 
+@pytest.mark.parametrize(("last", "severity"), [(0.9, "warning"), (0.985, "note")])
+def test_overfitting_that_costs_no_answers_is_a_note(last, severity):
+    """Three of 269 answers more or less are chance: 0.996 and 0.985."""
+    curve = logs([1, 0.8, 0.6, 0.4, 0.2], [1, 0.9, 1.0, 1.1, 1.2])
+    for row, accuracy in zip(curve, [0.9, 0.996, 0.9, last, last], strict=True):
+        row["val_accuracy"] = accuracy
+    (finding,) = diagnose(gradients(np.ones((3, 3)), logs=curve))
+    assert (finding.name, finding.severity) == ("overfitting", severity)
+
+
 def test_a_doubled_loss_is_blamed_on_the_learning_rate_only_if_weights_have_leapt():
     curve = logs([1.0, 0.8, 2.1])
     assert not diagnose(gradients(np.ones((3, 3)), update=0.9e-2, logs=curve))
