@@ -117,8 +117,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.add_to_logs = add_to_logs
         self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
-        self._epoch = 0
-        self._copied = False
+        self._epoch, self._copied = 0, False
         self.on_batch: Callable[[Any], None] | None = None  # gets data that were seen
         self._forget()
 
@@ -278,8 +277,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         Args:
             state: what its `get_state` returned.
         """
-        about = json.loads(str(state["about"]))
-        self._copied = False
+        about, self._copied = json.loads(str(state["about"])), False
         self._columns = {
             (layer, name): tuple(column) for layer, name, *column in about["columns"]
         }
