@@ -42,7 +42,7 @@ def unscaled(facts: Facts) -> Iterator[TrainingFinding]:
             continue
         numbers = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
         low, high = np.nanmin(numbers), np.nanmax(numbers)
-        size = np.nanstd(numbers) + abs(np.nanmean(numbers))
+        size = float(np.nanstd(numbers) + abs(np.nanmean(numbers)))
         severity = "note" if facts.learned else "warning"
         picture = values.ndim == 4 or (values.ndim == 2 and values.shape[1] >= 16)
         whole = bool(np.all(np.round(numbers) == numbers))

@@ -233,7 +233,7 @@ def linear_network(facts: Facts) -> Iterator[TrainingFinding]:
             f"{len(longest)} layers in a row without activation are one linear layer",
             ", ".join(longest),
             layer=longest[0], source=LINEAR, sure="certain",
-            severity="note" if facts.learned else severity,
+            severity="note" if facts.learned_well else severity,
             fix=f'activation="relu" in {longest[0]!r}',
         )  # fmt: skip
 
