@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import json
 import os
 import shlex
 import shutil
@@ -24,13 +25,12 @@ from dlkeras.pipeline.configuration.flags import add_help, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
 from dlkeras.pipeline.errors import (
     InputError,
-    PipelineError,
     RunInterrupted,
     WorkerLostError,
+    exit_code_of,
+    report,
 )
 from dlkeras.pipeline.machines.worker_watch import end_process
-
-INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -169,27 +169,22 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
     # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
+    return exit_code_of(lambda: _run(default, arguments))
+
+
+def _run(default: PipelineConfig, arguments: Sequence[str]) -> int:
+    config, options = parse(default, arguments, Path(sys.argv[0]).name)
+    if options.print_config:
+        print(json.dumps(config.model_dump(mode="json"), indent=2))
+        return 0
     try:
-        config, options = parse(default, arguments, Path(sys.argv[0]).name)
-        if options.print_config:
-            print(config.model_dump_json(indent=2))
-            return 0
         return _run_and_report(config, options)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, WorkerLostError):
-            end_process(error.exit_code)
-        return error.exit_code
+    except WorkerLostError as error:
+        end_process(report(error))
     except RunInterrupted:
-        print(
-            "\ninterrupted: the run is marked KILLED, its checkpoints are kept; "
-            "the same command continues it",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+        raise
     except KeyboardInterrupt:
-        print("\ninterrupted before a run began", file=sys.stderr)
-        return INTERRUPTED
+        raise KeyboardInterrupt("interrupted before a run began") from None
 
 
 def _command() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.configuration.config import TransferConfig
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.errors import InputError, NoSuchModelError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import check_activations
@@ -20,7 +20,7 @@ FLAG = "--trainer.transfer.source"
 
 
 def resolved(
-    config: Any, pushed_folder: Callable[[str], Path | None]
+    config: Any, pushed_folder: Callable[[str], Path]
 ) -> tuple[Any, dict[str, Any] | None]:
     """Return the trainer's configuration with the source's file, and what it holds.
 
@@ -41,13 +41,13 @@ def resolved(
 
 
 def located(
-    config: TransferConfig, pushed_folder: Callable[[str], Path | None]
+    config: TransferConfig, pushed_folder: Callable[[str], Path]
 ) -> tuple[TransferConfig, dict[str, Any] | None]:
     """Find the source's file, and say what identifies its content.
 
     Args:
         config: what the user asked for.
-        pushed_folder: finds the folder of a registered model, None where there is none.
+        pushed_folder: finds the folder of a registered model.
 
     Returns:
         The configuration with the path of a file in place of a name in the registry,
@@ -68,13 +68,13 @@ def located(
     if source.startswith("models:/") or source.endswith(".keras"):
         path = Path(source)
         if source.startswith("models:/"):
-            folder = pushed_folder(source)
-            if folder is None:
+            try:
+                path = pushed_folder(source) / "model.keras"
+            except NoSuchModelError as error:
                 raise InputError(
                     f"{FLAG}: expected a registered model, models:/name@alias or "
-                    f"models:/name/version; received {source}"
-                )
-            path = folder / "model.keras"
+                    f"models:/name/version; received {source}: {error.found}"
+                ) from error
         if not path.is_file():
             raise InputError(f"{FLAG}: expected a file; {path} does not exist")
         config = config.model_copy(update={"source": str(path)})
