@@ -120,7 +120,7 @@ def exit_code_of(work: Callable[[], int]) -> int:
 def report(error: BaseException) -> int:
     """Print what an exception says in a line; return the exit code that it means."""
     if isinstance(error, KeyboardInterrupt):
-        print(f"\n{error or 'interrupted'}", file=sys.stderr)
+        print(f"\n{str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
         _discard_output()

@@ -79,14 +79,16 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
-    except (socket.gaierror, UnicodeError) as error:
-        raise InputError(f"--host: expected an address; {host}: {error}") from error
+    except UnicodeError as error:  # a name that can be none
+        raise InputError(
+            f"--host: expected an address of this machine; received {host}"
+        ) from error
     except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise InputError(
                 f"--host: expected an address of this machine; received {host}"
             ) from error
         raise PipelineError(
-            f"--port: expected a free port; {port}: {os.strerror(error.errno or 0)}. "
+            f"--port: expected a free port; {port}: {os.strerror(error.errno)}. "
             "Another `dlkeras ui` or `dlkeras serve` may be running"
         ) from error
