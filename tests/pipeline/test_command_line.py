@@ -253,13 +253,14 @@ def test_a_file_that_lacks_a_field_takes_that_field_of_the_script_and_no_other(
         for name in path[:-1]:
             section = section[name]
         del section[path[-1]]
-        if path == ("example_gen", "image_folder"):
-            section["dataset"] = "digits"
         file = tmp_path / "older.json"
         file.write_text(json.dumps(older))
         merged = dict(leaves(load_config(file, script).model_dump(mode="json")))
         expected = dict(leaves(of_a_run))
         expected[path] = dict(leaves(script.model_dump(mode="json")))[path]
+        if path[0] == "example_gen":  # a folder of images stands in place of a data set
+            folder = expected["example_gen", "image_folder"]
+            expected["example_gen", "dataset"] = None if folder else "digits"
         assert merged == expected
 
 
@@ -362,6 +363,19 @@ def test_the_printed_configuration_is_the_resolved_one(capsys):
     assert main(DEFAULT, ["--trainer.epochs", "4", "--print-config"]) == 0
     config = PipelineConfig.model_validate_json(capsys.readouterr().out)
     assert config == parse(DEFAULT, ["--trainer.epochs", "4"])[0]
+
+
+@pytest.mark.parametrize("source", ["image-folder", "manifest", "npz", "builder-dir"])
+def test_the_configuration_of_another_source_names_no_data_set(source, capsys):
+    """Of a script, a variable or a default; and none where there is another source."""
+    script = PipelineConfig(example_gen={"dataset": "mnist"})
+    assert main(script, [f"--example-gen.{source}", "a", "--print-config"]) == 0
+    section = json.loads(capsys.readouterr().out)["example_gen"]
+    assert (section["dataset"], section[source.replace("-", "_")]) == (None, "a")
+    again = PipelineConfig.model_validate_json(json.dumps({"example_gen": section}))
+    assert again.example_gen.source_name.endswith("a")
+    assert parse(script, [])[0].example_gen.dataset == "mnist"
+    assert PipelineConfig().example_gen.dataset == "digits"
 
 
 def test_a_configuration_is_frozen():

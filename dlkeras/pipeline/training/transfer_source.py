@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlkeras.pipeline.configuration.config import TransferConfig
 from dlkeras.pipeline.errors import InputError, NoSuchModelError, reason
 from dlkeras.pipeline.store.publishing import file_digest
+from dlkeras.pipeline.training.own_architectures import code_of
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import check_activations
 from dlkeras.untrusted.gate import UntrustedFileError
@@ -30,13 +31,18 @@ def resolved(
 
     Returns:
         The configuration with the file that a name in the registry stands for now, and
-        what stands for the file's content in the key of what is trained.
+        what stands for the file's content, or for the code of an architecture of the
+        user's own, in the key of what is trained.
 
     Raises:
         InputError: there is no such source, or it knows other pixels.
     """
     transfer, source = located(config.trainer.transfer, pushed_folder)
     check_pixels(source, config.transform.scale, config.transform.offset)
+    if source is None:
+        searched = config.tuner.space.get("architecture", "").split(",")
+        own = code_of([config.trainer.architecture, *searched])
+        source = {"kind": "own", "code": own} if own else None
     return config.trainer.model_copy(update={"transfer": transfer}), source
 
 
