@@ -14,7 +14,7 @@ from PIL import Image
 
 from dlkeras.cli import main
 from dlkeras.pipeline.errors import InputError, PipelineError, exit_code_of
-from dlkeras.pipeline.training.transfer_source import located
+from dlkeras.pipeline.training.transfer_source import locate_weights
 from tests.conftest import ROOT
 
 
@@ -116,7 +116,7 @@ def test_rollback_and_a_transfer_are_told_what_there_is(registry, capsys):
     assert capsys.readouterr().err.endswith(f"{NO_SUCH['net@nope']}\n")
     transfer = TransferConfig(source="models:/net/99")
     with pytest.raises(InputError) as caught:
-        located(transfer, lambda name: tracking.pushed_folder(None, registry, name))
+        locate_weights(transfer, lambda name: tracking.pushed_folder(None, registry, name))
     assert str(caught.value).startswith("--trainer.transfer.source: expected")
     assert str(caught.value).endswith(NO_SUCH["net/99"])
 

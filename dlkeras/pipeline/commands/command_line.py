@@ -8,16 +8,16 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
 from dlkeras.pipeline.commands import script_help
 from dlkeras.pipeline.configuration.config import (
-    COMPONENTS,
     PipelineConfig,
+    component_names,
     describe,
     load_config,
     merge,
@@ -33,6 +33,9 @@ from dlkeras.pipeline.errors import (
 )
 from dlkeras.pipeline.machines.worker_watch import end_process
 
+if TYPE_CHECKING:
+    from dlkeras.pipeline.engine.execution import Run
+
 PREFIX = "DLKERAS_"
 
 
@@ -47,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
         return [flag for action in self._actions for flag in action.option_strings]
 
 
-def _run_options() -> _Parser:
+def _run_options(names: Sequence[str]) -> _Parser:
     """The flags that say how to run, and are no part of the job."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("how to run")
@@ -62,12 +65,12 @@ def _run_options() -> _Parser:
         metavar="COMPONENT",
         action="append",
         default=[],
-        choices=COMPONENTS,
-        help=f"run it even where its artifact exists; one of {', '.join(COMPONENTS)}; "
+        choices=names,
+        help=f"run it even where its artifact exists; one of {', '.join(names)}; "
         "may be given again",
     )
     group.add_argument(
-        "--until", metavar="COMPONENT", choices=COMPONENTS, help="stop after it"
+        "--until", metavar="COMPONENT", choices=names, help="stop after it"
     )
     group.add_argument(
         "--no-tuner", action="store_true", help="do not search for hyperparameters"
@@ -81,7 +84,10 @@ def _run_options() -> _Parser:
 
 
 def parse(
-    default: PipelineConfig, arguments: Sequence[str], prog: str | None = None
+    default: PipelineConfig,
+    arguments: Sequence[str],
+    prog: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[PipelineConfig, argparse.Namespace]:
     """Resolve the configuration from a script's default, a file, and flags.
 
@@ -89,6 +95,7 @@ def parse(
         default: what the script defines.
         arguments: the command line, `sys.argv[1:]`.
         prog: name of the script, for the help.
+        names: those of the components; default: those that it has a section for.
 
     Returns:
         The configuration and the options of the run: config, force, until.
@@ -102,8 +109,9 @@ def parse(
     >>> config.trainer.epochs
     5
     """
-    flags = flags_of(PipelineConfig)
-    options_parser = _run_options()
+    model = type(default)
+    flags = flags_of(model)
+    options_parser = _run_options(names or component_names(model))
     given, rest = take(arguments, flags, options_parser.flags())
     options, unknown = options_parser.parse_known_args(rest)
     base = load_config(Path(options.config), default) if options.config else default
@@ -119,7 +127,7 @@ def parse(
     variables = _variables(flags)
     try:
         # Not strict: what comes from a command line is text.
-        config = PipelineConfig.model_validate(
+        config = model.model_validate(
             merge(base.model_dump(), merge(_from_environment(variables), given)),
             strict=False,
         )
@@ -181,12 +189,19 @@ def _explain(unknown: str, known: Sequence[str]) -> str:
 
 
 @lasting_output()
-def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
+def main(
+    default: PipelineConfig,
+    arguments: Sequence[str] | None = None,
+    *,
+    graph: "Callable[[Run], Any] | None" = None,
+) -> int:
     """Run a pipeline script: resolve its flags, run it, and show what came of it.
 
     Args:
         default: the script's configuration.
         arguments: the command line; default: `sys.argv[1:]`.
+        graph: calls the components, one after the other; their configurations become
+            flags, too. Default: the standard graph.
 
     Returns:
         The exit code: 0; 1 where the run failed; 2 where a flag, a file or the data
@@ -196,22 +211,44 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
     # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
-    return exit_code_of(lambda: _run(default, arguments))
+    return exit_code_of(lambda: _run(default, arguments, graph))
 
 
-def _run(default: PipelineConfig, arguments: Sequence[str]) -> int:
-    config, options = parse(default, arguments, Path(sys.argv[0]).name)
-    if options.print_config:
-        print(json.dumps(config.model_dump(mode="json"), indent=2))
-        return 0
+def _run(
+    default: PipelineConfig,
+    arguments: Sequence[str],
+    graph: "Callable[[Run], Any] | None",
+) -> int:
     try:
-        return _run_and_report(config, options)
+        names = None
+        if graph is not None:
+            default, names = _with_components(default, graph)
+        config, options = parse(default, arguments, Path(sys.argv[0]).name, names)
+        if options.print_config:
+            print(json.dumps(config.model_dump(mode="json"), indent=2))
+            return 0
+        return _run_and_report(config, options, graph)
     except WorkerLostError as error:
         end_process(report(error))
     except RunInterrupted:
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted before a run began") from None
+
+
+def _with_components(
+    config: PipelineConfig, graph: "Callable[[Run], Any]"
+) -> tuple[PipelineConfig, tuple[str, ...]]:
+    """The configuration with the sections of a graph's components, and their names."""
+    from dlkeras.pipeline.engine.component import (
+        components_of,
+        names_of,
+        with_sections,
+    )
+
+    components = components_of(graph)
+    config = with_sections(config, components)
+    return config, names_of(config, components)
 
 
 def _command() -> str:
@@ -222,12 +259,22 @@ def _command() -> str:
     return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
-def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
+def _run_and_report(
+    config: PipelineConfig,
+    options: argparse.Namespace,
+    graph: "Callable[[Run], Any] | None",
+) -> int:
     from dlkeras.pipeline.engine.progress import Progress
-    from dlkeras.pipeline.graph import run
+    from dlkeras.pipeline.graph import run, standard
 
     progress = Progress()
-    result = run(config, force=options.force, until=options.until, progress=progress)
+    result = run(
+        config,
+        graph=graph or standard,
+        force=options.force,
+        until=options.until,
+        progress=progress,
+    )
     if not result.run_link:  # of a worker whose chief has the run
         progress.say(result.reason)
         return result.exit_code

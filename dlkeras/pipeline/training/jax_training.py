@@ -70,7 +70,7 @@ def train_on_jax(
         "work": str(work.resolve()),
         "own_architectures": own_architectures.files(),
     }
-    distribution.end_presence()  # the port is JAX's from here on
+    distribution.close_chief_port()  # the port is JAX's from here on
     ended = False
     for line in _said(request):
         match line:

@@ -9,23 +9,24 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from dlkeras.pipeline.engine.code_dependencies import function_dependencies
 
-def code_of(names: Collection[str]) -> dict[str, str]:
-    """Digest what builds the user's own among some architectures.
 
-    Of the function's file, what the function uses counts, directly or not; of modules
-    beside that file which it uses, everything. Comments do not.
+def code_of(name: str) -> dict[str, str]:
+    """Digests of the code that builds an architecture of the user's own.
+
+    Of its file, what the function uses counts, directly or not; of modules beside that
+    file which it uses, everything. Comments do not.
 
     Args:
-        names: of architectures.
-
-    Returns:
-        SHA-256 by name; nothing for architectures of the package.
+        name: of an architecture; nothing stands for one of the package.
     """
     from dlkeras.architectures.registry import registered
 
-    own = registered()
-    return {name: _digest(own[name]) for name in sorted(set(names) & own.keys())}
+    builder = registered().get(name)
+    if builder is None:
+        return {}
+    return {"": _digest(builder)} | function_dependencies(builder)
 
 
 def files() -> list[str]:
