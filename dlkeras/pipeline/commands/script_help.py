@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.configuration.flags import Flag, add_help
 from dlkeras.pipeline.errors import InputError
 
-# What is changed from job to job; `--help-all` has the rest.
+# What is changed from job to job, beside all flags of components of the user's own.
 COMMON = (
     "--name",
     "--seed",
@@ -77,7 +78,11 @@ def show(
     if options.help_all:
         add_help(parser, flags, base)
     elif not options.help:
-        add_help(parser, {n: flags[n] for n in COMMON if n in flags}, base, False)
+        own = [
+            n for n, f in flags.items() if f.path[0] not in PipelineConfig.model_fields
+        ]
+        shown = [*(name for name in COMMON if name in flags), *own]
+        add_help(parser, {name: flags[name] for name in shown}, base, grouped=False)
     else:
         plain = options.help.replace("-", "").replace("_", "").lower()
         chosen = [name for name in components if name.replace("-", "") == plain]
