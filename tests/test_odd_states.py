@@ -116,7 +116,9 @@ def test_rollback_and_a_transfer_are_told_what_there_is(registry, capsys):
     assert capsys.readouterr().err.endswith(f"{NO_SUCH['net@nope']}\n")
     transfer = TransferConfig(source="models:/net/99")
     with pytest.raises(InputError) as caught:
-        locate_weights(transfer, lambda name: tracking.pushed_folder(None, registry, name))
+        locate_weights(
+            transfer, lambda name: tracking.pushed_folder(None, registry, name)
+        )
     assert str(caught.value).startswith("--trainer.transfer.source: expected")
     assert str(caught.value).endswith(NO_SUCH["net/99"])
 

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.tracking.database.connection import connect
-from dlkeras.pipeline.tracking.registered import (
+from dlkeras.pipeline.tracking.registry.registered import (
     check_flavors,
     downloaded_model,
     errors_of,

@@ -8,7 +8,7 @@ from pathlib import Path
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
 from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
-from dlkeras.pipeline.tracking.registered import (
+from dlkeras.pipeline.tracking.registry.registered import (
     data_folder,
     downloaded_model,
     registered_version,
