@@ -5,45 +5,65 @@ digested, which decides its split where the source has none; and written. What c
 read ends the run, or is left out and listed, as the configuration says.
 """
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
 from dlkeras.pipeline.examples.labels import repeated
+from dlkeras.pipeline.examples.rare_classes import (
+    rare_by_content,
+    rare_by_listing,
+    without_rare_classes,
+)
 from dlkeras.pipeline.examples.shards import (
     NAME,
     VERSION,
     WrittenRun,
+    deal_out,
+    drawn_fractions,
     publish_shards,
-    split_rule,
     write_run,
 )
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources import fingerprint as source_fingerprint
-from dlkeras.pipeline.store.publishing import Draft, canonical_digest
+from dlkeras.pipeline.examples.sources.layout import HANDFUL
+from dlkeras.pipeline.examples.sources.source import Ignored
+from dlkeras.pipeline.store.publishing import (
+    Draft,
+    canonical_digest,
+    write_atomically,
+)
 
 __all__ = ["decode", "example_gen", "left_out", "source_fingerprint"]
 
-MAX_NAMED = 20
+MAX_NAMED = 5
 SCRATCH = "source"
 QUARANTINE = "quarantine.json"
+LEFT_OUT = "left_out.json"
+# Beside the data sets: what a run that stopped could not name in a line.
+UNREADABLE = "unreadable.txt"
 
 
 def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None:
     """Read a source and write it as a TFDS data set with three splits.
 
     A split that the source lacks is taken out of `train` by a hash of each image's
-    pixels, or of its group: the same images give the same splits whatever files are
-    added, renamed or reordered, and identical images never stand in two of them.
+    pixels, or of its group, so that every class is in every split: the same images
+    give the same splits whatever files are renamed or reordered, files that are added
+    move none but in a class that chance would leave out of a split, and identical
+    images never stand in two of them.
 
     Args:
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
-            reason, number), `metadata.parquet` (what the source knows of the examples
+            reason, number), `left_out.json` (files that are no examples: name, reason),
+            `metadata.parquet` (what the source knows of the examples
             beside), and `labels`, `channels`, `splits`, `drawn_splits` (those that the
             hash has decided), `source`, `formats` and `builder` (the folder that TFDS
             reads) as properties. Its digest is made of the decoded examples and of the
@@ -51,27 +71,33 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
-        InputError: the source does not exist, has fewer than two classes, or has an
-            example that cannot be read and `on_error` is "stop"; all such are named.
+        InputError: the source does not exist, has fewer than two classes or a class of
+            too few images; or has examples that cannot be read, or more than a handful
+            of files that are none, and `on_error` is "stop".
     """
     scratch = output.path / SCRATCH
     source = open_source(config, data_dir, scratch)
+    log = data_dir.parent / UNREADABLE
+    missed = [file for file in source.ignored if not file.expected]
+    if len(missed) > HANDFUL and config.on_error == "stop":
+        raise InputError(_format_missed(source, missed, log))
     if twice := repeated(source.labels):
         raise InputError(
             f"expected a name of its own for each class of {source.description}; "
             f"{twice} comes more than once"
         )
     folder = output.path / NAME / VERSION
-    folder.mkdir(parents=True)
-    if config.beam_python is not None:
-        from dlkeras.pipeline.examples.beam_job import written_on_beam
-
-        runs = written_on_beam(config, len(source), folder, scratch, data_dir)
-    else:
-        runs = list(_written_here(config, source, folder))
+    fractions = drawn_fractions(config, source.splits)
+    rare = rare_by_listing(source, len(fractions))
+    labels = source.labels
+    while True:
+        source = without_rare_classes(source, rare, config.rare_classes, len(fractions))
+        runs = _written(config, source, folder, scratch, data_dir, fractions, log)
+        rare = rare_by_content(source, runs, len(fractions))
+        if not rare or config.rare_classes == "train_only":
+            break
+    runs = deal_out(runs, folder, config.file_format, fractions)
     problems = [problem for run in runs for problem in run.problems]
-    if problems and config.on_error == "stop":
-        raise InputError(_tell(source, problems))
     counts = {name: sum(run.examples[name] for run in runs) for name in SPLITS}
     if not all(counts.values()):
         raise InputError(
@@ -86,6 +112,7 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         QUARANTINE,
         [{"id": i, "reason": reason, "examples": n} for i, reason, n in problems],
     )
+    output.write_json(LEFT_OUT, [[f.name, f.reason] for f in source.ignored])
     formats: dict[str, int] = {}
     for run in runs:
         for name, count in run.formats.items():
@@ -95,7 +122,8 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         source=source.description,
         builder=f"{NAME}/{VERSION}",
         file_format=config.file_format,
-        ignored=source.ignored,
+        ignored=_by_reason(source.ignored),
+        rare_classes=_rare_classes(config, labels, source, rare),
         outside=getattr(source, "outside", []),
         quarantined=sum(number for *_, number in problems),
         labels=list(source.labels),
@@ -116,15 +144,45 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     output.digest = canonical_digest(content)
 
 
-def _written_here(
-    config: ExampleGenConfig, source: Source, folder: Path
-) -> Iterator[WrittenRun]:
-    """Write a source run by run, in this process."""
-    split_of = split_rule(config, source.splits)
-    size = config.examples_per_shard
-    for number, start in enumerate(range(0, len(source), size)):
-        examples = source.examples(start, start + size)
-        yield write_run(number, examples, folder, config, split_of)
+def _written(
+    config: ExampleGenConfig,
+    source: Source,
+    folder: Path,
+    scratch: Path,
+    data_dir: Path,
+    fractions: dict[str, float],
+    log: Path,
+) -> list[WrittenRun]:
+    """Write a source run by run, here or on Beam."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if config.beam_python is not None:
+        from dlkeras.pipeline.examples.beam_job import written_on_beam
+
+        runs = written_on_beam(config, source, folder, scratch, data_dir)
+    else:
+        size = config.examples_per_shard
+        runs = [
+            write_run(
+                number, source.examples(start, start + size), folder, config, fractions
+            )
+            for number, start in enumerate(range(0, len(source), size))
+        ]
+    problems = [problem for run in runs for problem in run.problems]
+    if problems and config.on_error == "stop":
+        raise InputError(_format_problems(source, problems, log))
+    return runs
+
+
+def _rare_classes(
+    config: ExampleGenConfig,
+    labels: Sequence[str],
+    source: Source,
+    rare: Mapping[str, int],
+) -> dict[str, Any] | None:
+    """Which classes had too few images, and what became of them."""
+    gone = sorted(rare) or [label for label in labels if label not in source.labels]
+    return {"policy": config.rare_classes, "classes": gone} if gone else None
 
 
 def _drawn(source: Source) -> list[str]:
@@ -133,15 +191,55 @@ def _drawn(source: Source) -> list[str]:
     return [name for name in SPLITS if name in lacking or (lacking and name == "train")]
 
 
-def _tell(source: Source, problems: list[tuple[str, str, int]]) -> str:
+def _format_problems(
+    source: Source, problems: list[tuple[str, str, int]], log: Path
+) -> str:
     lost = sum(number for *_, number in problems)
     named = "; ".join(f"{name}: {reason}" for name, reason, _ in problems[:MAX_NAMED])
-    more = len(problems) - MAX_NAMED
+    lines = [f"{name}: {reason}" for name, reason, _ in problems]
     return (
         f"expected examples that can be read whole in {source.description}; "
-        f"{lost} cannot: {named}"
-        + (f"; and {more} more" if more > 0 else "")
+        f"{lost} cannot: {named}{_rest(lines, log)} (--example-gen.on-error quarantine "
+        "leaves them out, and lists them)"
+    )
+
+
+def _format_missed(source: Source, missed: list[Ignored], log: Path) -> str:
+    kinds = _by_reason(missed)
+    return (
+        f"expected images alone, or a handful of other files, in {source.description}; "
+        f"{len(missed)} files would be left out: {_format_kinds(kinds)}: "
+        + "; ".join(file.name for file in missed[:MAX_NAMED])
+        + _rest([f"{file.name}: {file.reason}" for file in missed], log)
         + " (--example-gen.on-error quarantine leaves them out, and lists them)"
+    )
+
+
+def _rest(lines: list[str], log: Path) -> str:
+    """What comes after the first lines: how many more, and the file that has all."""
+    if len(lines) <= MAX_NAMED:
+        return ""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(log, ("\n".join(lines) + "\n").encode())
+    return f"; and {len(lines) - MAX_NAMED} more, all in {log}"
+
+
+def _by_reason(files: Iterable[Ignored]) -> dict[str, dict[str, int]]:
+    """Count files by the reason why they are left out, and by suffix."""
+    counts: dict[str, dict[str, int]] = {}
+    for file in sorted(files, key=lambda file: (file.reason, file.name)):
+        suffix = os.path.splitext(file.name)[1].lower() or "no suffix"
+        suffixes = counts.setdefault(file.reason, {})
+        suffixes[suffix] = suffixes.get(suffix, 0) + 1
+    return counts
+
+
+def _format_kinds(kinds: dict[str, dict[str, int]]) -> str:
+    return ", ".join(
+        f"{sum(suffixes.values())} {reason} ("
+        + ", ".join(f"{suffix} {count}" for suffix, count in list(suffixes.items())[:8])
+        + ")"
+        for reason, suffixes in kinds.items()
     )
 
 
@@ -149,8 +247,13 @@ def left_out(examples: Examples) -> list[str]:
     """Say what of the source is not among the examples, a line for each kind."""
     lines = []
     if ignored := examples.properties["ignored"]:
-        named = ", ".join(ignored[:5]) + (", ..." if len(ignored) > 5 else "")
-        lines.append(f"left out, not CLASS/IMAGE: {len(ignored)} files: {named}")
+        lines.append(f"left out: {_format_kinds(ignored)}, listed in {LEFT_OUT}")
+    if gone := examples.properties.get("rare_classes"):
+        lines.append(
+            f"classes of too few photos, {gone['policy'].replace('_', ' ')}: "
+            + ", ".join(gone["classes"][:5])
+            + (f" and {len(gone['classes']) - 5} more" * (len(gone["classes"]) > 5))
+        )
     if outside := examples.properties.get("outside"):
         named = ", ".join(outside[:5]) + (", ..." if len(outside) > 5 else "")
         lines.append(f"taken from elsewhere, by {len(outside)} links: {named}")

@@ -41,14 +41,25 @@ class ExampleGenConfig(ComponentConfig):
     """TensorFlow data sets: what to test on (default: test, if not used above)"""
     image_folder: PathField | None = None
     """folder or archive of CLASS/*.png or SPLIT/CLASS/*.png, in place of dataset"""
+    layout: Literal["auto", "classes", "splits"] = "auto"
+    """what the top folders of image_folder are; auto reads it from their names"""
     manifest: PathField | None = None
-    """CSV or Parquet table: path, label, split and group if any, in place of dataset"""
+    """table of images (CSV, Parquet, Excel, JSON lines): path, label, and split and
+    group if any, in place of dataset"""
+    columns: dict[str, str] = {}
+    """manifest: which column is which, such as path=Filename,label=Class,split=Split
+    (default: the usual names)"""
+    image_root: PathField | None = None
+    """manifest: folder that the paths are relative to (default: the table's)"""
     npz: PathField | None = None
     """NumPy archive with x_train, y_train, x_test, y_test, in place of dataset"""
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     """share of the examples for validation, where the source has no such split"""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """share of the examples for the test, where the source has no such split"""
+    rare_classes: Literal["stop", "leave_out", "merge", "train_only"] = "stop"
+    """a class with fewer images than there are splits to draw (three, mostly) ends the
+    run, is left out, becomes part of a class "other", or is trained on alone"""
     on_error: Literal["stop", "quarantine"] = "stop"
     """an example that cannot be read ends the run, or is left out and listed"""
     max_pixels: int = Field(default=64_000_000, ge=1)
