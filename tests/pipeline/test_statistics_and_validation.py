@@ -87,6 +87,36 @@ def test_a_class_without_examples_in_a_split_is_an_anomaly():
     assert (anomaly["bound"], anomaly["value"]) == (1, 0)
 
 
+def test_an_image_in_two_classes_is_named_with_both_of_its_paths():
+    frame = table(sha256=(1, "train-cat"))
+    (found,) = [
+        a for a in find_anomalies(frame, SCHEMA) if a["key"] == "max_contradictions"
+    ]
+    assert found["severity"] == "stop"
+    assert found["examples"] == ["train-cat (cat) = train-dog (dog)"]
+
+
+def test_one_colour_file_among_grey_ones_is_named_alone():
+    """A set with one colour image has three channels throughout."""
+    grey = SCHEMA.model_copy(update={"channels": 1})
+    frame = table().assign(file_channels=1)
+    frame.loc[4, "file_channels"] = 3
+    (found,) = find_anomalies(frame, grey)
+    assert (found["rule"], found["value"], found["count"]) == ("channels", [3], 1)
+    assert found["examples"] == ["test-cat"]
+    # Grey files among coloured ones are no anomaly, a set without colours is.
+    assert find_anomalies(frame, SCHEMA) == []
+    (found,) = find_anomalies(table().assign(file_channels=1, channels=1), SCHEMA)
+    assert found["count"] == 6
+
+
+def test_classes_that_are_one_by_their_names_are_named():
+    schema = SCHEMA.model_copy(update={"labels": ("cat", "dog", "Cat", "cat|dog")})
+    found = [a for a in find_anomalies(table(), schema) if a["key"] == "labels"]
+    assert [a["severity"] for a in found] == ["warn", "warn"]
+    assert [a["value"] for a in found] == [["cat", "Cat"], ["cat", "dog"]]
+
+
 def test_a_label_outside_a_curated_schema_stops_the_run(
     tiny_config, prepared, tmp_path, silent
 ):

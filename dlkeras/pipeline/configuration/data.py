@@ -127,6 +127,9 @@ class TransformConfig(ComponentConfig):
     """height in pixels after resizing"""
     width: int = Field(default=32, ge=1)
     """width in pixels after resizing"""
+    aspect: Literal["crop", "pad", "stretch"] = "crop"
+    """a photo of another shape is cropped about its middle, padded with black, or
+    stretched, which makes an ellipse of a circle"""
     scale: float = 1.275 / 255
     """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
     offset: float = -0.1

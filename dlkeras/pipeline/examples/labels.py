@@ -1,6 +1,7 @@
 """The names of the classes: each stands for one output, so that none may come twice."""
 
 import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -40,6 +41,22 @@ def look_alike(labels: Iterable[str]) -> list[list[str]]:
         key = "".join(c for c in folded if not (c.isspace() or c in "_-"))
         alike.setdefault(key, []).append(label)
     return [names for names in alike.values() if len(names) > 1]
+
+
+def joined_labels(labels: Iterable[str]) -> dict[str, list[str]]:
+    """The labels that join others, as people write several labels of one image.
+
+    Example:
+    >>> joined_labels(["cat", "dog", "cat|dog", "cat, dog", "black and white"])
+    {'cat|dog': ['cat', 'dog'], 'cat, dog': ['cat', 'dog']}
+    """
+    known = set(labels)
+    found = {}
+    for label in labels:
+        parts = [part.strip() for part in re.split(r"[|;,+&/]", label)]
+        if len(parts) > 1 and set(parts) <= known:
+            found[label] = parts
+    return found
 
 
 def repeated(labels: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
             )
         return ImageFolderSource(folder, layout=config.layout)
     if config.manifest is not None:
-        return ManifestSource(config.manifest)
+        return ManifestSource(config.manifest, config.columns, config.image_root)
     if config.npz is not None:
         return NumpySource(config.npz, scratch)
     packaged = re.split("[:/]", config.dataset)[0] in PACKAGED
@@ -66,7 +66,8 @@ def fingerprint(config: ExampleGenConfig) -> str:
         return _stat_digest(folder, sorted(open_source(config, folder, folder).paths))
     if config.manifest is not None:
         table = config.manifest
-        return _stat_digest(table.parent, [table.name, *named_files(table)])
+        files = named_files(table, config.columns, config.image_root)
+        return _stat_digest(table.parent, [table.name, *files])
     if config.npz is not None:
         return _stat_digest(config.npz.parent, [config.npz.name])
     if config.builder_dir is not None:
