@@ -133,7 +133,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="a registered name, name@alias, name/version, or a .keras file",
     )
-    predict.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    predict.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="files, or folders of them",
+    )
     predict.add_argument(
         "--invert", action="store_true", help="dark on light: invert the grey levels"
     )
@@ -324,17 +330,27 @@ def _predict(options: argparse.Namespace) -> int:
         options.model, options.tracking_uri, options.mlruns
     )
     answers = predict(path, labels, options.images, invert=options.invert)
-    if options.json:
+    unread = [answer for answer in answers if "error" in answer]
+    code = 2 if len(unread) == len(answers) else int(bool(unread))
+    for answer in unread:
+        print(
+            f"error: IMAGE: expected an image file; {answer['image']}: "
+            f"{answer['error']}",
+            file=sys.stderr,
+        )
+    if options.json and code < 2:
         print(json.dumps(answers, indent=2))
-        return 0
+        return code
     for answer in answers:
+        if "error" in answer:
+            continue
         top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
         best = answer["top"][0]
         print(
             f"{answer['image']}: {best['label']}, probability "
             f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
         )
-    return 0
+    return code
 
 
 def _augment(options: argparse.Namespace) -> int:
@@ -359,7 +375,11 @@ def _serve(options: argparse.Namespace) -> int:
         options.tracking_uri, options.mlruns, options.model
     )
     address = f"http://{options.host}:{options.port}"
-    print(f"{options.model} answers POST {address}/invocations", flush=True)
+    print(
+        f"{options.model} answers POST {address}/invocations; GET {address}/labels "
+        "lists its classes",
+        flush=True,
+    )
     model_server.serve(model, options.host, options.port, options.max_body * 2**20)
     return 0
 

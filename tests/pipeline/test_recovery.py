@@ -172,7 +172,9 @@ def test_a_version_in_a_data_sets_name_does_not_hide_its_files(tmp_path):
     assert source_fingerprint(config) != before
 
 
-def test_a_folder_too_small_for_three_splits_names_the_classes(config, tmp_path, silent):
+def test_a_folder_too_small_for_three_splits_names_the_classes(
+    config, tmp_path, silent
+):
     folder = write_folder(tmp_path / "few", number=1)
     job = config.model_copy(
         update={"example_gen": ExampleGenConfig(image_folder=folder)}

@@ -1,5 +1,6 @@
 """Strangers' folders and archives, each walked to its right answer."""
 
+import os
 from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -258,3 +259,24 @@ def test_copies_do_not_make_a_class_large_enough(rare, tmp_path):
 def test_names_that_look_alike_are_one_class(photos):
     source = listed(folders.names_that_look_alike(photos))
     assert (len(source), source.labels) == (32, ("Caf\u00e9", "Tee"))
+
+
+# What changed since -------------------------------------------------------------------
+
+
+def test_what_became_of_the_files_since_is_counted(photos, tmp_path):
+    photos.classes("{c}/{i}.png")
+    kept = [
+        ingest(tmp_path / "one", image_folder=photos.root),
+        ingest(tmp_path / "two", image_folder=photos.root),
+    ]
+    for file in photos.root.glob("*/*.png"):
+        os.utime(file, (1, 1))  # as a copy, a download or a checkout leaves them
+    (photos.root / "cat" / "0.png").unlink()
+    photos.add("cat/1.png")
+    photos.add("dog/new.png")
+    kept.append(ingest(tmp_path / "three", image_folder=photos.root))
+    record = Record.model_construct(properties={})
+    one, two, three = (Examples(draft.path, record) for draft in kept)
+    assert two.changes_since(one) == "0 files touched, 0 added, 0 removed, 0 changed"
+    assert three.changes_since(two) == "22 files touched, 1 added, 1 removed, 1 changed"

@@ -63,11 +63,12 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
             reason, number), `left_out.json` (files that are no examples: name, reason),
-            `metadata.parquet` (what the source knows of the examples
-            beside), and `labels`, `channels`, `splits`, `drawn_splits` (those that the
-            hash has decided), `source`, `formats` and `builder` (the folder that TFDS
-            reads) as properties. Its digest is made of the decoded examples and of the
-            metadata.
+            `contents.parquet` (of each example's file the size and time, and the
+            digest of its pixels), `metadata.parquet` (what the source knows of the
+            examples beside), and `labels`, `channels`, `splits`, `drawn_splits` (those
+            that the hash has decided), `source`, `formats` and `builder` (the folder
+            that TFDS reads) as properties. Its digest is made of the decoded examples
+            and of the metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
@@ -112,6 +113,7 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         QUARANTINE,
         [{"id": i, "reason": reason, "examples": n} for i, reason, n in problems],
     )
+    _write_contents(output.path / Examples.CONTENTS, runs)
     output.write_json(LEFT_OUT, [[f.name, f.reason] for f in source.ignored])
     formats: dict[str, int] = {}
     for run in runs:
@@ -142,6 +144,13 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         metadata.to_parquet(output.path / Examples.METADATA)
         content.append([list(metadata), metadata.astype(str).to_numpy().tolist()])
     output.digest = canonical_digest(content)
+
+
+def _write_contents(file: Path, runs: Iterable[WrittenRun]) -> None:
+    import pandas as pd
+
+    rows = [(row.id, row.digest, row.stamp) for run in runs for row in run.rows]
+    pd.DataFrame(rows, columns=["id", "sha256", "stamp"]).to_parquet(file, index=False)
 
 
 def _written(

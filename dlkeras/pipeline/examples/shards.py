@@ -45,6 +45,7 @@ class Row(NamedTuple):
         label: its class's number.
         digest: SHA-256 of its pixels, hexadecimal.
         key: what decides its split, hexadecimal; "" where the source has decided.
+        stamp: size and time of its file; "" where it is none.
     """
 
     split: str
@@ -52,6 +53,7 @@ class Row(NamedTuple):
     label: int
     digest: str
     key: str
+    stamp: str = ""
 
 
 class WrittenRun(BaseModel):
@@ -149,7 +151,8 @@ def write_run(
             sizes[split] += len(record)
             channels = max(channels, image.pixels.shape[-1])
             formats[image.format] = formats.get(image.format, 0) + 1
-            rows.append(Row(split, example.id, example.label, digest, key))
+            stamp = _stamp(example.file) if example.file is not None else ""
+            rows.append(Row(split, example.id, example.label, digest, key, stamp))
     finally:
         for writer in writers.values():
             writer.close()
@@ -161,6 +164,11 @@ def write_run(
         channels=channels,
         formats=formats,
     )
+
+
+def _stamp(file: str | Path) -> str:
+    status = os.stat(file)
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _key(example: SourceExample, digest: str) -> str:

@@ -57,6 +57,7 @@ class ImageFolderSource:
         if not folder.is_dir():
             raise InputError(f"{FLAG}: expected a folder; received {folder}")
         self._folder = folder
+        self._unpacked = name is not None
         self.description = f"image folder {name or folder.name}"
         self.ignored: list[Ignored] = []
         self.outside: list[str] = []
@@ -125,6 +126,7 @@ class ImageFolderSource:
                 split=split or None,
                 label=self._numbers[label],
                 read=partial(read_image_file, file),
+                file=None if self._unpacked else file,
             )
 
 

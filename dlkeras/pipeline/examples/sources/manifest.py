@@ -115,6 +115,7 @@ class ManifestSource:
                 label=self._numbers[row["label"]],
                 read=partial(read_image_file, found),
                 group=row["group"] if self._has_groups else None,
+                file=found,
             )
 
     def _file(self, row: dict[str, Any]) -> str | Problem:

@@ -42,6 +42,7 @@ class SourceExample:
         read: gives the bytes of an image file, or pixels `(height, width[, channels])`
             uint8.
         group: examples of one group never stand in two splits; None for no group.
+        file: the file on disk, where the image is one.
     """
 
     id: str
@@ -49,6 +50,7 @@ class SourceExample:
     label: int
     read: Callable[[], "bytes | np.ndarray"]
     group: str | None = None
+    file: str | Path | None = None
 
 
 @dataclass(frozen=True)
