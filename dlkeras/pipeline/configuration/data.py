@@ -2,15 +2,51 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from dlkeras.pipeline.configuration.description import one_line_error
+
+
+def _as_path(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path) or value == "":
+        raise ValueError(f"expected a path. Received: {value!r}")
+    return value if info.mode == "json" else Path(value)
+
 
 # A path is written as the user gave it, so that a configuration moves with its folder.
-PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
+PathField = Annotated[
+    Path, BeforeValidator(_as_path), PlainSerializer(os.fspath, return_type=str)
+]
+
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
+
+    class _OneLineErrors(type(BaseModel)):
+        """Makes an error of a script's configuration one line with the field's name."""
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                raise one_line_error(cls.__name__, error) from None
+
+    class _Model(BaseModel, metaclass=_OneLineErrors):
+        pass
 
 
-class ComponentConfig(BaseModel):
+class ComponentConfig(_Model):
     """What every component's configuration has in common: frozen, strict, no extras."""
 
     model_config = ConfigDict(
