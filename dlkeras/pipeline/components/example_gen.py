@@ -5,7 +5,6 @@ digested, which decides its split where the source has none; and written. What c
 read ends the run, or is left out and listed, as the configuration says.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,14 @@ from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
 from dlkeras.pipeline.examples.labels import repeated
+from dlkeras.pipeline.examples.left_out import (
+    LEFT_OUT,
+    QUARANTINE,
+    by_reason,
+    format_missed,
+    format_problems,
+    lines_of_left_out,
+)
 from dlkeras.pipeline.examples.rare_classes import (
     rare_by_content,
     rare_by_listing,
@@ -33,19 +40,14 @@ from dlkeras.pipeline.examples.shards import (
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources import fingerprint as source_fingerprint
 from dlkeras.pipeline.examples.sources.layout import HANDFUL
-from dlkeras.pipeline.examples.sources.source import Ignored
 from dlkeras.pipeline.store.publishing import (
     Draft,
     canonical_digest,
-    write_atomically,
 )
 
 __all__ = ["decode", "example_gen", "left_out", "source_fingerprint"]
 
-MAX_NAMED = 5
 SCRATCH = "source"
-QUARANTINE = "quarantine.json"
-LEFT_OUT = "left_out.json"
 # Beside the data sets: what a run that stopped could not name in a line.
 UNREADABLE = "unreadable.txt"
 
@@ -81,7 +83,7 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
     log = data_dir.parent / UNREADABLE
     missed = [file for file in source.ignored if not file.expected]
     if len(missed) > HANDFUL and config.on_error == "stop":
-        raise InputError(_format_missed(source, missed, log))
+        raise InputError(format_missed(source, missed, log))
     if twice := repeated(source.labels):
         raise InputError(
             f"expected a name of its own for each class of {source.description}; "
@@ -124,7 +126,7 @@ def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None
         source=source.description,
         builder=f"{NAME}/{VERSION}",
         file_format=config.file_format,
-        ignored=_by_reason(source.ignored),
+        ignored=by_reason(source.ignored),
         rare_classes=_rare_classes(config, labels, source, rare),
         outside=getattr(source, "outside", []),
         quarantined=sum(number for *_, number in problems),
@@ -179,7 +181,7 @@ def _written(
         ]
     problems = [problem for run in runs for problem in run.problems]
     if problems and config.on_error == "stop":
-        raise InputError(_format_problems(source, problems, log))
+        raise InputError(format_problems(source, problems, log))
     return runs
 
 
@@ -200,75 +202,6 @@ def _drawn(source: Source) -> list[str]:
     return [name for name in SPLITS if name in lacking or (lacking and name == "train")]
 
 
-def _format_problems(
-    source: Source, problems: list[tuple[str, str, int]], log: Path
-) -> str:
-    lost = sum(number for *_, number in problems)
-    named = "; ".join(f"{name}: {reason}" for name, reason, _ in problems[:MAX_NAMED])
-    lines = [f"{name}: {reason}" for name, reason, _ in problems]
-    return (
-        f"expected examples that can be read whole in {source.description}; "
-        f"{lost} cannot: {named}{_rest(lines, log)} (--example-gen.on-error quarantine "
-        "leaves them out, and lists them)"
-    )
-
-
-def _format_missed(source: Source, missed: list[Ignored], log: Path) -> str:
-    kinds = _by_reason(missed)
-    return (
-        f"expected images alone, or a handful of other files, in {source.description}; "
-        f"{len(missed)} files would be left out: {_format_kinds(kinds)}: "
-        + "; ".join(file.name for file in missed[:MAX_NAMED])
-        + _rest([f"{file.name}: {file.reason}" for file in missed], log)
-        + " (--example-gen.on-error quarantine leaves them out, and lists them)"
-    )
-
-
-def _rest(lines: list[str], log: Path) -> str:
-    """What comes after the first lines: how many more, and the file that has all."""
-    if len(lines) <= MAX_NAMED:
-        return ""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(log, ("\n".join(lines) + "\n").encode())
-    return f"; and {len(lines) - MAX_NAMED} more, all in {log}"
-
-
-def _by_reason(files: Iterable[Ignored]) -> dict[str, dict[str, int]]:
-    """Count files by the reason why they are left out, and by suffix."""
-    counts: dict[str, dict[str, int]] = {}
-    for file in sorted(files, key=lambda file: (file.reason, file.name)):
-        suffix = os.path.splitext(file.name)[1].lower() or "no suffix"
-        suffixes = counts.setdefault(file.reason, {})
-        suffixes[suffix] = suffixes.get(suffix, 0) + 1
-    return counts
-
-
-def _format_kinds(kinds: dict[str, dict[str, int]]) -> str:
-    return ", ".join(
-        f"{sum(suffixes.values())} {reason} ("
-        + ", ".join(f"{suffix} {count}" for suffix, count in list(suffixes.items())[:8])
-        + ")"
-        for reason, suffixes in kinds.items()
-    )
-
-
 def left_out(examples: Examples) -> list[str]:
     """Say what of the source is not among the examples, a line for each kind."""
-    lines = []
-    if ignored := examples.properties["ignored"]:
-        lines.append(f"left out: {_format_kinds(ignored)}, listed in {LEFT_OUT}")
-    if gone := examples.properties.get("rare_classes"):
-        lines.append(
-            f"classes of too few photos, {gone['policy'].replace('_', ' ')}: "
-            + ", ".join(gone["classes"][:5])
-            + (f" and {len(gone['classes']) - 5} more" * (len(gone["classes"]) > 5))
-        )
-    if outside := examples.properties.get("outside"):
-        named = ", ".join(outside[:5]) + (", ..." if len(outside) > 5 else "")
-        lines.append(f"taken from elsewhere, by {len(outside)} links: {named}")
-    if number := examples.properties["quarantined"]:
-        lines.append(
-            f"quarantined, cannot be read: {number} examples, listed in "
-            f"{examples.path / QUARANTINE}"
-        )
-    return lines
+    return lines_of_left_out(examples.properties, examples.path)
