@@ -79,3 +79,29 @@ def names_that_look_alike(photos: Photos) -> Path:
         photos.add(f"Tee/{index}.png")
     assert len({unicodedata.normalize("NFC", name) for name in forms}) == 3
     return photos.root
+
+
+def blobs(seed: int, size: int = 64) -> Image.Image:
+    """A picture that is no noise: its near copies are like it, and no other is."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (6, 6, 3), "uint8")
+    return Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def messy(photos: Photos) -> Path:
+    """The folder of the page "Your photos", with the ordinary faults of a first day."""
+    number = 0
+    for label, count in (("cat", 30), ("dog", 30), ("Cat", 2), ("otter", 1)):
+        for index in range(count):
+            number += 1
+            place = photos.root / label / f"IMG_{index:04}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            blobs(number, 40 + number % 9).save(place)
+    for index in range(8):
+        photos.file(f"cat/IMG_{index:04}.xml")
+    photos.file(
+        "dog/IMG_0030.jpg", (photos.root / "dog/IMG_0001.jpg").read_bytes()[:400]
+    )
+    photos.file("dog/IMG_0031.jpg", (photos.root / "cat/IMG_0007.jpg").read_bytes())
+    photos.file("dog/Thumbs.db", b"\xd0\xcf\x11\xe0")
+    return photos.root

@@ -13,9 +13,11 @@ from dlkeras.pipeline.components.example_gen import example_gen, left_out
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.reading import read_encoded
 from dlkeras.pipeline.examples.sources import open_source
+from dlkeras.pipeline.examples.sources.layout import HANDFUL
 from dlkeras.pipeline.examples.splits import SPLITS
 from dlkeras.pipeline.store.publishing import Draft
 from tests.strangers import folders
+from tests.strangers.reported import REPORTED
 
 
 @pytest.fixture
@@ -173,6 +175,20 @@ def test_a_zip_that_macos_has_packed_is_read(photos, tmp_path):
     archive = folders.finder_zip(photos, tmp_path / "finder.zip")
     source = listed(archive)
     assert (len(source), source.labels) == (24, ("cat", "dog"))
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_what_users_of_other_libraries_report_has_its_right_answer(name, photos):
+    _, make, right = REPORTED[name]
+    photos.classes("{c}/{i}.png")
+    make(photos)
+    if isinstance(right, str):
+        with pytest.raises(InputError, match=right):
+            listed(photos.root)
+        return
+    source = listed(photos.root)
+    assert (len(source), source.labels) == right
+    assert len([file for file in source.ignored if not file.expected]) <= HANDFUL
 
 
 # Splits -------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from dlkeras.pipeline import ExampleGenConfig, StatisticsGenConfig
 from dlkeras.pipeline.artifacts.types import Examples, Statistics
@@ -18,14 +17,7 @@ from dlkeras.pipeline.examples.near_duplicates import (
 )
 from dlkeras.pipeline.examples.notable import notable
 from dlkeras.pipeline.store.publishing import Store
-from tests.strangers.folders import Photos
-
-
-def photo(seed: int, size: int = 64) -> Image.Image:
-    """Not noise: blobs, of which a near copy is one."""
-    random = np.random.default_rng(seed)
-    blobs = Image.fromarray(random.integers(0, 256, (6, 6, 3), "uint8"))
-    return blobs.resize((size, size), Image.Resampling.BICUBIC)
+from tests.strangers.folders import Photos, blobs
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +32,14 @@ def statistics(tmp_path_factory) -> Statistics:
         for index in range(number):
             place = photos.root / split / label / f"{index}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
-            photo(len(list(photos.root.rglob("*.png"))) + 100).save(place)
+            blobs(len(list(photos.root.rglob("*.png"))) + 100).save(place)
     train = photos.root / "train"
-    photo(1).save(train / "ship" / "twice.png")
-    photo(1).save(train / "rare" / "twice.png")  # another class
-    photo(2).save(train / "ship" / "seen.png")
-    photo(2).save(photos.root / "test" / "ship" / "near.jpg", quality=60)
-    photo(3).convert("L").convert("RGB").save(train / "ship" / "grey.png")
-    photo(4, size=8).save(train / "ship" / "tiny.png")
+    blobs(1).save(train / "ship" / "twice.png")
+    blobs(1).save(train / "rare" / "twice.png")  # another class
+    blobs(2).save(train / "ship" / "seen.png")
+    blobs(2).save(photos.root / "test" / "ship" / "near.jpg", quality=60)
+    blobs(3).convert("L").convert("RGB").save(train / "ship" / "grey.png")
+    blobs(4, size=8).save(train / "ship" / "tiny.png")
     photos.file("train/ship/notes.txt")
     store = Store(root / "store")
     options = {"pipeline": "p", "config": {}, "inputs": {}, "versions": {},

@@ -66,6 +66,7 @@ WRONG = {  # the table, the line, what is said of it
     "web": (tables.lines(HEAD) + "https://a.b/c.png,dog", 26, "a web address"),
     "drive": (tables.lines(HEAD) + "C:\\me\\c.png,dog", 26, "no such file"),
     "outside": (tables.lines(HEAD) + "../c.png,dog", 26, "--example-gen.image-root"),
+    "prefix": (tables.lines(HEAD) + "all/note.png,dog", 26, "note.png lies in"),
     "folder": (tables.lines(HEAD) + "imgs,dog", 26, "not a regular file"),
 }  # fmt: skip
 
@@ -73,6 +74,7 @@ WRONG = {  # the table, the line, what is said of it
 @pytest.mark.parametrize("name", WRONG)
 def test_a_row_that_is_wrong_is_named_by_its_line(name, folder):
     text, row, words = WRONG[name]
+    (folder / "note.png").touch()
     _, images, (problem,) = walked(written(folder, text))
     assert len(images) == 24
     assert problem.id.startswith(f"row {row} (")
@@ -86,6 +88,7 @@ REFUSED = {
     ),
     "no label": (tables.lines("file,what"), r"lacks label, .*-gen\.columns label=NAME"),
     "no header": (tables.lines("imgs/a.png,cat"), r"first line must name the columns"),
+    "a list of paths": ("imgs/0.png 3\nimgs/1.png 0\n", r"first line must name"),
     "more cells": (tables.lines(HEAD, "{p},{c},1"), r"line 2 has more cells than the"),
     "one label": (tables.lines(HEAD, "{p},cat"), r"at least two labels in .*'cat'"),
 }

@@ -23,9 +23,6 @@ def test_every_path_may_be_a_text():
     ("fields", "line"),
     [
         ("image_folder=5", "image_folder: expected a path. Received: 5"),
-        ("manifest=''", "manifest: expected a path. Received: ''"),
-        ("test_fraction=2.0", "test_fraction: input should be less than 1"),
-        ("folder='a'", "folder: extra inputs are not permitted"),
         ("npz='a', manifest='b'", "at most one source must be given"),
     ],
 )

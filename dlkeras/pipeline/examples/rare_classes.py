@@ -38,7 +38,7 @@ def without_rare_classes(
         more = len(rare) - MAX_NAMED
         raise InputError(
             f"expected at least {least} different photos (or groups) in each class of "
-            f"{source.description}, for a class stands in {least} splits; {few}"
+            f"{source.description}, one for each split; {few}"
             + (f", and {more} more classes have too few" if more > 0 else "")
             + f": add photos, or pass {FLAG} leave_out (they are not used), merge "
             f'(they become one class "{MERGED}") or train_only (they are never tested)'

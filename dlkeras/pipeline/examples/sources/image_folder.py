@@ -81,7 +81,7 @@ class ImageFolderSource:
             raise InputError(
                 f"{FLAG}: expected images as {folder}/CLASS/*.png or "
                 f"{folder}/train/CLASS/*.png (also jpg, tif, gif, bmp, webp, avif); "
-                "found none"
+                f"found {_without_class(len(paths))}"
             )
         if len(labels) < 2:
             below = sorted({way[1] for way in ways if len(way) > 1})
@@ -128,6 +128,15 @@ class ImageFolderSource:
                 read=partial(read_image_file, file),
                 file=None if self._unpacked else file,
             )
+
+
+def _without_class(number: int) -> str:
+    if not number:
+        return "none"
+    return (
+        f"{number:,} in no class folder: make a folder for each class, or a table of "
+        "their labels for --example-gen.manifest"
+    )
 
 
 def _what_it_is(file: Path) -> str:
@@ -184,6 +193,8 @@ def _files(folder: Path, leave_out, outside: list[str]) -> Iterator[str]:
             for name in folders
             if name[0] != "." and name.lower() not in LITTER_FOLDERS
         ]
+        if not folders and not names:
+            leave_out(os.path.join(below, ""), "an empty folder", True)
         for name in (*folders, *names):
             path = os.path.join(place, name)
             if name[0] != "." and os.path.islink(path) and leaves(path):

@@ -1,5 +1,6 @@
 """Which column of a table is the path, the label, the split, the group."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ FLAG = "--example-gen.manifest"
 ROLES = ("path", "label", "split", "group")
 # The names that people give them, without case, spaces and underscores.
 _USUAL = {
-    "path": "path filename filepath file imagepath imagefile imagename imageid image "
-    "imgpath imgname img photo",
+    "path": "path filename filenames filepath file imagepath imagefile imagename "
+    "imageid image imgpath imgname img photo",
     "label": "label class classname labelname category target species",
     "split": "split subset set partition",
     "group": "group groupid",
 }
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".bmp", ".webp", ".gif")
+_AN_IMAGE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|gif)\b", re.IGNORECASE)
 
 
 def with_role_names(
@@ -105,7 +106,7 @@ def _format_missing(
     lists = [name for name in left_out if _plain(name) in _USUAL["label"].split()]
     if lists and "label" in missing:
         return f"{text}; {lists[0]} is a column of lists: an image has one label here"
-    if any(name.lower().endswith(_SUFFIXES) for name in names):
+    if any(map(_AN_IMAGE.search, names)):
         return f"{text}; its first line must name the columns: path,label"
     wanted = ",".join(f"{role}=NAME" for role in missing)
     return f"{text}; say which they are with --example-gen.columns {wanted}"

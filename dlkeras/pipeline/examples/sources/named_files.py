@@ -87,6 +87,11 @@ class FileFinder:
         near = [name for name in listing if name.casefold() == last.casefold()]
         if near:
             raise ValueError(f"no such file; {near[0]} is there")
+        if folders and last in self._listing(self._root):
+            raise ValueError(
+                f"no such file; {last} lies in {self._given}: name the folder that the "
+                "paths are relative to with --example-gen.image-root"
+            )
         return os.path.join(place, last)
 
     def _listing(self, folder: str) -> dict[str, str]:
