@@ -5,7 +5,6 @@ It starts without TensorFlow and MLflow; a command imports what it needs.
 
 import argparse
 import errno
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -323,34 +322,16 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from dlkeras.pipeline.serving.answering import predict
-    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+    from dlkeras.pipeline.commands.predict import print_predictions
 
-    path, labels = load_pushed_model(
-        options.model, options.tracking_uri, options.mlruns
+    return print_predictions(
+        options.model,
+        options.images,
+        options.tracking_uri,
+        options.mlruns,
+        invert=options.invert,
+        as_json=options.json,
     )
-    answers = predict(path, labels, options.images, invert=options.invert)
-    unread = [answer for answer in answers if "error" in answer]
-    code = 2 if len(unread) == len(answers) else int(bool(unread))
-    for answer in unread:
-        print(
-            f"error: IMAGE: expected an image file; {answer['image']}: "
-            f"{answer['error']}",
-            file=sys.stderr,
-        )
-    if options.json and code < 2:
-        print(json.dumps(answers, indent=2))
-        return code
-    for answer in answers:
-        if "error" in answer:
-            continue
-        top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
-        best = answer["top"][0]
-        print(
-            f"{answer['image']}: {best['label']}, probability "
-            f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
-        )
-    return code
 
 
 def _augment(options: argparse.Namespace) -> int:

@@ -6,14 +6,13 @@ CSV in the forms that Excel and pandas write, Parquet, Excel's workbooks, JSON l
 import csv
 import gzip
 import io
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from dlkeras.untrusted.gate import Budget, UntrustedFileError, open_regular
-from dlkeras.untrusted.spreadsheets import rows_of_workbook
+from dlkeras.untrusted.row_tables import rows_of_json, rows_of_workbook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,6 @@ MAX_FOOTER_BYTES = 2**25
 ROWS = 2**16
 CHUNK = 2**20
 DELIMITERS = ",;\t|"
-# An object of JSON takes some ten times its text.
-MAX_JSON_BYTES = 2**26
 # What gzip makes of a table is not smaller than that.
 MAX_RATIO = 100
 SLACK = 2**26
@@ -97,7 +94,8 @@ def read_numbered_table(path: str | Path) -> NumberedTable:
                 b"{",
                 b"[",
             ):
-                return _json(path, content)
+                rows, lists = rows_of_json(path, content, MAX_CELLS)
+                return _from_rows(path, rows)._replace(left_out=lists)
             return _csv(path, content)
     except UntrustedFileError:
         raise
@@ -210,37 +208,6 @@ def _encoding(content: io.BytesIO) -> str:
     finally:
         text.detach()
         content.seek(0)
-
-
-def _json(path: Path, content: io.BytesIO) -> NumberedTable:
-    """Objects, one a line or in a list, as rows; a list in a cell is left out."""
-    raw = content.getvalue()
-    if len(raw) > MAX_JSON_BYTES:
-        raise UntrustedFileError(
-            f"{path}: expected at most {MAX_JSON_BYTES:,} bytes of JSON; write Parquet"
-        )
-    text = raw.decode("utf-8-sig")
-    if text.lstrip()[:1] == "[":
-        found = list(enumerate(json.loads(text), 1))
-    else:
-        lines = enumerate(text.splitlines(), 1)
-        found = [(number, json.loads(line)) for number, line in lines if line.strip()]
-    cells, names, lists = 0, {}, set()
-    for number, row in found:
-        if not isinstance(row, dict):
-            raise ValueError(f"expected an object a line; line {number} is none")
-        cells += len(row)
-        names |= dict.fromkeys(row)
-        lists |= {n for n, value in row.items() if isinstance(value, dict | list)}
-        _check_cells(path, cells)
-        _check_columns(path, len(names))
-    kept = [name for name in names if name not in lists]
-
-    def cell(value: Any) -> str | None:
-        return value if isinstance(value, str | None) else json.dumps(value)
-
-    rows = ((n, [cell(row.get(name)) for name in kept]) for n, row in found)
-    return _from_rows(path, [(0, kept), *rows])._replace(left_out=tuple(sorted(lists)))
 
 
 def _from_rows(path: Path, rows: Any) -> NumberedTable:

@@ -1,6 +1,7 @@
 """Statistics against NumPy on the raw arrays; anomalies name the offenders."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -152,30 +153,48 @@ def test_the_table_has_the_columns_that_examples_can_be_sliced_by(prepared):
     assert list(prepared["Statistics"].table) == list(COLUMNS)
 
 
-@pytest.mark.job
-def test_a_folder_of_many_small_classes_warns_in_one_line(tmp_path, capsys):
-    """150 classes of three images: by chance about every second has none to test on."""
+def many_small_classes(folder, images):
+    """150 classes of so many images."""
     from PIL import Image
 
     from dlkeras.pipeline import ExampleGenConfig, PipelineConfig
 
     random = np.random.default_rng(0)
     for label in range(150):
-        folder = tmp_path / "photos" / f"n{label:03d}"
-        folder.mkdir(parents=True)
-        for index in range(3):
+        place = folder / "photos" / f"n{label:03d}"
+        place.mkdir(parents=True)
+        for index in range(images):
             pixels = random.integers(0, 255, (8, 8), "uint8")
-            Image.fromarray(pixels).save(folder / f"{index}.png")
-    config = PipelineConfig(
-        name="many",
-        mlruns=tmp_path / "mlruns",
-        example_gen=ExampleGenConfig(image_folder=tmp_path / "photos"),
+            Image.fromarray(pixels).save(place / f"{index}.png")
+    config = ExampleGenConfig(
+        image_folder=folder / "photos",
+        rare_classes="stop" if images > 2 else "train_only",
     )
+    return PipelineConfig(name="m", mlruns=folder / "mlruns", example_gen=config)
+
+
+@pytest.mark.job
+def test_each_of_many_classes_of_three_images_is_in_each_split(tmp_path, capsys):
+    config = many_small_classes(tmp_path, 3)
     artifacts = run(config, until="ExampleValidator").artifacts
-    assert len(artifacts["Schema"].schema.labels) == 150
+    table = artifacts["Statistics"].table
+    assert table.groupby(["label", "split"]).size().eq(1).all()
+    assert len(table) == 450
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.job
+def test_many_classes_that_are_trained_on_alone_warn_in_one_line(tmp_path, capsys):
+    config = many_small_classes(tmp_path, 2)
+    for index in range(9):  # one that is large enough
+        shutil.move(
+            tmp_path / "photos" / f"n{index + 1:03d}" / "0.png",
+            tmp_path / "photos" / "n000" / f"more {index}.png",
+        )
+    run(config, until="ExampleValidator")
     (line,) = [x for x in capsys.readouterr().out.splitlines() if "left out of a" in x]
     assert line.startswith("warning: classes that the hash of the images has left out")
-    for part in ("train: [", "test: [", "in all)", "--example-gen.test-fraction"):
+    for part in ("test: [", "in all)", "--example-gen.test-fraction"):
         assert part in line
 
 

@@ -11,11 +11,11 @@ from dlkeras.pipeline import ExampleGenConfig, StatisticsGenConfig
 from dlkeras.pipeline.artifacts.types import Examples, Statistics
 from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.components.statistics_gen import statistics_gen
-from dlkeras.pipeline.examples.near_duplicates import (
+from dlkeras.pipeline.examples.overview.near_duplicates import (
     MAX_KEPT,
     near_duplicate_pairs,
 )
-from dlkeras.pipeline.examples.notable import notable
+from dlkeras.pipeline.examples.overview.notable import notable
 from dlkeras.pipeline.store.publishing import Store
 from tests.strangers.folders import Photos, blobs
 

@@ -11,14 +11,14 @@ from dlkeras.pipeline.configuration.config import StatisticsGenConfig
 from dlkeras.pipeline.examples.decoding import decode_image
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.left_out import lines_of_left_out
-from dlkeras.pipeline.examples.near_duplicates import (
+from dlkeras.pipeline.examples.overview.near_duplicates import (
     near_duplicate_pairs,
     perceptual_hashes,
     small_grey,
     thumbnails,
 )
-from dlkeras.pipeline.examples.notable import notable, shown_ids
-from dlkeras.pipeline.examples.statistics_page import (
+from dlkeras.pipeline.examples.overview.notable import notable, shown_ids
+from dlkeras.pipeline.examples.overview.statistics_page import (
     MAX_CLASSES,
     MAX_PAIRS,
     thumbnail,
@@ -300,7 +300,7 @@ def _illustrate(
 ) -> None:
     """Draw the figures, and write the page."""
     from dlkeras import visualization as show
-    from dlkeras.pipeline.examples.statistics_page import statistics_page
+    from dlkeras.pipeline.examples.overview.statistics_page import statistics_page
 
     splits = summary["splits"]
     figures = {

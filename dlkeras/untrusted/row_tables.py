@@ -1,11 +1,13 @@
-"""Excel's workbooks (.xlsx) of strangers: the cells of the first sheet, and no more."""
+"""Tables of strangers that come row by row: Excel's workbooks (.xlsx), JSON lines."""
 
+import io
+import json
 import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.etree import ElementTree
 
 from dlkeras.untrusted.gate import UntrustedFileError
@@ -14,6 +16,8 @@ from dlkeras.untrusted.zips import check_packing, open_zip
 # Of one part of the workbook, unpacked.
 MAX_PART = 2**28
 MAX_COLUMNS = 1000
+# An object of JSON takes some ten times its text.
+MAX_JSON_BYTES = 2**26
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 Row = tuple[int, list[str | None]]
 
@@ -123,3 +127,53 @@ def _value(cell: ElementTree.Element, texts: list[str]) -> str | None:
         return _text(parts["is"])
     value = parts["v"].text if "v" in parts else None
     return texts[int(value)] if kind == "s" and value is not None else value
+
+
+def rows_of_json(
+    path: Path, content: io.BytesIO, max_cells: int
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Give objects, one a line or in a list, as rows, the header first.
+
+    Args:
+        path: what to call the file.
+        content: the text.
+        max_cells: the most values that are read.
+
+    Returns:
+        The rows, each with its line or place; and the names whose values are lists or
+        objects, which are left out.
+
+    Raises:
+        UntrustedFileError: it has more than that, or is too large.
+        ValueError: it is no such file.
+    """
+    raw = content.getvalue()
+    if len(raw) > MAX_JSON_BYTES:
+        raise UntrustedFileError(
+            f"{path}: expected at most {MAX_JSON_BYTES:,} bytes of JSON; write Parquet"
+        )
+    text = raw.decode("utf-8-sig")
+    if text.lstrip()[:1] == "[":
+        found = list(enumerate(json.loads(text), 1))
+    else:
+        lines = enumerate(text.splitlines(), 1)
+        found = [(number, json.loads(line)) for number, line in lines if line.strip()]
+    cells, names, lists = 0, {}, set()
+    for number, row in found:
+        if not isinstance(row, dict):
+            raise ValueError(f"expected an object a line; line {number} is none")
+        cells += len(row)
+        names |= dict.fromkeys(row)
+        lists |= {n for n, value in row.items() if isinstance(value, dict | list)}
+        if cells > max_cells or len(names) > MAX_COLUMNS:
+            raise UntrustedFileError(
+                f"{path}: expected at most {MAX_COLUMNS:,} columns and {max_cells:,} "
+                "cells; it has more"
+            )
+    kept = [name for name in names if name not in lists]
+
+    def cell(value: Any) -> str | None:
+        return value if isinstance(value, str | None) else json.dumps(value)
+
+    rows = [(number, [cell(row.get(name)) for name in kept]) for number, row in found]
+    return [(0, kept), *rows], tuple(sorted(lists))

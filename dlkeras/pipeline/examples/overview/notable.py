@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dlkeras.pipeline.examples.contradictions import contradictions
 from dlkeras.pipeline.examples.labels import joined_labels, look_alike
+from dlkeras.pipeline.examples.overview.contradictions import contradictions
 
 MAX_SHOWN = 8
 FEW, IMBALANCE = 20, 10.0

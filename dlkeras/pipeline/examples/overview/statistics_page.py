@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlkeras.pipeline.examples.decoding import to_png
-from dlkeras.pipeline.examples.notable import MAX_SHOWN, Notable
+from dlkeras.pipeline.examples.overview.notable import MAX_SHOWN, Notable
 
 MAX_CLASSES = 200
 MAX_PAIRS = 20
@@ -53,7 +53,7 @@ def statistics_page(
     """
     import jinja2
 
-    folder = importlib.resources.files("dlkeras.pipeline.examples")
+    folder = importlib.resources.files("dlkeras.pipeline.examples.overview")
     page = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(
         (folder / TEMPLATE).read_text(encoding="utf-8")
     )
