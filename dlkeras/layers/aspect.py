@@ -25,9 +25,16 @@ def aspect_padding(
         >>> [[int(n) for n in side] for side in aspect_padding(900, 1600, 32, 32)]
         [[350, 350], [0, 0]]
     """
-    missing = (columns * height // width - rows, rows * width // height - columns)
-    above, beside = (ops.maximum(number, 0) for number in missing)
+    missing: tuple[Any, Any] = (
+        columns * height // width - rows,
+        rows * width // height - columns,
+    )
+    above, beside = (_at_least_0(number) for number in missing)
     return (above // 2, above - above // 2), (beside // 2, beside - beside // 2)
+
+
+def _at_least_0(number: Any) -> Any:
+    return max(number, 0) if isinstance(number, int) else ops.maximum(number, 0)
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -58,7 +65,8 @@ class PadToAspect(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Pad a batch of images."""
-        _, rows, columns, _ = ops.shape(images)
+        shape: Any = ops.shape(images)
+        _, rows, columns, _ = shape
         sides = aspect_padding(rows, columns, self.height, self.width)
         return ops.pad(images, [[0, 0], *map(list, sides), [0, 0]])
 

@@ -202,8 +202,8 @@ def _decode(encoded: bytes, max_pixels: int) -> DecodedImage:
         deep = ";16" in str(image.tile and image.tile[0][3])
         image.load()
         if deep and not image.mode.startswith("I"):
-            highest = max(high for _, high in image.getextrema())
-            _refuse_dark(highest * 256)
+            bands: Any = image.getextrema()
+            _refuse_dark(256 * max(high for _, high in bands))
         orientation = 1
         with contextlib.suppress(Exception):  # broken EXIF harms no pixel
             orientation = image.getexif().get(ORIENTATION, 1)

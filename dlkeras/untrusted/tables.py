@@ -151,7 +151,10 @@ def _csv(path: Path, content: io.BytesIO) -> NumberedTable:
     # A row that is too short is filled up.
     _check_cells(path, max(separators, head.width * lines))
     content.seek(0)
+    names: dict[str, Any] = {}
     extra = [f"Unnamed: {n}" for n in range(len(head.cells), head.width)]
+    if extra:
+        names = {"header": 0, "names": [*head.cells, *extra]}
     table = pd.read_csv(
         content,
         dtype="string",
@@ -162,7 +165,7 @@ def _csv(path: Path, content: io.BytesIO) -> NumberedTable:
         skiprows=head.before,
         skip_blank_lines=False,
         index_col=False,
-        **({"header": 0, "names": [*head.cells, *extra]} if extra else {}),
+        **names,
     )
     numbers = _numbers(table, head.before + 2, lines)
     blank = table.apply(lambda column: column.fillna("").str.strip() == "")
@@ -185,7 +188,8 @@ def _numbers(table: "pd.DataFrame", first: int, lines: int) -> list[int]:
     """The lines where rows begin; a cell in quotes may have ends of lines in it."""
     if len(table) + first > lines:
         return list(range(first, first + len(table)))
-    within = sum(table[name].fillna("").str.count("\n") for name in table)
+    counts = (table[name].fillna("").str.count("\n") for name in table)
+    within: Any = sum(counts)
     before = within.cumsum().shift(fill_value=0) if len(table) else within
     return [first + row + int(n) for row, n in enumerate(before)]
 

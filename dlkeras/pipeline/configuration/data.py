@@ -24,6 +24,8 @@ def _as_path(value: Any, info: ValidationInfo) -> Any:
     return value if info.mode == "json" else Path(value)
 
 
+from dlkeras.pipeline.configuration.key_fields import NotInKey
+
 # A path is written as the user gave it, so that a configuration moves with its folder.
 PathField = Annotated[
     Path, BeforeValidator(_as_path), PlainSerializer(os.fspath, return_type=str)
@@ -104,9 +106,11 @@ class ExampleGenConfig(ComponentConfig):
     """form of the shards"""
     examples_per_shard: int = Field(default=4096, ge=1)
     """examples of the source that are written together"""
-    beam_python: PathField | None = None
+    beam_python: NotInKey[PathField | None] = None
     """prepare on Apache Beam, with the Python of the environment that has it"""
-    beam_options: str = "--direct_num_workers=2 --direct_running_mode=multi_processing"
+    beam_options: NotInKey[str] = (
+        "--direct_num_workers=2 --direct_running_mode=multi_processing"
+    )
     """options of the Beam runner"""
 
     @property

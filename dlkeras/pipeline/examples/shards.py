@@ -228,7 +228,7 @@ def _moved(
         for split in {row.split for row in rows}
     }
     writers = {split: _writer(path, file_format) for split, path in made.items()}
-    sizes = dict.fromkeys(SPLITS, 0)
+    sizes: dict[str, int] = dict.fromkeys(SPLITS, 0)
     try:
         for before, after in zip(run.rows, rows, strict=True):
             record = next(stored[before.split])
