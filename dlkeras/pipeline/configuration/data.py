@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.configuration.description import one_line_error
+from dlkeras.pipeline.configuration.key_fields import NotInKey
 
 
 def _as_path(value: Any, info: ValidationInfo) -> Any:
@@ -23,8 +24,6 @@ def _as_path(value: Any, info: ValidationInfo) -> Any:
         raise ValueError(f"expected a path. Received: {value!r}")
     return value if info.mode == "json" else Path(value)
 
-
-from dlkeras.pipeline.configuration.key_fields import NotInKey
 
 # A path is written as the user gave it, so that a configuration moves with its folder.
 PathField = Annotated[
