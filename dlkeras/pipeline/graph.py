@@ -25,7 +25,7 @@ from dlkeras.pipeline.engine.last_run import last_statistics
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.machines.distribution import presence_ends
+from dlkeras.pipeline.machines.distribution import chief_port_closed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training.baseline import last_blessed
@@ -110,5 +110,5 @@ def run(
     job = Job(resolved, graph, store, progress, force, until)
     if not take_part(job):
         return follow(job)
-    with presence_ends():
+    with chief_port_closed():
         return tracking.run_tracked(job, config)

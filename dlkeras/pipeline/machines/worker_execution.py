@@ -111,7 +111,7 @@ def take_part(job: Job) -> bool:
         and distribution.start_together(job.progress.say, is_left)
     )
     if here.is_chief and not started:
-        distribution.show_presence(here)
+        distribution.open_chief_port(here)
     return here.is_chief
 
 
