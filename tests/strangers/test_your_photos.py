@@ -28,8 +28,8 @@ def the_slip_is_mended(photos: Path) -> None:
 # What the page tells its reader to do after each answer.
 MENDED = (
     annotations_are_moved,
-    the_slip_is_mended,
     lambda photos: (photos / "dog" / "IMG_0030.jpg").unlink(),
+    the_slip_is_mended,
     lambda photos: (photos / "dog" / "IMG_0031.jpg").unlink(),
 )
 

@@ -102,7 +102,10 @@ def example_gen(
         )
     folder = output.path / NAME / VERSION
     fractions = drawn_fractions(config, source.splits)
-    rare = rare_by_listing(source, len(fractions))
+    # What ends the run is found when the images are read: those that cannot be count
+    # for none, and are said first.
+    stops = config.rare_classes == "stop"
+    rare = {} if stops else rare_by_listing(source, len(fractions))
     labels = source.labels
     while True:
         source = without_rare_classes(source, rare, config.rare_classes, len(fractions))
