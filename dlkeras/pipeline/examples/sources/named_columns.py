@@ -109,4 +109,4 @@ def _format_missing(
     if any(map(_AN_IMAGE.search, names)):
         return f"{text}; its first line must name the columns: path,label"
     wanted = ",".join(f"{role}=NAME" for role in missing)
-    return f"{text}; say which they are with --example-gen.columns {wanted}"
+    return f"{text} (--example-gen.columns {wanted})"
