@@ -1,11 +1,11 @@
 """Layers, each exact to its paper and the same on every Keras backend."""
 
+from dlkeras.layers import aspect as aspect
 from dlkeras.layers.adaptive.affine_projection import (
     AffineProjectionFilter as AffineProjectionFilter,
 )
 from dlkeras.layers.adaptive.lms import LMSFilter as LMSFilter
 from dlkeras.layers.adaptive.rls import RLSFilter as RLSFilter
-from dlkeras.layers.aspect import PadToAspect as PadToAspect
 from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
 from dlkeras.layers.batch_normalization import BatchNormalization as BatchNormalization
 from dlkeras.layers.convolution import Conv2D as Conv2D
