@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from dlkeras.stages import find_layer
-from dlkeras.visualization import backend
+from dlkeras.model_graph import backend
 
 
 def grad_cam_map(
