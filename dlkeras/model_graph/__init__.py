@@ -4,3 +4,5 @@ from dlkeras.model_graph.graph import Call as Call
 from dlkeras.model_graph.graph import Graph as Graph
 from dlkeras.model_graph.graph import opened as opened
 from dlkeras.model_graph.graph import read as read
+from dlkeras.model_graph.receptive_fields import Box as Box
+from dlkeras.model_graph.receptive_fields import ReceptiveFields as ReceptiveFields

@@ -140,6 +140,8 @@ class Graph:
                 else:
                     spec = operation.compute_output_spec(*args, **kwargs)
                     outputs = [_like(x) for x in tree.flatten(spec)]
+                if isinstance(operation, keras.layers.EinsumDense):
+                    outputs = [_of_equation(operation, args, outputs[0])]
                 call = Call(operation, name, scope, args, kwargs, outputs)
                 self._add(call, node.outputs)
             values.update(zip(map(id, node.outputs), outputs, strict=True))
@@ -384,6 +386,17 @@ def opened(operation: Any, args: tuple, kwargs: dict[str, Any]) -> Graph | None:
 
 def _like(tensor: Any) -> Any:
     return keras.KerasTensor(tuple(tensor.shape), dtype=tensor.dtype)
+
+
+def _of_equation(layer: Any, args: tuple, output: Any) -> Any:
+    """The output of an `EinsumDense`; Keras forgets the sizes that are not its own."""
+    left, _, right = layer.equation.partition("->")
+    inputs, kernel = left.split(",")
+    if "." in left or None not in output.shape[1:]:
+        return output
+    letters = dict(zip(kernel, layer.kernel.shape, strict=True))
+    letters.update(zip(inputs, args[0].shape, strict=True))
+    return keras.KerasTensor([letters[x] for x in right], dtype=output.dtype)
 
 
 def _alone(tensors: Sequence[Any]) -> Any:

@@ -61,7 +61,8 @@ class ReceptiveFields:
         >>> images = keras.Input((9, 9, 1))
         >>> x = keras.layers.Conv2D(1, 3, name="a")(images)
         >>> model = keras.Model(images, keras.layers.Conv2D(1, 3, name="b")(x))
-        >>> ReceptiveFields(model).box(2)
+        >>> fields = ReceptiveFields(model)
+        >>> fields.box(fields.graph.outputs[0])
         Box(top=2, left=2, height=5, width=5)
 
     Reference:
@@ -78,15 +79,12 @@ class ReceptiveFields:
         self._images = [x for x in self.graph.inputs if len(x.shape) == 4]
         self._opened: dict[int, Graph | None] = {}
 
-    def box(
-        self, call: int, position: Sequence[int] | None = None, output: int = 0
-    ) -> Box | None:
+    def box(self, tensor: Any, position: Sequence[int] | None = None) -> Box | None:
         """Return the pixels of the image that one pixel of a call's output sees.
 
         Args:
-            call: Which of the graph's calls, counted from 0.
-            position: Row and column in the output; by default the middle.
-            output: Which of the call's outputs.
+            tensor: An output of a call of `graph`.
+            position: Row and column in it; by default the middle.
 
         Returns:
             The smallest rectangle that holds all of them. Where every step is known it
@@ -96,7 +94,6 @@ class ReceptiveFields:
         Raises:
             ValueError: It must be measured, and the model gives no gradient.
         """
-        tensor = self.graph.calls[call].outputs[output]
         if len(tensor.shape) != 4 or not self._images:
             return None
         sizes = _sizes(tensor)
@@ -139,7 +136,7 @@ class ReceptiveFields:
         elif not region and not any(maps):
             if all(len(x.shape) <= 2 for x in inputs):
                 return [(x, _ALL) for x in inputs]
-        elif not region and _is_global(call):
+        elif not region and pools_all(call):
             return [(x, [(0, n - 1) for n in _sizes(x)]) for x in inputs]
         elif _is_unflattening(call) and not any(maps):
             return [(x, _ALL) for x in inputs if len(x.shape) <= 2]
@@ -232,7 +229,8 @@ def _where_wide(tensor: Any, region: _Region) -> _Region:
     return [(0, 0) if size == 1 else span for size, span in pairs]
 
 
-def _is_global(call: Call) -> bool:
+def pools_all(call: Call) -> bool:
+    """Return whether a call makes one pixel of all pixels of its maps."""
     kind = type(call.operation).__name__
     if kind in _GLOBAL:
         return True

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlkeras.stages import find_layer
 from dlkeras.model_graph import backend
+from dlkeras.stages import find_layer
 
 
 def grad_cam_map(
