@@ -15,7 +15,8 @@ import numpy as np
 from keras import ops
 
 from dlkeras.model_graph import backend
-from dlkeras.model_graph.graph import Call, Graph, opened, read
+from dlkeras.model_graph.calls import Call
+from dlkeras.model_graph.graph import Graph, opened, read
 from dlkeras.model_graph.windows import Window, keeps_pixels, window_of
 
 # A model of images of any size is looked at with images of this one.

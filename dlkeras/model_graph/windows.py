@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.model_graph.graph import Call
+from dlkeras.model_graph.calls import Call
 
 
 @dataclass(frozen=True)

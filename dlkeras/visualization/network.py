@@ -10,14 +10,20 @@ from dlkeras.visualization.figure import (
     GREEN,
     GREY,
     ORANGE,
-    in_language,
+    drawing,
     new_figure,
     say,
 )
 
 
+@drawing("title")
 def network_table(
-    rows: Sequence[Any], title: str | None = None, *, language: str = "en"
+    rows: Sequence[Any],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the rows of `summary_table`: four columns of bars, a line for each layer.
 
@@ -25,6 +31,8 @@ def network_table(
         rows: what `dlkeras.architectures.summary_table` returns.
         title: text above the figure; default: what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         A figure of parameters, multiply-adds, memory and receptive field, with the
@@ -62,7 +70,7 @@ def network_table(
         ),
         (
             say(language, "multiply-adds", "multiplicações e somas"),
-            [row.multiply_adds for row in rows],
+            [row.multiply_adds or 0 for row in rows],
             ORANGE,
             "",
         ),
@@ -72,18 +80,24 @@ def network_table(
         language, "The network, layer by layer", "A rede, camada por camada"
     )
     figure, axes = new_figure(
-        10, 1.4 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
-    )
+        10, 1.4 + 0.24 * len(rows), title, figsize=figsize, ax=ax, ncols=4, sharey=True,
+        squeeze=False,
+    )  # fmt: skip
     for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
         _bars(axis, values, colour, unit)
         axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
+    for place, row in enumerate(rows):
+        if row.multiply_adds is None:  # not known, which is not 0
+            axes[0][1].text(0, place, " ?", va="center", fontsize=7)
+    if any(row.multiply_adds is None for row in rows):
+        axes[0][1].set_title(f"{columns[1][0]}\n?", fontsize=9)
     seen = [row.receptive_field or 0 for row in rows]
     _bars(axes[0][3], seen, GREY, "", plain=True)
     axes[0][3].set_title(say(language, "sees\npixels", "vê\npixels"), fontsize=9)
     first = axes[0][0]
     first.set_yticks(range(len(rows)), names, fontsize=7.5)
     first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top
-    return in_language(figure, language)
+    return figure
 
 
 def _bars(
@@ -97,7 +111,7 @@ def _bars(
     for place, value in enumerate(values):
         if value:
             text = f" {value:,}" if plain else f" {_short(value, unit)}"
-            axis.text(value, place, text, va="center", fontsize=7, color="#333333")
+            axis.text(value, place, text, va="center", fontsize=7)
 
 
 def _short(value: float, unit: str = "") -> str:

@@ -17,11 +17,12 @@ from dlkeras.visualization.figure import (
     CYCLE,
     DASHES,
     TIMES,
-    in_language,
+    drawing,
     new_figure,
     say,
 )
 from dlkeras.visualization.images import show_image
+from dlkeras.visualization.inputs import picture
 
 
 def receptive_field_box(
@@ -84,6 +85,7 @@ def _box(fields: ReceptiveFields, layer: str, position: tuple[int, int] | None) 
     return box
 
 
+@drawing()
 def receptive_field(
     model: keras.Model,
     layers: str | Sequence[str],
@@ -92,6 +94,8 @@ def receptive_field(
     *,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw over an image what one neuron of a layer sees of it.
 
@@ -105,6 +109,8 @@ def receptive_field(
             middle of each layer's.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure; the image's frame is black, and what a box has outside of it is
@@ -121,16 +127,19 @@ def receptive_field(
     ['C1: 5 × 5 pixels', 'S2: 6 × 6 pixels', 'C3: 14 × 14 pixels', ...]
     """
     names = [layers] if isinstance(layers, str) else list(layers)
+    if not names:
+        raise ValueError("layers must name at least one layer. Received: none")
     if position is not None and len(names) != 1:
         raise ValueError(
             f"position needs one layer. Received: position={position}, layers={names}"
         )
-    size = tuple(model.inputs[0].shape[1:3])
-    picture = np.full((*size, 1), 0.5) if image is None else np.asarray(image)
-    if picture.shape[:2] != size:
+    fields = ReceptiveFields(model)
+    size = tuple(fields.graph.inputs[0].shape[1:3])
+    shown = np.full((*size, 1), 0.5) if image is None else picture(image)
+    if shown.shape[:2] != size:
         raise ValueError(
             f"image must be of the model's size, {size}. "
-            f"Received: an image of {picture.shape[:2]}"
+            f"Received: an image of {shown.shape[:2]}"
         )
     default = say(
         language,
@@ -138,15 +147,15 @@ def receptive_field(
         "O que um neurônio de uma camada vê",
     )
     figure, (axis, side) = new_figure(
-        6.4, 4.2, title or default, ncols=2, width_ratios=[5, 2]
-    )
+        6.4, 4.2, title or default, figsize=figsize, ax=ax, ncols=2,
+        width_ratios=[5, 2],
+    )  # fmt: skip
     if image is None:
-        axis.imshow(picture[..., 0], cmap="gray", vmin=-1, vmax=1)
+        axis.imshow(shown[..., 0], cmap="gray", vmin=-1, vmax=1)
     else:
-        show_image(axis, picture)
+        show_image(axis, shown)
     frame = Rectangle((-0.5, -0.5), size[1], size[0], fill=False, linewidth=1.5)
     axis.add_patch(frame)
-    fields = ReceptiveFields(model)
     boxes = [_box(fields, name, position) for name in names]
     for index, (name, box) in enumerate(zip(names, boxes, strict=True)):
         axis.add_patch(
@@ -175,4 +184,4 @@ def receptive_field(
     axis.set_ylabel(say(language, "row (pixels)", "linha (pixels)"))
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
-    return in_language(figure, language)
+    return figure

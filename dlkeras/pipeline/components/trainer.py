@@ -274,7 +274,7 @@ def _save_figures(
     from dlkeras import visualization as show
     from dlkeras.pipeline.tensorflow_import import keras
 
-    figure = show.learning_curves(history)
+    figure = show.learning_curves(history, loss_label="cross-entropy loss (nats)")
     figure.savefig(output.figure_path("learning_curves"))
     for images, labels, *_ in batches.take(1):
         figure = show.image_grid(
