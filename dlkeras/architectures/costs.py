@@ -116,7 +116,7 @@ def _counted(operation: Any, args: tuple, kwargs: Any, outputs: Sequence[Any]) -
         return _of_operation(operation, given, outputs[0].shape)
     structure = keras.tree.flatten((args, kwargs))
     inputs = [x for x in structure if isinstance(x, keras.KerasTensor)]
-    if _is_free(operation) or not inputs:
+    if _is_free(operation, type(operation)) or not inputs:
         return 0
     known = _of_weights(operation, inputs[0].shape, outputs[0].shape)
     if known is not None:
@@ -128,6 +128,8 @@ def _counted(operation: Any, args: tuple, kwargs: Any, outputs: Sequence[Any]) -
         steps = _product(inputs[0].shape[1:2])
         return steps * _counted(operation.layer, (one[0],), {}, [one[1]])
     inner = opened(operation, args, kwargs)
+    if inner is None and any(_is_free(operation, x) for x in type(operation).__mro__):
+        return 0  # a batch normalisation with a kernel of its own
     if inner is None:
         raise _UnknownError
     return sum(_counted(c.operation, c.args, c.kwargs, c.outputs) for c in inner.calls)
@@ -216,12 +218,11 @@ def _of_operation(operation: Any, given: list[Any], output_shape: Any) -> int:
     return 0
 
 
-def _is_free(layer: Any) -> bool:
-    module = type(layer).__module__
-    family = module.removeprefix("keras.src.layers.").split(".")[0]
+def _is_free(layer: Any, kind: type) -> bool:
+    family = kind.__module__.removeprefix("keras.src.layers.").split(".")[0]
     return (
         isinstance(layer, _FREE_LAYERS)
-        or (module.startswith("keras.") and family in _FREE_FAMILIES)
+        or (kind.__module__.startswith("keras.") and family in _FREE_FAMILIES)
     ) and not isinstance(layer, _NOT_FREE)
 
 

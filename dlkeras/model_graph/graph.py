@@ -136,6 +136,12 @@ class Graph:
         found = [key for key in self._ends if key.rsplit("/", 1)[-1] == name]
         return self._ends[found[0]] if len(found) == 1 else None
 
+    def belonging_to(self, name: str) -> list[Call]:
+        """Return the calls of a layer, or of all layers of a nested model."""
+        ends = self.ends(name) or []
+        calls = [c for c in self.calls if c.name.startswith(f"{name}/")]
+        return calls or [self.producer(tensor) for tensor in ends]
+
     def producer(self, tensor: Any) -> Call:
         """Return the call that gives a tensor."""
         return next(c for c in self.calls if any(x is tensor for x in c.outputs))

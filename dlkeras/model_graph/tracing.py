@@ -63,12 +63,20 @@ def ends_of(
     """
     if isinstance(model, keras.Function | keras.Sequential):
         try:
-            return list(model.inputs), list(model.outputs)
+            inputs, outputs = list(model.inputs), list(model.outputs)
         except (AttributeError, TypeError, ValueError) as error:
             raise NotTraceableError(
                 f"Model {model.name!r} is not built: begin it with keras.Input, or "
                 "call it on a batch first."
             ) from error
+        if isinstance(model, keras.Function) or inputs[0].shape[0] is None:
+            return inputs, outputs
+        # Built by a batch, whose size is not to be kept.
+        shape, dtype = (None, *inputs[0].shape[1:]), inputs[0].dtype
+        try:
+            return _trace(model, (keras.Input(batch_shape=shape, dtype=dtype),), {})
+        except NotTraceableError:
+            return inputs, outputs
     if not args and not kwargs:
         args, kwargs = _built_with(model)
     inputs, outputs = _trace(model, args, kwargs or {})

@@ -54,10 +54,10 @@ _POINTWISE_OPERATIONS = (
     "Abs", "Absolute", "Add", "BatchNorm", "Cast", "Clip", "Cos", "Divide", "Elu",
     "Equal", "Erf", "Exp", "Expm1", "Gelu", "Greater", "GreaterEqual", "HardSigmoid",
     "HardSilu", "HardTanh", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p",
-    "LogSigmoid", "Maximum", "Minimum", "Multiply", "Negative", "NotEqual", "Power",
-    "Reciprocal", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Sign", "Silu", "Sin",
-    "Softplus", "Softsign", "Sqrt", "Square", "StopGradient", "Subtract", "Tanh",
-    "TrueDivide", "Where",
+    "LogSigmoid", "Maximum", "Minimum", "Mish", "Multiply", "Negative", "NotEqual",
+    "Power", "ReLU", "Reciprocal", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Sign",
+    "Silu", "Sin", "Softplus", "Softsign", "Sqrt", "Square", "StopGradient", "Subtract",
+    "Tanh", "TrueDivide", "Where",
 )  # fmt: skip
 
 
