@@ -73,6 +73,13 @@ class Call:
         return [x for x in arguments if isinstance(x, keras.Variable)]
 
 
+def filled_in(structure: Any, values: dict[int, Any]) -> Any:
+    """Return a structure of arguments with values in the place of its tensors."""
+    return tree.map_structure(
+        lambda x: values[id(x)] if isinstance(x, keras.KerasTensor) else x, structure
+    )
+
+
 def tensors_of(structure: Any) -> list[Any]:
     """Return the symbolic tensors in a structure of arguments."""
     return [x for x in tree.flatten(structure) if isinstance(x, keras.KerasTensor)]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import tree
 
-from dlkeras.model_graph.calls import Call, Scope, tensors_of
+from dlkeras.model_graph.calls import Call, Scope, filled_in, tensors_of
 from dlkeras.model_graph.tracing import (
     NotTraceableError,
     ends_of,
@@ -41,9 +41,9 @@ class Graph:
         self._origin: dict[int, tuple[Scope, Any]] = {}
         self._times: dict[tuple[int, str], int] = {}
         self._seen: set[int] = set()
-        self.outputs = self._enter(scope, self.inputs, None)
+        self.outputs = self._enter(scope, self.inputs)
 
-    def _enter(self, scope: Scope, inputs: list[Any], training: Any) -> list[Any]:
+    def _enter(self, scope: Scope, inputs: list[Any]) -> list[Any]:
         values = {id(x): y for x, y in zip(scope.inputs, inputs, strict=True)}
         outermost = scope.parent is None
         for original in scope.inputs if outermost else ():
@@ -52,15 +52,13 @@ class Graph:
             layer = input_layer(original)
             self._add(Call(layer, layer.name, scope, (), {}, [tensor]), [original])
         for node in nodes_between(scope.inputs, scope.outputs):
-            args, kwargs = tree.map_structure(
-                lambda x: values[id(x)] if isinstance(x, keras.KerasTensor) else x,
-                (tuple(node.arguments.args), dict(node.arguments.kwargs)),
-            )
+            given = (tuple(node.arguments.args), dict(node.arguments.kwargs))
+            args, kwargs = filled_in(given, values)
             operation = node.operation
-            if training is not None and takes_training(operation):
-                kwargs = {**kwargs, "training": training}
+            # Keras writes the default into the node, and `fit` overrides it.
+            kwargs.pop("training", None)
             name = self._named(scope, operation)
-            outputs = self._nested(scope, node, name, args, kwargs, training)
+            outputs = self._nested(scope, node, name, args, kwargs)
             if outputs is None:
                 if all(values[id(x)].shape == x.shape for x in node.input_tensors):
                     outputs = list(node.outputs)
@@ -83,7 +81,6 @@ class Graph:
         name: str,
         args: tuple,
         kwargs: Any,
-        training: Any,
     ) -> list[Any] | None:
         """Read the calls of a nested model; None if it is none, or is not known."""
         model = node.operation
@@ -99,7 +96,7 @@ class Graph:
         arguments = (tuple(node.arguments.args), dict(node.arguments.kwargs))
         inner = Scope(model, name, *ends, scope, arguments, list(node.outputs))
         self.scopes.append(inner)
-        outputs = self._enter(inner, inputs, kwargs.get("training", training))
+        outputs = self._enter(inner, inputs)
         self._ends[name] = outputs
         for tensor, original in zip(outputs, node.outputs, strict=True):
             self._origin[id(tensor)] = (scope, original)
@@ -177,10 +174,7 @@ class Graph:
                     f"What was given does not lead to {wanted[0].name!r} without the "
                     f"input {call.name!r}"
                 )
-            args, kwargs = tree.map_structure(
-                lambda x: known[id(x)] if isinstance(x, keras.KerasTensor) else x,
-                (call.args, call.kwargs),
-            )
+            args, kwargs = filled_in((call.args, call.kwargs), known)
             if takes_training(call.operation):
                 kwargs["training"] = False
             outputs = tree.flatten(call.operation(*args, **kwargs))
@@ -209,10 +203,9 @@ class Graph:
             )
             args, kwargs = scope.arguments
             given = _in_order(scope.model, args, kwargs)
-            training = {k: v for k, v in kwargs.items() if k == "training"}
             assert scope.parent is not None
             for i, output in zip(
-                inside, tree.flatten(part(_alone(given), **training)), strict=True
+                inside, tree.flatten(part(_alone(given))), strict=True
             ):
                 places[i] = (scope.parent, output)
         return [tensor for _, tensor in places]
@@ -230,11 +223,10 @@ class Graph:
         scope, original = self._origin[id(tensor)]
         model = keras.Model(original, _alone(scope.outputs), name=name)
         while scope.parent is not None:
-            training = {k: v for k, v in scope.arguments[1].items() if k == "training"}
             results, scope = scope.results, scope.parent
             direct = [id(x) for x in results] == [id(x) for x in scope.outputs]
             x = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
-            y = model(x, **training)
+            y = model(x)
             if not direct:
                 y = keras.Model(_alone(results), _alone(scope.outputs))(y)
             model = keras.Model(x, y, name=name)

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from dlkeras.model_graph import backend
-from dlkeras.model_graph.calls import Call
+from dlkeras.model_graph.calls import Call, filled_in
 from dlkeras.model_graph.graph import Graph, opened, read
 from dlkeras.model_graph.windows import Window, keeps_pixels, window_of
 
@@ -119,7 +119,7 @@ class ReceptiveFields:
             for number, tensor in enumerate(call.outputs):
                 if id(tensor) in regions and not call.is_input:
                     for x, region in self._through(call, number, regions[id(tensor)]):
-                        known = regions.get(id(x), region)
+                        known: Any = regions.get(id(x), region)
                         regions[id(x)] = [
                             _hull(pair) for pair in zip(known, region, strict=True)
                         ]
@@ -169,10 +169,7 @@ class ReceptiveFields:
             def outcome(value: Any, place: int = place) -> Any:
                 given = [*values[:place], value, *values[place + 1 :]]
                 known = dict(zip(map(id, inputs), given, strict=True))
-                args, kwargs = keras.tree.map_structure(
-                    lambda y: known[id(y)] if isinstance(y, keras.KerasTensor) else y,
-                    (call.args, call.kwargs),
-                )
+                args, kwargs = filled_in((call.args, call.kwargs), known)
                 output = keras.tree.flatten(call.operation(*args, **kwargs))[number]
                 return _within(output, region)
 
@@ -244,7 +241,7 @@ def pools_all(call: Call) -> bool:
 
 def _is_unflattening(call: Call) -> bool:
     """Whether features become maps of one pixel, as in squeeze and excitation."""
-    shape = call.outputs[0].shape
+    shape: Any = call.outputs[0].shape
     return type(call.operation).__name__ == "Reshape" and (
         len(shape) == 4 and _sizes(call.outputs[0]) == [1, 1]
     )
@@ -265,7 +262,8 @@ def _within(output: Any, region: _Region) -> Any:
     index: list[Any] = [slice(None)] * 4
     for axis, (first, last) in zip(_axes(), region, strict=True):
         index[axis] = slice(max(first, 0), max(last + 1, 0))
-    part: Any = ops.cast(output, "float32")[tuple(index)]
+    wide: Any = ops.cast(output, "float32")
+    part = wide[tuple(index)]
     weights = np.random.default_rng(1).uniform(1, 2, size=tuple(part.shape))
     return ops.sum(part * ops.cast(weights, part.dtype))
 

@@ -92,6 +92,8 @@ def traced(
     Raises:
         NotTraceableError: It computes with anything but layers and `keras.ops`.
     """
+    if takes_training(operation):
+        kwargs = {**kwargs, "training": False}
     with _names_kept():
         inputs, outputs = _trace(operation, args, kwargs)
     nodes = nodes_between(inputs, outputs)
@@ -141,7 +143,7 @@ def _trace(operation: Any, args: tuple, kwargs: dict[str, Any]) -> tuple:
             inputs.append(known[id(x)])
         return known[id(x)]
 
-    given = tree.map_structure(fresh, (args, kwargs))
+    given: Any = tree.map_structure(fresh, (args, kwargs))
     try:
         outputs = tree.flatten(operation.call(*given[0], **given[1]))
         if not outputs or not all(isinstance(x, keras.KerasTensor) for x in outputs):

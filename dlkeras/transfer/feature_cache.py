@@ -187,7 +187,7 @@ def _is_still(call: Call) -> bool:
         if part.trainable_weights:
             return False
         if isinstance(part, keras.layers.BatchNormalization) and part.trainable:
-            return call.kwargs.get("training") is False
+            return False
     return True
 
 
@@ -196,8 +196,6 @@ def _draws(call: Call) -> bool:
 
     Keras notes every `SeedGenerator` of a layer, whatever attribute holds it.
     """
-    if call.kwargs.get("training") is False:
-        return False
     return any(
         part._seed_generators and not _never_drops(part)
         for part in call.operation._flatten_layers()

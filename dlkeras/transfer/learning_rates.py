@@ -69,9 +69,9 @@ def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
     if layerwise is None:
         kind = type(optimizer)
         raise ValueError(
-            "optimizer must be one of keras.optimizers."
-            f"{', '.join(k.__name__ for k in _KINDS)}, and no subclass, whose update "
-            f"is not known here. Received: {kind.__module__}.{kind.__qualname__}"
+            f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)} of "
+            "keras.optimizers, and no subclass, whose update is not known here. "
+            f"Received: {kind.__module__}.{kind.__qualname__}"
         )
     config = optimizer.get_config()
     return layerwise.from_config({**config, "learning_rate_factors": factors})
