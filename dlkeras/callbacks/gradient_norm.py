@@ -69,7 +69,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     >>> from dlkeras.callbacks import GradientNormMonitor
     >>> keras.utils.set_random_seed(0)
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="d")])
-    >>> model.compile(keras.optimizers.SGD(0.01), "mse")
+    >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
     >>> monitor = GradientNormMonitor(frequency=1)
     >>> x, y = np.ones((64, 4), "float32"), np.ones((64, 1), "float32")
     >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlkeras.pipeline.artifacts.types import Artifact as Artifact
     from dlkeras.pipeline.commands.command_line import main as main
     from dlkeras.pipeline.configuration.config import EvaluatorConfig as EvaluatorConfig
     from dlkeras.pipeline.configuration.config import (
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.configuration.config import TransferConfig as TransferConfig
     from dlkeras.pipeline.configuration.config import TransformConfig as TransformConfig
     from dlkeras.pipeline.configuration.config import TunerConfig as TunerConfig
+    from dlkeras.pipeline.configuration.data import ComponentConfig as ComponentConfig
+    from dlkeras.pipeline.configuration.key_fields import InKeyOf as InKeyOf
+    from dlkeras.pipeline.configuration.key_fields import NotInKey as NotInKey
+    from dlkeras.pipeline.engine.component import component as component
+    from dlkeras.pipeline.engine.execution import Run as Run
     from dlkeras.pipeline.engine.result import PipelineResult as PipelineResult
     from dlkeras.pipeline.errors import PipelineError as PipelineError
     from dlkeras.pipeline.graph import run as run
+    from dlkeras.pipeline.graph import standard as standard
+    from dlkeras.pipeline.store.publishing import Draft as Draft
 
 _HOMES = {
     "main": "commands.command_line",
@@ -49,6 +57,14 @@ _HOMES = {
     "TransformConfig": "configuration.config",
     "TunerConfig": "configuration.config",
     "PipelineResult": "engine.result",
+    "Run": "engine.execution",
+    "component": "engine.component",
+    "Draft": "store.publishing",
+    "ComponentConfig": "configuration.data",
+    "InKeyOf": "configuration.key_fields",
+    "NotInKey": "configuration.key_fields",
+    "Artifact": "artifacts.types",
+    "standard": "graph",
     "PipelineError": "errors",
     "run": "graph",
 }

@@ -1,5 +1,7 @@
 """What of a configuration can be refused before any component runs."""
 
+import os
+
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.components.statistics_gen import COLUMNS
 from dlkeras.pipeline.configuration.config import PipelineConfig
@@ -16,8 +18,15 @@ def check(config: PipelineConfig) -> None:
 
     Raises:
         InputError: there is no column to slice by, a search varies what there is not,
-            or a network has fewer layers than are to be frozen.
+            a network has fewer layers than are to be frozen, or Keras runs on another
+            backend than TensorFlow.
     """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise InputError(
+            "the pipeline runs on Keras's TensorFlow backend; "
+            f"received KERAS_BACKEND={backend}"
+        )
     _check_slices(config)
     space = {}
     if config.tuner.enabled:

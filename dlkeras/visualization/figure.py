@@ -198,7 +198,8 @@ def _finish(parts: Sequence[Any], language: str) -> None:
     for text in texts:
         text.set_text(plain(text.get_text()))
     if language != "en":
-        _translate(texts, [a for part in parts for a in getattr(part, "axes", [part])])
+        axes = [[p] if isinstance(p, Axes) else p.axes for p in parts]
+        _translate(texts, [axis for several in axes for axis in several])
 
 
 def _fit_title(figure: Figure, grows: bool) -> None:

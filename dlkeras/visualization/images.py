@@ -299,4 +299,6 @@ def _note_gaps(figure: Any, images: Sequence[np.ndarray], language: str) -> None
     if broken and hasattr(figure, "supxlabel"):
         text = say(language, "NaN or infinity", "NaN ou infinito")
         purple = say(language, "purple", "roxo")
-        figure.supxlabel(f"{purple}: {text} ({broken}/{len(images)})", fontsize=8)
+        room = figure.bbox.width / figure.figure.dpi * 72 / (0.6 * 8)
+        note = f"{purple}: {text} ({broken}/{len(images)})"
+        figure.supxlabel(wrapped(note, max(int(room), 8)), fontsize=8)

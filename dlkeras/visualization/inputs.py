@@ -104,20 +104,20 @@ def names(values: Any, count: int, name: str, of: str) -> list[str]:
         TypeError: it is not a sequence.
         ValueError: there are more or fewer.
     """
-    if isinstance(values, Mapping):
-        try:
-            if all(isinstance(key, str) for key in values):  # {"cat": 0}
-                values = sorted(values, key=values.__getitem__)
-            else:  # {0: "cat"}
-                values = [values[key] for key in sorted(values)]
-        except TypeError as error:
-            raise TypeError(
-                f"{name} must be one for each {of}. Received: {received(values)}"
-            ) from error
-    if isinstance(values, str) or not hasattr(values, "__len__"):
+    given = values
+    if isinstance(values, Mapping) and values:
+        turned = {v: k for k, v in values.items() if isinstance(v, int)}
+        by_index = turned if len(turned) == len(values) else values
+        keys = [key for key in by_index if isinstance(key, int)]
+        values = [by_index[key] for key in sorted(keys)]
+    if isinstance(values, str | Mapping) or not (
+        hasattr(values, "__len__") and hasattr(values, "__getitem__")
+    ):
+        values = [[]]  # refused below
+    if any(np.shape(value) for value in values):
         raise TypeError(
-            f"{name} must be a sequence with one for each {of}. "
-            f"Received: {received(values)}"
+            f"{name} must be a sequence with one for each of {count} {of}. "
+            f"Received: {received(given)}"
         )
     if len(values) != count:
         raise ValueError(

@@ -14,6 +14,7 @@ from dlkeras.visualization.figure import (
     new_figure,
     say,
 )
+from dlkeras.visualization.inputs import received
 
 
 @drawing("title")
@@ -40,6 +41,7 @@ def network_table(
 
     Raises:
         ValueError: there is no row.
+        TypeError: they are no rows of a table.
 
     Example:
     >>> from types import SimpleNamespace
@@ -55,6 +57,11 @@ def network_table(
     >>> [axis.get_title().split()[-1] for axis in network_table([row]).axes]
     ['156', 'k', 'kB', 'pixels']
     """
+    if not isinstance(rows, Sequence) or not all(hasattr(r, "layer") for r in rows):
+        raise TypeError(
+            "rows must be what dlkeras.architectures.summary_table returns. "
+            f"Received: {received(rows)}"
+        )
     if not rows:
         raise ValueError(f"rows must have at least one layer. Received: {rows!r}")
     names = [

@@ -22,7 +22,7 @@ from dlkeras.visualization.figure import (
     say,
 )
 from dlkeras.visualization.images import show_image
-from dlkeras.visualization.inputs import picture
+from dlkeras.visualization.inputs import numbers, picture, received
 
 
 def receptive_field_box(
@@ -68,15 +68,21 @@ def _box(fields: ReceptiveFields, layer: str, position: tuple[int, int] | None) 
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
-    if position is not None and not (
-        len(position) == 2
-        and all(0 <= i < n for i, n in zip(position, sizes, strict=True))
-    ):
+    place: Any = None
+    if position is not None:
+        place = numbers(position, "position", "a row and a column", axes=1).tolist()
+        if len(place) != 2 or any(i % 1 for i in place):
+            raise ValueError(
+                "position must be a row and a column. Received: "
+                f"position={received(position)}"
+            )
+        place = [int(i) for i in place]
+    if place and any(not 0 <= i < n for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
             f"position must lie in the layer's maps of {tuple(sizes)} pixels. "
             f"Received: position={position}"
         )
-    box = fields.box(output, position)
+    box = fields.box(output, place)
     if box is None:
         raise ValueError(
             f"Layer {layer!r} sees no image of model {fields.graph.model.name!r}: its "

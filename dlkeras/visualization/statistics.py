@@ -65,6 +65,8 @@ def class_balance(
         for label, number in split.items():
             totals[label] = totals.get(label, 0) + number
     labels = list(totals)
+    if not labels:
+        raise ValueError(f"counts must have a class. Received: splits {list(counts)}")
     default = say(language, "Examples of each class", "Exemplos de cada classe")
     if len(labels) > MAX_BARS:
         ranked = sorted(labels, key=lambda label: -totals[label])
@@ -113,7 +115,7 @@ def _counts(classes: Any, name: str) -> dict[str, int]:
             f"{name} must be a dictionary: for each class its number of examples. "
             f"Received: {received(classes)}"
         )
-    found = numbers(list(classes.values()), name, "numbers of examples")
+    found = numbers(list(classes.values()), name, "numbers of examples", axes=1)
     if found.size and not ((found >= 0) & np.isfinite(found)).all():
         raise ValueError(f"{name} must be from 0 on. Received: {found.min()}")
     return {plain(label): number for label, number in classes.items()}
@@ -131,8 +133,8 @@ def pixel_distribution(
     """Draw how often each pixel value occurs, by split and channel.
 
     Args:
-        histograms: for each split, a histogram of the values 0 to 255 for each of 1 or
-            3 channels, in bins of equal width.
+        histograms: for each split, a histogram of the values 0 to 255 for each of 1 to
+            4 channels, in bins of equal width.
         title: text above the figure; by default what it shows.
         language: `"en"` or `"pt"`.
         figsize: width and height in inches.
@@ -149,14 +151,18 @@ def pixel_distribution(
     >>> len(pixel_distribution({"train": [[1, 2], [3, 4], [5, 6]]}).axes)
     3
     """
-    expected = "a dictionary: for each split a histogram for each of its channels"
+    expected = "a dictionary: for each split a histogram for each of 1 to 4 channels"
     rows_of = {
         plain(split): np.atleast_2d(numbers(rows, f"histograms[{split!r}]", expected))
         for split, rows in mapping(histograms, "histograms", expected).items()
     }
     shapes = {split: rows.shape for split, rows in rows_of.items()}
-    if any(len(s) != 2 or 0 in s for s in shapes.values()) or (
-        len({s[0] for s in shapes.values()}) != 1
+    if any(not ((rows >= 0) & (rows < np.inf)).all() for rows in rows_of.values()):
+        raise ValueError("histograms must hold counts from 0 on. Received: others")
+    if (
+        any(not np.ndim(rows) for rows in histograms.values())
+        or any(len(s) != 2 or 0 in s for s in shapes.values())
+        or (len({s[0] for s in shapes.values()}) != 1 or min(shapes.values())[0] > 4)
     ):
         raise ValueError(f"histograms must be {expected}. Received: {shapes}")
     channels = next(iter(shapes.values()))[0]
@@ -179,7 +185,8 @@ def pixel_distribution(
                 share, edges, color=CYCLE[number % len(CYCLE)], label=split,
                 linestyle=DASHES[number % 4],
             )  # fmt: skip
-        axis.set_yscale("log")
+        if any(rows[channel].any() for rows in rows_of.values()):
+            axis.set_yscale("log")
         axis.set_xlabel(f"{names[channel]}, {say(language, '0 to 255', '0 a 255')}")
     np.ravel(axes)[0].set_ylabel(
         say(language, "share of the pixels", "fração dos pixels")

@@ -25,7 +25,9 @@ from dlkeras import cli
 from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.configuration.flags import flags_of
+from dlkeras.pipeline.engine.component import components_of, names_of, with_sections
 from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.machines.cluster import cluster
 from dlkeras.pipeline.training.search_spaces import search_space
 from tests.conftest import ROOT
@@ -188,7 +190,7 @@ def judge(command, later):
     elif program == "python":
         script = ROOT / arguments[0]
         text = script.read_text("utf-8")
-        if "main(CONFIG)" in text:
+        if "main(CONFIG" in text:
             parse_job(script, arguments[1:])
         elif "parse_args()" in text:
             later.append(arguments)
@@ -219,8 +221,11 @@ def judge(command, later):
 
 
 def parse_job(script, arguments):
-    config = runpy.run_path(str(script))["CONFIG"]
-    found = parse_quietly(lambda given: parse(config, given), arguments)
+    names = runpy.run_path(str(script))
+    components = components_of(names.get("graph", standard))
+    config = with_sections(names["CONFIG"], components)
+    known = names_of(config, components)
+    found = parse_quietly(lambda given: parse(config, given, names=known), arguments)
     if found and found[0].tuner.enabled:
         search_space(found[0].trainer.architecture, found[0].tuner)
 

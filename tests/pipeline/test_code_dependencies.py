@@ -7,7 +7,10 @@ import pytest
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.engine.code_dependencies import _AT_START as found_at_start
-from dlkeras.pipeline.engine.code_dependencies import code_dependencies
+from dlkeras.pipeline.engine.code_dependencies import (
+    code_dependencies,
+    function_dependencies,
+)
 
 FILES = {
     "__init__.py": "from theirs.hands_on import passed as passed\n",
@@ -54,6 +57,41 @@ def theirs(tmp_path, monkeypatch):
 
 def modules(found):
     return {name.partition(":")[0] for name in found}
+
+
+def test_a_script_depends_on_the_modules_beside_it_and_on_what_it_takes_of_ours(
+    tmp_path, monkeypatch
+):
+    script, beside = tmp_path / "their_script.py", tmp_path / "their_losses.py"
+    script.write_text(
+        "import numpy as np\nimport their_losses\n"
+        "from dlkeras.pipeline import component, main, standard\n"
+        "from dlkeras.judging.uncertainty import mcnemar\n"
+    )
+    beside.write_text("weight = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    before = code_dependencies("their_script")
+    tops = {name.partition(".")[0] for name in modules(before)}
+    assert tops == {"their_script", "their_losses", "dlkeras"}
+    assert "dlkeras.judging.uncertainty" in modules(before)
+    assert not any("components" in name for name in before)  # they only run with it
+    beside.write_text("weight = 2\n")
+    assert code_dependencies("their_script") != before
+
+
+def test_a_function_of_a_notebook_is_known_by_what_it_does_and_calls():
+    def cell(source):
+        names = {"__name__": "a_notebook"}
+        exec(source, names)
+        return function_dependencies(names["made"])
+
+    calls = "def called():\n    return {}\n\ndef made():\n    return called()\n"
+    assert set(cell(calls.format(1))) == {"a_notebook:made", "a_notebook:called"}
+    assert cell(calls.format(1)) == cell(calls.format(1)) != cell(calls.format(2))
+    with_ours = "from dlkeras.optimization import newton\n\ndef made():\n    newton\n"
+    found = modules(cell(with_ours))
+    assert "a_notebook" in found and any("optimization" in name for name in found)
 
 
 def test_imports_are_followed_to_where_a_name_is_defined(theirs):

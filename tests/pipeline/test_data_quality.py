@@ -15,7 +15,7 @@ from scipy.spatial import distance
 from dlkeras.pipeline import ExampleGenConfig, SchemaGenConfig, StatisticsGenConfig, run
 from dlkeras.pipeline.artifacts.types import Examples, ImageSchema
 from dlkeras.pipeline.components.example_gen import example_gen
-from dlkeras.pipeline.components.example_validator import find_anomalies, tell
+from dlkeras.pipeline.components.example_validator import find_anomalies, format_anomaly
 from dlkeras.pipeline.components.statistics_gen import statistics_gen
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.drift import jensen_shannon
@@ -279,8 +279,8 @@ def test_a_hundred_thousand_classes_of_one_image_are_told_in_some_lines():
     assert all((a["bound"], a["value"]) == (1, 0) for a in rest)
     (label, *_) = find_anomalies(frame, SCHEMA)
     assert label["count"] == 100_000 and len(label["examples"]) == 20
-    assert len(tell(label)) < 1000
-    assert "(100,000 in all)" in tell(label)
+    assert len(format_anomaly(label)) < 1000
+    assert "(100,000 in all)" in format_anomaly(label)
 
 
 def test_jensen_shannon_is_scipys_squared():

@@ -155,11 +155,10 @@ def test_a_first_start_that_is_killed_leaves_no_database_or_a_whole_one(
 def test_a_database_that_another_program_is_making_is_waited_for(half_made, tmp_path):
     folder = with_database(tmp_path / "mlruns", half_made[len(half_made) // 2])
     file = folder / "mlflow.db"
-    os.utime(file)
-
     whole = tmp_path / "whole"
     tracking.connect(None, whole)
     MlflowClient(f"sqlite:///{whole / 'mlflow.db'}").create_experiment("theirs")
+    os.utime(file)  # it is being written now
 
     def finish():
         time.sleep(0.5)

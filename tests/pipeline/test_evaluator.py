@@ -17,6 +17,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     run,
 )
+from dlkeras.pipeline.components.blessing import bless
 from dlkeras.pipeline.components.evaluator import (
     classification_metrics,
     predictions_table,
@@ -24,7 +25,6 @@ from dlkeras.pipeline.components.evaluator import (
 )
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
-from dlkeras.pipeline.training.blessing import bless
 
 LABELS = ("a", "b", "c", "d")
 

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
+from dlkeras.pipeline.engine.execution import Job
 from dlkeras.pipeline.errors import InputError, WorkerLostError
-from dlkeras.pipeline.graph import _components
+from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.machines import meeting
 from dlkeras.pipeline.machines.cluster import Cluster
 from dlkeras.pipeline.machines.meeting import meet, training_is_left
@@ -24,14 +25,15 @@ from tests.ports import addresses
 
 
 def test_the_store_says_whether_there_is_something_left_to_train(
-    tiny_config, prepared, monkeypatch
+    tiny_config, prepared, monkeypatch, silent
 ):
     """Prepared up to the transform; an engine is for a run that comes to train."""
     monkeypatch.delenv("TF_CONFIG", raising=False)
     store = Store(tiny_config.mlruns / "store")
 
     def left(until=None, force=()):
-        return training_is_left(_components, tiny_config, store, force, until)
+        job = Job(tiny_config, standard, store, silent, force, until)
+        return training_is_left(job)
 
     assert left() and left("Trainer") and left("Pusher")
     assert not left("Transform") and not left("Tuner")

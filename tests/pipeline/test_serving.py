@@ -130,7 +130,7 @@ def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
         infra_validator.infra_validator(
             InfraValidatorConfig(timeout=0.01),
             Draft(tmp_path),
-            name="x",
+            model_name="x",
             examples=found[Examples],
             transform=found[Transform],
             model=found[Model],
@@ -146,7 +146,7 @@ def test_the_forms_of_the_extras_answer_20_real_images_as_the_trainer_does(
 ):
     found = {kind: store.artifacts(kind)[0] for kind in (Examples, Transform, Model)}
     arguments = {
-        "name": "x",
+        "model_name": "x",
         "examples": found[Examples],
         "transform": found[Transform],
         "model": found[Model],

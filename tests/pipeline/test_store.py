@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from dlkeras.pipeline.artifacts.types import Schema, Statistics
+from dlkeras.pipeline import Draft, PipelineConfig, component
+from dlkeras.pipeline.artifacts.types import Schema
+from dlkeras.pipeline.engine.call import call
 from dlkeras.pipeline.engine.execution import Execution
 from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
 from dlkeras.pipeline.store.publishing import Store, write_atomically
@@ -129,11 +131,12 @@ def _make_slowly(root, queue):
 
     execution = Execution(Store(root), "p", "r", Progress(Console(quiet=True)))
 
-    def write(draft):
+    @component(packages=())
+    def slow_gen(output: Draft[Schema]) -> None:
         time.sleep(0.5)
-        (draft.path / "file").write_text("x")
+        (output.path / "file").write_text("x")
 
-    execution.step("SchemaGen", Schema, write, config={}, inputs={}, code=())
+    execution.artifact(call(slow_gen, (), PipelineConfig()))
     queue.put(execution.steps[0].cached)
 
 
@@ -152,46 +155,15 @@ def test_of_processes_that_start_together_one_makes_the_artifact(tmp_path):
     assert sorted(cached) == [False, True, True]
 
 
-@pytest.fixture
-def execution(tmp_path, silent):
-    return Execution(Store(tmp_path), "p", "r", silent)
+def test_a_forced_component_runs_again_and_replaces_its_artifact(tmp_path, silent):
+    execution, made = Execution(Store(tmp_path), "p", "r", silent), []
 
-
-def test_a_key_changes_with_each_thing_that_the_output_depends_on(execution):
-    def key(**changes):
-        arguments = {
-            "component": "C", "artifact_type": Schema, "config": {"a": 1},
-            "inputs": {"x": None}, "packages": (),
-            "code": ("dlkeras.pipeline.components.schema_gen",),
-        } | changes  # fmt: skip
-        return execution.key(**arguments)
-
-    artifact = publish(execution.store)
-    keys = [
-        key(),
-        key(component="D"),
-        key(artifact_type=Statistics),
-        key(config={"a": 2}),
-        key(inputs={"x": artifact}),
-        key(inputs={"y": None}),
-        key(code=("dlkeras.pipeline.components.trainer",)),
-        key(packages=("keras",)),
-    ]
-    assert len(set(keys)) == len(keys)
-    assert key() == keys[0]
-
-
-def test_a_forced_component_runs_again_and_replaces_its_artifact(execution):
-    made = []
-
-    def write(draft):
+    @component(packages=())
+    def count_gen(output: Draft[Schema]) -> None:
         made.append(1)
-        (draft.path / "n").write_text(str(len(made)))
+        (output.path / "n").write_text(str(len(made)))
 
-    arguments = {"config": {}, "inputs": {}, "code": (), "packages": ()}
-    execution.step("SchemaGen", Schema, write, **arguments)
-    execution.step("SchemaGen", Schema, write, **arguments)
-    execution.force = ("SchemaGen",)
-    last = execution.step("SchemaGen", Schema, write, **arguments)
+    for execution.force in ((), (), ("CountGen",)):
+        last = execution.artifact(call(count_gen, (), PipelineConfig()))
     assert [step.cached for step in execution.steps] == [False, True, False]
     assert (last.path / "n").read_text() == "2"

@@ -9,12 +9,14 @@ import time
 import pytest
 
 from dlkeras.cli import main
+from dlkeras.pipeline import Draft, PipelineConfig, component
 from dlkeras.pipeline.artifacts.types import (
-    ARTIFACT_TYPES,
     Blessing,
+    Examples,
     Model,
     PushedModel,
 )
+from dlkeras.pipeline.engine.call import call
 from dlkeras.pipeline.engine.garbage import collect, garbage
 from dlkeras.pipeline.engine.lineage import read_lineage, run_lock
 from dlkeras.pipeline.engine.store_report import status
@@ -53,7 +55,7 @@ def family(store):
     """Two pushed models with their inputs, and one that was never blessed."""
     made = {}
     for key in "abc":
-        examples = publish(store, ARTIFACT_TYPES["Examples"], key)
+        examples = publish(store, Examples, key)
         model = publish(store, Model, key, {"examples": examples})
         blessing = publish(
             store, Blessing, key, {"model": model},
@@ -120,7 +122,7 @@ def test_gc_removes_litter_but_not_work_that_is_going_on(store):
     ],
 )
 def test_why_names_the_part_of_the_key_that_changed(store, capsys, change, line):
-    examples = publish(store, ARTIFACT_TYPES["Examples"], "a")
+    examples = publish(store, Examples, "a")
     publish(store, Model, "a", {"examples": examples})
     inputs = change.pop("inputs", {"examples": examples})
     model = publish(store, Model, "b", inputs, **change)
@@ -304,17 +306,22 @@ def test_a_run_is_written_down_after_every_step_and_remembers_what_it_compared(s
 
     execution = take_up(store, "r")
 
-    def step(component, kind, **config):
-        return execution.step(
-            component, kind, lambda output: None, config=config, inputs={}, code=()
-        )
+    @component(packages=())
+    def example_gen(output: Draft[Examples]) -> None:
+        """Make examples."""
 
-    step("ExampleGen", ARTIFACT_TYPES["Examples"])
+    @component(packages=())
+    def trainer(output: Draft[Model], *, seed: int) -> None:
+        """Train."""
+
+    def step(asked, seed=1, is_own=True):
+        return execution.artifact(call(asked, (), PipelineConfig(seed=seed)), is_own)
+
+    step(example_gen)
     lineage = read_lineage(store.root, "last")
     assert [s["component"] for s in lineage["steps"]] == ["ExampleGen"]
-    with execution.quietly():
-        other = step("Trainer", Model, seed=2)
-    step("Trainer", Model)
+    other = step(trainer, seed=2, is_own=False)
+    step(trainer)
     lineage = read_lineage(store.root, "r")
     assert [s["component"] for s in lineage["steps"]] == ["ExampleGen", "Trainer"]
     assert ("Model", other.record.key) in used_by(store.root, "r")
@@ -341,8 +348,10 @@ def test_gc_removes_nothing_where_a_record_was_damaged(store, family, capsys):
 RUN = """
 import pathlib, sys, time
 from rich.console import Console
+from dlkeras.pipeline import Draft, PipelineConfig, component
 from dlkeras.pipeline.store import ownership
 from dlkeras.pipeline.artifacts.types import Examples, Model
+from dlkeras.pipeline.engine.call import call
 from dlkeras.pipeline.engine.execution import Execution
 from dlkeras.pipeline.engine.lineage import run_lock
 from dlkeras.pipeline.engine.progress import Progress
@@ -351,7 +360,8 @@ from dlkeras.pipeline.store.publishing import Store
 store = Store(pathlib.Path(sys.argv[1]))
 made = 0
 
-def prepare(output):
+@component(packages=())
+def example_gen(output: Draft[Examples]) -> None:
     global made
     made += 1
     (output.path / "images").write_text("x")
@@ -362,10 +372,7 @@ for number in range(int(sys.argv[3])):
     progress = Progress(Console(quiet=True))
     with ownership.heartbeat(run_lock(store.root, run_id), "run"):
         execution = Execution(store, "p", run_id, progress)
-        arguments = {"config": {}, "code": (), "packages": ()}
-        examples = execution.step(
-            "ExampleGen", Examples, prepare, inputs={}, **arguments
-        )
+        examples = execution.artifact(call(example_gen, (), PipelineConfig()))
         for step in range(3):  # the training reads its input again and again
             time.sleep(0.005)
             assert (examples.path / "images").read_text() == "x"

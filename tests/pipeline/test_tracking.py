@@ -19,7 +19,7 @@ import pytest
 from mlflow import MlflowClient
 
 from dlkeras.pipeline import run, tracking
-from dlkeras.pipeline.engine.null_tracker import NullTracker
+from dlkeras.pipeline.engine.observer import NullObserver, Observer
 from dlkeras.pipeline.errors import (
     CorruptArtifactError,
     InputError,
@@ -283,7 +283,7 @@ def test_a_disk_that_fills_while_training_is_said_and_breaks_nothing(
     assert "resuming after epoch" in again.stdout
 
 
-def test_who_tracks_nothing_has_a_trackers_methods_and_no_others():
+def test_who_listens_has_the_methods_of_an_observer():
     """A misspelt call fails on every machine, not on the chief's alone."""
 
     def methods(kind):
@@ -293,5 +293,4 @@ def test_who_tracks_nothing_has_a_trackers_methods_and_no_others():
             if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
         }
 
-    # Links and sections are asked for by who tracks.
-    assert methods(NullTracker) == methods(Tracker) - {"section", "trials_link"}
+    assert methods(NullObserver) == methods(Observer) <= methods(Tracker)

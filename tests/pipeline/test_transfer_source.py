@@ -12,7 +12,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.transfer_source import (
     check_pixels,
-    located,
+    locate_weights,
     transfer_table,
     transferred_network,
 )
@@ -36,11 +36,11 @@ def compiled(transfer, input_shape=(32, 32, 1), num_classes=5):
 
 
 def test_without_a_source_nothing_is_looked_for():
-    assert located(TransferConfig(), nowhere) == (TransferConfig(), None)
+    assert locate_weights(TransferConfig(), nowhere) == (TransferConfig(), None)
 
 
 def test_weights_of_the_package_are_known_by_their_digest_and_pixels():
-    config, source = located(DIGITS, nowhere)
+    config, source = locate_weights(DIGITS, nowhere)
     assert config == DIGITS
     assert source["sha256"] == pretrained_card("lenet5", "digits")["sha256"]
     check_pixels(source, **LECUN)
@@ -57,7 +57,7 @@ def test_a_name_in_the_registry_becomes_the_file_it_stands_for(tmp_path):
         return tmp_path
 
     config = TransferConfig(source="models:/photos@champion")
-    config, source = located(config, pushed)
+    config, source = locate_weights(config, pushed)
     assert asked == ["models:/photos@champion"]
     assert config.source == str(tmp_path / "model.keras")
     content = (tmp_path / "model.keras").read_bytes()
@@ -78,13 +78,13 @@ def test_a_name_in_the_registry_becomes_the_file_it_stands_for(tmp_path):
 )
 def test_a_source_that_does_not_exist_is_refused(source, message):
     with pytest.raises(InputError, match=rf"--trainer.transfer.source: .*{message}"):
-        located(TransferConfig(source=source), nowhere)
+        locate_weights(TransferConfig(source=source), nowhere)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"no zip")
     with pytest.raises(InputError, match="expected a whole Keras model"):
-        located(TransferConfig(source=str(tmp_path / "a.keras")), nowhere)
+        locate_weights(TransferConfig(source=str(tmp_path / "a.keras")), nowhere)
 
 
 def test_the_frozen_stages_are_the_sources_and_the_head_is_new():
@@ -142,7 +142,7 @@ def test_a_pushed_model_gives_its_network_without_its_preprocessing(tmp_path):
     pushed = keras.Model(image, lenet5(weights="digits")(preprocessing(image)))
     pushed.save(tmp_path / "model.keras")
     config = TransferConfig(source=str(tmp_path / "model.keras"))
-    config, source = located(config, nowhere)
+    config, source = locate_weights(config, nowhere)
     check_pixels(source, **LECUN)
     with pytest.raises(InputError, match=r"--transform.offset: expected -0.1"):
         check_pixels(source, LECUN["scale"], 0.0)

@@ -51,11 +51,8 @@ def tensorflow_worker(engine, folder, epochs):
     kind = "multi_worker" if engine == "multi_worker" else "none"
     strategy = distribution.strategy(kind)
     files = [0, 1]
-    mine = (
-        distribution.shard(files, len(place.workers), place.index)
-        if engine == "multi_worker"
-        else files
-    )
+    several = engine == "multi_worker"
+    mine = files[place.index :: len(place.workers)] if several else files
     seen = []
 
     def batches(first_epoch):
@@ -83,13 +80,18 @@ def tensorflow_worker(engine, folder, epochs):
         ),
     )
     dataset = dataset.unbatch().batch(local * strategy.num_replicas_in_sync)
+    options = tf.data.Options()  # a worker's own files are not to be cut again
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    dataset = dataset.with_options(options)
     slow = float(os.environ.get("SECONDS_PER_EPOCH", 0))
     pause = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: time.sleep(slow)
     )
     with distribution.lost_workers():
         history = model.fit(
-            distribution.unsharded(dataset),
+            dataset,
             steps_per_epoch=STEPS,
             initial_epoch=state.epoch,
             epochs=epochs,

@@ -362,3 +362,10 @@ ARTIFACT_TYPES: dict[str, type[Artifact]] = {
         PushedModel,
     )
 }
+
+
+def types_in(store: Path) -> dict[str, type[Artifact]]:
+    """The types of artifacts in a store by name, those of a user's components, too."""
+    records = store.glob(f"*/*/{RECORD_FILE}")
+    own = sorted({file.parent.parent.name for file in records} - {*ARTIFACT_TYPES})
+    return ARTIFACT_TYPES | {name: type(name, (Artifact,), {}) for name in own}

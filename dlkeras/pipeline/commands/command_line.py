@@ -7,15 +7,15 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
 from dlkeras.pipeline.configuration.config import (
-    COMPONENTS,
     PipelineConfig,
+    component_names,
     describe,
     load_config,
     merge,
@@ -29,6 +29,9 @@ from dlkeras.pipeline.errors import (
     WorkerLostError,
 )
 from dlkeras.pipeline.machines.worker_watch import end_process
+
+if TYPE_CHECKING:
+    from dlkeras.pipeline.engine.execution import Run
 
 INTERRUPTED = 130
 
@@ -44,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
         return [flag for action in self._actions for flag in action.option_strings]
 
 
-def _run_options() -> _Parser:
+def _run_options(names: Sequence[str]) -> _Parser:
     """The flags that say how to run, and are no part of the job."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("how to run")
@@ -58,12 +61,12 @@ def _run_options() -> _Parser:
         metavar="COMPONENT",
         action="append",
         default=[],
-        choices=COMPONENTS,
-        help=f"run it even where its artifact exists; one of {', '.join(COMPONENTS)}; "
+        choices=names,
+        help=f"run it even where its artifact exists; one of {', '.join(names)}; "
         "may be given again",
     )
     group.add_argument(
-        "--until", metavar="COMPONENT", choices=COMPONENTS, help="stop after it"
+        "--until", metavar="COMPONENT", choices=names, help="stop after it"
     )
     group.add_argument(
         "--no-tuner", action="store_true", help="do not search for hyperparameters"
@@ -77,7 +80,10 @@ def _run_options() -> _Parser:
 
 
 def parse(
-    default: PipelineConfig, arguments: Sequence[str], prog: str | None = None
+    default: PipelineConfig,
+    arguments: Sequence[str],
+    prog: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[PipelineConfig, argparse.Namespace]:
     """Resolve the configuration from a script's default, a file, and flags.
 
@@ -85,6 +91,7 @@ def parse(
         default: what the script defines.
         arguments: the command line, `sys.argv[1:]`.
         prog: name of the script, for the help.
+        names: those of the components; default: those that it has a section for.
 
     Returns:
         The configuration and the options of the run: config, force, until.
@@ -98,8 +105,9 @@ def parse(
     >>> config.trainer.epochs
     5
     """
-    flags = flags_of(PipelineConfig)
-    options_parser = _run_options()
+    model = type(default)
+    flags = flags_of(model)
+    options_parser = _run_options(names or component_names(model))
     given, rest = take(arguments, flags, options_parser.flags())
     options, unknown = options_parser.parse_known_args(rest)
     base = load_config(Path(options.config), default) if options.config else default
@@ -116,26 +124,24 @@ def parse(
         try:
             parser.parse_args(unknown)
         except InputError as error:
-            raise InputError(_explain(str(error), parser)) from error
+            raise InputError(_explain(str(error), parser, model)) from error
     if options.no_tuner:
         given.setdefault("tuner", {})["enabled"] = False
     try:
         # Not strict: what comes from a command line is text.
-        config = PipelineConfig.model_validate(
-            merge(base.model_dump(), given), strict=False
-        )
+        config = model.model_validate(merge(base.model_dump(), given), strict=False)
     except ValidationError as error:
         raise InputError(describe(error, flag=True)) from error
     return config, options
 
 
-def _explain(message: str, parser: _Parser) -> str:
+def _explain(message: str, parser: _Parser, model: type[PipelineConfig]) -> str:
     """Name the unknown flag, and the flags that resemble it."""
     marker = "unrecognized arguments: "
     if marker not in message:
         return message
     unknown = message.split(marker, 1)[1].split()[0].partition("=")[0]
-    known = [flag for flag in parser.flags() if flag[2:] not in _groups()]
+    known = [flag for flag in parser.flags() if flag[2:] not in _groups(model)]
     near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
         flag for flag in known if unknown.strip("-") in flag
     ]
@@ -143,9 +149,9 @@ def _explain(message: str, parser: _Parser) -> str:
     return f"{unknown}: expected a flag of this pipeline; {hint}"
 
 
-def _groups() -> set[str]:
+def _groups(model: type[PipelineConfig]) -> set[str]:
     """The names of the components, which are no flags by themselves."""
-    return {name.replace("_", "-") for name in PipelineConfig.model_fields} - {
+    return {name.replace("_", "-") for name in model.model_fields} - {
         "name",
         "seed",
         "mlruns",
@@ -154,12 +160,19 @@ def _groups() -> set[str]:
 
 
 @lasting_output()
-def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int:
+def main(
+    default: PipelineConfig,
+    arguments: Sequence[str] | None = None,
+    *,
+    graph: "Callable[[Run], Any] | None" = None,
+) -> int:
     """Run a pipeline script: resolve its flags, run it, and show what came of it.
 
     Args:
         default: the script's configuration.
         arguments: the command line; default: `sys.argv[1:]`.
+        graph: calls the components, one after the other; their configurations become
+            flags, too. Default: the standard graph.
 
     Returns:
         The exit code: 0; 1 where the run failed; 2 where a flag, a file or the data
@@ -170,11 +183,14 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
     try:
-        config, options = parse(default, arguments, Path(sys.argv[0]).name)
+        names = None
+        if graph is not None:
+            default, names = _with_components(default, graph)
+        config, options = parse(default, arguments, Path(sys.argv[0]).name, names)
         if options.print_config:
             print(config.model_dump_json(indent=2))
             return 0
-        return _run_and_report(config, options)
+        return _run_and_report(config, options, graph)
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, WorkerLostError):
@@ -192,6 +208,21 @@ def main(default: PipelineConfig, arguments: Sequence[str] | None = None) -> int
         return INTERRUPTED
 
 
+def _with_components(
+    config: PipelineConfig, graph: "Callable[[Run], Any]"
+) -> tuple[PipelineConfig, tuple[str, ...]]:
+    """The configuration with the sections of a graph's components, and their names."""
+    from dlkeras.pipeline.engine.component import (
+        components_of,
+        names_of,
+        with_sections,
+    )
+
+    components = components_of(graph)
+    config = with_sections(config, components)
+    return config, names_of(config, components)
+
+
 def _command() -> str:
     """The command `dlkeras` as the user can call it from here."""
     if shutil.which("dlkeras"):
@@ -200,12 +231,22 @@ def _command() -> str:
     return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
-def _run_and_report(config: PipelineConfig, options: argparse.Namespace) -> int:
+def _run_and_report(
+    config: PipelineConfig,
+    options: argparse.Namespace,
+    graph: "Callable[[Run], Any] | None",
+) -> int:
     from dlkeras.pipeline.engine.progress import Progress
-    from dlkeras.pipeline.graph import run
+    from dlkeras.pipeline.graph import run, standard
 
     progress = Progress()
-    result = run(config, force=options.force, until=options.until, progress=progress)
+    result = run(
+        config,
+        graph=graph or standard,
+        force=options.force,
+        until=options.until,
+        progress=progress,
+    )
     if not result.run_link:  # of a worker whose chief has the run
         progress.say(result.reason)
         return result.exit_code

@@ -12,22 +12,30 @@ from dlkeras.judging.uncertainty import (
     scale_temperature,
     temperature,
 )
-from dlkeras.pipeline.artifacts.types import Examples, Model, Statistics, Transform
+from dlkeras.pipeline.artifacts.types import (
+    Evaluation,
+    Examples,
+    Model,
+    Statistics,
+    Transform,
+)
 from dlkeras.pipeline.batches.shown_images import (
     batch_size,
     first_images,
     gallery_images,
 )
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.serving.inference_cost import cost_of_answers
 from dlkeras.pipeline.serving.servable import serving_model
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 
+@component(packages=("keras", "tensorflow", "scikit-learn", "scipy"))
 def evaluator(
     config: EvaluatorConfig,
-    output: Draft,
+    output: Draft[Evaluation],
     examples: Examples,
     transform: Transform,
     model: Model,

@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
 from dlkeras.pipeline.examples.labels import repeated
@@ -33,7 +35,16 @@ SCRATCH = "source"
 QUARANTINE = "quarantine.json"
 
 
-def example_gen(config: ExampleGenConfig, output: Draft, data_dir: Path) -> None:
+@component(
+    # Written by way of TFDS; the packaged data sets are imported by name.
+    packages=("tensorflow-datasets", "scikit-learn", "pillow"),
+    code=PACKAGED.values(),
+    fingerprint=source_fingerprint,
+    lines=lambda examples: left_out(examples),
+)
+def example_gen(
+    config: ExampleGenConfig, output: Draft[Examples], data_dir: Path
+) -> None:
     """Read a source and write it as a TFDS data set with three splits.
 
     A split that the source lacks is taken out of `train` by a hash of each image's

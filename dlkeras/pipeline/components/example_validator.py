@@ -11,6 +11,7 @@ from dlkeras.pipeline.artifacts.types import (
     Statistics,
 )
 from dlkeras.pipeline.configuration.config import ExampleValidatorConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.examples.drift import Distributions, find_drift
 from dlkeras.pipeline.store.publishing import Draft
@@ -19,9 +20,10 @@ from dlkeras.pipeline.store.publishing import Draft
 MAX_CLASSES = 20
 
 
+@component(packages=("pandas",), lines=lambda anomalies: warnings(anomalies))
 def example_validator(
     config: ExampleValidatorConfig,
-    output: Draft,
+    output: Draft[Anomalies],
     statistics: Statistics,
     schema: Schema,
     last: Statistics | None = None,
@@ -236,7 +238,7 @@ def _check_whole(summary: dict[str, Any], schema: ImageSchema, report: Report) -
             )
 
 
-def tell(anomaly: dict[str, Any]) -> str:
+def format_anomaly(anomaly: dict[str, Any]) -> str:
     """Say an anomaly in one line."""
     bound, value = _few(anomaly["bound"]), _few(anomaly["value"])
     text = f"{anomaly['rule']}: expected {bound}, found {value}"
@@ -256,18 +258,20 @@ def _few(value: Any) -> str:
     return f"[{first}, ... ({len(value):,} in all)]"
 
 
-def stop_on_anomalies(anomalies: Anomalies) -> list[str]:
-    """End the run where examples break a rule that stops it.
+def warnings(anomalies: Anomalies) -> list[str]:
+    """A line for each anomaly that does not stop the run."""
+    found = [a for a in anomalies.anomalies if a["severity"] != "stop"]
+    return [f"warning: {format_anomaly(anomaly)}" for anomaly in found]
 
-    Returns:
-        The anomalies that warn, a line for each.
+
+def stop_on_anomalies(anomalies: Anomalies) -> None:
+    """End the run where examples break a rule that stops it.
 
     Raises:
         AnomaliesError: names every broken rule with its bound, what was found, and
             the examples.
     """
-    found = anomalies.anomalies
-    stops = [tell(anomaly) for anomaly in found if anomaly["severity"] == "stop"]
+    found = [a for a in anomalies.anomalies if a["severity"] == "stop"]
+    stops = [format_anomaly(anomaly) for anomaly in found]
     if stops:
         raise AnomaliesError("the examples break the schema; " + "; ".join(stops))
-    return [tell(anomaly) for anomaly in found]

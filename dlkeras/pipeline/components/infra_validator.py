@@ -18,9 +18,11 @@ from dlkeras.pipeline.artifacts.types import (
     Blessing,
     Examples,
     Model,
+    ServableModel,
     Transform,
 )
 from dlkeras.pipeline.configuration.config import InfraValidatorConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.examples.decoding import image_pixels
 from dlkeras.pipeline.serving.servable import (
@@ -47,15 +49,16 @@ PREPARED = ("prepared",)
 ASKED_BYTES = 2**28
 
 
+@component
 def infra_validator(
     config: InfraValidatorConfig,
-    output: Draft,
-    *,
-    name: str,
+    output: Draft[ServableModel],
     examples: Examples,
     transform: Transform,
     model: Model,
     blessing: Blessing,
+    *,
+    model_name: str,
 ) -> None:
     """Write every form of a model, and have a fresh process load and question it.
 
@@ -64,7 +67,7 @@ def infra_validator(
         output: gets the forms, `questions.npz` (real images, as pixels and as files,
             and the probabilities of the trainer's model) and `infra_validation.json`
             (for each form its files' SHA-256 and the largest difference).
-        name: the model's name.
+        model_name: its name in the registry.
         examples: where the images are taken from: the test split's first.
         transform: the preprocessing that belongs to the model.
         model: the trainer's.
@@ -77,7 +80,7 @@ def infra_validator(
     """
     del blessing  # it is read by being an input: no blessing, no servable model
     with _fresh_process(output.path) as process:  # it imports while the forms are made
-        _write_and_ask(config, output, name, examples, transform, model, process)
+        _write_and_ask(config, output, model_name, examples, transform, model, process)
 
 
 def _write_and_ask(

@@ -17,21 +17,23 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.batches.shown_images import thumbnail
 from dlkeras.pipeline.configuration.config import PusherConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 
+@component(packages=())
 def pusher(
     config: PusherConfig,
-    output: Draft,
-    *,
-    name: str,
+    output: Draft[PushedModel],
     examples: Examples,
     statistics: Statistics,
     model: Model,
     servable: ServableModel,
     evaluation: Evaluation,
     blessing: Blessing,
+    *,
+    model_name: str,
 ) -> None:
     """Put what is served into one folder that stands by itself.
 
@@ -41,7 +43,7 @@ def pusher(
             images of any size to class probabilities), `labels.json`, `example.json`
             (a body for the model server), a model card `README.md` and
             `MANIFEST.sha256`, which `sha256sum -c` reads.
-        name: the model's name.
+        model_name: its name in the registry.
         examples: for the labels and the card.
         statistics: for the card.
         model: for the card.
@@ -59,11 +61,11 @@ def pusher(
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
         image = thumbnail(asked["raw_0"][0])  # a photograph is no body for a server
         output.write_json(PushedModel.EXAMPLE, {"inputs": [image.tolist()]})
-    card = model_card(name, examples, statistics, model, evaluation, blessing)
+    card = model_card(model_name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     write_manifest(output.path)
     output.properties.update(
-        name=name,
+        name=model_name,
         alias=config.alias,
         labels=list(examples.labels),
         channels=examples.channels,

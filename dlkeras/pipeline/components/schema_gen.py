@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from dlkeras.pipeline.artifacts.types import Statistics
+from dlkeras.pipeline.artifacts.types import Schema, Statistics
 from dlkeras.pipeline.configuration.config import SchemaGenConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.schema import (
     SCHEMA_FILE,
     DriftRules,
@@ -12,12 +13,21 @@ from dlkeras.pipeline.examples.schema import (
     to_toml,
 )
 from dlkeras.pipeline.examples.schema_metadata import PROTO_FILE, to_metadata
-from dlkeras.pipeline.store.publishing import Draft, canonical_digest
+from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 __all__ = ["infer_schema", "load_schema", "schema_gen"]
 
 
-def schema_gen(config: SchemaGenConfig, output: Draft, statistics: Statistics) -> None:
+def _curated(config: SchemaGenConfig) -> str | None:
+    """The digest of the schema that the user wrote."""
+    path = config.path
+    return file_digest(path) if path is not None and path.is_file() else None
+
+
+@component(packages=(), fingerprint=_curated)
+def schema_gen(
+    config: SchemaGenConfig, output: Draft[Schema], statistics: Statistics
+) -> None:
     """Write the schema as `schema.toml`, to be read and edited.
 
     `schema.pbtxt` is the part of it that TensorFlow Metadata has words for, so that the

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.artifacts.types import SPLITS, Examples
+from dlkeras.pipeline.artifacts.types import SPLITS, Examples, Statistics
 from dlkeras.pipeline.configuration.config import StatisticsGenConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.decoding import decode_image
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.near_duplicates import (
@@ -31,8 +32,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def _lines(statistics: Statistics) -> list[str]:
+    p = statistics.properties
+    return [
+        f"statistics of {p['examples']:,} examples, at {p['images_per_second']:,.0f} "
+        f"images/s: {statistics.path / PAGE}"
+    ]
+
+
+@component(packages=("numpy", "pandas", "pillow"), lines=_lines)
 def statistics_gen(
-    config: StatisticsGenConfig, output: Draft, examples: Examples
+    config: StatisticsGenConfig, output: Draft[Statistics], examples: Examples
 ) -> None:
     """Describe the examples in one pass.
 

@@ -1,21 +1,27 @@
 """Trainer: fits the network, a checkpoint every epoch, and resumes where it stopped."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Model, Transform
 from dlkeras.pipeline.batches.soft_labels import label_in_words
 from dlkeras.pipeline.configuration.config import TrainerConfig
+from dlkeras.pipeline.engine.component import component
+from dlkeras.pipeline.engine.versions import package_version
 from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 from dlkeras.pipeline.training.monitoring import FigureObserver
 from dlkeras.pipeline.training.search_spaces import chosen
-from dlkeras.pipeline.training.transfer_source import transfer_table
+from dlkeras.pipeline.training.transfer_source import (
+    transfer_fingerprint,
+    transfer_table,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -25,9 +31,17 @@ if TYPE_CHECKING:
 PROBE_SIZE = 256
 
 
+def _fingerprint(config: TrainerConfig) -> dict[str, Any]:
+    """What the network starts from, and the engine that trains it."""
+    on_jax = config.distribution == "data_parallel"
+    source = transfer_fingerprint(config)
+    return {"source": source, "jax": package_version("jax") if on_jax else None}
+
+
+@component(fingerprint=_fingerprint)
 def trainer(
     config: TrainerConfig,
-    output: Draft,
+    output: Draft[Model],
     examples: Examples,
     transform: Transform,
     hyperparameters: Hyperparameters | None,
@@ -62,6 +76,25 @@ def trainer(
             or another machine of a distributed training has ended.
         InputError: the devices cannot share the batches.
     """
+    kind = config.distribution
+    if kind == "data_parallel" and os.environ.get("KERAS_BACKEND") != "jax":
+        from dlkeras.pipeline.training.jax_training import train_on_jax
+
+        train_on_jax(
+            trainer,
+            config,
+            output,
+            examples,
+            transform,
+            hyperparameters,
+            seed=seed,
+            work=work,
+            on_epoch_end=on_epoch_end,
+            on_figures=on_figures,
+            verbose=verbose,
+            say=say,
+        )
+        return
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
     from dlkeras.pipeline.batches.file_sharding import FileSharding
@@ -74,7 +107,6 @@ def trainer(
     learning_rate, strength = config.learning_rate, config.augmentation_strength
     steps = steps_per_epoch(examples, config.batch_size)
 
-    kind = config.distribution
     if kind == "data_parallel":
         from dlkeras.pipeline.batches.batch_feeding import (
             evaluation_batches,

@@ -7,6 +7,7 @@ import numpy as np
 from dlkeras.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.artifacts.types import Examples, Schema, Transform
 from dlkeras.pipeline.configuration.config import TransformConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 PREVIEW_EPOCHS = 6
 
 
+@component
 def transform(
-    config: TransformConfig, output: Draft, examples: Examples, schema: Schema
+    config: TransformConfig,
+    output: Draft[Transform],
+    examples: Examples,
+    schema: Schema,
 ) -> None:
     """Build the deterministic preprocessing as a Keras model.
 

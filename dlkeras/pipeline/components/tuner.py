@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts.types import Examples, Transform
+from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import PipelineError, last_line
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
+from dlkeras.pipeline.training.transfer_source import transfer_fingerprint
 from dlkeras.pipeline.training.trials import (
     OBJECTIVE,
     PROJECT,
@@ -24,9 +26,14 @@ from dlkeras.pipeline.training.trials import (
 SEARCH_COPY = "search.copy.json"
 
 
+@component(
+    packages=("keras", "tensorflow", "keras-tuner"),
+    fingerprint=transfer_fingerprint,
+    cache="Trial",
+)
 def tuner(
     config: TunerConfig,
-    output: Draft,
+    output: Draft[Hyperparameters],
     examples: Examples,
     transform: Transform,
     *,

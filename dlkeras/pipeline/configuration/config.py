@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -23,6 +23,7 @@ from dlkeras.pipeline.configuration.data import (
     TransformConfig,
 )
 from dlkeras.pipeline.configuration.flags import flags_of
+from dlkeras.pipeline.configuration.key_fields import InKeyOf, NotInKey, T, section
 from dlkeras.pipeline.configuration.training import (
     TrainerConfig,
     TransferConfig,
@@ -34,7 +35,6 @@ __all__ = [
     "COMPONENTS",
     "NAME_PATTERN",
     "ComponentConfig",
-    "ComponentName",
     "EvaluatorConfig",
     "ExampleGenConfig",
     "ExampleValidatorConfig",
@@ -53,30 +53,8 @@ __all__ = [
     "merge",
 ]
 
-COMPONENTS = (
-    "ExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "Transform",
-    "Tuner",
-    "Trainer",
-    "Evaluator",
-    "InfraValidator",
-    "Pusher",
-)
-ComponentName = Literal[
-    "ExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "Transform",
-    "Tuner",
-    "Trainer",
-    "Evaluator",
-    "InfraValidator",
-    "Pusher",
-]
+# Changing a threshold decides anew, and measures nothing again.
+OfTheBlessing = Annotated[T, InKeyOf("Blessing")]
 
 # Names become folders and pages: no slash, no leading dot.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -91,20 +69,20 @@ class EvaluatorConfig(ComponentConfig):
     """number of equal-width bins of the expected calibration error"""
     gallery_size: int = Field(default=25, ge=1)
     """number of examples in the galleries"""
-    min_accuracy: float = Field(default=0.96, ge=0, le=1)
+    min_accuracy: OfTheBlessing[float] = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
-    refuse_trivial: bool = True
+    refuse_trivial: OfTheBlessing[bool] = True
     """refuse a model that is right no more often than one that always gives the
     commonest class of the test split"""
-    max_accuracy_drop: float = Field(default=0.01, ge=0, le=1)
+    max_accuracy_drop: OfTheBlessing[float] = Field(default=0.01, ge=0, le=1)
     """a blessed model may be at most this much worse than the last blessed one"""
-    significance: float = Field(default=0.05, ge=0, lt=1)
+    significance: OfTheBlessing[float] = Field(default=0.05, ge=0, lt=1)
     """a model that McNemar's test finds worse at this level is not blessed"""
-    min_slice_accuracy: float | None = Field(default=None, ge=0, le=1)
+    min_slice_accuracy: OfTheBlessing[float | None] = Field(default=None, ge=0, le=1)
     """least accuracy of every slice (default: none)"""
-    max_latency_ms: float | None = Field(default=None, gt=0)
+    max_latency_ms: OfTheBlessing[float | None] = Field(default=None, gt=0)
     """greatest 95th percentile of the time for one image, in ms (default: none)"""
-    first_model: Literal["bless", "refuse"] = "bless"
+    first_model: OfTheBlessing[Literal["bless", "refuse"]] = "bless"
     """what becomes of a model that has no blessed one to be compared with"""
     slices: tuple[str, ...] = ("mean",)
     """columns of the statistics, or of the manifest, by which the test examples are
@@ -131,7 +109,7 @@ class InfraValidatorConfig(ComponentConfig):
     tolerance: float | None = Field(default=None, gt=0)
     """largest difference of a probability from the trainer's model (default: 1e-5,
     where it computes in float16 2**-7, in bfloat16 2**-4)"""
-    timeout: float = Field(default=300.0, gt=0)
+    timeout: NotInKey[float] = Field(default=300.0, gt=0)
     """seconds within which the fresh process must answer"""
 
 
@@ -182,6 +160,31 @@ class PipelineConfig(ComponentConfig):
         return self.pusher.model_name or self.name
 
 
+def camel_case(name: str) -> str:
+    """The name of a component whose function or section is `name`.
+
+    >>> camel_case("statistics_gen")
+    'StatisticsGen'
+    """
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def component_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The components that a configuration has a section for, in its order.
+
+    >>> component_names(PipelineConfig)[:2]
+    ('ExampleGen', 'StatisticsGen')
+    """
+    return tuple(
+        camel_case(name)
+        for name, field in model.model_fields.items()
+        if section(field.annotation)
+    )
+
+
+COMPONENTS = component_names(PipelineConfig)
+
+
 def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfig:
     """Read a configuration, or a part of one, that stands over another.
 
@@ -211,12 +214,13 @@ def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfi
         raise InputError(
             f"--config {path}: expected a JSON object; received {text[:60]!r}"
         )
-    for problem in _wrong_keys(given, PipelineConfig):
+    under = base or PipelineConfig()
+    model = type(under)
+    for problem in _wrong_keys(given, model):
         raise InputError(f"--config {path}: {problem}")
-    under = (base or PipelineConfig()).model_dump(mode="json")
-    merged = merge(under, given, PipelineConfig)
+    merged = merge(under.model_dump(mode="json"), given, model)
     try:
-        return PipelineConfig.model_validate_json(json.dumps(merged))
+        return model.model_validate_json(json.dumps(merged))
     except ValidationError as error:
         raise InputError(f"--config {path}: {describe(error)}") from error
 
@@ -255,8 +259,8 @@ def merge(
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     """The model of a field that is a group of fields."""
-    kind = model.model_fields[name].annotation if name in model.model_fields else None
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    field = model.model_fields.get(name)
+    return section(field.annotation) if field else None
 
 
 def _wrong_keys(

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
+from dlkeras.pipeline.configuration.key_fields import NotInKey
+
 # A path is written as the user gave it, so that a configuration moves with its folder.
 PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
 
@@ -57,9 +59,11 @@ class ExampleGenConfig(ComponentConfig):
     """form of the shards"""
     examples_per_shard: int = Field(default=4096, ge=1)
     """examples of the source that are written together"""
-    beam_python: PathField | None = None
+    beam_python: NotInKey[PathField | None] = None
     """prepare on Apache Beam, with the Python of the environment that has it"""
-    beam_options: str = "--direct_num_workers=2 --direct_running_mode=multi_processing"
+    beam_options: NotInKey[str] = (
+        "--direct_num_workers=2 --direct_running_mode=multi_processing"
+    )
     """options of the Beam runner"""
 
     @property

@@ -56,7 +56,7 @@ def flags_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[str, Fl
     """
     found: dict[str, Flag] = {}
     for name, field in model.model_fields.items():
-        kind, optional = _without_none(field.annotation)
+        kind, optional = without_none(field.annotation)
         here = (*path, name)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             found |= flags_of(kind, here)
@@ -69,14 +69,14 @@ def flags_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[str, Fl
     return found
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
+def without_none(annotation: Any) -> tuple[Any, bool]:
     """The type of a field without None, and whether it may be None."""
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     if typing.get_origin(annotation) not in (types.UnionType, typing.Union):
         return annotation, False
     kinds = [a for a in typing.get_args(annotation) if a is not types.NoneType]
-    return _without_none(kinds[0])[0], True
+    return without_none(kinds[0])[0], True
 
 
 def kebab_case(argument: str) -> str:

@@ -1,10 +1,16 @@
 """The configuration of the search, the transfer and the training."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from dlkeras.pipeline.configuration.data import ComponentConfig
+from dlkeras.pipeline.configuration.key_fields import InKeyOf, NotInKey, T
+
+# The search as a whole depends on it, and no trial by itself.
+OfTheSearch = Annotated[T, InKeyOf("Hyperparameters")]
+# The training depends on it, and no trial of the search.
+OfTheTraining = Annotated[T, InKeyOf("Model")]
 
 
 class TunerConfig(ComponentConfig):
@@ -12,24 +18,24 @@ class TunerConfig(ComponentConfig):
 
     enabled: bool = True
     """search for hyperparameters before training (--no-tuner skips it)"""
-    algorithm: Literal["random", "bayesian", "hyperband"] = "random"
+    algorithm: OfTheSearch[Literal["random", "bayesian", "hyperband"]] = "random"
     """how the next trial is chosen"""
-    space: dict[str, str] = Field(
+    space: OfTheSearch[dict[str, str]] = Field(
         default={"learning_rate": "on", "augmentation_strength": "on"}
     )
     """what is varied, as NAME=on, NAME=off, NAME=LOW:HIGH or NAME=VALUE,VALUE; NAME is
     a field of the trainer, such as dropout, activation or optimizer"""
-    max_trials: int = Field(default=3, ge=1)
+    max_trials: OfTheSearch[int] = Field(default=3, ge=1)
     """number of trials (hyperband: at most so many)"""
     epochs: int = Field(default=2, ge=1)
     """most epochs of each trial"""
     patience: int | None = Field(default=None, ge=1)
     """end a trial after so many epochs without a lower validation loss"""
-    factor: int = Field(default=3, ge=2)
+    factor: OfTheSearch[int] = Field(default=3, ge=2)
     """hyperband: one trial in so many goes on to the next round"""
-    workers: int = Field(default=0, ge=0)
+    workers: NotInKey[int] = Field(default=0, ge=0)
     """number of processes that run trials beside each other; 0 is this one alone"""
-    deadline: float = Field(default=3600.0, gt=0)
+    deadline: NotInKey[float] = Field(default=3600.0, gt=0)
     """seconds within which some worker must end an epoch or a trial"""
     min_learning_rate: float = Field(default=5e-4, gt=0)
     """lower end of the learning rates tried (sampled in the logarithm)"""
@@ -54,7 +60,7 @@ class TunerConfig(ComponentConfig):
 class TransferConfig(ComponentConfig):
     """Which network the training starts from, and what of it learns."""
 
-    source: str | None = None
+    source: NotInKey[str | None] = None  # its content is
     """start from lenet5:mnist (an architecture and its weights, by name or file),
     a .keras file, models:/name@alias, or keras.applications:MobileNetV2"""
     freeze_until: str | None = None
@@ -101,26 +107,28 @@ class TrainerConfig(ComponentConfig):
     """number format of the computation (default: KERAS_FLOATX, else float32)"""
     augmentation_strength: float = Field(default=1.0, ge=0, le=2)
     """factor on the changes of the augmentation, where no tuner chooses one"""
-    early_stopping_patience: int = Field(default=12, ge=1)
+    early_stopping_patience: OfTheTraining[int] = Field(default=12, ge=1)
     """stop after this many epochs without a lower validation loss"""
-    keep_checkpoints: int = Field(default=2, ge=2)
+    keep_checkpoints: NotInKey[int] = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
-    save_freq: int | None = Field(default=None, ge=1)
+    save_freq: NotInKey[int | None] = Field(default=None, ge=1)
     """write a checkpoint every so many steps within an epoch, too"""
-    distribution: Literal["none", "mirrored", "multi_worker", "data_parallel"] = "none"
+    distribution: OfTheTraining[
+        Literal["none", "mirrored", "multi_worker", "data_parallel"]
+    ] = "none"
     """the devices that share every batch: none is one of them, mirrored all of this
     machine, multi_worker those of the machines that TF_CONFIG names, data_parallel the
     same on the JAX backend"""
-    sharding: Literal["example", "file"] = "example"
+    sharding: OfTheTraining[Literal["example", "file"]] = "example"
     """what several machines share: by example each reads all shard files and takes its
     part of the batches of one machine, by file it opens its own shard files alone"""
-    monitor: bool = True
+    monitor: OfTheTraining[bool] = True
     """measure gradients and activations, and say what is wrong with a training"""
-    gradient_frequency: int = Field(default=10, ge=1)
+    gradient_frequency: OfTheTraining[int] = Field(default=10, ge=1)
     """training steps between two measurements of the gradients"""
-    activation_frequency: int = Field(default=1, ge=1)
+    activation_frequency: OfTheTraining[int] = Field(default=1, ge=1)
     """epochs between two measurements of the activations"""
-    on_finding: Literal["warn", "stop"] = "warn"
+    on_finding: OfTheTraining[Literal["warn", "stop"]] = "warn"
     """what a finding of severity error does: it is told, or it ends the run"""
     transfer: TransferConfig = TransferConfig()
     """where the first weights come from, and what of the network learns"""

@@ -10,19 +10,24 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import inspect
 import io
 import sys
+import textwrap
 import tokenize
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Services that cannot change what a component writes: what happens on the way there is
 # shown, tracked, locked or drawn by them.
 SERVICES = (
+    "dlkeras.pipeline.commands",
     "dlkeras.pipeline.configuration",  # the values are in the key by themselves
     "dlkeras.pipeline.engine",
     "dlkeras.pipeline.errors",
+    "dlkeras.pipeline.graph",
     "dlkeras.pipeline.machines.meeting",
     "dlkeras.pipeline.machines.worker_watch",
     "dlkeras.pipeline.store",
@@ -30,6 +35,9 @@ SERVICES = (
     "dlkeras.pipeline.tracking",
     "dlkeras.visualization",
 )
+
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 class ModuleCode(NamedTuple):
@@ -66,10 +74,12 @@ def code_dependencies(*modules: str) -> dict[str, str]:
     >>> all(name.startswith("dlkeras.datasets.splitting:") for name in found)
     True
     """
-    package = {module.partition(".")[0] for module in modules}
+    own = {_PACKAGE, *(module.partition(".")[0] for module in modules)}
+    folders = set()
     for module in modules:
-        if _file(module) is None:
+        if (path := _file(module)) is None:
             raise ModuleNotFoundError(f"there is no source of the module {module!r}")
+        folders.add(path.parent)
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -81,13 +91,75 @@ def code_dependencies(*modules: str) -> dict[str, str]:
             continue
         reached.add(module)
         for imported, name in read_module(path, module).imports:
-            if imported.partition(".")[0] in package:
+            top = imported.partition(".")[0]
+            if top in own or _is_beside(top, folders):
                 waiting += _defining(imported, name)
     return {
         f"{module}:{name}": digest
         for module in sorted(reached)
         for name, digest in read_module(_existing(module), module).definitions.items()
     }
+
+
+def function_dependencies(function: Callable[..., Any]) -> dict[str, str]:
+    """Digests of a function that stands in no file, as in a notebook.
+
+    Args:
+        function: it counts with the functions and classes of the same module that it
+            names, and theirs, and with all that the package's modules say that it
+            imports.
+
+    Returns:
+        Digests as `code_dependencies` gives them.
+    """
+    found: dict[str, str] = {}
+    imported: set[str] = set()
+    waiting: list[Any] = [function]
+    while waiting:
+        item = waiting.pop()
+        name = f"{item.__module__}:{item.__qualname__}"
+        if name in found:
+            continue
+        try:
+            source = textwrap.dedent(inspect.getsource(item)).encode()
+            found[name] = _digest(_joined(_without_words(source, ast.parse(source))))
+        except (OSError, TypeError):  # typed at a prompt
+            found[name] = _digest(_compiled(item))
+        if not inspect.isfunction(item):
+            continue
+        for used in (item.__globals__.get(n) for n in item.__code__.co_names):
+            home = getattr(used, "__module__", None) or getattr(used, "__name__", "")
+            if home == item.__module__ and hasattr(used, "__qualname__"):
+                waiting.append(inspect.unwrap(used) if callable(used) else used)
+            elif isinstance(home, str) and home.startswith(f"{_PACKAGE}."):
+                imported.add(home)
+    modules = sorted(m for m in imported if _file(m) is not None)
+    return found | (code_dependencies(*modules) if modules else {})
+
+
+def _compiled(item: Any) -> bytes:
+    """What a function does, where nobody knows its source."""
+    code = getattr(item, "__code__", None)
+    if code is None:
+        return repr(item).encode()
+    parts = [code.co_code, repr(code.co_names).encode()]
+    for constant in code.co_consts[item.__doc__ is not None :]:
+        inner = isinstance(constant, types.CodeType)
+        parts.append(constant.co_code if inner else repr(constant).encode())
+    return b"\n".join(parts)
+
+
+def has_source(module: str) -> bool:
+    """Whether a module stands in a file."""
+    return _file(module) is not None
+
+
+def _is_beside(top: str, folders: Collection[Path]) -> bool:
+    """Whether a module lies where a script does: it is its author's, too."""
+    if top in sys.stdlib_module_names or (path := _file(top)) is None:
+        return False
+    home = path.parent.parent if path.name == "__init__.py" else path.parent
+    return home in folders and home.name not in ("site-packages", "dist-packages")
 
 
 def _is_service(module: str) -> bool:

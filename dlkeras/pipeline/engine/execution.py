@@ -1,15 +1,16 @@
-"""The execution of one step: key, lock, cache, publishing, and what is shown."""
+"""The execution of a graph: each component's artifact is found by its key, or made."""
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from rich.console import Console
+from typing import Any, Protocol, TypeVar
 
 from dlkeras.pipeline.artifacts.types import Artifact
-from dlkeras.pipeline.engine.code_dependencies import code_dependencies
+from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.configuration.data import ComponentConfig
+from dlkeras.pipeline.engine.call import Call, Services, call
+from dlkeras.pipeline.engine.component import Component
 from dlkeras.pipeline.engine.lineage import (
     Place,
     lineage_file,
@@ -17,30 +18,154 @@ from dlkeras.pipeline.engine.lineage import (
     read_lineage_file,
     write_lineage,
 )
+from dlkeras.pipeline.engine.observer import NullObserver, Observer
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.errors import CorruptArtifactError
-from dlkeras.pipeline.store.publishing import Draft, Store, canonical_digest
+from dlkeras.pipeline.store.publishing import Store
 
-T = TypeVar("T", bound=Artifact)
+A = TypeVar("A", bound=Artifact)
 
 
 class UntilReached(Exception):
     """The component that the run was to stop after is done."""
 
 
+class Engine(Protocol):
+    """What gets the artifact of a call: this process makes it, or another machine."""
+
+    store: Store
+    run_id: str
+    progress: Progress
+
+    def artifact(self, call: Call[A], is_own: bool = True) -> A:
+        """Find or make the artifact.
+
+        Args:
+            call: the component and its arguments.
+            is_own: False where it serves a comparison, and is no step of the run.
+        """
+        ...
+
+
+class Run:
+    """What a graph is called with: `run(component, *artifacts)` gives its artifact.
+
+    Args:
+        config: the job.
+        engine: what makes the artifacts.
+        until: name of the component after which to stop.
+
+    Example:
+    ```python
+    def graph(run: Run) -> None:
+        examples = run(example_gen)
+        statistics = run(statistics_gen, examples)
+    ```
+    """
+
+    def __init__(
+        self, config: PipelineConfig, engine: Engine, until: str | None = None
+    ):
+        self.config, self._engine, self._until = config, engine, until
+        self._is_last = False
+        self._made: dict[type[Artifact], Artifact] = {}
+        self.store, self.run_id = engine.store, engine.run_id
+        self.say = engine.progress.say
+
+    def __call__(
+        self,
+        component: Component[A],
+        *artifacts: Artifact | None,
+        config: ComponentConfig | None = None,
+        is_own: bool = True,
+    ) -> A:
+        """Find a component's artifact by its key, or make it.
+
+        Args:
+            component: what makes it.
+            *artifacts: what it reads, in the order of its parameters.
+            config: its configuration; default: that of the job.
+            is_own: False where it serves a comparison, and is no step of the run.
+
+        Raises:
+            UntilReached: the run was to stop before.
+            CorruptArtifactError: the artifact exists, and a file of it is not the one
+                published; `--force` rebuilds it.
+        """
+        self._come_to(component)
+        asked = call(component, artifacts, self.config, config)
+        found = self._engine.artifact(asked, is_own)
+        if is_own:
+            self._made[component.output] = found
+        return found
+
+    def if_enabled(
+        self, component: Component[A], *artifacts: Artifact | None
+    ) -> A | None:
+        """The same, or None where the component's configuration has `enabled=False`."""
+        self._come_to(component)
+        asked = call(component, artifacts, self.config)
+        if not all(getattr(c, "enabled", True) for c in asked.configs.values()):
+            return None
+        return self(component, *artifacts)
+
+    def artifact(self, kind: type[A]) -> A | None:
+        """What this run has made or reused of a type so far; None where nothing."""
+        found = self._made.get(kind)
+        return found if isinstance(found, kind) else None
+
+    def _come_to(self, component: Component[Any]) -> None:
+        if self._is_last and component.name != self._until:
+            raise UntilReached
+        self._is_last = component.name == self._until
+
+
+@dataclass(frozen=True)
+class Job:
+    """A graph, and how it is to be run.
+
+    Attributes:
+        config: the pipeline's configuration.
+        graph: calls the components with a `Run`, one after the other.
+        store: where artifacts are found and published.
+        progress: shows what happens.
+        force: names of components to run even where their artifact exists.
+        until: name of the component after which to stop.
+    """
+
+    config: PipelineConfig
+    graph: Callable[[Run], Any]
+    store: Store
+    progress: Progress
+    force: Collection[str] = ()
+    until: str | None = None
+
+    def carry_out(self, engine: Engine, until: str | None = None) -> bool:
+        """Run the graph with an engine; say whether it came to its end.
+
+        Args:
+            engine: what makes the artifacts.
+            until: the component after which to stop, in place of the job's own.
+        """
+        try:
+            self.graph(Run(self.config, engine, until or self.until))
+        except UntilReached:
+            return False
+        return True
+
+
 @dataclass
 class Execution:
-    """The steps of one run, as they are executed.
+    """The engine of this process: what is not in the store is made here.
 
     Attributes:
         store: where artifacts are found and published.
         pipeline: name of the pipeline.
         run_id: the run in MLflow.
         progress: shows what happens.
+        observer: is told what happens.
         force: components to run even where their artifact exists.
-        until: the component after which to stop.
         steps: what has been executed.
     """
 
@@ -48,16 +173,13 @@ class Execution:
     pipeline: str
     run_id: str
     progress: Progress
+    observer: Observer = field(default_factory=NullObserver)
     force: Collection[str] = ()
-    until: str | None = None
     steps: list[Step] = field(default_factory=list)
     _uses: set[Place] = field(default_factory=set, init=False)
-    _is_quiet: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Have each artifact that this run reads written down before it is read."""
-        if not self.run_id:  # another machine keeps the record
-            return
         # A run that goes on needs what it needed before it was interrupted.
         with contextlib.suppress(CorruptArtifactError, KeyError):
             file = lineage_file(self.store.root, self.run_id)
@@ -73,112 +195,68 @@ class Execution:
         """Write down in the store what this run has made, reused and read so far."""
         write_lineage(self.store.root, self.lineage(), sorted(self._uses))
 
-    def step(
-        self,
-        component: str,
-        artifact_type: type[T],
-        write: Callable[[Draft], None],
-        *,
-        config: Mapping[str, Any],
-        inputs: Mapping[str, Artifact | None],
-        code: tuple[str, ...],
-        packages: tuple[str, ...] = ("keras", "tensorflow"),
-    ) -> T:
+    def artifact(self, call: Call[A], is_own: bool = True) -> A:
         """Find an artifact by its key, or make and publish it.
 
         Args:
-            component: the component's name.
-            artifact_type: what it makes.
-            write: fills the draft.
-            config: all that the output depends on besides the inputs, as JSON.
-            inputs: the artifacts that the component reads; None is an absent one.
-            code: the component's modules; what they import counts, too.
-            packages: packages whose version the output depends on.
-
-        Returns:
-            The artifact, found or made.
+            call: the component and its arguments.
+            is_own: False where it serves a comparison: nothing is shown or forced.
 
         Raises:
             CorruptArtifactError: the artifact exists, and a file of it is not the one
-                published; `force` rebuilds it.
+                published; `--force` rebuilds it.
         """
-        key = self.key(component, artifact_type, config, inputs, code, packages)
+        component, output, key = call.component, call.component.output, call.key
         started = time.perf_counter()
         found = None
-        forced = component in self.force and not self._is_quiet
-        with self.store.lock(artifact_type, key, self.progress.say):
+        forced = is_own and component.name in self.force
+        with self.store.lock(output, key, self.progress.say):
             if not forced:
-                found = self.store.find(artifact_type, key)
+                found = self.store.find(output, key)
             cached = found is not None
             if not cached:
-                self.progress.begin(component)
+                if is_own:
+                    self.progress.begin(component.name)
                 if forced:
-                    self.store.discard_work(artifact_type, key)
-                with self.store.publish(
-                    artifact_type,
-                    key=key,
-                    producer=component,
-                    pipeline=self.pipeline,
-                    config=dict(config),
-                    inputs={name: a for name, a in inputs.items() if a is not None},
-                    versions=package_versions("dlkeras", *packages),
-                    run_id=self.run_id,
-                    code=code_dependencies(*code),
-                ) as draft:
-                    write(draft)
-                self.store.discard_work(artifact_type, key)
-                found = self.store.find(artifact_type, key, verify=False)
+                    self.store.discard_work(output, key)
+                self._make(call, forced, is_own)
+                found = self.store.find(output, key, verify=False)
         if found is None:
             raise CorruptArtifactError(
-                f"{self.store.folder(artifact_type, key)}: expected the artifact that "
-                f"{component} has just published; it is gone"
+                f"{self.store.folder(output, key)}: expected the artifact that "
+                f"{component.name} has just published; it is gone"
             )
-        if not self._is_quiet:
+        if is_own:
             seconds = time.perf_counter() - started
-            self.steps.append(Step(component, found, cached, seconds))
+            step = Step(component.name, found, cached, seconds, call.inputs)
+            self.steps.append(step)
             self.record()
-            self.progress.end(component, cached, seconds, found.path)
+            self.progress.end(component.name, cached, seconds, found.path)
+            for line in component.lines(found):
+                self.progress.say(line)
+            self.observer.end(step)
         return found
 
-    def key(
-        self,
-        component: str,
-        artifact_type: type[Artifact],
-        config: Mapping[str, Any],
-        inputs: Mapping[str, Artifact | None],
-        code: tuple[str, ...],
-        packages: tuple[str, ...] = ("keras", "tensorflow"),
-    ) -> str:
-        """The name of a computation: all that its output depends on, digested."""
-        return canonical_digest(
-            {
-                "component": component,
-                "artifact": artifact_type.__name__,
-                "config": dict(config),
-                "inputs": {
-                    name: a.record.digest if a is not None else None
-                    for name, a in inputs.items()
-                },
-                "code": code_dependencies(*code),
-                "versions": package_versions("dlkeras", *packages),
-            }
-        )
-
-    def artifact(self, artifact_type: type[T]) -> T | None:
-        """The artifact of a type that this run made or reused so far."""
-        for step in self.steps:
-            if isinstance(step.artifact, artifact_type):
-                return step.artifact
-        return None
-
-    def stop_after(self, component: str) -> None:
-        """End the run here where the user asked for it.
-
-        Raises:
-            UntilReached: `component` is the one to stop after.
-        """
-        if component == self.until:
-            raise UntilReached
+    def _make(self, call: Call[Any], forced: bool, is_own: bool) -> None:
+        component, output = call.component, call.component.output
+        observer = self.observer if is_own else NullObserver()
+        observer.begin(component.name, output.__name__, call.key)
+        with self.store.publish(
+            output,
+            key=call.key,
+            producer=component.name,
+            pipeline=self.pipeline,
+            config=call.recorded_config,
+            inputs={name: a for name, a in call.inputs.items() if a is not None},
+            versions=call.versions,
+            run_id=self.run_id,
+            code=call.code,
+        ) as draft:
+            say = self.progress.say if is_own else lambda line: None
+            verbose = self.progress.keras_verbose
+            services = Services(call, self.store, observer, say, verbose, forced)
+            call.write(draft, services)
+        self.store.discard_work(output, call.key)
 
     def lineage(self) -> dict[str, Any]:
         """The graph of the artifacts that this run made or reused, as JSON."""
@@ -204,13 +282,3 @@ class Execution:
                 for step in self.steps
             ],
         }
-
-    @contextlib.contextmanager
-    def quietly(self) -> Iterator[None]:
-        """Execute steps that serve a comparison and are not the run's own."""
-        kept, self.progress = self.progress, Progress(Console(quiet=True))
-        self._is_quiet = True
-        try:
-            yield
-        finally:
-            self._is_quiet, self.progress = False, kept

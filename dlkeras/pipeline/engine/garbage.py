@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, Artifact, Blessing
+from dlkeras.pipeline.artifacts.types import Artifact, Blessing, types_in
 from dlkeras.pipeline.engine.lineage import (
     Place,
     in_use,
@@ -71,7 +71,7 @@ def garbage(store: Path, *, keep_runs: int, min_age: float) -> list[Garbage]:
     runs = runs_with_process(store)  # before what they use is read
     everything: dict[Place, Artifact] = {
         (name, artifact.record.key): artifact
-        for name, kind in ARTIFACT_TYPES.items()
+        for name, kind in types_in(store).items()
         for artifact in opened.artifacts(kind, _stop)
     }
     used = {place: _last_use(artifact.path) for place, artifact in everything.items()}

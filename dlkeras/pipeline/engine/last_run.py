@@ -4,14 +4,13 @@ import contextlib
 from typing import Any
 
 from dlkeras.pipeline.artifacts.types import Anomalies, Statistics
+from dlkeras.pipeline.engine.execution import Run
 from dlkeras.pipeline.engine.lineage import read_lineage_file
 from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import Store
 
 
-def last_statistics(
-    store: Store, pipeline: str, run_id: str, statistics: Statistics
-) -> Statistics | None:
+def last_statistics(run: Run, statistics: Statistics) -> Statistics | None:
     """Find the statistics of the last run that had other data, and valid ones.
 
     Runs of the same data are passed over: running a pipeline again changes nothing, and
@@ -19,21 +18,20 @@ def last_statistics(
     refused is no measure for what comes next.
 
     Args:
-        store: where the artifacts are.
-        pipeline: whose runs.
-        run_id: the run that asks.
+        run: the run that asks.
         statistics: what it found.
 
     Returns:
         The statistics; None where there are none, or no longer.
     """
+    store = run.store
     files = (store.root / "runs").glob("*.json")
     for file in sorted(files, key=lambda f: f.stat().st_mtime_ns, reverse=True):
-        if file.stem == run_id:
+        if file.stem == run.run_id:
             continue
         with contextlib.suppress(CorruptArtifactError, KeyError, TypeError):
             lineage = read_lineage_file(file)
-            if lineage["pipeline"] != pipeline:
+            if lineage["pipeline"] != run.config.name:
                 continue
             keys = {step["type"]: step["key"] for step in lineage["steps"]}
             found = _find(store, Statistics, keys.get("Statistics"))

@@ -51,9 +51,12 @@ class Progress:
         table.add_column("Time", justify="right")
         table.add_column("")
         table.add_column("Artifact", no_wrap=True)
+        names = [step.component for step in steps]
         for step in steps:
+            several = names.count(step.component) > 1
+            output = f": {step.artifact.record.type}" if several else ""
             table.add_row(
-                step.component,
+                step.component + output,
                 f"{step.seconds:.1f} s",
                 "cached" if step.cached else "run",
                 escape(str(step.artifact.path)),

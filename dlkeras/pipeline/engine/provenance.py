@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, Artifact
+from dlkeras.pipeline.artifacts.types import Artifact, types_in
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import Record
@@ -33,8 +33,9 @@ def reasons(store: Path, lineage: Mapping[str, Any], component: str) -> Iterator
             f"received {component!r}"
         )
     opened = Store(store, make=False)
+    types = types_in(store)
     for step in steps:
-        kind = ARTIFACT_TYPES[step["type"]]
+        kind = types.get(step["type"], Artifact)
         artifacts = opened.artifacts(kind)
         found = [a for a in artifacts if a.record.key == step["key"]]
         name = f"{step['type']} {step['digest'][:8]}"

@@ -1,6 +1,7 @@
 """What a run of a pipeline ended with, step by step."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dlkeras.pipeline.artifacts.types import Artifact
@@ -8,12 +9,21 @@ from dlkeras.pipeline.artifacts.types import Artifact
 
 @dataclass(frozen=True)
 class Step:
-    """What became of one step of a run."""
+    """What became of one step of a run.
+
+    Attributes:
+        component: its name.
+        artifact: what it made or reused.
+        cached: whether the artifact was reused.
+        seconds: how long it took.
+        inputs: what it read, by the name of the component's parameter.
+    """
 
     component: str
     artifact: Artifact
     cached: bool
     seconds: float
+    inputs: Mapping[str, Artifact | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, Artifact
+from dlkeras.pipeline.artifacts.types import Artifact, types_in
 from dlkeras.pipeline.engine.lineage import read_lineage_file
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.store.ownership import Owner, read_owner
@@ -66,7 +66,7 @@ def status(store: Path) -> Iterator[str]:
     Args:
         store: the folder of the artifacts; nothing in it is changed.
     """
-    for name in ARTIFACT_TYPES:
+    for name in types_in(store):
         folders = [file.parent for file in (store / name).glob(f"*/{RECORD_FILE}")]
         if folders:
             size = sum(map(size_of, folders)) / 2**20
@@ -106,7 +106,7 @@ def _worker(folder: Path) -> Owner | None:
 def damaged_files(store: Path) -> Iterator[str]:
     """Hash every file again, and name those that are not what was published."""
     opened = Store(store, make=False)
-    for kind in ARTIFACT_TYPES.values():
+    for kind in types_in(store).values():
         damaged: list[str] = []
         for artifact in opened.artifacts(kind, damaged.append):
             try:
@@ -133,7 +133,7 @@ def _was_replaced(artifact: Artifact) -> bool:
 def unsealed_records(store: Path) -> int:
     """Number of artifacts of an earlier version, whose records cannot be checked."""
     number = 0
-    for name in ARTIFACT_TYPES:
+    for name in types_in(store):
         for file in (store / name).glob(f"*/{RECORD_FILE}"):
             with contextlib.suppress(FileNotFoundError):
                 number += not is_sealed(file)

@@ -10,7 +10,7 @@ This is the only file of the package that speaks to these engines.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from dlkeras.pipeline.errors import InputError, WorkerLostError, reason
@@ -19,7 +19,7 @@ from dlkeras.pipeline.machines.cluster import Kind as Kind
 from dlkeras.pipeline.machines.cluster import cluster as cluster
 from dlkeras.pipeline.machines.cluster import place as place
 from dlkeras.pipeline.machines.meeting import listening, meet
-from dlkeras.pipeline.machines.multi_worker_fit import mend_multi_worker_fit
+from dlkeras.pipeline.machines.multi_worker_fit import patch_keras_20585
 from dlkeras.pipeline.machines.worker_watch import native_wait, watch
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ _presence = contextlib.ExitStack()
 _engines: dict[Kind, Any] = {}
 
 
-def show_presence(here: Cluster) -> None:
+def open_chief_port(here: Cluster) -> None:
     """Let the other machines see that the chief is there, until its engine starts.
 
     Raises:
@@ -42,18 +42,18 @@ def show_presence(here: Cluster) -> None:
         _presence.enter_context(listening(here.workers[here.index]))
 
 
-def end_presence() -> None:
+def close_chief_port() -> None:
     """Leave the chief's address to its engine."""
     _presence.close()
 
 
 @contextlib.contextmanager
-def presence_ends() -> Iterator[None]:
+def chief_port_closed() -> Iterator[None]:
     """Free the chief's address at the latest when a run ends."""
     try:
         yield
     finally:
-        end_presence()
+        close_chief_port()
 
 
 def start_together(say: Callable[[str], None], is_left: Callable[[], bool]) -> bool:
@@ -106,7 +106,7 @@ def strategy(kind: Kind) -> Any:
 def _multi_worker() -> Any:
     from dlkeras.pipeline.tensorflow_import import tf
 
-    mend_multi_worker_fit()
+    patch_keras_20585()
     options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60.0)
     with (
         _told("multi_worker"),
@@ -209,40 +209,6 @@ def validation(kind: Kind, batches: Any, steps: int) -> dict[str, Any]:
         return {"validation_data": batches}
     everything = distributed(kind, batches.repeat())
     return {"validation_data": everything, "validation_steps": steps}
-
-
-def shard(files: Sequence[T], workers: int, index: int) -> list[T]:
-    """The files of one worker: each file belongs to exactly one.
-
-    Args:
-        files: all files, in an order that every worker has.
-        workers: how many workers there are.
-        index: which of them, from 0.
-
-    Raises:
-        InputError: there are fewer files than workers.
-
-    Example:
-    >>> [shard(["a", "b", "c"], 2, index) for index in (0, 1)]
-    [['a', 'c'], ['b']]
-    """
-    if len(files) < workers:
-        raise InputError(
-            f"expected at least one shard file for each of {workers} workers; "
-            f"received {len(files)}"
-        )
-    return list(files[index::workers])
-
-
-def unsharded(dataset: Any) -> Any:
-    """A `tf.data.Dataset` of one worker's own files, which is not to be cut again."""
-    from dlkeras.pipeline.tensorflow_import import tf
-
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return dataset.with_options(options)
 
 
 @contextlib.contextmanager

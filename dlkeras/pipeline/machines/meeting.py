@@ -9,21 +9,22 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rich.console import Console
 
 from dlkeras.pipeline.artifacts.types import Artifact
-from dlkeras.pipeline.configuration.config import COMPONENTS, PipelineConfig
-from dlkeras.pipeline.engine.execution import Execution, UntilReached
-from dlkeras.pipeline.engine.null_tracker import NullTracker
+from dlkeras.pipeline.configuration.config import COMPONENTS
+from dlkeras.pipeline.engine.call import Call
+from dlkeras.pipeline.engine.execution import Job
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.errors import InputError, PipelineError, WorkerLostError
 from dlkeras.pipeline.machines.cluster import Cluster
-from dlkeras.pipeline.store.publishing import Draft, Store
+from dlkeras.pipeline.store.publishing import Store
 
-T = TypeVar("T", bound=Artifact)
+A = TypeVar("A", bound=Artifact)
 
 TOGETHER = "Trainer"
 PAUSE_SECONDS = 0.5
@@ -37,59 +38,47 @@ class NotInStore(Exception):
     """A component has something to do."""
 
 
-class Looking(Execution):
-    """The steps of a run, which are only looked up."""
+@dataclass
+class Lookup:
+    """An engine that only looks artifacts up.
 
-    def step(
-        self,
-        component: str,
-        artifact_type: type[T],
-        write: Callable[[Draft], None],
-        *,
-        config: Mapping[str, Any],
-        inputs: Mapping[str, Artifact | None],
-        code: tuple[str, ...],
-        packages: tuple[str, ...] = ("keras", "tensorflow"),
-    ) -> T:
+    Attributes:
+        store: the artifacts.
+        force: components that run even where their artifact exists.
+        progress: shows nothing.
+        run_id: it is no run.
+    """
+
+    store: Store
+    force: Collection[str]
+    progress: Progress = field(
+        default_factory=lambda: Progress(Console(quiet=True)), init=False
+    )
+    run_id: str = ""
+
+    def artifact(self, call: Call[A], is_own: bool = True) -> A:
         """Find an artifact by its key.
 
         Raises:
             NotInStore: it is not there, or shall be made again.
         """
-        key = self.key(component, artifact_type, config, inputs, code, packages)
-        found = None
-        if component not in self.force:
-            found = self.store.find(artifact_type, key, verify=False)
+        component, found = call.component, None
+        if component.name not in self.force:
+            found = self.store.find(component.output, call.key, verify=False)
         if found is None:
-            raise NotInStore(component)
+            raise NotInStore(component.name)
         return found
 
 
-def training_is_left(
-    components: Callable[[PipelineConfig, Execution, Any], Any],
-    config: PipelineConfig,
-    store: Store,
-    force: Collection[str],
-    until: str | None,
-) -> bool:
-    """Whether a run will come to train, so far as the store can tell.
-
-    Args:
-        components: runs the components, one after the other.
-        config: the job.
-        store: the artifacts.
-        force: names of components that run even where their artifact exists.
-        until: name of the component after which the run stops.
-    """
-    if until and COMPONENTS.index(until) < COMPONENTS.index(TOGETHER):
+def training_is_left(job: Job) -> bool:
+    """Whether a run will come to train, so far as the store can tell."""
+    if job.until in COMPONENTS[: COMPONENTS.index(TOGETHER)]:
         return False
-    quiet = Progress(Console(quiet=True))
-    looking = Looking(store, config.name, "", quiet, force=force, until=TOGETHER)
     try:
-        components(config, looking, NullTracker())
+        job.carry_out(Lookup(job.store, job.force), until=TOGETHER)
     except NotInStore:
         return True
-    except (UntilReached, PipelineError):  # the run itself says what is wrong
+    except PipelineError:  # the run itself says what is wrong
         pass
     return False
 

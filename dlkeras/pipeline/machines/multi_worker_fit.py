@@ -20,7 +20,7 @@ def needs_mending() -> bool:
     return _BROKEN_BUILD in build and _BROKEN_REDUCE in reduce
 
 
-def mend_multi_worker_fit() -> bool:
+def patch_keras_20585() -> bool:
     """Let `fit` run under MultiWorkerMirroredStrategy where Keras does not.
 
     Keras reduces the first batch over the workers only to learn its shape, which fails

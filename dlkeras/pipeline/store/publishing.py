@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dlkeras.pipeline.errors import (
     CorruptArtifactError,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.artifacts.types import Artifact
 
 T = TypeVar("T", bound="Artifact")
+A = TypeVar("A")
 
 MIN_FREE_BYTES = 64 * 2**20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -127,8 +128,8 @@ def storage_errors(folder: Path) -> Iterator[None]:
 
 
 @dataclass
-class Draft:
-    """A component's output while it is being written.
+class Draft(Generic[A]):
+    """A component's output, an artifact of type `A`, while it is being written.
 
     Attributes:
         path: the folder to write into.

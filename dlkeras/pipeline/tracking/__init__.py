@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.tracking.queries import pushed_folder as pushed_folder
     from dlkeras.pipeline.tracking.queries import roll_back as roll_back
     from dlkeras.pipeline.tracking.session import track as track
+    from dlkeras.pipeline.tracking.tracked_run import run_tracked as run_tracked
     from dlkeras.pipeline.tracking.tracker import Tracker as Tracker
 
 _HOMES = {
@@ -30,6 +31,7 @@ _HOMES = {
     "pushed_folder": "queries",
     "roll_back": "queries",
     "track": "session",
+    "run_tracked": "tracked_run",
     "Tracker": "tracker",
 }
 

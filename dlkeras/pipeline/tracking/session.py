@@ -83,7 +83,7 @@ def track(
             tags={"dlkeras.config": digest, **process_tags()},
             log_system_metrics=True,
         )
-        tracker = Tracker(client, config, run)
+        tracker = Tracker(client, config, run, say)
         tracker.set_tags(environment_tags())
         tracker.log_parameters()
         beat = heartbeat(_lock_of_run(locks, run), f"run {tracker.run_name}")

@@ -4,7 +4,7 @@ import json
 import re
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.artifacts.types import Artifact, Examples, PushedModel
 from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.database.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.registration import Registration
+from dlkeras.pipeline.tracking.shown_artifacts import show
 
 OBJECTIVE = "val_loss"
 
@@ -34,11 +37,17 @@ class Tracker:
     Attributes:
         run_id: the run.
         resumed: whether the run is one that was interrupted before.
-        search: key of the search whose trials are observed.
+        version: number of the model's version in the registry, once it is pushed.
     """
 
-    def __init__(self, client: MlflowClient, config: PipelineConfig, run: Any):
-        self._client = client
+    def __init__(
+        self,
+        client: MlflowClient,
+        config: PipelineConfig,
+        run: Any,
+        say: Callable[[str], None] = lambda text: None,
+    ):
+        self._client, self._say = client, say
         self._config = config
         self._run = run
         self.run_id: str = run.info.run_id
@@ -51,13 +60,24 @@ class Tracker:
             history = client.get_metric_history(self.run_id, "train/loss")
             self._last_epoch = max(metric.step for metric in history)
         self._trials: dict[str, str] = {}
-        self.search = ""
+        self._search = ""
+        self.version: int | None = None
 
     def _inside(self, path: Path) -> str:
         """A path from the folder of the runs, which may be moved."""
         folder = self._config.mlruns
         inside = path.is_relative_to(folder)
         return (path.relative_to(folder) if inside else path.resolve()).as_posix()
+
+    # What it is told ------------------------------------------------------------------
+
+    def begin(self, component: str, output: str, key: str) -> None:
+        """Note which search the trials that follow belong to."""
+        self._search = key
+
+    def end(self, step: Step) -> None:
+        """Show an artifact that was made or reused."""
+        show(step.artifact, step, self)
 
     # What a run says of itself -------------------------------------------------------
 
@@ -193,7 +213,7 @@ class Tracker:
                 "mlflow.parentRunId": self.run_id,
                 "mlflow.source.name": "Tuner",
                 "mlflow.source.type": "LOCAL",
-                "dlkeras.search": self.search,
+                "dlkeras.search": self._search,
                 **process_tags(),
             },
         )
@@ -243,13 +263,18 @@ class Tracker:
         Returns:
             The number of the model's version.
         """
+        store = Store(self._config.mlruns / "store", make=False)
+        with store.named_lock(f"registry-{pushed.properties['name']}", self._say):
+            return self._register(pushed)
+
+    def _register(self, pushed: PushedModel) -> int:
         registration = Registration(
             self._client, self.experiment_id, self.run_id, self._inside(pushed.path)
         )
-        version = registration.register(pushed)
+        self.version = registration.register(pushed)
         name = pushed.properties["name"]
-        self.set_tags({"dlkeras.model": f"models:/{name}/{version}"})
-        return version
+        self.set_tags({"dlkeras.model": f"models:/{name}/{self.version}"})
+        return self.version
 
     # Links ---------------------------------------------------------------------------
 

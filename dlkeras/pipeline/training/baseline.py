@@ -1,47 +1,51 @@
 """The baseline: the last blessed model, which a new one is compared with."""
 
-from collections.abc import Callable
-
-from dlkeras.pipeline.artifacts.types import Blessing, Examples, Model, Transform
+from dlkeras.pipeline.artifacts.types import (
+    Blessing,
+    Evaluation,
+    Examples,
+    Model,
+    Transform,
+)
+from dlkeras.pipeline.engine.execution import Run
 from dlkeras.pipeline.errors import CorruptArtifactError
-from dlkeras.pipeline.store.publishing import Store
 
 
 def last_blessed(
-    store: Store,
-    pipeline: str,
-    examples: Examples,
-    model: Model,
-    say: Callable[[str], None],
-) -> tuple[Model, Transform] | None:
+    run: Run, examples: Examples, model: Model
+) -> tuple[Transform, Model] | None:
     """Find the last blessed model of a pipeline that a new one can be compared with.
 
+    One whose files were altered is passed over, and the user is told.
+
     Args:
-        store: where the models are.
-        pipeline: name of the pipeline.
+        run: the run that asks.
         examples: what both are measured on; a model for other classes or channels
             cannot be.
         model: the new model, which is not compared with itself.
-        say: is told of a model that is passed over because its files were altered.
 
     Returns:
-        The model and its transform, or None where there is no such model.
+        Its transform and the model, or None where there is no such model.
     """
+    store = run.store
 
     def passed_over(problem: object) -> None:
-        say(f"not compared with an earlier blessed model: {problem}")
+        run.say(f"not compared with an earlier blessed model: {problem}")
 
     for blessing in reversed(store.artifacts(Blessing, passed_over)):
         record = blessing.record
-        if (
-            not blessing.blessed
-            or record.pipeline != pipeline
-            or record.inputs["model"].digest == model.record.digest
-        ):
+        if not blessing.blessed or record.pipeline != run.config.name:
             continue
         try:
-            found = store.find(Model, record.inputs["model"].key)
-            transform_of = store.find(Transform, record.inputs["transform"].key)
+            key = record.inputs["evaluation"].key
+            evaluation = store.find(Evaluation, key, verify=False)
+            if evaluation is None:
+                continue
+            judged = evaluation.record.inputs
+            if judged["model"].digest == model.record.digest:
+                continue
+            found = store.find(Model, judged["model"].key)
+            transform_of = store.find(Transform, judged["transform"].key)
             if found is None or transform_of is None:
                 continue
             key = found.record.inputs["examples"].key
@@ -54,5 +58,5 @@ def last_blessed(
             and examples_of.labels == examples.labels
             and transform_of.input_shape[-1] == examples.channels
         ):
-            return found, transform_of
+            return transform_of, found
     return None

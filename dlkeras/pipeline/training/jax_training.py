@@ -68,7 +68,7 @@ def train_on_jax(
         "seed": seed,
         "work": str(work.resolve()),
     }
-    distribution.end_presence()  # the port is JAX's from here on
+    distribution.close_chief_port()  # the port is JAX's from here on
     ended = False
     for line in _said(request):
         match line:

@@ -5,7 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlkeras.pipeline.configuration.config import TransferConfig
+from dlkeras.pipeline.configuration.config import (
+    PipelineConfig,
+    TrainerConfig,
+    TransferConfig,
+)
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.untrusted import models
@@ -19,28 +23,34 @@ APPLICATIONS = "keras.applications:"
 FLAG = "--trainer.transfer.source"
 
 
-def resolved(
-    config: Any, pushed_folder: Callable[[str], Path | None]
-) -> tuple[Any, dict[str, Any] | None]:
-    """Return the trainer's configuration with the source's file, and what it holds.
+def resolve_transfer_source(
+    config: PipelineConfig, pushed_folder: Callable[[str], Path | None]
+) -> PipelineConfig:
+    """Return a job with the file that the source of its transfer stands for now.
 
     Args:
-        config: a `PipelineConfig`.
+        config: the job.
         pushed_folder: gives the folder of a registered model's files, by its name.
-
-    Returns:
-        The configuration with the file that a name in the registry stands for now, and
-        what stands for the file's content in the key of what is trained.
 
     Raises:
         InputError: there is no such source, or it knows other pixels.
     """
-    transfer, source = located(config.trainer.transfer, pushed_folder)
+    transfer, source = locate_weights(config.trainer.transfer, pushed_folder)
     check_pixels(source, config.transform.scale, config.transform.offset)
-    return config.trainer.model_copy(update={"transfer": transfer}), source
+    trainer = config.trainer.model_copy(update={"transfer": transfer})
+    return config.model_copy(update={"trainer": trainer})
 
 
-def located(
+def transfer_fingerprint(trainer: TrainerConfig) -> dict[str, Any] | None:
+    """What stands for the source's content in the key of what is trained.
+
+    Args:
+        trainer: with the path of a file as `resolve_transfer_source` gives it.
+    """
+    return locate_weights(trainer.transfer, lambda name: None)[1]
+
+
+def locate_weights(
     config: TransferConfig, pushed_folder: Callable[[str], Path | None]
 ) -> tuple[TransferConfig, dict[str, Any] | None]:
     """Find the source's file, and say what identifies its content.
@@ -64,7 +74,7 @@ def located(
     from dlkeras.architectures import names, pretrained_card, pretrained_names
 
     if source.startswith(APPLICATIONS):
-        return config, {"kind": "keras.applications"}
+        return config, {"kind": "keras.applications", "name": source}
     if source.startswith("models:/") or source.endswith(".keras"):
         path = Path(source)
         if source.startswith("models:/"):
@@ -91,17 +101,23 @@ def located(
             f".keras file, models:/name@alias or {APPLICATIONS}NAME; received {source}"
         )
     if weights == "imagenet":
-        return config, {"kind": "keras.applications"}
+        return config, {"kind": "keras.applications", "name": source}
     if not Path(weights).suffix:
         try:
             card = pretrained_card(architecture, weights)
         except ValueError as error:
             raise InputError(f"{FLAG}: {reason(error)}") from error
         pixels = {key: card["pixels"][key] for key in ("scale", "offset")}
-        return config, {"kind": "own", "sha256": card["sha256"], "pixels": pixels}
+        return config, {
+            "kind": "own",
+            "name": source,
+            "sha256": card["sha256"],
+            "pixels": pixels,
+        }
     if not Path(weights).is_file():
         raise InputError(f"{FLAG}: expected a file; {weights} does not exist")
-    return config, {"kind": "file", "sha256": file_digest(Path(weights))}
+    sha256 = file_digest(Path(weights))
+    return config, {"kind": "file", "name": architecture, "sha256": sha256}
 
 
 def check_pixels(known: dict[str, Any] | None, scale: float, offset: float) -> None:
@@ -127,7 +143,7 @@ def transferred_network(
     """Return the source's network with a new head, frozen as configured.
 
     Args:
-        config: with the path of a file as `located` gives it.
+        config: with the path of a file as `locate_weights` gives it.
         input_shape: height, width and channels of the preprocessed images.
         num_classes: number of outputs.
 

@@ -63,11 +63,12 @@ def reliability_diagram(
     for name, values in shares.items():
         shares[name] = numbers(values, name, one_each, axes=1)
         within = shares[name].shape == count.shape and filled.any()
-        if not within or not ((s := shares[name][filled]) >= 0).all() or s.max() > 1:
+        known = shares[name][filled] if within else np.array([np.nan])
+        if not ((known >= 0) & (known <= 1 + 1e-6)).all():  # as float32 may round
             raise ValueError(
                 f"{name} must be of 0 to 1 for each of {len(count)} bins, at least one "
-                f"of which has predictions. Received: {list(shares[name])[:20]}, "
-                f"count={list(count)[:20]}"
+                f"of which has predictions. Received: "
+                f"{shares[name].tolist()[:10]}, count={count.tolist()[:10]}"
             )
     ece = float(numbers(ece, "ece", "one number", axes=0))
     edges = np.linspace(0, 1, len(count) + 1)

@@ -61,7 +61,8 @@ def confusion_matrix(
     'predicted class'
     """
     counts = numbers(matrix, "matrix", "(classes, classes) counts or rates", axes=2)
-    size = len(counts) if labels is None else len(labels)
+    sized = labels is not None and hasattr(labels, "__len__")
+    size = len(labels) if sized else len(counts)  # type: ignore[arg-type]
     if counts.shape != (size, size) or not size:
         raise ValueError(
             f"matrix must be of shape ({size}, {size}), one row for each label. "

@@ -129,10 +129,10 @@ def _answers(probabilities: Any) -> np.ndarray:
 
 def _classes(truth: Any, count: int, labels: Sequence[str]) -> np.ndarray:
     """The index of each example's class."""
-    values = np.asarray(truth) if hasattr(truth, "__len__") else truth
-    if getattr(values, "dtype", np.dtype(float)).kind in "OUS":  # names of the classes
+    words = _flat(truth)
+    if words and all(isinstance(word, str | bytes) for word in words):
         index = {label: i for i, label in enumerate(labels)}
-        words = [w.decode() if isinstance(w, bytes) else w for w in values.ravel()]
+        words = [w.decode() if isinstance(w, bytes) else w for w in words]
         words = [plain(word) for word in words]
         unknown = sorted({word for word in words if word not in index})
         if unknown:
@@ -161,3 +161,10 @@ def _classes(truth: Any, count: int, labels: Sequence[str]) -> np.ndarray:
             f"{classes[unknown][:5].tolist()}"
         )
     return classes.astype(int)
+
+
+def _flat(truth: Any) -> list[Any]:
+    """Names of classes, from a list, an array or a frame's column; else nothing."""
+    values = truth.tolist() if hasattr(truth, "tolist") else truth
+    values = values if isinstance(values, list | tuple) else []
+    return [w for v in values for w in (v if isinstance(v, list | tuple) else [v])]

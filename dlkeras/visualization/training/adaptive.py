@@ -61,7 +61,7 @@ def lms_learning_curve(
     """
     expected = "of shape (runs, samples) or (samples,), at least one"
     table = np.atleast_2d(numbers(errors, "errors", expected, kinds="biufc"))
-    if table.ndim != 2 or not table.size:
+    if table.ndim != 2 or not table.size or not np.ndim(errors):
         raise ValueError(f"errors must be {expected}. Received: {table.shape}")
     if theory is not None and not isinstance(theory, LMSTheory):
         raise TypeError(
@@ -101,7 +101,8 @@ def lms_learning_curve(
         for level, label, dashes in levels:
             if level > 0:
                 axis.axhline(level, color=GREY, lw=1, linestyle=dashes, label=label)
-    axis.set_yscale("log")
+    if (mean > 0).any():
+        axis.set_yscale("log")
     axis.set_xlabel(say(language, "sample n", "amostra n"))
     axis.set_ylabel(
         say(language, r"mean squared error $J(n)$", r"erro quadrático médio $J(n)$")

@@ -15,7 +15,6 @@ from dlkeras.visualization.figure import (
     ORANGE,
     drawing,
     new_figure,
-    plain,
     say,
     shortened,
 )
@@ -63,7 +62,8 @@ def _name_layers(
     label = say(language, "layer, from input to output", "camada, da entrada à saída")
     every = -(-len(layers) // _MOST_NAMES)
     ticks = list(range(0, len(layers), every))
-    shown = [shortened(plain(layers[i]), 32) for i in ticks]
+    known = names(layers, len(layers), "layers", "layers")
+    shown = [shortened(known[i], 32) for i in ticks]
     if horizontal:
         axis.set_xticks(ticks, shown, rotation=90, fontsize=8)
         axis.set_xlabel(label)
@@ -191,11 +191,7 @@ def gradient_map(
     'step'
     """
     table = _table("gradient_norm", gradient_norm, layers)
-    if not hasattr(steps, "__len__") or isinstance(steps, str):
-        raise TypeError(
-            "`steps` must be a sequence with a number for each sample. Received: "
-            f"{steps!r}"
-        )
+    numbers(steps, "`steps`", "a number for each sample", axes=1)
     if len(steps) != len(table):
         raise ValueError(
             f"`steps` must have one number for each of {len(table)} samples. "
@@ -220,7 +216,7 @@ def gradient_map(
         norm=LogNorm(low, max(high, low * 1.01)),
     )
     ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
-    axis.set_xticks(ticks, [str(steps[i]) for i in ticks])
+    axis.set_xticks(ticks, [f"{steps[i]:g}" for i in ticks])
     axis.set_xlabel(say(language, "step", "passo"))
     _name_layers(axis, layers, language, horizontal=False)
     figure.colorbar(

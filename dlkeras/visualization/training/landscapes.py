@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlkeras.visualization.inputs import received
+from dlkeras.visualization.inputs import numbers, received
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +106,18 @@ def loss_along(
             f"{received(chosen)}"
         )
     measure = keras.losses.get(chosen)
-    if not isinstance(points, int) or points < 2 or not len(x) or len(x) != len(y):
+    x, y = numbers(x, "x", "inputs (examples, ...)"), numbers(y, "y", "targets")
+    takes = tuple(model.inputs[0].shape) if getattr(model, "inputs", None) else x.shape
+    fits = x.ndim == len(takes) and all(
+        known in (None, size) for known, size in zip(takes, x.shape, strict=True)
+    )
+    if not x.size or not fits or x.shape[:1] != y.shape[:1]:
         raise ValueError(
-            "x and y must have as many examples, at least one, and points be from 2 "
-            f"on. Received: {len(x)} and {len(y)} examples, points={points!r}"
+            f"x and y must be inputs {takes} and as many targets. Received: shapes "
+            f"{x.shape} and {y.shape}"
         )
+    if not isinstance(points, int) or points < 2:
+        raise ValueError(f"points must be a number from 2. Received: {points!r}")
     variables = model.trainable_variables
     before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
     if directions is None:

@@ -111,6 +111,8 @@ def learning_curves(
         axis.set_xlabel(say(language, "epoch", "época"))
         axis.set_ylabel(labels.get(name, name))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if count == 1:
+            axis.set_xlim(0.5, 1.5)
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
     return figure

@@ -1,26 +1,25 @@
 """A machine that trains with others, and leaves all else to the chief."""
 
-import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dlkeras.pipeline.artifacts.types import Artifact, Examples
 from dlkeras.pipeline.batches.file_sharding import files_of_others
-from dlkeras.pipeline.configuration.config import PipelineConfig
-from dlkeras.pipeline.engine.execution import Execution, UntilReached
-from dlkeras.pipeline.engine.null_tracker import NullTracker
+from dlkeras.pipeline.engine.call import Call, Services
+from dlkeras.pipeline.engine.execution import Job, UntilReached
+from dlkeras.pipeline.engine.observer import NullObserver
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.errors import WorkerLostError
 from dlkeras.pipeline.machines import distribution
-from dlkeras.pipeline.machines.meeting import TOGETHER, answers
+from dlkeras.pipeline.machines.meeting import TOGETHER, answers, training_is_left
 from dlkeras.pipeline.store.publishing import Draft, Store
 
-T = TypeVar("T", bound=Artifact)
+A = TypeVar("A", bound=Artifact)
 
 PAUSE_SECONDS = 0.5
 # The chief's process is asked for at most this long after it was last seen.
@@ -28,45 +27,52 @@ PATIENCE_SECONDS = 20.0
 
 
 @dataclass
-class Following(Execution):
-    """The steps of a run as another machine's chief makes them.
+class WorkerExecution:
+    """The engine of another machine than the chief's.
 
     It waits for the artifacts that the chief publishes in the shared folder, takes part
     in the training, and ends there.
 
     Attributes:
+        store: the folder that all machines share.
+        progress: shows what happens.
+        force: components that run even where their artifact exists.
         not_opened: gives those files of an artifact that this machine never opens, also
             not to compare their SHA-256; the chief has done so.
+        run_id: the chief keeps the record.
     """
 
-    not_opened: Callable[[Artifact], Collection[str]] = lambda artifact: ()
+    store: Store
+    progress: Progress
+    force: Collection[str]
+    not_opened: Callable[[Artifact], Collection[str]]
+    run_id: str = ""
 
-    def step(
-        self,
-        component: str,
-        artifact_type: type[T],
-        write: Callable[[Draft], None],
-        *,
-        config: Mapping[str, Any],
-        inputs: Mapping[str, Artifact | None],
-        code: tuple[str, ...],
-        packages: tuple[str, ...] = ("keras", "tensorflow"),
-    ) -> T:
+    def artifact(self, call: Call[A], is_own: bool = True) -> A:
         """Wait for the chief's artifact, or train with it.
 
         Raises:
             WorkerLostError: the chief has ended.
             UntilReached: the training is done.
         """
-        key = self.key(component, artifact_type, config, inputs, code, packages)
+        component, output = call.component.name, call.component.output
         if component == TOGETHER:
-            if self.store.find(artifact_type, key) is None or component in self.force:
+            forced = component in self.force
+            if self.store.find(output, call.key) is None or forced:
+                services = Services(
+                    call,
+                    self.store,
+                    NullObserver(),
+                    self.progress.say,
+                    self.progress.keras_verbose,
+                    forced,
+                )
                 with tempfile.TemporaryDirectory(prefix="dlkeras-") as folder:
-                    write(Draft(Path(folder)))
+                    call.write(Draft(Path(folder)), services)
             raise UntilReached
         chief = distribution.cluster()
         seen, told = time.monotonic(), False
-        while (found := self.store.find(artifact_type, key, verify=False)) is None:
+        while (found := self.store.find(output, call.key, verify=False)) is None:
             if not told:
                 self.progress.say(f"waiting for the chief's {component}")
                 told = True
@@ -82,24 +88,36 @@ class Following(Execution):
         return found
 
 
-def follow(
-    components: Callable[[PipelineConfig, Execution, Any], Any],
-    config: PipelineConfig,
-    store: Store,
-    progress: Progress,
-    force: Collection[str],
-    until: str | None,
-) -> PipelineResult:
-    """Train with the chief, who keeps, judges and pushes what comes of it.
+def take_part(job: Job) -> bool:
+    """Meet the other machines, if there is anything to train together.
 
-    Args:
-        components: runs the components, one after the other.
-        config: the job.
-        store: the folder that all machines share.
-        progress: where to show what happens.
-        force: names of components that run even where their artifact exists.
-        until: name of the component after which to stop.
+    Returns:
+        Whether this machine is the chief, who runs the whole job.
+
+    Raises:
+        WorkerLostError: one of the machines did not come.
+        InputError: `TF_CONFIG` is wrong, or its port of this machine is taken.
     """
+    kind = job.config.trainer.distribution
+    here = distribution.place(kind)
+
+    def is_left() -> bool:
+        return training_is_left(job)
+
+    # Before TensorFlow computes anything, and only where there is something to train.
+    started = (
+        kind == "multi_worker"
+        and is_left()
+        and distribution.start_together(job.progress.say, is_left)
+    )
+    if here.is_chief and not started:
+        distribution.open_chief_port(here)
+    return here.is_chief
+
+
+def follow(job: Job) -> PipelineResult:
+    """Train with the chief, who keeps, judges and pushes what comes of it."""
+    config = job.config
     here = distribution.place(config.trainer.distribution)
 
     def not_opened(artifact: Artifact) -> Collection[str]:
@@ -107,17 +125,8 @@ def follow(
             return files_of_others(artifact, len(here.workers), here.index)
         return ()
 
-    execution = Following(
-        store,
-        config.name,
-        "",
-        progress,
-        force=force,
-        until=until or TOGETHER,
-        not_opened=not_opened,
-    )
-    with contextlib.suppress(UntilReached):
-        components(config, execution, NullTracker())
+    engine = WorkerExecution(job.store, job.progress, job.force, not_opened)
+    job.carry_out(engine, until=job.until or TOGETHER)
     return PipelineResult(
         run_id="",
         steps=(),

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from dlkeras.judging.uncertainty import mcnemar
-from dlkeras.pipeline.artifacts.types import Evaluation
+from dlkeras.pipeline.artifacts.types import Blessing, Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
+from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 
@@ -14,9 +15,10 @@ from dlkeras.pipeline.store.publishing import Draft
 ROUNDING = 1e-12
 
 
+@component(name="Evaluator", packages=("scipy",))
 def bless(
     config: EvaluatorConfig,
-    output: Draft,
+    output: Draft[Blessing],
     evaluation: Evaluation,
     baseline: Evaluation | None,
 ) -> None:

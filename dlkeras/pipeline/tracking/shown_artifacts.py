@@ -1,0 +1,111 @@
+"""What MLflow shows of each artifact that a run has made or reused."""
+
+import functools
+from typing import Any
+
+from dlkeras.pipeline.artifacts.types import (
+    Artifact,
+    Blessing,
+    Evaluation,
+    Examples,
+    Hyperparameters,
+    Model,
+    PushedModel,
+    Statistics,
+)
+from dlkeras.pipeline.components.example_gen import QUARANTINE
+from dlkeras.pipeline.components.statistics_gen import PAGE
+from dlkeras.pipeline.engine.result import Step
+
+
+@functools.singledispatch
+def show(artifact: Artifact, step: Step, tracker: Any) -> None:
+    """Show an artifact: its figures, and of a user's own type its numbers, too.
+
+    Args:
+        artifact: what was made or reused.
+        step: how, and of what.
+        tracker: the run in MLflow.
+    """
+    tracker.log_figures(artifact)
+    if type(artifact).__module__ != Artifact.__module__:
+        numbers = {
+            f"{step.component}/{name}": value
+            for name, value in artifact.properties.items()
+            if isinstance(value, int | float)
+        }
+        tracker.log_metrics(numbers)
+
+
+@show.register
+def _(examples: Examples, step: Step, tracker: Any) -> None:
+    if examples.properties["quarantined"]:
+        tracker.log_json(QUARANTINE, examples.read_json(QUARANTINE))
+
+
+@show.register
+def _(statistics: Statistics, step: Step, tracker: Any) -> None:
+    tracker.log_figures(statistics)
+    tracker.log_file(statistics.path / PAGE)
+    tracker.log_dataset(step.inputs["examples"], statistics.summary)
+
+
+@show.register
+def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
+    tracker.log_metrics({"tuner/best_val_loss": found.properties["score"]})
+
+
+@show.register
+def _(model: Model, step: Step, tracker: Any) -> None:
+    for epoch, logs in enumerate(model.history):
+        tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
+    tracker.set_tags(
+        {
+            "precision": model.properties["dtype_policy"],
+            "machines": model.properties["machines"],
+        }
+    )
+    tracker.log_figures(model, step=model.properties["epochs"])
+
+
+@show.register
+def _(evaluation: Evaluation, step: Step, tracker: Any) -> None:
+    """What was measured on the test split, overall and by class."""
+    metrics = evaluation.metrics
+    named = {
+        "test/accuracy": metrics["accuracy"],
+        "test/commonest_class_share": metrics["commonest_class"]["share"],
+        "test/balanced_accuracy": metrics["balanced_accuracy"],
+        "test/macro_f1": metrics["macro_f1"],
+        f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
+        "test/loss": metrics["loss"],
+        "test/ece": metrics["ece"],
+        "test/accuracy_low": metrics["accuracy_interval"][0],
+        "test/accuracy_high": metrics["accuracy_interval"][1],
+        "test/ece_after_temperature": metrics["temperature_scaling"]["ece"],
+        "test/latency_p95_ms": metrics["cost"]["latency_ms"]["p95"],
+    }
+    for name, accuracies in metrics.get("robustness", {}).items():
+        if name != "images":
+            named[f"robustness/{name}"] = sum(accuracies) / len(accuracies)
+    model = step.inputs["model"]
+    epochs = model.properties["epochs"] if model else 0
+    tracker.log_metrics(named, epochs)
+    # A table: as metrics, each number would be a chart of a single point.
+    classes = metrics["classes"]
+    columns = {
+        name: [values[name] for values in classes.values()]
+        for name in ("precision", "recall", "f1", "support")
+    }
+    tracker.log_table("per_class.json", {"class": list(classes), **columns})
+    tracker.log_figures(evaluation, epochs)
+
+
+@show.register
+def _(blessing: Blessing, step: Step, tracker: Any) -> None:
+    tracker.set_tags({"dlkeras.blessed": blessing.blessed})
+
+
+@show.register
+def _(pushed: PushedModel, step: Step, tracker: Any) -> None:
+    tracker.register(pushed)
