@@ -33,6 +33,7 @@ from dlkeras.visualization.figure import (
 # A nested model with more calls than these is one box.
 _MANY = 12
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
+_ABOVE = 0.24
 _WIDESCREEN = 16 / 9
 _ARROW: dict[str, Any] = {
     "arrowstyle": "-|>",
@@ -89,6 +90,9 @@ def architecture_diagram(
     glyphs, edges = _glyphs(model, language)
     rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
     width, height = _size(rows)
+    # Room for what the first row reads from afar.
+    above = any(start + 1 < end < len(rows[0]) for start, end in edges)
+    height += _ABOVE if above else 0
     if ax is None:
         figure = Figure(figsize=figsize or (width, height), dpi=120)
         axis = figure.add_axes((0, 0, 1, 1))
@@ -108,7 +112,7 @@ def architecture_diagram(
         )
     else:
         axis.set_title(heading)
-    _place(rows, height)
+    _place(rows, height - (_ABOVE if above else 0))
     for glyph in glyphs:
         glyph.draw(axis)
     distant: dict[int, list[str]] = {}
