@@ -40,6 +40,7 @@ class Graph:
         self._ends: dict[str, list[Any]] = {}
         self._origin: dict[int, tuple[Scope, Any]] = {}
         self._times: dict[tuple[int, str], int] = {}
+        self._plain: dict[tuple[str, str], int] = {}
         self._seen: set[int] = set()
         self.outputs = self._enter(scope, self.inputs)
 
@@ -50,7 +51,8 @@ class Graph:
             tensor = values[id(original)]
             self._origin[id(tensor)] = (scope, original)
             layer = input_layer(original)
-            self._add(Call(layer, layer.name, scope, (), {}, [tensor]), [original])
+            call = Call(layer, self._named(scope, layer), scope, (), {}, [tensor])
+            self._add(call, [original])
         for node in nodes_between(scope.inputs, scope.outputs):
             given = (tuple(node.arguments.args), dict(node.arguments.kwargs))
             args, kwargs = filled_in(given, values)
@@ -103,7 +105,19 @@ class Graph:
         return outputs
 
     def _named(self, scope: Scope, operation: Any) -> str:
-        path = f"{scope.name}/{operation.name}" if scope.name else operation.name
+        own = operation.name
+        if not isinstance(scope.model, keras.Function | keras.Sequential):
+            # A trace makes its plain operations anew, and Keras counts them up.
+            if not isinstance(operation, keras.layers.Layer):
+                own = type(operation).__name__.lower()
+            elif isinstance(operation, keras.layers.InputLayer):
+                own = "input"
+            if own != operation.name:
+                number = self._plain[scope.name, own] = (
+                    self._plain.get((scope.name, own), -1) + 1
+                )
+                own = f"{own}_{number}" if number else own
+        path = f"{scope.name}/{own}" if scope.name else own
         times = self._times[id(operation), path] = (
             self._times.get((id(operation), path), 0) + 1
         )

@@ -113,3 +113,10 @@ def test_what_cannot_be_read_is_one_line():
         read(model)
     with pytest.raises(ValueError, match=r"must be a Keras model.*Received: Dense"):
         read(keras.layers.Dense(2))
+
+
+def test_the_calls_of_a_subclassed_model_have_the_same_names_each_time():
+    model = MODELS["subclassed"]()
+    first = [call.name for call in read(model).calls]
+    assert first == [call.name for call in read(model).calls]
+    assert first[:5] == ["input", "conv", "norm", "relu", "block"]
