@@ -104,6 +104,27 @@ def test_the_two_parts_of_a_cut_model_are_the_model(name):
     )
 
 
+class Branching(keras.Model):
+    def __init__(self):
+        super().__init__(name="branching")
+        self.conv, self.head = layers.Conv2D(2, 3), layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        x = self.conv(inputs)
+        x = keras.ops.mean(x * 2 if training else x, axis=(1, 2))
+        return self.head(x)
+
+
+def test_a_call_that_branches_on_training_is_not_cut():
+    model = Branching()
+    model(IMAGES)
+    freeze(model, 1)
+    with pytest.raises(ValueError, match="'branching' does something else in training"):
+        split_frozen(model)
+    with pytest.raises(ValueError, match="'branching' does something else in training"):
+        replace_head(model, 3)
+
+
 def test_blocks_that_halve_the_image_learn_at_rates_of_their_own():
     factors = layerwise_learning_rates(
         MODELS["custom_blocks"](), keras.optimizers.Adam(), 0.5

@@ -13,6 +13,7 @@ from keras import tree
 from dlkeras.model_graph.calls import Call, Scope, filled_in, tensors_of
 from dlkeras.model_graph.tracing import (
     NotTraceableError,
+    differs_in_training,
     ends_of,
     input_layer,
     nodes_between,
@@ -223,6 +224,20 @@ class Graph:
             ):
                 places[i] = (scope.parent, output)
         return [tensor for _, tensor in places]
+
+    def check_training(self) -> None:
+        """Refuse a model whose parts, made anew, would not train as it does.
+
+        Raises:
+            ValueError: A subclassed model does something else in training.
+        """
+        for scope in self.scopes:
+            if differs_in_training(scope.model, _alone(scope.inputs)):
+                raise ValueError(
+                    f"The call of {scope.model.name!r} does something else in training "
+                    "than elsewhere, which no other model can take over: put what is "
+                    "random into layers, which know by themselves"
+                )
 
     def front(self, tensors: Sequence[Any], name: str | None = None) -> keras.Model:
         """Return the model from the inputs to tensors; one tensor is no list."""

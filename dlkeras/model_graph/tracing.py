@@ -131,6 +131,19 @@ def input_layer(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+def differs_in_training(model: Any, inputs: Any) -> bool:
+    """Return whether a subclassed model calls other operations while training."""
+    if isinstance(model, keras.Function | keras.Sequential) or not takes_training(
+        model
+    ):
+        return False
+    kinds = []
+    for training in (True, False):
+        starts, ends = _trace(model, (inputs,), {"training": training})
+        kinds.append([type(n.operation) for n in nodes_between(starts, ends)])
+    return kinds[0] != kinds[1]
+
+
 def _trace(operation: Any, args: tuple, kwargs: dict[str, Any]) -> tuple:
     inputs: list[Any] = []
     known: dict[int, Any] = {}

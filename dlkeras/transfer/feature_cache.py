@@ -54,6 +54,7 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
             "split_frozen needs a network of which something can train. Received: "
             f"model {model.name!r}, all of which is frozen"
         )
+    graph.check_training()
     for call in reversed(ends):
         tensor = call.outputs[0]
         try:

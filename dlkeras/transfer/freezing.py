@@ -160,6 +160,7 @@ def replace_head(
             f"num_classes must be at least 1. Received: num_classes={num_classes}"
         )
     graph = read(model)
+    graph.check_training()
     x = _features(graph)
     if dropout:
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)

@@ -37,7 +37,7 @@ def grad_cam(
     """Draw where a layer's maps speak for a class: image, map, and both together.
 
     Args:
-        model: a Functional classifier of images.
+        model: a built classifier of images.
         images: `(batch, height, width, channels)`, channels 1 or 3, as the model takes
             them; each is a row of the figure.
         layer: name of a layer or stage whose output is maps; by default the last one.
@@ -96,7 +96,7 @@ def saliency(
     """Draw how much each pixel moves the score of a class.
 
     Args:
-        model: a Functional classifier of images.
+        model: a built classifier of images.
         images: `(batch, height, width, channels)`, channels 1 or 3, as the model takes
             them; each is a row of the figure.
         class_index: the class to explain; by default each image's predicted one.
