@@ -63,7 +63,8 @@ def _by_resolution(graph: Graph) -> dict[str, str]:
             current, has_weights = after, False
         if not isinstance(call.operation, keras.layers.ZeroPadding2D):
             last = call.name  # padding is a part of what follows
-            has_weights = has_weights or bool(call.weights)
+            scales = isinstance(call.operation, keras.layers.Normalization)
+            has_weights = has_weights or bool(call.weights and not scales)
     if has_weights:
         ends.append(last)
     return {f"stage{number}": name for number, name in enumerate(ends, start=1)}
