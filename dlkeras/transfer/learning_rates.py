@@ -65,16 +65,26 @@ def layerwise_learning_rates(
 
 
 def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
-    layerwise = _KINDS.get(type(optimizer))
-    if layerwise is None:
-        kind = type(optimizer)
+    kind = type(optimizer)
+    # On PyTorch Keras makes one of its own subclasses, of the same name.
+    known = [
+        layerwise
+        for base, layerwise in _KINDS.items()
+        if kind is base
+        or (
+            issubclass(kind, base)
+            and kind.__name__ == base.__name__
+            and kind.__module__.startswith("keras.src.")
+        )
+    ]
+    if not known:
         raise ValueError(
             f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)} of "
             "keras.optimizers, and no subclass, whose update is not known here. "
             f"Received: {kind.__module__}.{kind.__qualname__}"
         )
     config = optimizer.get_config()
-    return layerwise.from_config({**config, "learning_rate_factors": factors})
+    return known[0].from_config({**config, "learning_rate_factors": factors})
 
 
 def distances(model: Any) -> dict[str, int]:
