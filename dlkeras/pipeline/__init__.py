@@ -5,8 +5,9 @@ the same. Each name is imported when it is first used: a pushed model is served 
 neither TFDS nor the rest of what training needs is installed.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dlkeras.on_demand import on_demand
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.artifacts.types import Artifact as Artifact
@@ -42,41 +43,4 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.graph import standard as standard
     from dlkeras.pipeline.store.publishing import Draft as Draft
 
-_HOMES = {
-    "main": "commands.command_line",
-    "EvaluatorConfig": "configuration.config",
-    "ExampleGenConfig": "configuration.config",
-    "ExampleValidatorConfig": "configuration.config",
-    "InfraValidatorConfig": "configuration.config",
-    "PipelineConfig": "configuration.config",
-    "PusherConfig": "configuration.config",
-    "SchemaGenConfig": "configuration.config",
-    "StatisticsGenConfig": "configuration.config",
-    "TrainerConfig": "configuration.config",
-    "TransferConfig": "configuration.config",
-    "TransformConfig": "configuration.config",
-    "TunerConfig": "configuration.config",
-    "PipelineResult": "engine.result",
-    "Run": "engine.execution",
-    "component": "engine.component",
-    "Draft": "store.publishing",
-    "ComponentConfig": "configuration.data",
-    "InKeyOf": "configuration.key_fields",
-    "NotInKey": "configuration.key_fields",
-    "Artifact": "artifacts.types",
-    "standard": "graph",
-    "PipelineError": "errors",
-    "run": "graph",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for the first time (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """What the package has, for completion."""
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = on_demand(__name__)

@@ -8,46 +8,76 @@ and `ax` (matplotlib Axes to draw into) are keywords of every figure.
 Nothing is imported before it is used: figures of arrays need no Keras.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-# The file of each name.
-_NAMES = {
-    "attribution": "grad_cam_map saliency_map",
-    "diagrams": "architecture_diagram",
-    "evaluation.calibration": "reliability_diagram",
-    "evaluation.confusion": "confusion_matrix",
-    "evaluation.misclassified": "misclassified",
-    "explanations": "grad_cam saliency",
-    "figure": "Figure in_language",
-    "images": "augmentation_grid image_grid image_table",
-    "maps": "feature_maps filters",
-    "network": "network_table",
-    "receptive_fields": "Box receptive_field receptive_field_box",
-    "statistics": "brightness_and_contrast class_balance image_sizes "
-    "pixel_distribution",
-    "training.activations": "activation_distributions activation_functions",
-    "training.adaptive": "lms_learning_curve",
-    "training.gradients": "activation_statistics gradient_flow gradient_map "
-    "update_ratios",
-    "training.landscapes": "Landscape loss_along",
-    "training.learning_curves": "learning_curves",
-    "training.surfaces": "cost_surface loss_landscape",
-    "training.transfer": "accuracy_by_examples",
-}
-_FILES = {name: file for file, names in _NAMES.items() for name in names.split()}
-__all__ = sorted(_FILES)  # pyright: ignore[reportUnsupportedDunderAll]
+from dlkeras.on_demand import on_demand
 
+if TYPE_CHECKING:
+    from dlkeras.visualization.attribution import grad_cam_map as grad_cam_map
+    from dlkeras.visualization.attribution import saliency_map as saliency_map
+    from dlkeras.visualization.diagrams import (
+        architecture_diagram as architecture_diagram,
+    )
+    from dlkeras.visualization.evaluation.calibration import (
+        reliability_diagram as reliability_diagram,
+    )
+    from dlkeras.visualization.evaluation.confusion import (
+        confusion_matrix as confusion_matrix,
+    )
+    from dlkeras.visualization.evaluation.misclassified import (
+        misclassified as misclassified,
+    )
+    from dlkeras.visualization.explanations import grad_cam as grad_cam
+    from dlkeras.visualization.explanations import saliency as saliency
+    from dlkeras.visualization.figure import Figure as Figure
+    from dlkeras.visualization.figure import in_language as in_language
+    from dlkeras.visualization.images import augmentation_grid as augmentation_grid
+    from dlkeras.visualization.images import image_grid as image_grid
+    from dlkeras.visualization.images import image_table as image_table
+    from dlkeras.visualization.maps import feature_maps as feature_maps
+    from dlkeras.visualization.maps import filters as filters
+    from dlkeras.visualization.network import network_table as network_table
+    from dlkeras.visualization.receptive_fields import Box as Box
+    from dlkeras.visualization.receptive_fields import (
+        receptive_field as receptive_field,
+    )
+    from dlkeras.visualization.receptive_fields import (
+        receptive_field_box as receptive_field_box,
+    )
+    from dlkeras.visualization.statistics import (
+        brightness_and_contrast as brightness_and_contrast,
+    )
+    from dlkeras.visualization.statistics import class_balance as class_balance
+    from dlkeras.visualization.statistics import image_sizes as image_sizes
+    from dlkeras.visualization.statistics import (
+        pixel_distribution as pixel_distribution,
+    )
+    from dlkeras.visualization.training.activations import (
+        activation_distributions as activation_distributions,
+    )
+    from dlkeras.visualization.training.activations import (
+        activation_functions as activation_functions,
+    )
+    from dlkeras.visualization.training.adaptive import (
+        lms_learning_curve as lms_learning_curve,
+    )
+    from dlkeras.visualization.training.gradients import (
+        activation_statistics as activation_statistics,
+    )
+    from dlkeras.visualization.training.gradients import gradient_flow as gradient_flow
+    from dlkeras.visualization.training.gradients import gradient_map as gradient_map
+    from dlkeras.visualization.training.gradients import update_ratios as update_ratios
+    from dlkeras.visualization.training.landscapes import Landscape as Landscape
+    from dlkeras.visualization.training.landscapes import loss_along as loss_along
+    from dlkeras.visualization.training.learning_curves import (
+        learning_curves as learning_curves,
+    )
+    from dlkeras.visualization.training.surfaces import cost_surface as cost_surface
+    from dlkeras.visualization.training.surfaces import loss_landscape as loss_landscape
+    from dlkeras.visualization.training.transfer import (
+        accuracy_by_examples as accuracy_by_examples,
+    )
 
-def __getattr__(name: str) -> Any:
-    """Load a name's file the first time it is used (PEP 562)."""
-    if name not in _FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    """What the package has, for completion."""
-    return sorted([*globals(), *_FILES])
+__getattr__, __dir__ = on_demand(__name__)
+# For `from dlkeras.visualization import *`.
+__all__ = [n for n in __dir__() if n not in globals()]  # type: ignore[misc]

@@ -46,6 +46,8 @@ def numbers(
         raise TypeError(line)
     if hasattr(value, "detach"):  # a PyTorch tensor, perhaps on a GPU
         value = value.detach().cpu()
+        if "bfloat16" in str(value.dtype):  # which NumPy does not have
+            value = value.float()
     try:
         found = np.asarray(value)
         if found.dtype.kind in "OV":  # None for missing, bfloat16

@@ -309,14 +309,16 @@ def _pairs(images: Any, what: str) -> dict[str, np.ndarray]:
         plain(split): numbers(rows, f"images[{split!r}]", expected, axes=2)
         for split, rows in mapping(images, "images", expected).items()
     }
+    shown = {}
     for split, rows in found.items():
-        gaps = int((~np.isfinite(rows.astype(float))).sum())
-        if rows.shape[1] != 2 or gaps:
+        if rows.shape[1] != 2:
             raise ValueError(
-                f"images must be {expected}, finite. Received: {split!r} of shape "
-                f"{rows.shape}, {gaps} not finite"
+                f"images must be {expected}. Received: {split!r} of shape {rows.shape}"
             )
-    return found
+        known = np.isfinite(rows.astype(float)).all(1)
+        gaps = f" ({(~known).sum()} NaN)" if not known.all() else ""
+        shown[split + gaps] = rows[known]
+    return shown
 
 
 def _scatter(figure: Any, axis: Any, images: Mapping[str, np.ndarray]) -> None:

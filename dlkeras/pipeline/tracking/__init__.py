@@ -5,8 +5,9 @@ and `artifacts/`. Each name is imported when it is first used, since MLflow load
 `served_model` where little else is installed.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dlkeras.on_demand import on_demand
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.tracking.database.connection import connect as connect
@@ -22,27 +23,4 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.tracking.tracked_run import run_tracked as run_tracked
     from dlkeras.pipeline.tracking.tracker import Tracker as Tracker
 
-_HOMES = {
-    "connect": "database.connection",
-    "exists": "database.connection",
-    "resolve_tracking_uri": "database.connection",
-    "ui_command": "database.connection",
-    "list_runs": "queries",
-    "pushed_folder": "queries",
-    "roll_back": "queries",
-    "track": "session",
-    "run_tracked": "tracked_run",
-    "Tracker": "tracker",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Find a public name where it is defined (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """What the package has, for completion."""
-    return sorted([*globals(), *_HOMES])
+__getattr__, __dir__ = on_demand(__name__)

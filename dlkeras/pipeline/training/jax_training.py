@@ -15,11 +15,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Transform
+from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, Artifact
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError, PipelineError
 from dlkeras.pipeline.machines import distribution
@@ -31,9 +31,7 @@ def train_on_jax(
     train: Callable[..., None],
     config: TrainerConfig,
     output: Draft,
-    examples: Examples,
-    transform: Transform,
-    hyperparameters: Hyperparameters | None,
+    artifacts: Mapping[str, Artifact | None],
     *,
     seed: int,
     work: Path,
@@ -44,8 +42,8 @@ def train_on_jax(
 ) -> None:
     """Do what `trainer` does, in a process whose Keras runs on JAX.
 
-    `train` is that function, of a module that can be imported; the other arguments
-    are its own.
+    `train` is that function, of a module that can be imported, `artifacts` are those
+    that it reads, by the names of its parameters; the other arguments are its own.
 
     Raises:
         PipelineError: the training failed, or another machine's has ended.
@@ -60,11 +58,10 @@ def train_on_jax(
         "trainer": [train.__module__, train.__qualname__],
         "config": config.model_dump(mode="json"),
         "output": str(output.path.resolve()),
-        "examples": str(examples.path.resolve()),
-        "transform": str(transform.path.resolve()),
-        "hyperparameters": str(hyperparameters.path.resolve())
-        if hyperparameters
-        else None,
+        "artifacts": {
+            name: artifact and [type(artifact).__name__, str(artifact.path.resolve())]
+            for name, artifact in artifacts.items()
+        },
         "seed": seed,
         "work": str(work.resolve()),
     }
@@ -171,13 +168,13 @@ def main() -> None:
         module, name = request["trainer"]
         train = getattr(importlib.import_module(module), name)
         output = Draft(Path(request["output"]))
-        hyperparameters = request["hyperparameters"]
         train(
             TrainerConfig.model_validate(request["config"], strict=False),
             output,
-            Examples.read(Path(request["examples"])),
-            Transform.read(Path(request["transform"])),
-            Hyperparameters.read(Path(hyperparameters)) if hyperparameters else None,
+            **{
+                name: found and ARTIFACT_TYPES[found[0]].read(Path(found[1]))
+                for name, found in request["artifacts"].items()
+            },
             seed=request["seed"],
             work=Path(request["work"]),
             on_epoch_end=parent.epoch,

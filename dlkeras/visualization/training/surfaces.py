@@ -26,6 +26,9 @@ from dlkeras.visualization.training.loss_label import loss_label as label_of
 # Below a line: it is told from a surface of any shade.
 _EDGE: dict[str, Any] = {"color": "white", "linewidth": 3.5, "zorder": 3}
 
+# Over a surface, whose colours no style changes, also the legend is as on paper.
+_ON_PAPER: dict[str, Any] = {"facecolor": "white", "labelcolor": "black"}
+
 Trajectories = Mapping[str, "Descent | Any"]
 
 
@@ -127,6 +130,7 @@ def cost_surface(
         axis.set_zlabel(cost_label)
     else:
         figure, axis = new_figure(6, 4.8, title or default, figsize=figsize, ax=ax)
+        axis.set_facecolor("white")  # shines through the surface
         bottom = float(np.nanmin(z))
         top = float(np.nanmax(z)) - bottom
         # Quadratic steps: on a bowl the lines lie at equal distances.
@@ -156,7 +160,7 @@ def cost_surface(
     axis.set_xlabel("$w_1$")
     axis.set_ylabel("$w_2$")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper right", fontsize=9)
+        axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
     return figure
 
 
@@ -262,7 +266,7 @@ def loss_landscape(
     )  # fmt: skip
     axis.set_xlabel(say(language, "step along direction 1", "passo na direção 1"))
     axis.set_ylabel(say(language, "step along direction 2", "passo na direção 2"))
-    axis.legend(loc="upper right", fontsize=9)
+    axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
     return figure
 
 
