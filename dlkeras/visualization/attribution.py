@@ -152,6 +152,8 @@ def _maps(graph: Graph, name: str | None) -> Any:
                 f"maps). Received: model {graph.model.name!r} without one"
             )
         return several[-1]
+    if name == graph.inputs[0].name:  # of the tensor, as `keras.Input` gives it
+        return graph.inputs[0]
     found = find_ends(graph, name, "layer")[0]
     if len(found.shape) != 4:
         raise ValueError(
