@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.layers import PartiallyConnectedConv2D
+from dlkeras.layers import LocalResponseNormalization, PartiallyConnectedConv2D
 from dlkeras.model_graph import Call, Graph, opened, read
 
 # Layers of Keras that multiply no weights: pooling, activations, reshaping, ...
@@ -16,7 +16,7 @@ _FREE_FAMILIES = (
 )  # fmt: skip
 _FREE_LAYERS = (
     keras.layers.Embedding, keras.layers.Identity, keras.layers.InputLayer,
-    keras.layers.Masking,
+    keras.layers.Masking, LocalResponseNormalization,
 )  # fmt: skip
 _NOT_FREE = (keras.layers.Dot, keras.layers.SpectralNormalization)
 # Plain operations that multiply in a way which their shapes do not tell.
