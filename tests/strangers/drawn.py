@@ -4,10 +4,10 @@ import functools
 
 import keras
 import numpy as np
-from arrays import PHOTOS
 
 from dlkeras import visualization as show
 from dlkeras.optimization import QuadraticSurface
+from tests.strangers.arrays import PHOTOS
 
 NAMES = ["cat", "dog", "owl"]
 ANSWERS = [[0.2, 0.7, 0.1], [0.9, 0.05, 0.05], [0.1, 0.2, 0.7]]

@@ -1,10 +1,10 @@
 """What a stranger brings is drawn as it is, or refused in one line that says why."""
 
 import pytest
-from arrays import zoo
-from drawn import CALLS, drawn_by_call
 
 from dlkeras import visualization as show
+from tests.strangers.arrays import zoo
+from tests.strangers.drawn import CALLS, drawn_by_call
 
 # These draw nothing of arrays: what they take is a model, or a figure.
 OTHERS = {"Box", "Figure", "Landscape", "in_language"}

@@ -71,10 +71,10 @@ class Monitoring:
     @property
     def findings(self) -> list[str]:
         """A line for each kind of finding, errors first."""
-        from dlkeras.callbacks.finding import summary
+        from dlkeras.diagnosis.finding import summary
 
         found = [*self._gradients.findings, *self._activations.findings]
-        return summary(sorted(found, key=lambda finding: finding.severity))
+        return summary(sorted(found, key=lambda finding: finding.rank))
 
     def epoch_metrics(self, epoch: int) -> dict[str, float]:
         """`gradient_norm/LAYER`: the median norm of each layer in an epoch (from 0)."""
@@ -153,7 +153,7 @@ class Monitoring:
 
     def _tell(self) -> None:
         """Between two epochs: not into the middle of a progress bar."""
-        from dlkeras.callbacks.finding import summary
+        from dlkeras.diagnosis.finding import summary
 
         for line in summary(self._untold):
             self._say(line)

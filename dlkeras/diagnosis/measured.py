@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.callbacks.activation_rules import ACTIVATION_RULES
-from dlkeras.callbacks.finding import Finding
-from dlkeras.callbacks.gradient_rules import (
+from dlkeras.diagnosis.activations import ACTIVATION_RULES
+from dlkeras.diagnosis.finding import TrainingFinding
+from dlkeras.diagnosis.gradient_history import GradientHistory
+from dlkeras.diagnosis.gradients import (
     GRADIENT_RULES,
     SINGLE_SAMPLE_RULES,
     WINDOW,
 )
-from dlkeras.callbacks.history import GradientHistory
 
 # Of a long training so many samples say what is usual.
 SPREAD = 512
 
 
-def diagnose(*measurements: Any) -> list[Finding]:
+def diagnose(*measurements: Any) -> list[TrainingFinding]:
     """Say what is wrong with a training, from what the monitors have measured.
 
     RMS is a kernel's gradient norm over the root of its size (of an embedding: the rows
@@ -33,25 +33,28 @@ def diagnose(*measurements: Any) -> list[Finding]:
     - `non_finite`: a NaN or infinity in an output, a gradient, a weight or the loss;
       under a dynamic loss scale in most of 16 and more samples, or at a scale below 1.
     - `dead_relu`: more than half of a layer's units are 0 for the whole probe; a
-      warning as long as only the initial weights have been seen, or if (below 90 %)
+      note as long as only the initial weights have been seen, or if (below 90 %)
       the layer has fewer than 16 units, the probe gives fewer than 32 answers a unit,
       or no more than 75 % are dead and training has killed less than 25 % [3].
     - `saturation`: more than half of a hidden layer's outputs beyond 0.97 in size
-      (tanh) or outside 0.03 to 0.97 (sigmoid); a warning where it comes with training
+      (tanh) or outside 0.03 to 0.97 (sigmoid); a note where it comes with training
       and the loss falls, as a network that has learned is sure of itself [1].
     - `update_ratio_small`: update over weight below 1e-5 in every kernel, at the start
       and later, where 1e-3 is usual; `update_ratio_large`: above 1e-2 in one
-      (warning) [4].
+      (note) [4].
     - `poor_initialization`: the standard deviations of the initial outputs differ by
       more than 10 over depth, or the first gradients of the first and last quarter of
-      layers by more than 100 (warning) [1].
+      layers by more than 100 (note) [1].
     - `learning_rate_too_large`: an epoch's loss above twice that of the first epoch
       while updates exceed 1e-2 of a kernel, or above twice that of the first step while
       they exceed 0.1 or the weights' norm has grown by half; steepest descent diverges
       beyond 2 / lambda_max [5].
     - `loss_not_decreasing`: 3 epochs later it is not 1 % lower (warning).
     - `overfitting`: validation loss 10 % above its minimum for all epochs from 3 after
-      it, while the training loss falls (warning) [6].
+      it, while the training loss falls (warning; a note where the answers are as good
+      as they were) [6].
+    - `one_answer`: the softmax at the end chooses one class for all of at least 32
+      examples after two epochs, and the loss does not fall (warning).
     - `frozen_layer_moves`: weights of a layer with `trainable=False` changed (states
       of seeds may).
     - `no_gradient`: a kernel's gradient is exactly 0 in every sample.
@@ -78,7 +81,7 @@ def diagnose(*measurements: Any) -> list[Finding]:
         - [5] Haykin, "Adaptive filter theory": stability of steepest descent.
         - [6] Prechelt, "Early stopping, but when?", 1998.
     """
-    findings: list[Finding] = []
+    findings: list[TrainingFinding] = []
     for source in measurements:
         history: Any = getattr(source, "history", source)
         if isinstance(history, GradientHistory):
@@ -92,10 +95,10 @@ def diagnose(*measurements: Any) -> list[Finding]:
             )
         for rule in rules:
             findings += rule(history)
-    return sorted(findings, key=lambda finding: finding.severity)
+    return sorted(findings, key=lambda finding: finding.rank)
 
 
-def diagnose_new(history: GradientHistory, judged: int) -> list[Finding]:
+def diagnose_new(history: GradientHistory, judged: int) -> list[TrainingFinding]:
     """As `diagnose`, at a cost that does not grow with the length of the training.
 
     Args:
@@ -113,7 +116,7 @@ def diagnose_new(history: GradientHistory, judged: int) -> list[Finding]:
     spread = np.linspace(0, number - 1, min(number, SPREAD)).astype(int)
     latest = history.samples(np.union1d(first, new))
     usual = history.samples(np.union1d(first, spread))
-    findings: list[Finding] = []
+    findings: list[TrainingFinding] = []
     for rule in GRADIENT_RULES:
         findings += rule(latest if rule in SINGLE_SAMPLE_RULES else usual)
-    return sorted(findings, key=lambda finding: finding.severity)
+    return sorted(findings, key=lambda finding: finding.rank)

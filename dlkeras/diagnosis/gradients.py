@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dlkeras.callbacks.finding import Finding, found
-from dlkeras.callbacks.history import GradientHistory
+from dlkeras.diagnosis.finding import TrainingFinding, found
+from dlkeras.diagnosis.gradient_history import GradientHistory
 
 # The first so many samples are judged: later a training that has converged may have
 # gradients as small as it likes.
@@ -14,7 +14,7 @@ VANISHING_RATIO, VANISHING_RMS, EXPLODING_RATIO = 1e-3, 1e-7, 1e3
 BACKWARD_RATIO, OUTPUT_RATIO = 100.0, 10.0
 SMALL_UPDATE, LARGE_UPDATE, HUGE_UPDATE = 1e-5, 1e-2, 0.1
 LOSS_GROWTH, LOSS_FALL, OVERFITTING_GROWTH, PATIENCE = 2.0, 0.99, 1.1, 3
-WEIGHT_GROWTH = 1.5
+WEIGHT_GROWTH, WORSE_ANSWERS = 1.5, 0.02
 # A loss scale of 2^15, Keras's first one, is below 1 after so many halvings.
 HALVINGS = 16
 NO_KERNELS = ("bias", "alpha", "beta", "gamma")
@@ -68,7 +68,7 @@ def first_to_last(rms: np.ndarray) -> float:
     return float(np.median(rms[:quarter]) / np.median(rms[-quarter:]))
 
 
-def gradient_over_depth(history: GradientHistory) -> Iterator[Finding]:
+def gradient_over_depth(history: GradientHistory) -> Iterator[TrainingFinding]:
     """Vanishing and exploding from the last layers to the first."""
     columns = np.array(hidden_kernels(history), int)
     if not len(history) or len(columns) < 2:
@@ -105,12 +105,11 @@ def gradient_over_depth(history: GradientHistory) -> Iterator[Finding]:
     elif history.steps[0] == 1:
         uneven = max(ratios[-1], 1 / ratios[-1])
         if uneven > BACKWARD_RATIO:
-            yield found(
-                "poor_initialization", first, uneven, BACKWARD_RATIO, since, warn=True
-            )
+            name = "poor_initialization"
+            yield found(name, first, uneven, BACKWARD_RATIO, since, "note")
 
 
-def gradient_over_time(history: GradientHistory) -> Iterator[Finding]:
+def gradient_over_time(history: GradientHistory) -> Iterator[TrainingFinding]:
     """A norm that has grown a thousandfold since the start.
 
     Where hardly an example is wrong any more, a wrong one does that, too: such a
@@ -137,7 +136,7 @@ def gradient_over_time(history: GradientHistory) -> Iterator[Finding]:
         yield found("exploding_gradient", layer, value, EXPLODING_RATIO, step)
 
 
-def non_finite_gradient(history: GradientHistory) -> Iterator[Finding]:
+def non_finite_gradient(history: GradientHistory) -> Iterator[TrainingFinding]:
     """NaN or infinity in gradients, weights or the loss: the first layer and step."""
     weights: np.ndarray = np.asarray(~np.isfinite(history.weight_norm))
     weights &= "weight_norm" in history.quantities
@@ -168,7 +167,7 @@ def _update_ratios(history: GradientHistory) -> np.ndarray:
     return np.where(np.isfinite(ratios) & ~skipped[:, None], ratios, np.nan)
 
 
-def update_ratio(history: GradientHistory) -> Iterator[Finding]:
+def update_ratio(history: GradientHistory) -> Iterator[TrainingFinding]:
     """Updates too small for anything to be learned, or so large that it is lost.
 
     Small from the start: at the end a network that has learned hardly moves.
@@ -186,12 +185,10 @@ def update_ratio(history: GradientHistory) -> Iterator[Finding]:
         values = values[~np.isnan(values)]
         if len(values) and np.median(values) > LARGE_UPDATE:
             layer, value = history.variables[column][0], np.median(values)
-            yield found(
-                "update_ratio_large", layer, value, LARGE_UPDATE, since, warn=True
-            )
+            yield found("update_ratio_large", layer, value, LARGE_UPDATE, since, "note")
 
 
-def no_gradient(history: GradientHistory) -> Iterator[Finding]:
+def no_gradient(history: GradientHistory) -> Iterator[TrainingFinding]:
     """A kernel whose gradient is exactly 0 in every sample."""
     if len(history) < 3:
         return
@@ -203,7 +200,7 @@ def no_gradient(history: GradientHistory) -> Iterator[Finding]:
             yield found("no_gradient", layer, 1.0, 1.0, since)
 
 
-def frozen_layer_moves(history: GradientHistory) -> Iterator[Finding]:
+def frozen_layer_moves(history: GradientHistory) -> Iterator[TrainingFinding]:
     """Weights that changed although their layer is frozen."""
     first: dict[str, int] = {}
     for epoch, layer in history.frozen_moved:
@@ -216,7 +213,7 @@ def _epoch_losses(history: GradientHistory, name: str = "loss") -> np.ndarray:
     return np.array([logs.get(name, np.nan) for logs in history.epoch_logs], float)
 
 
-def learning_rate(history: GradientHistory) -> Iterator[Finding]:
+def learning_rate(history: GradientHistory) -> Iterator[TrainingFinding]:
     """A loss that has doubled, and steps large enough to have done it.
 
     The loss of a first, small batch may be low by chance: that the mean of an epoch is
@@ -244,14 +241,25 @@ def learning_rate(history: GradientHistory) -> Iterator[Finding]:
             yield found("learning_rate_too_large", "", value, LOSS_GROWTH, since)
 
 
-def loss_over_epochs(history: GradientHistory) -> Iterator[Finding]:
+def _answers_worse(history: GradientHistory, best: int) -> bool:
+    """Whether the answers became worse, not only less modest about their errors."""
+    held = [n for n in history.epoch_logs[-1] if n.startswith("val_") and "acc" in n]
+    scores = _epoch_losses(history, held[0]) if held else np.zeros(0)
+    if not len(scores):
+        return True
+    # A small validation split goes up and down by some examples.
+    return bool(np.median(scores[best + PATIENCE :]) < scores[best] - WORSE_ANSWERS)
+
+
+def loss_over_epochs(history: GradientHistory) -> Iterator[TrainingFinding]:
     """No progress, overfitting."""
     loss = _epoch_losses(history)
     if not len(loss) or not np.isfinite(loss[0]):
         return
     if len(loss) > PATIENCE and np.nanmin(loss[1:]) > LOSS_FALL * loss[0] > 0:
         value = np.nanmin(loss[1:]) / loss[0]
-        yield found("loss_not_decreasing", "", value, LOSS_FALL, "epoch 1", warn=True)
+        name = "loss_not_decreasing"
+        yield found(name, "", value, LOSS_FALL, "epoch 1", "warning")
     held = _epoch_losses(history, "val_loss")
     if np.isfinite(held).all() and len(held) > PATIENCE:
         best = int(np.argmin(held))
@@ -259,7 +267,8 @@ def loss_over_epochs(history: GradientHistory) -> Iterator[Finding]:
         falls = loss[-1] < loss[best]
         if falls and len(late) and late.min() > OVERFITTING_GROWTH * held[best] > 0:
             value, since = late.min() / held[best], f"epoch {best + 1}"
-            yield found("overfitting", "", value, OVERFITTING_GROWTH, since, warn=True)
+            severity = "warning" if _answers_worse(history, best) else "note"
+            yield found("overfitting", "", value, OVERFITTING_GROWTH, since, severity)
 
 
 GRADIENT_RULES: tuple[Callable, ...] = (

@@ -6,8 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.callbacks.backend.layout import QUANTITIES
-from dlkeras.callbacks.layer_tree import LayerInfo
+from dlkeras.diagnosis.layer_tree import LayerInfo
+
+# The rows of a step's measurements; of a share the number of entries.
+QUANTITIES = (
+    "gradient_norm",
+    "weight_norm",
+    "update_norm",
+    "zero_share",
+    "non_finite_share",
+)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dlkeras.callbacks.layer_tree import LayerInfo
+from dlkeras.diagnosis.layer_tree import LayerInfo
 
 
 @dataclass
@@ -24,6 +24,8 @@ class ActivationHistory:
         non_finite_share: `(probes, layers)`.
         units: `(probes, layers)`, number of units or feature maps.
         answers: `(probes, layers)`, outputs of each unit: samples times positions.
+        same_answer_share: `(probes, layers)`, of softmax: share of the samples, or
+            positions, whose largest unit is the most frequent one.
         loss: `(probes,)`, the mean training loss of the epoch before the probe.
         outputs: names of the layers that make the model's outputs, also those whose
             values are only put into another shape on the way.
@@ -38,6 +40,7 @@ class ActivationHistory:
     non_finite_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     units: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     answers: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    same_answer_share: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     loss: np.ndarray = field(default_factory=lambda: np.zeros(0))
     outputs: list[str] = field(default_factory=list)
 
