@@ -188,7 +188,9 @@ class Monitoring:
             drawn += [
                 (
                     "gradient_flow",
-                    show.gradient_flow(norms[recent], layers, f"Gradients, {span}"),
+                    show.gradient_flow(
+                        norms[recent], layers, title=f"Gradients, {span}"
+                    ),
                 ),
                 (
                     "gradient_map",
@@ -196,7 +198,7 @@ class Monitoring:
                         norms[known],
                         layers,
                         gradients.steps[known].tolist(),
-                        f"Gradients by layer and step, until epoch {epoch}",
+                        title=f"Gradients by layer and step, until epoch {epoch}",
                     ),
                 ),
                 (
@@ -204,7 +206,7 @@ class Monitoring:
                     show.update_ratios(
                         gradients.per_layer("update_ratio")[recent],
                         layers,
-                        f"Updates, {span}",
+                        title=f"Updates, {span}",
                     ),
                 ),
             ]
@@ -220,7 +222,7 @@ class Monitoring:
                         activations.dead_share[last],
                         activations.saturated_share[last],
                         activations.layer_names,
-                        f"Activations after epoch {activations.epochs[last]}",
+                        title=f"Activations after epoch {activations.epochs[last]}",
                     ),
                 )
             )

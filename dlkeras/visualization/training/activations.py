@@ -14,18 +14,24 @@ from dlkeras.visualization.figure import (
     GREY,
     ORANGE,
     SKY,
-    in_language,
+    drawing,
+    legend_below,
     new_figure,
     say,
+    shortened,
 )
+from dlkeras.visualization.inputs import mapping, numbers, received
 
 
+@drawing()
 def activation_functions(
     activations: Sequence[str | Callable] = ("sigmoid", "tanh", "relu", "leaky_relu"),
     *,
     span: float = 5.0,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw activation functions and their derivatives over the induced local field.
 
@@ -34,16 +40,19 @@ def activation_functions(
 
     Args:
         activations: names of Keras activations, or functions of a tensor, element by
-            element.
+            element; or a single one.
         span: the field is drawn from -span to span.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure, one pair of axes for each function.
 
     Raises:
-        ValueError: an activation or the language is unknown.
+        ValueError: there is no activation, it or the language is unknown, or it is
+            not element by element, such as softmax.
 
     Example:
     >>> figure = activation_functions(["tanh"])
@@ -55,13 +64,33 @@ def activation_functions(
         Haykin, *Neural Networks*, 2nd ed., section 4.2, and Géron, *Hands-on machine
         learning*, figure 11-1.
     """
-    functions = [keras.activations.get(activation) for activation in activations]
+    if isinstance(activations, str) or callable(activations):
+        activations = [activations]
+    activations = list(activations) if hasattr(activations, "__iter__") else []
+    span = float(numbers(span, "span", "a number above 0", axes=0))
+    if not activations or not 0 < span < np.inf:
+        raise ValueError(
+            "activations must name at least one, and span be above 0. Received: "
+            f"{len(activations)} activations, span={span}"
+        )
+    functions = [_function(activation) for activation in activations]
     names = [
-        activation if isinstance(activation, str) else function.__name__
+        activation
+        if isinstance(activation, str)
+        else getattr(function, "__name__", getattr(function, "name", ""))
         for activation, function in zip(activations, functions, strict=True)
     ]
     # An even number of intervals: the middle, where ReLU bends, is a point.
     field = np.linspace(-span, span, 401).astype("float32")
+    for name, function in zip(names, functions, strict=True):
+        whole, part = (_values(function, x) for x in (field, field[:201]))
+        if whole.shape != field.shape or not np.allclose(
+            whole[:201], part, rtol=1e-4, atol=1e-6, equal_nan=True
+        ):
+            raise ValueError(
+                "activations must work element by element, to be drawn as curves. "
+                f"Received: {name!r}, whose values depend on each other"
+            )
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
     default = say(
@@ -73,6 +102,8 @@ def activation_functions(
         3.1 * columns,
         2.7 * rows + 0.5,
         title or default,
+        figsize=figsize,
+        ax=ax,
         nrows=rows,
         ncols=columns,
         squeeze=False,
@@ -83,7 +114,7 @@ def activation_functions(
             axis.remove()
             continue
         function = functions[index]
-        value = ops.convert_to_numpy(function(ops.convert_to_tensor(field)))
+        value = _values(function, field)
         slope = backend.gradient(lambda v, f=function: ops.sum(f(v)), field)
         axis.fill_between(
             field, 0, 1, where=np.abs(slope) < 0.1, color=SKY, alpha=0.2, linewidth=0,
@@ -93,7 +124,7 @@ def activation_functions(
         axis.plot(field, value, color=BLUE, label=r"$\varphi(v)$")
         axis.plot(field, slope, color=ORANGE, linestyle="--", label=r"$\varphi'(v)$")
         axis.axhline(0, color=GREY, linewidth=0.6)
-        axis.set_title(names[index], fontsize=10)
+        axis.set_title(shortened(names[index], 30), fontsize=10)
         axis.grid(alpha=0.3)
         if index % columns == 0:
             axis.set_ylabel(r"$\varphi(v)$, $\varphi'(v)$")
@@ -101,24 +132,33 @@ def activation_functions(
             axis.set_xlabel(
                 say(language, "induced local field $v$", "campo local induzido $v$")
             )
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    order = [1, 2, 0]
-    figure.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-    )
-    return in_language(figure, language)
+    legend_below(figure, axes[0, 0], order=[1, 2, 0], fontsize=10)
+    return figure
 
 
+def _function(activation: Any) -> Callable:
+    try:
+        return keras.activations.get(activation)
+    except (ValueError, TypeError) as error:
+        raise type(error)(
+            "activations must be names of Keras activations or functions of a tensor. "
+            f"Received: {received(activation)}"
+        ) from error
+
+
+def _values(function: Callable, field: np.ndarray) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(function(ops.convert_to_tensor(field))))
+
+
+@drawing()
 def activation_distributions(
     outputs: Mapping[str, Any],
     *,
     bins: int = 60,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     r"""Draw how the outputs of each layer are distributed, from input to output.
 
@@ -127,6 +167,8 @@ def activation_distributions(
         bins: bars of a histogram.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: a row for each layer on one scale, the first on top, each with its
@@ -148,9 +190,16 @@ def activation_distributions(
         neural networks", AISTATS 2010, figure 6.
     """
     arrays = {}
-    for name, values in outputs.items():
-        flat = np.asarray(ops.convert_to_numpy(values), "float64").ravel()
+    expected = "a dictionary: for each layer's name its outputs"
+    gaps = {}
+    for name, values in mapping(outputs, "outputs", expected).items():
+        flat = (
+            numbers(values, f"outputs[{name!r}]", "numbers").astype("float64").ravel()
+        )
         arrays[name] = flat[np.isfinite(flat)]
+        gaps[name] = 1 - len(arrays[name]) / max(flat.size, 1)
+    if not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"bins must be a number from 1. Received: bins={bins!r}")
     empty = [name for name, values in arrays.items() if not len(values)]
     if not arrays or empty:
         raise ValueError(
@@ -171,6 +220,8 @@ def activation_distributions(
         6.4,
         max(0.62 * len(arrays) + 1.2, 2.4),
         title or default,
+        figsize=figsize,
+        ax=ax,
         nrows=len(arrays),
         sharex=True,
         squeeze=False,
@@ -184,15 +235,26 @@ def activation_distributions(
         axis.text(
             1.01,
             0.5,
-            f"{mean} {values.mean():z.2f}\n{deviation} {values.std():.2f}",
+            f"{mean} {_short(values.mean(), values.std())}\n"
+            f"{deviation} {_short(values.std(), values.std())}"
+            + (f"\n{gaps[name]:.0%} NaN" if gaps[name] else ""),
             transform=axis.transAxes,
             ha="left",
             va="center",
             fontsize=8,
         )
         axis.set_yticks([])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        axis.set_ylabel(
+            shortened(name, 24), rotation=0, ha="right", va="center", fontsize=9
+        )
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
     axes[-1, 0].set_xlabel(say(language, "output of a unit", "saída de um neurônio"))
-    return in_language(figure, language)
+    return figure
+
+
+def _short(value: float, spread: float) -> str:
+    """Two decimals, or two digits of what would vanish in them: not "0.00"."""
+    if value == 0 or max(abs(value), spread) >= 0.05:
+        return f"{value:z.2f}"
+    return f"{value:.1e}" if abs(value) > 1e-3 * spread else "0"

@@ -14,18 +14,25 @@ from dlkeras.visualization.figure import (
     CYCLE,
     DASHES,
     ORANGE,
-    in_language,
+    drawing,
     new_figure,
+    plain,
     say,
 )
-from dlkeras.visualization.landscapes import Landscape
+from dlkeras.visualization.inputs import numbers, received
+from dlkeras.visualization.training.landscapes import Landscape
+from dlkeras.visualization.training.loss_label import loss_label as label_of
 
 # Below a line: it is told from a surface of any shade.
 _EDGE: dict[str, Any] = {"color": "white", "linewidth": 3.5, "zorder": 3}
 
+# Over a surface, whose colours no style changes, also the legend is as on paper.
+_ON_PAPER: dict[str, Any] = {"facecolor": "white", "labelcolor": "black"}
+
 Trajectories = Mapping[str, "Descent | Any"]
 
 
+@drawing()
 def cost_surface(
     surface: Surface,
     trajectories: Trajectories | Any = None,
@@ -37,12 +44,14 @@ def cost_surface(
     gradients: bool = False,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the cost over two weights, with the ways of descents across it.
 
     Args:
         surface: a cost over two weights with `cost(w)` for arrays `(..., 2)`, such as
-            `QuadraticSurface`.
+            `QuadraticSurface`; or that function itself.
         trajectories: a `Descent`, an array `(points, 2)`, or several of them by name.
         w1: range of the first weight; by default around the trajectories and the
             minimum.
@@ -53,6 +62,8 @@ def cost_surface(
         gradients: whether arrows show the negative gradient (in `"contour"`).
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure; each way starts at a circle.
@@ -76,35 +87,52 @@ def cost_surface(
     """
     if view not in ("contour", "bowl"):
         raise ValueError(f"view must be 'contour' or 'bowl'. Received: view={view!r}")
+    cost = getattr(surface, "cost", surface)
+    if not callable(cost) or (gradients and not hasattr(surface, "gradient")):
+        raise TypeError(
+            "surface must have cost(w), and gradient(w) for gradients=True, such as "
+            f"QuadraticSurface. Received: {received(surface)}"
+        )
     ways = _ways(trajectories)
     if minimum is None:
         minimum = getattr(surface, "minimizer", None)
     marks = [*ways.values()]
     if minimum is not None:
-        marks.append(np.asarray(minimum, float)[None])
+        minimum = numbers(minimum, "minimum", "two weights (2,)", axes=1).astype(float)
+        marks.append(_two(minimum[None], "minimum"))
     if not marks and (w1 is None or w2 is None):
         raise ValueError(
             "w1 and w2 must say which weights to show where there is neither a "
             f"trajectory nor a minimum. Received: w1={w1}, w2={w2}"
         )
     ranges = [
-        given if given is not None else _range(np.concatenate(marks)[:, index])
+        _given_range(given, f"w{index + 1}")
+        if given is not None
+        else _range_around(np.concatenate(marks)[:, index])
         for index, given in enumerate((w1, w2))
     ]
     x, y = (np.linspace(low, high, 121) for low, high in ranges)
-    z = np.asarray(surface.cost(np.stack(np.meshgrid(x, y), -1)), float)
+    z = np.asarray(cost(np.stack(np.meshgrid(x, y), -1)), float)
+    if z.shape != (121, 121) or not np.isfinite(z).any():
+        raise ValueError(
+            "surface.cost must take weights (..., 2) and give a cost (...), finite "
+            f"somewhere. Received: for (121, 121, 2) an array {z.shape}"
+        )
+    z = np.where(np.isfinite(z), z, np.nan)
     cost_label = say(language, r"cost $E(w)$", r"custo $E(w)$")
     default = say(language, "Cost surface", "Superfície de custo")
     if view == "bowl":
         figure, axis = new_figure(
-            6, 5, title or default, subplot_kw={"projection": "3d"}
-        )
+            6, 5, title or default, figsize=figsize, ax=ax,
+            subplot_kw={"projection": "3d"},
+        )  # fmt: skip
         axis.plot_surface(x[None], y[:, None], z, cmap="cividis", alpha=0.75)
         axis.set_zlabel(cost_label)
     else:
-        figure, axis = new_figure(6, 4.8, title or default)
-        bottom = float(z.min())
-        top = float(z.max()) - bottom
+        figure, axis = new_figure(6, 4.8, title or default, figsize=figsize, ax=ax)
+        axis.set_facecolor("white")  # shines through the surface
+        bottom = float(np.nanmin(z))
+        top = float(np.nanmax(z)) - bottom
         # Quadratic steps: on a bowl the lines lie at equal distances.
         levels = bottom + top * np.linspace(0, 1, 16) ** 2
         if top > 0:
@@ -117,11 +145,11 @@ def cost_surface(
         if gradients:
             _arrows(axis, surface, ranges, language)
     for index, (name, way) in enumerate(ways.items()):
-        _draw_way(axis, surface, way, name, index, view)
+        _draw_way(axis, cost, way, name, index, view)
     if minimum is not None:
-        place = list(np.asarray(minimum, float))
+        place = list(minimum)
         if view == "bowl":
-            place.append(float(surface.cost(np.asarray(minimum, float))))
+            place.append(float(np.asarray(cost(minimum))))
         text = say(language, "minimum", "mínimo")
         axis.plot(
             *([value] for value in place), marker="*", markersize=14, color=AMBER,
@@ -132,10 +160,11 @@ def cost_surface(
     axis.set_xlabel("$w_1$")
     axis.set_ylabel("$w_2$")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper right", fontsize=9)
-    return in_language(figure, language)
+        axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
+    return figure
 
 
+@drawing()
 def loss_landscape(
     landscape: Landscape,
     trajectory: Any = None,
@@ -143,6 +172,8 @@ def loss_landscape(
     loss_label: str | None = None,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the loss of a network along two directions through its weights.
 
@@ -150,22 +181,27 @@ def loss_landscape(
         landscape: what `loss_along` measured.
         trajectory: the way of the training in the plane, `(points, 2)`, as
             `Landscape.project` gives it.
-        loss_label: what the loss measures, with its unit; by default cross-entropy.
+        loss_label: what the loss measures, with its unit; by default what `loss_along`
+            measured.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure; the trained weights are the star in the middle.
 
     Raises:
-        ValueError: the language is unknown.
+        ValueError: the loss is nowhere finite, the trajectory not of two columns, or
+            the language unknown.
+        TypeError: it is no landscape.
 
     Example:
     >>> steps = np.linspace(-1, 1, 5)
     >>> loss = 1 + steps[:, None] ** 2 + steps**2
     >>> figure = loss_landscape(Landscape(steps, steps, loss, (), ()))
     >>> figure.axes[1].get_ylabel()
-    'cross-entropy loss (nats)'
+    'loss'
 
     Reference:
         Li, Xu, Taylor, Studer and Goldstein, "Visualizing the loss landscape of
@@ -176,11 +212,21 @@ def loss_landscape(
         "Loss around the trained weights",
         "Perda em torno dos pesos treinados",
     )
-    label = loss_label or say(
-        language, "cross-entropy loss (nats)", "perda de entropia cruzada (nats)"
-    )
-    figure, axis = new_figure(5.8, 4.6, title or default)
-    loss = np.where(np.isfinite(landscape.loss), landscape.loss, np.nan)
+    if not isinstance(landscape, Landscape):
+        raise TypeError(
+            "landscape must be what loss_along returns. Received: "
+            f"{received(landscape)}"
+        )
+    shape = len(landscape.second), len(landscape.first)
+    loss = numbers(landscape.loss, "landscape.loss", f"{shape}, as the steps", axes=2)
+    loss = np.where(np.isfinite(loss), loss, np.nan)
+    if loss.shape != shape or min(shape) < 2 or np.isnan(loss).all():
+        raise ValueError(
+            f"landscape.loss must be {shape}, as the steps, from (2, 2) on, and finite "
+            f"somewhere. Received: {loss.shape}"
+        )
+    label = loss_label or label_of(landscape.loss_name, language)
+    figure, axis = new_figure(5.8, 4.6, title or default, figsize=figsize, ax=ax)
     low, high = float(np.nanmin(loss)), float(np.nanmax(loss))
     logarithmic = low > 0 and high > 20 * low
     levels = np.geomspace(low, high, 16) if logarithmic else np.linspace(low, high, 16)
@@ -206,7 +252,8 @@ def loss_landscape(
         marks = [float(level) for level in levels[::3]]
         bar.set_ticks(marks, labels=[f"{mark:.2g}" for mark in marks])
     if trajectory is not None:
-        way = np.asarray(trajectory, float)
+        way = numbers(trajectory, "trajectory", "of shape (points, 2)").astype(float)
+        way = _two(way, "trajectory")
         axis.plot(*way.T, **_EDGE)
         axis.plot(
             *way.T, color=ORANGE, marker="o", markersize=3, linewidth=1.2, zorder=4,
@@ -219,8 +266,8 @@ def loss_landscape(
     )  # fmt: skip
     axis.set_xlabel(say(language, "step along direction 1", "passo na direção 1"))
     axis.set_ylabel(say(language, "step along direction 2", "passo na direção 2"))
-    axis.legend(loc="upper right", fontsize=9)
-    return in_language(figure, language)
+    axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
+    return figure
 
 
 def _ways(trajectories: Any) -> dict[str, np.ndarray]:
@@ -231,17 +278,31 @@ def _ways(trajectories: Any) -> dict[str, np.ndarray]:
         trajectories = {"": trajectories}
     ways = {}
     for name, way in trajectories.items():
-        points = np.asarray(way.weights if hasattr(way, "weights") else way, float)
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(
-                "A trajectory must be of shape (points, 2), one row for each w(n). "
-                f"Received: {name!r} of shape {points.shape}"
-            )
-        ways[name] = points
+        points = way.weights if hasattr(way, "weights") else way
+        points = numbers(points, "A trajectory", "of shape (points, 2)").astype(float)
+        ways[plain(name)] = _two(points, f"{name!r}")
     return ways
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def _two(points: np.ndarray, name: str) -> np.ndarray:
+    """Points of two weights, at least one of them finite."""
+    two = points.ndim == 2 and points.shape[1] == 2
+    if not two or not np.isfinite(points).all(1).any():
+        raise ValueError(
+            "A trajectory must be of shape (points, 2), one row for each w(n), and "
+            f"finite somewhere. Received: {name} of shape {points.shape}"
+        )
+    return points
+
+
+def _given_range(given: Any, name: str) -> tuple[float, float]:
+    low_high = numbers(given, name, "(lowest, highest)").astype(float)
+    if low_high.shape != (2,) or not low_high[0] < low_high[1]:
+        raise ValueError(f"{name} must be (lowest, highest). Received: {name}={given}")
+    return float(low_high[0]), float(low_high[1])
+
+
+def _range_around(values: np.ndarray) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
     margin = 0.25 * (high - low) or 1.0
@@ -249,12 +310,12 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _draw_way(
-    axis: Any, surface: Any, way: np.ndarray, name: str, index: int, view: str
+    axis: Any, cost: Any, way: np.ndarray, name: str, index: int, view: str
 ) -> None:
     colour = CYCLE[(index + 1) % len(CYCLE)]
     points = list(way.T)
     if view == "bowl":
-        points.append(np.asarray(surface.cost(way), float))
+        points.append(np.asarray(cost(way), float))
     line = {"color": colour, "zorder": 4}
     axis.plot(*points, **_EDGE)
     axis.plot(

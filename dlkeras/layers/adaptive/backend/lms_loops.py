@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 
+from dlkeras.layers.adaptive.backend import ONE_KERNEL, one_kernel, scan
 from dlkeras.layers.adaptive.recursions import windowed
-from dlkeras.layers.backend import ONE_KERNEL, one_kernel, scan
+from dlkeras.layers.adaptive.rule import conjugate
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -41,7 +42,7 @@ class Loops:
 
     def __init__(self, problem, sign_error, sign_data, share):
         self.problem, self.share = problem, share
-        self.conjugate = ops.conj if "complex" in problem.dtype else _same
+        self.conjugate = conjugate
         self.push = ops.sign if sign_error else self.conjugate
         self.along = ops.sign if sign_data else _same
         # Only from a linear error do the next ones follow. Carried weights must not

@@ -9,14 +9,24 @@ from dlkeras.visualization.figure import (
     BLUE,
     GREY,
     ORANGE,
-    in_language,
+    drawing,
     new_figure,
     say,
 )
+from dlkeras.visualization.inputs import numbers
 
 
+@drawing()
 def reliability_diagram(
-    confidence: Any, accuracy: Any, count: Any, ece: float, *, language: str = "en"
+    confidence: Any,
+    accuracy: Any,
+    count: Any,
+    ece: float,
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw accuracy against confidence, bin by bin.
 
@@ -25,10 +35,18 @@ def reliability_diagram(
         accuracy: share of them that are right.
         count: number of them; empty bins are left out.
         ece: the expected calibration error, for the title.
+        title: text above the figure; by default with the calibration error.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: the diagram, and below it how many predictions each bin has.
+
+    Raises:
+        ValueError: the arrays are not of one value for each bin, no bin has a
+            prediction, or a share is not of 0 to 1.
+        TypeError: they hold no numbers.
 
     Example:
     >>> len(reliability_diagram([0.6, 0.9], [0.5, 1.0], [4, 20], 0.1).axes)
@@ -38,18 +56,34 @@ def reliability_diagram(
         Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks",
         ICML 2017, figure 1.
     """
-    count = np.asarray(count)
+    one_each = "one number for each bin"
+    count = numbers(count, "count", one_each, axes=1)
+    filled = count > 0
+    shares = {"confidence": confidence, "accuracy": accuracy}
+    for name, values in shares.items():
+        shares[name] = numbers(values, name, one_each, axes=1)
+        within = shares[name].shape == count.shape and filled.any()
+        known = shares[name][filled] if within else np.array([np.nan])
+        if not ((known >= 0) & (known <= 1 + 1e-6)).all():  # as float32 may round
+            raise ValueError(
+                f"{name} must be of 0 to 1 for each of {len(count)} bins, at least one "
+                f"of which has predictions. Received: "
+                f"{shares[name].tolist()[:10]}, count={count.tolist()[:10]}"
+            )
+    ece = float(numbers(ece, "ece", "one number", axes=0))
     edges = np.linspace(0, 1, len(count) + 1)
     centres, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
-    filled = count > 0
     figure, (upper, lower) = new_figure(
         4.6,
         5.2,
-        say(
+        title
+        or say(
             language,
             f"Calibration: expected calibration error {ece:.3f}",
             f"Calibração: erro esperado de calibração {ece:.3f}",
         ),
+        figsize=figsize,
+        ax=ax,
         nrows=2,
         sharex=True,
         height_ratios=[3, 1],
@@ -57,8 +91,8 @@ def reliability_diagram(
     perfect = say(language, "perfect calibration", "calibração perfeita")
     upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=perfect)
     upper.plot(
-        np.asarray(confidence)[filled],
-        np.asarray(accuracy)[filled],
+        shares["confidence"][filled],
+        shares["accuracy"][filled],
         color=ORANGE,
         marker="o",
         label=say(language, "model", "modelo"),
@@ -78,4 +112,4 @@ def reliability_diagram(
         )
     )
     lower.set_ylabel(say(language, "examples", "exemplos"))
-    return in_language(figure, language)
+    return figure

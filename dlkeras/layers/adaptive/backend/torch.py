@@ -56,28 +56,36 @@ def _eager(function, options, arrays):
     return function(arrays, options, False)
 
 
+# PyTorch has no public name for the question whether `torch.func` wraps a tensor.
+_is_transformed = getattr(
+    getattr(torch._C, "_functorch", None),
+    "is_functorch_wrapped_tensor",
+    lambda tensor: False,
+)
+
+
+def _is_traced(tensor):
+    """Whether it is compiled, exported or transformed, and so has no value."""
+    if torch.compiler.is_compiling() or _is_transformed(tensor):
+        return True
+    return tensor.device.type == "meta"
+
+
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None where it has none."""
-    if isinstance(tensor, np.ndarray):
+    if isinstance(tensor, np.ndarray):  # what loops of the processor found
         return tensor
-    if tensor.device.type == "meta" or torch.compiler.is_compiling():
+    if _is_traced(tensor):
         return None
-    return tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
 def is_on_host(tensor):
     """Whether it has a value, and in the processor's memory."""
     if isinstance(tensor, np.ndarray):
-        return True
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def on_host(tensor) -> Any:
-    """The value of a tensor that `is_on_host`, copied where NumPy lacks its type."""
-    if isinstance(tensor, np.ndarray):
-        return tensor
-    tensor = tensor.detach()
-    return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
+        return not torch.compiler.is_compiling()
+    return tensor.device.type == "cpu" and not _is_traced(tensor)
 
 
 def computes_on_host(arrays):
@@ -99,9 +107,14 @@ def from_host(array):
     return torch.from_numpy(array)
 
 
-def sent(array):
-    """The array as it is: it shares its memory with a tensor."""
-    return array
+def where(condition, a, b):
+    """`a` where the condition holds, else `b`."""
+    return torch.where(condition, a, b)
+
+
+def cumulative_max(array):
+    """The largest value so far along the first axis."""
+    return torch.cummax(array, 0).values
 
 
 def on_flag(flag, arrays, action, words):
@@ -109,25 +122,3 @@ def on_flag(flag, arrays, action, words):
     del words
     if value_of(flag):
         action(*(value_of(array) for array in arrays))
-
-
-def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
-    """None: Keras's own operations are used."""
-    del x, axis, gamma, beta, statistics, epsilon
-
-
-def local_response(a, band, k, beta, power) -> Any:
-    """None: the backend's own gradient is used."""
-    del a, band, k, beta, power
-
-
-def pointwise_convolution(x, kernel, strides) -> Any:
-    """None: the backend's own convolution trains as fast."""
-    del x, kernel, strides
-    return None
-
-
-def visited_pixels(x, strides) -> Any:
-    """None: the backend's own convolution picks its pixels as fast."""
-    del x, strides
-    return None

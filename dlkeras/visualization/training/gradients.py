@@ -13,22 +13,31 @@ from dlkeras.visualization.figure import (
     GREY,
     HATCHES,
     ORANGE,
-    in_language,
+    drawing,
     new_figure,
     say,
+    shortened,
 )
+from dlkeras.visualization.inputs import names, numbers
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 40
 
 
-def _table(name: str, values: Any, layers: Sequence[str]) -> np.ndarray:
+def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
     """`(samples, layers)`, or an error that says what is wrong with it."""
-    table = np.asarray(values, float)
-    if table.ndim != 2 or not len(table) or table.shape[1] != len(layers):
+    names(layers, len(layers) if hasattr(layers, "__len__") else 0, "layers", "layers")
+    expected = f"of shape (samples, {len(layers)})"
+    table = numbers(values, f"`{name}`", expected).astype(float)
+    if (
+        table.ndim != 2
+        or not len(table)
+        or not table.size
+        or (table.shape[1] != len(layers))
+    ):
         raise ValueError(
-            f"`{name}` must be of shape (samples, {len(layers)}), at least one sample "
-            f"and one column for each layer. Received: {table.shape}"
+            f"`{name}` must be {expected}, at least one sample and one column for each "
+            f"layer. Received: {table.shape}"
         )
     return table
 
@@ -53,13 +62,14 @@ def _name_layers(
     label = say(language, "layer, from input to output", "camada, da entrada à saída")
     every = -(-len(layers) // _MOST_NAMES)
     ticks = list(range(0, len(layers), every))
-    names = [layers[i] for i in ticks]
+    known = names(layers, len(layers), "layers", "layers")
+    shown = [shortened(known[i], 32) for i in ticks]
     if horizontal:
-        axis.set_xticks(ticks, names, rotation=90, fontsize=8)
+        axis.set_xticks(ticks, shown, rotation=90, fontsize=8)
         axis.set_xlabel(label)
         axis.set_xlim(-0.5, len(layers) - 0.5)
     else:
-        axis.set_yticks(ticks, names, fontsize=8)
+        axis.set_yticks(ticks, shown, fontsize=8)
         axis.set_ylabel(label)
 
 
@@ -67,12 +77,15 @@ def _width(layers: Sequence[str]) -> float:
     return min(max(4.5, 0.3 * len(layers) + 2), 14)
 
 
+@drawing("title")
 def gradient_flow(
     gradient_norm: Any,
     layers: Sequence[str],
-    title: str | None = None,
     *,
+    title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw each layer's gradient norm over depth: median, and minimum to maximum.
 
@@ -81,6 +94,8 @@ def gradient_flow(
         layers: names of the layers from input to output.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure, of logarithmic scale. A layer whose gradient is always 0 is marked
@@ -100,7 +115,7 @@ def gradient_flow(
     table = _table("gradient_norm", gradient_norm, layers)
     low, middle, high = _bands(_positive(table))
     title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
-    figure, axis = new_figure(_width(layers), 4.2, title)
+    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
     axis.fill_between(
         x,
@@ -139,16 +154,19 @@ def gradient_flow(
     axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
-    return in_language(figure, language)
+    return figure
 
 
+@drawing("title")
 def gradient_map(
     gradient_norm: Any,
     layers: Sequence[str],
     steps: Sequence[int],
-    title: str | None = None,
     *,
+    title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the gradient norm of every layer (rows) at every sampled step (columns).
 
@@ -158,6 +176,8 @@ def gradient_map(
         steps: `(samples,)`, the number of each step.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure, of logarithmic colours; white where the norm is 0 or not finite.
@@ -171,6 +191,7 @@ def gradient_map(
     'step'
     """
     table = _table("gradient_norm", gradient_norm, layers)
+    numbers(steps, "`steps`", "a number for each sample", axes=1)
     if len(steps) != len(table):
         raise ValueError(
             f"`steps` must have one number for each of {len(table)} samples. "
@@ -186,7 +207,7 @@ def gradient_map(
         "Gradient norm over depth and time",
         "Norma do gradiente por profundidade e tempo",
     )
-    figure, axis = new_figure(7.0, height, title)
+    figure, axis = new_figure(7.0, height, title, figsize=figsize, ax=ax)
     drawn = axis.imshow(
         shown.T,
         aspect="auto",
@@ -195,21 +216,24 @@ def gradient_map(
         norm=LogNorm(low, max(high, low * 1.01)),
     )
     ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
-    axis.set_xticks(ticks, [str(steps[i]) for i in ticks])
+    axis.set_xticks(ticks, [f"{steps[i]:g}" for i in ticks])
     axis.set_xlabel(say(language, "step", "passo"))
     _name_layers(axis, layers, language, horizontal=False)
     figure.colorbar(
         drawn, ax=axis, label=say(language, "gradient norm", "norma do gradiente")
     )
-    return in_language(figure, language)
+    return figure
 
 
+@drawing("title")
 def update_ratios(
     update_ratio: Any,
     layers: Sequence[str],
-    title: str | None = None,
     *,
+    title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw update norm over weight norm of each layer, beside the rule of 1e-3.
 
@@ -218,6 +242,8 @@ def update_ratios(
         layers: names of the layers from input to output.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: median, and minimum to maximum, on a logarithmic scale.
@@ -236,7 +262,7 @@ def update_ratios(
     table = _positive(_table("update_ratio", update_ratio, layers))
     low, middle, high = _bands(table)
     title = title or say(language, "Size of the updates", "Tamanho das atualizações")
-    figure, axis = new_figure(_width(layers), 4.2, title)
+    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
     axis.axhspan(
         1e-5,
@@ -279,18 +305,21 @@ def update_ratios(
     )
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
-    return in_language(figure, language)
+    return figure
 
 
+@drawing("title")
 def activation_statistics(
     mean: Any,
     std: Any,
     dead_share: Any,
     saturated_share: Any,
     layers: Sequence[str],
-    title: str | None = None,
     *,
+    title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the outputs of each layer, and its share of dead and saturated units.
 
@@ -302,6 +331,8 @@ def activation_statistics(
         layers: names of the layers from input to output.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: above, mean and standard deviation; below, the shares.
@@ -316,13 +347,18 @@ def activation_statistics(
     """
     rows = {"mean": mean, "std": std, "dead_share": dead_share}
     rows["saturated_share"] = saturated_share
-    arrays = {n: _table(n, [row], layers)[0] for n, row in rows.items()}
+    one_each = "(layers,), a number for each layer"
+    arrays = {
+        name: _table(name, numbers(row, f"`{name}`", one_each, axes=1)[None], layers)[0]
+        for name, row in rows.items()
+    }
     title = title or say(
         language, "Activations of the probe batch", "Ativações do lote de sondagem"
     )
     figure, (upper, lower) = new_figure(
-        _width(layers), 5.2, title, nrows=2, sharex=True, height_ratios=[3, 2]
-    )
+        _width(layers), 5.2, title, figsize=figsize, ax=ax, nrows=2, sharex=True,
+        height_ratios=[3, 2],
+    )  # fmt: skip
     x = np.arange(len(layers))
     low, high = arrays["mean"] - arrays["std"], arrays["mean"] + arrays["std"]
     finite = np.isfinite(low) & np.isfinite(high)
@@ -330,7 +366,7 @@ def activation_statistics(
     upper.plot(x[finite], arrays["mean"][finite], "o", color=BLUE, markersize=4)
     upper.set_ylabel(say(language, "mean and std", "média e desvio"))
     upper.grid(alpha=0.3)
-    names = {
+    words = {
         "dead_share": say(language, "dead", "mortos"),
         "saturated_share": say(language, "saturated", "saturados"),
     }
@@ -342,7 +378,7 @@ def activation_statistics(
         seen = np.isfinite(values)
         if not seen.any():
             continue
-        label = names[name]
+        label = words[name]
         lower.bar(
             x[seen] + shift, values[seen], 0.4, color=colour, label=label,
             hatch=hatch, edgecolor="white", linewidth=0,
@@ -353,4 +389,4 @@ def activation_statistics(
     if lower.patches:
         lower.legend(frameon=False, fontsize=8)
     _name_layers(lower, layers, language)
-    return in_language(figure, language)
+    return figure

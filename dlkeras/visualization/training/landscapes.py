@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlkeras.visualization.inputs import numbers, received
+
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
@@ -20,6 +22,7 @@ class Landscape:
         loss: The mean loss at each point, `(rows, columns)`.
         weights: The trainable weights in the middle, an array for each variable.
         directions: The two directions, each an array for each variable.
+        loss_name: The loss that was measured, as Keras names it; "" if unknown.
     """
 
     first: np.ndarray
@@ -27,6 +30,7 @@ class Landscape:
     loss: np.ndarray
     weights: Sequence[np.ndarray]
     directions: Sequence[Sequence[np.ndarray]]
+    loss_name: str = ""
 
     def project(self, snapshots: Sequence[Sequence[Any]]) -> np.ndarray:
         """Return where weights lie in the plane, as near as the plane comes to them.
@@ -79,7 +83,8 @@ def loss_along(
         A `Landscape`, of `points` times `points` passes over the data.
 
     Raises:
-        ValueError: there is no loss, or a direction does not fit the variables.
+        ValueError: there is no loss or there are several, x and y have not as many
+            examples, or a direction does not fit the variables.
 
     Example:
     >>> import keras, numpy as np
@@ -94,7 +99,25 @@ def loss_along(
         Li, Xu, Taylor, Studer and Goldstein, "Visualizing the loss landscape of
         neural nets", NeurIPS 2018, section 4.
     """
-    measure = keras.losses.get(loss if loss is not None else _loss_of(model))
+    chosen = loss if loss is not None else _loss_of(model)
+    if isinstance(chosen, dict | list | tuple):
+        raise ValueError(
+            "loss must be one loss, of a model of one output. Received: "
+            f"{received(chosen)}"
+        )
+    measure = keras.losses.get(chosen)
+    x, y = numbers(x, "x", "inputs (examples, ...)"), numbers(y, "y", "targets")
+    takes = tuple(model.inputs[0].shape) if getattr(model, "inputs", None) else x.shape
+    fits = x.ndim == len(takes) and all(
+        known in (None, size) for known, size in zip(takes, x.shape, strict=True)
+    )
+    if not x.size or not fits or x.shape[:1] != y.shape[:1]:
+        raise ValueError(
+            f"x and y must be inputs {takes} and as many targets. Received: shapes "
+            f"{x.shape} and {y.shape}"
+        )
+    if not isinstance(points, int) or points < 2:
+        raise ValueError(f"points must be a number from 2. Received: {points!r}")
     variables = model.trainable_variables
     before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
     if directions is None:
@@ -122,7 +145,8 @@ def loss_along(
     finally:
         for variable, w in zip(variables, before, strict=True):
             variable.assign(w)
-    return Landscape(steps, steps, found, before, directions)
+    name = getattr(measure, "name", None) or getattr(measure, "__name__", "")
+    return Landscape(steps, steps, found, before, directions, name)
 
 
 def _flat(arrays: Sequence[Any]) -> np.ndarray:

@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.adaptive.lms_rule import LMSRule
-from dlkeras.layers.backend import computes_on_host, from_host, on_host
+from dlkeras.layers.adaptive.backend import computes_on_host, from_host, value_of
+from dlkeras.layers.adaptive.recursions import CAME_BACK, GROWN
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -43,11 +43,7 @@ def host_filter(problem, compiled: Callable) -> Callable:
         problem: the fixed part of the recursion.
         compiled: the backend's call, `compiled(arrays)`.
     """
-    rule = problem.rule
-    fits = isinstance(rule, LMSRule) and rule.is_plain(problem)
-    fits = fits and rule.algorithm in ("lms", "nlms")
-    fits = fits and problem.input_type == "signal" and "float" in problem.dtype
-    if not (fits and installed()):
+    if not (problem.rule.runs_on_host(problem) and installed()):
         return compiled
 
     def call(arrays):
@@ -59,21 +55,26 @@ def host_filter(problem, compiled: Callable) -> Callable:
 
 
 def _filtered(arrays, problem):
-    signal, desired = (on_host(arrays[name]) for name in ("signal", "desired"))
+    signal, desired = (value_of(arrays[name]) for name in ("signal", "desired"))
     shape, taps = desired.shape, problem.taps
     batch, time = shape[:2]
     filters = desired.size // time
     if problem.stateful:  # in the data type of the weights that are carried
-        weights = np.array(on_host(arrays["state_weights"]))
-        before = on_host(arrays["state_delay"])
+        weights = np.array(value_of(arrays["state_weights"]))
+        before = value_of(arrays["state_delay"])
     else:
-        initial = np.asarray(on_host(arrays["initial_weights"]), problem.dtype)
+        initial = np.asarray(value_of(arrays["initial_weights"]), problem.dtype)
         initial = initial.reshape(-1, taps)[:, ::-1].T  # oldest first
         weights = np.ascontiguousarray(np.tile(initial, batch))
         before = np.zeros((taps - 1, filters), problem.dtype)
     number, inner = weights.dtype.type, weights.dtype.name
-    step, epsilon = number(on_host(arrays["step_size"])), number(problem.rule.epsilon)
-    options = step, problem.rule.algorithm == "nlms", epsilon
+    step, rule = number(value_of(arrays["step_size"])), problem.rule
+    # A fixed regularisation, or a share of the largest power so far.
+    fixed, share = number(rule.epsilon or 0.0), number(rule.share(problem))
+    largest = np.zeros(filters, problem.dtype)
+    if rule.tracks_power and problem.stateful:
+        largest = np.array(value_of(arrays["state_power"]))
+    options = step, rule.algorithm == "nlms", fixed, share, largest
     signal, desired = (
         np.ascontiguousarray(_by_time(array, weights.dtype))
         for array in (signal, desired)
@@ -123,6 +124,8 @@ def _filtered(arrays, problem):
             "delay": from_host(delay),
             "desired": arrays["state_desired"],
         }
+        if rule.tracks_power:
+            result["state"]["power"] = from_host(largest)
     return result
 
 
@@ -157,7 +160,8 @@ def _loops() -> Any:
     compiled = njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")
 
     @compiled
-    def each(weights, window, desired, output, error, first, step, normalised, epsilon):
+    def each(weights, window, desired, output, error, first,
+             step, normalised, fixed, share, largest):  # fmt: skip
         taps, time = weights.shape[0], desired.shape[0]
         for c in range(weights.shape[1]):
             column = first + np.uintp(c)
@@ -171,17 +175,20 @@ def _loops() -> Any:
                 wrong = wanted[n] - total
                 output[n, column], error[n, column] = total, wrong
                 if normalised:
-                    power = epsilon
+                    power = step - step
                     for k in range(taps):
                         power += signal[n + k] * signal[n + k]
-                    gain = step / power
+                    largest[column] = max(largest[column], power)
+                    power += fixed + share * largest[column]
+                    gain = step / power if power > 0 else step - step
                 push = gain * wrong
                 for k in range(taps):
                     one[k] += push * signal[n + k]
             weights[:, c] = one
 
     @compiled
-    def many(weights, window, desired, output, error, first, step, normalised, epsilon):
+    def many(weights, window, desired, output, error, first,
+             step, normalised, fixed, share, largest):  # fmt: skip
         taps, width = weights.shape
         width, time = np.uintp(width), desired.shape[0]
         total, push = np.empty(width, window.dtype), np.empty(width, window.dtype)
@@ -202,13 +209,15 @@ def _loops() -> Any:
                 total[c] = 0
             if normalised:
                 for c in range(width):
-                    power[c] = epsilon
+                    power[c] = 0
                 for k in range(taps):
                     for c in range(width):
                         sample = window[n + k, first + c]
                         power[c] += sample * sample
                 for c in range(width):
-                    push[c] /= power[c]
+                    largest[first + c] = max(largest[first + c], power[c])
+                    power[c] += fixed + share * largest[first + c]
+                    push[c] = push[c] / power[c] if power[c] > 0 else 0
             if taps < AHEAD or n + 1 == time:
                 for k in range(taps):
                     for c in range(width):
@@ -226,20 +235,24 @@ def _loops() -> Any:
         width = np.uintp(width)
         time = desired.shape[0]
         part = time // 8
-        first, last, wanted = np.zeros(width), np.zeros(width), np.zeros(width)
-        for n in range(part):
-            for c in range(width):
-                first[c] += np.float64(error[n, first_filter + c]) ** 2
-                last[c] += np.float64(error[time - part + n, first_filter + c]) ** 2
-        for n in range(time if (last > 100.0 * first).any() else 0):
+        powers, wanted = np.zeros((8, width)), np.zeros(width)
+        for k in range(8):
+            start = time - part if k == 7 else k * part
+            for n in range(start, start + part):
+                for c in range(width):
+                    powers[k, c] += np.float64(error[n, first_filter + c]) ** 2
+        for n in range(time if (powers > GROWN * powers[0]).any() else 0):
             for c in range(width):
                 wanted[c] += np.float64(desired[n, first_filter + c]) ** 2
         for c in range(width):
-            broken = False
+            found = False
             for k in range(taps):
-                broken |= not np.isfinite(weights[k, c])
-            grown = last[c] > 100.0 * max(first[c], wanted[c] * part / time)
-            found = grown or broken or not np.isfinite(last[c])
+                found |= not np.isfinite(weights[k, c])
+            reference = max(powers[0, c], wanted[c] * part / time)
+            found |= powers[7, c] > GROWN * reference
+            for k in range(8):
+                found |= powers[k, c] > CAME_BACK * reference
+                found |= not np.isfinite(powers[k, c])
             diverged[first_filter + c] = found
 
     return each, many, ran_away
