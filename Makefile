@@ -84,8 +84,8 @@ torture: .venv/test.stamp  ## kill training at every write and at random; count 
 
 bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)
-	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
-	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
+	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py $(ARGS)
+	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py $(ARGS)
 
 # One thread each: they run beside each other.
 NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \

@@ -1,5 +1,6 @@
-"""Doctor: what a machine has, and what of it will not work together."""
+"""`dlkeras doctor`: what a machine has, and what of it will not work together."""
 
+import argparse
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from dlkeras.pipeline.engine.versions import package_version
 from dlkeras.pipeline.errors import PipelineError, reason
 
+HELP = "check versions, backend, devices and folders"
 PACKAGES = (
     "dlkeras",
     "tensorflow",
@@ -37,6 +39,22 @@ class Check:
     what: str
     value: str
     ok: bool = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare no flag beside those that every command has."""
+    del parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each finding; 1 where one is a problem."""
+    problems = 0
+    for finding in findings(options.mlruns, options.tracking_uri):
+        mark = "ok  " if finding.ok else "BAD "
+        print(f"{mark}{finding.what}: {finding.value}")
+        problems += not finding.ok
+    print(f"problems found: {problems}" if problems else "all well")
+    return 1 if problems else 0
 
 
 def findings(mlruns: Path, tracking_uri: str | None) -> Iterator[Check]:
@@ -124,7 +142,7 @@ def _mlflow(tracking_uri: str | None, mlruns: Path) -> Check:
     if not tracking.exists(tracking_uri, mlruns):
         return Check("MLflow", f"{uri} will be made by the first run")
     try:
-        tracking.connect(tracking_uri, mlruns)
+        tracking.connect(tracking_uri, mlruns, make=False)
     except PipelineError as error:
         return Check("MLflow", str(error), False)
     return Check("MLflow", f"{uri} answers")

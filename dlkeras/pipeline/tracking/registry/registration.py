@@ -12,9 +12,9 @@ from dlkeras.pipeline.artifacts.types import PushedModel
 from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.tracking.database.connection import every
 from dlkeras.pipeline.tracking.descriptions import MODEL_CARD, described
-from dlkeras.pipeline.tracking.model_server import (
+from dlkeras.pipeline.tracking.registry.model_folder import LOADER
+from dlkeras.pipeline.tracking.registry.registered import (
     FILES_TAG,
-    LOADER,
     digests_of_mlflow,
 )
 

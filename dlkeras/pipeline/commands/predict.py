@@ -1,0 +1,43 @@
+"""`dlkeras predict`: the classes of images, as a pushed model sees them."""
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "classify images with a pushed model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a registered name, name@alias, name/version, or a .keras file",
+    )
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument(
+        "--invert", action="store_true", help="dark on light: invert the grey levels"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the likeliest classes of each image."""
+    from dlkeras.pipeline.serving.answering import predict
+    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+
+    path, labels = load_pushed_model(
+        options.model, options.tracking_uri, options.mlruns
+    )
+    answers = predict(path, labels, options.images, invert=options.invert)
+    if options.json:
+        print(json.dumps(answers, indent=2))
+        return 0
+    for answer in answers:
+        top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
+        best = answer["top"][0]
+        print(
+            f"{answer['image']}: {best['label']}, probability "
+            f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
+        )
+    return 0
