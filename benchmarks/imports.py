@@ -61,7 +61,7 @@ def main():
     ratio = statistics.median(b / a for a, b in zip(keras, ours, strict=True))
     print(
         f"{statistics.median(ours):8.3f} dlkeras.layers and dlkeras.callbacks alone "
-        f"(wanted: at most {MOST:.2f}), {ratio:.1%} of keras beside it; of the processor "
+        f"(wanted: at most {MOST:.2f}), {ratio:.1%} of keras beside it; processor: "
         f"{statistics.median(ours_cpu):.3f} beside {statistics.median(keras_cpu):.2f}"
     )
 
