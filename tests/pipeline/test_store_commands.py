@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -328,6 +329,19 @@ def test_a_run_is_written_down_after_every_step_and_remembers_what_it_compared(s
     again = take_up(store, "r", other)  # it was interrupted, and goes on
     assert len(used_by(store.root, "r")) == 3
     assert again.steps == []
+
+
+def test_an_artifact_that_was_not_yet_moved_into_its_place_is_none(
+    store, family, capsys
+):
+    """A kill between the last write and the rename leaves a whole draft."""
+    draft = store.root / "incomplete" / "Model-aaaa.tmp"
+    shutil.copytree(family["a"].path, draft)
+    place = ["--mlruns", str(store.root.parent)]
+    assert main(["status", "--verify", *place]) == 0
+    assert "every file is whole" in capsys.readouterr().out
+    assert main(["gc", "--delete", *place]) == 0
+    assert store.find(Model, "a" * 64) is not None
 
 
 def test_gc_removes_nothing_where_a_record_was_damaged(store, family, capsys):

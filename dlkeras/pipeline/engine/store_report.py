@@ -11,7 +11,7 @@ from dlkeras.pipeline.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.store.ownership import Owner, read_owner
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import RECORD_FILE
-from dlkeras.pipeline.store.sealed import is_sealed
+from dlkeras.pipeline.store.sealed import is_sealed, read_sealed_json
 
 
 def existing_store(mlruns: Path) -> Path:
@@ -117,11 +117,18 @@ def damaged_files(store: Path) -> Iterator[str]:
                 if not _was_replaced(artifact):
                     damaged.append(str(error))
         yield from damaged
-    for file in (store / "runs").glob("*.json"):
+    records = [(file, read_lineage_file) for file in (store / "runs").glob("*.json")]
+    trials = [(file, _read_trial) for file in (store / "trials").glob("*/*.json")]
+    for file, read in (*records, *trials):
         try:
-            read_lineage_file(file)
+            read(file)
         except CorruptArtifactError as error:
-            yield str(error)
+            if file.exists():
+                yield str(error)
+
+
+def _read_trial(file: Path) -> None:
+    read_sealed_json(file, "a trial", "the next search tries it again")
 
 
 def _was_replaced(artifact: Artifact) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.tracking.database.connection import connect
+from dlkeras.pipeline.tracking.registry.flavors import check_flavors
 from dlkeras.pipeline.tracking.registry.registered import (
-    check_flavors,
     downloaded_model,
     errors_of,
     registered_version,
@@ -51,7 +50,7 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
         check_flavors(folder)
         try:
             return mlflow.pyfunc.load_model(str(folder))
-        except (MlflowException, ValueError, OSError) as error:
+        except Exception as error:  # a folder from outside may hold anything
             raise InputError(f"MODEL: {folder}: {reason(error)}") from error
 
 

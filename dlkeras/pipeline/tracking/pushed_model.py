@@ -46,6 +46,7 @@ def load_pushed_model(
             ) from error
         path, is_registered = folder / PushedModel.MODEL, True
     if not path.is_file():
-        raise InputError(f"MODEL: expected a file; {path} does not exist")
+        what = "is a pipe or a device" if path.exists() else "does not exist"
+        raise InputError(f"MODEL: expected a file; {path} {what}")
     check_manifest(path.parent, required=is_registered)
     return path, read_labels(path.parent)

@@ -9,8 +9,6 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
-from mlflow.pyfunc import FLAVOR_NAME
 
 from dlkeras.pipeline.artifacts.manifest import check_digest
 from dlkeras.pipeline.errors import (
@@ -22,12 +20,10 @@ from dlkeras.pipeline.errors import (
 )
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.tracking.database.connection import every
+from dlkeras.pipeline.tracking.registry.flavors import check_flavors
 
-LOADER = "dlkeras.pipeline.tracking.served_model"
 FILES_TAG = "dlkeras.files"
 CHAMPION = "champion"
-# What MLflow would run code for: pickles, and folders put on the module path.
-_CODE = ("code", "python_model", "model_code_path", "cloudpickle_version", "artifacts")
 # What MLflow answers to a name of nothing, or to one that can be no name.
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -134,32 +130,4 @@ def data_folder(folder: Path) -> Path:
     Raises:
         InputError: it is not a model that the pusher registered.
     """
-    check_flavors(folder)
-    flavors = Model.load(str(folder / "MLmodel")).flavors
-    return folder / flavors[FLAVOR_NAME]["data"]
-
-
-def check_flavors(folder: Path) -> None:
-    """Refuse a model that is not loaded by this package alone.
-
-    Raises:
-        InputError: its `MLmodel` names another loader, or code or a pickle of its own.
-    """
-    try:
-        flavor = Model.load(str(folder / "MLmodel")).flavors[FLAVOR_NAME]
-    except Exception as error:  # a file from outside may be anything
-        file = folder / "MLmodel"
-        why = reason(error) if file.is_file() else "there is no such file"
-        raise InputError(
-            f"MODEL: expected MLflow's description of a model in {file}; {why}"
-        ) from error
-    loader, found = flavor.get("loader_module"), [n for n in _CODE if flavor.get(n)]
-    data = folder / str(flavor.get("data", ""))
-    inside = data.resolve().is_relative_to(folder.resolve())
-    if loader != LOADER or found or not inside:
-        raise InputError(
-            f"MODEL: expected a model that {LOADER} loads, from a folder beside its "
-            f"MLmodel and without code of its own; {folder / 'MLmodel'} has loader "
-            f"{loader!r}, data {flavor.get('data')!r} and {found or 'no code'}: it is "
-            "not loaded"
-        )
+    return folder / check_flavors(folder)["data"]
