@@ -1,6 +1,7 @@
 """MLflow's own model server for a pushed model, with limits on what it takes."""
 
 import contextlib
+import json
 import os
 import re
 import socket
