@@ -27,8 +27,9 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 	@$(BIN)/python pipelines/lenet5_digits.py $(ARGS)
 
 # Large networks and many trainings: minutes of their own.
-LONG = tests/architectures tests/callbacks tests/test_stages.py tests/test_transfer.py \
-  dlkeras/architectures dlkeras/callbacks dlkeras/transfer
+LONG = tests/architectures tests/callbacks tests/diagnosis tests/test_stages.py \
+  tests/test_transfer.py \
+  dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/transfer
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	@$(COMPILE_QUICKLY) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
@@ -63,9 +64,9 @@ test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam
 	  $(BIN)/python -m pytest -m slow tests/pipeline/test_beam.py $(ARGS)
 
 # What runs on every backend of Keras; the pipeline is TensorFlow's.
-COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks \
+COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks tests/diagnosis \
   tests/test_transfer.py tests/test_transfer_features.py dlkeras/transfer \
-  dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks
+  dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks dlkeras/diagnosis
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
@@ -83,8 +84,8 @@ torture: .venv/test.stamp  ## kill training at every write and at random; count 
 
 bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (minutes)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/lms.py $(ARGS)
-	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py
-	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py
+	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py $(ARGS)
+	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py $(ARGS)
 
 # One thread each: they run beside each other.
 NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \

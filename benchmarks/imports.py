@@ -25,22 +25,41 @@ everything = time.perf_counter()
 print(keras.backend.backend(), keras_alone - start, package - keras_alone,
       parts - package, everything - parts)
 """
+# What a notebook imports first; `-X importtime` says where the time goes.
+LAYERS_AND_CALLBACKS = """
+import time
+start = time.perf_counter()
+import keras
+keras_alone = time.perf_counter()
+import dlkeras.layers, dlkeras.callbacks
+print(keras.backend.backend(), keras_alone - start, time.perf_counter() - keras_alone)
+"""
 NAMES = ("keras", "dlkeras", "its layers, optimization, testing", "the other parts")
+MOST = 0.10
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    rounds = []
+    rounds: dict[str, list[list[float]]] = {ROUND: [], LAYERS_AND_CALLBACKS: []}
+    backend = ""
     for _ in range(arguments.rounds + 1):
-        command = [sys.executable, "-c", ROUND]
-        run = subprocess.run(command, capture_output=True, text=True, check=True)
-        backend, *times = run.stdout.split()
-        rounds.append([float(taken) for taken in times])
-    print(f"seconds to import, {backend}")
-    for name, taken in zip(NAMES, zip(*rounds[1:], strict=True), strict=True):
+        for code, times in rounds.items():  # beside each other: the machine changes
+            command = [sys.executable, "-c", code]
+            run = subprocess.run(command, capture_output=True, text=True, check=True)
+            backend, *taken = run.stdout.split()
+            times.append([float(seconds) for seconds in taken])
+    print(f"seconds to import, {backend}: median of {arguments.rounds} processes")
+    for name, taken in zip(NAMES, zip(*rounds[ROUND][1:], strict=True), strict=True):
         print(f"{statistics.median(taken):8.3f} {name}")
+    keras, ours = zip(*rounds[LAYERS_AND_CALLBACKS][1:], strict=True)
+    ratios = [b / a for a, b in zip(keras, ours, strict=True)]
+    print(
+        f"{statistics.median(ours):8.3f} dlkeras.layers and dlkeras.callbacks alone "
+        f"(least {min(ours):.3f}, wanted: at most {MOST:.2f}), "
+        f"{statistics.median(ratios):.1%} of what keras took beside it"
+    )
 
 
 if __name__ == "__main__":

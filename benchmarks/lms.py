@@ -32,7 +32,7 @@ import padasip
 from numba import njit
 
 from dlkeras.layers import LMSFilter
-from dlkeras.layers.adaptive import host_loops
+from dlkeras.layers.adaptive.backend import host_loops
 
 SIZES = [
     # channels, taps, samples

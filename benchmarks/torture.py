@@ -1,7 +1,7 @@
 """Torture: kill, starve and damage pipeline runs, and see whether anything is lost.
 
     python benchmarks/torture.py                  # everything, about an hour
-    python benchmarks/torture.py --quick          # ten points, some minutes
+    python benchmarks/torture.py --quick          # eleven points, some minutes
     python benchmarks/torture.py --only kills writes --keep FOLDER --minutes 5
     python benchmarks/torture.py --apart          # each point a job of its own: hours
 

@@ -13,6 +13,7 @@ _SUBPACKAGES = frozenset(
         "architectures",
         "callbacks",
         "datasets",
+        "diagnosis",
         "layers",
         "optimization",
         "pipeline",

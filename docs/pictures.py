@@ -271,7 +271,9 @@ def _receptive() -> Any:
 
 def _bitmaps() -> Any:
     bitmaps = digit_bitmaps().reshape(-1, 12, 7, 1)
-    return show.image_grid(bitmaps, LABELS, "The fixed bitmaps of RBFOutput", 10)
+    return show.image_grid(
+        bitmaps, LABELS, columns=10, title="The fixed bitmaps of RBFOutput"
+    )
 
 
 def _block(layer_name: str, shape: tuple[int, int, int], **options: Any) -> Any:
@@ -322,13 +324,15 @@ def _diagram(name: str) -> Any:
 
 
 PICTURES: dict[str, Callable[[], Any]] = {
-    "learning_curves": lambda: show.learning_curves(trained()[1]),
+    "learning_curves": lambda: show.learning_curves(
+        trained()[1], loss_label="cross-entropy loss (nats)"
+    ),
     "confusion_matrix": lambda: show.confusion_matrix(
         np.histogram2d(digits()[3], trained()[5].argmax(1), 10, [[0, 10]] * 2)[0],
         LABELS,
     ),
     "misclassified": lambda: show.misclassified(digits()[2], digits()[3], trained()[5]),
-    "filters": lambda: show.filters(trained()[0].get_layer("C1").kernel, "C1"),
+    "filters": lambda: show.filters(trained()[0].get_layer("C1").kernel, title="C1"),
     "feature_maps": _maps,
     "grad_cam": lambda: show.grad_cam(trained()[0], _sample(), "C3"),
     "saliency": lambda: show.saliency(trained()[0], _sample()),
@@ -352,7 +356,9 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "brightness_and_contrast": lambda: _by_split(
         show.brightness_and_contrast, _brightness
     ),
-    "network_table": lambda: show.network_table(summary_table(lenet5()), "lenet5"),
+    "network_table": lambda: show.network_table(
+        summary_table(lenet5()), title="lenet5"
+    ),
     "accuracy_by_examples": transfer,
     "transfer_photos": transfer_photos,
     "activation_functions": lambda: show.activation_functions(),

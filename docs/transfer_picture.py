@@ -30,7 +30,7 @@ def transfer(mlruns: Path | None = None, photos: Path | None = None) -> Any:
         found, _ = script.compared(photos, place, [10, 30, 100], 5)
     names = "animals to vehicles" if photos else "digits 0-4 to 5-9"
     title = f"Transfer from {names}: 5 seeds, and their mean"
-    return show.accuracy_by_examples(found, title)
+    return show.accuracy_by_examples(found, title=title)
 
 
 def transfer_photos(mlruns: Path | None = None) -> Any:

@@ -328,7 +328,7 @@ def main() -> int:
 
     names = "animals to vehicles" if photos else "digits 0-4 to 5-9"
     figure = accuracy_by_examples(
-        found, f"Transfer from {names}: {given.seeds} seeds, and their mean"
+        found, title=f"Transfer from {names}: {given.seeds} seeds, and their mean"
     )
     figure.savefig(work / "transfer.png")
     print(work / "transfer.png")

@@ -96,8 +96,9 @@ def test_the_picture_of_the_wings_is_drawn_from_todays_contracts():
     assert drawn == picture.draw(), "python docs/architecture_picture.py draws it anew"
 
 
-def test_no_wing_of_the_pipeline_has_more_than_14_rooms():
-    for wing in (ROOT / "dlkeras" / "pipeline").rglob("*"):
+def test_no_wing_of_the_pipeline_or_the_figures_has_more_than_14_rooms():
+    figures = ROOT / "dlkeras" / "visualization"
+    for wing in [*(ROOT / "dlkeras" / "pipeline").rglob("*"), *figures.glob("**")]:
         if wing.is_dir() and wing.name != "__pycache__":
             rooms = {p.name for p in wing.iterdir()} - {"__init__.py", "__pycache__"}
             assert len(rooms) <= 14, (wing, sorted(rooms))

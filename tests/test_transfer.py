@@ -36,6 +36,18 @@ def changed(model, epochs=1):
     }
 
 
+def test_a_sequential_model_gets_a_new_head():
+    layers = keras.layers
+    images, head = keras.Input((8, 8, 1)), layers.Dense(4)
+    model = keras.Sequential([images, layers.Conv2D(5, 3), layers.Flatten(), head])
+    features = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(5, 3)])
+    assert [x.output.shape for x in replace_head(model, 3).layers[-2:]] == [
+        (None, 180),
+        (None, 3),
+    ]
+    assert replace_head(features, 3).layers[-2].name == "global_pool"
+
+
 def test_frozen_stages_keep_weights_and_statistics_and_the_rest_learns():
     model = small()
     names = freeze(model, until="stage2")

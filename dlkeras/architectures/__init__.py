@@ -7,6 +7,7 @@ from dlkeras.architectures.lenet import lenet5 as lenet5
 from dlkeras.architectures.map_loss import MaximumAPosteriori as MaximumAPosteriori
 from dlkeras.architectures.registry import create as create
 from dlkeras.architectures.registry import names as names
+from dlkeras.architectures.registry import register as register
 from dlkeras.architectures.resnet import resnet18 as resnet18
 from dlkeras.architectures.resnet import resnet20 as resnet20
 from dlkeras.architectures.resnet import resnet32 as resnet32

@@ -1,10 +1,12 @@
 """What watches a training run: gradients, activations, and what they mean."""
 
 from dlkeras.callbacks.activation import ActivationMonitor as ActivationMonitor
-from dlkeras.callbacks.activation_history import (
+from dlkeras.callbacks.doctor import TrainingDoctor as TrainingDoctor
+from dlkeras.callbacks.gradient_norm import GradientNormMonitor as GradientNormMonitor
+from dlkeras.diagnosis.activation_history import (
     ActivationHistory as ActivationHistory,
 )
-from dlkeras.callbacks.diagnosis import diagnose as diagnose
-from dlkeras.callbacks.finding import Finding as Finding
-from dlkeras.callbacks.gradient_norm import GradientNormMonitor as GradientNormMonitor
-from dlkeras.callbacks.history import GradientHistory as GradientHistory
+from dlkeras.diagnosis.finding import Finding as Finding
+from dlkeras.diagnosis.finding import TrainingFinding as TrainingFinding
+from dlkeras.diagnosis.gradient_history import GradientHistory as GradientHistory
+from dlkeras.diagnosis.measured import diagnose as diagnose

@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -12,11 +13,11 @@ import keras
 import numpy as np
 
 from dlkeras.callbacks import backend
-from dlkeras.callbacks.activation_history import ActivationHistory
 from dlkeras.callbacks.attachment import replaced
-from dlkeras.callbacks.diagnosis import diagnose
-from dlkeras.callbacks.finding import Finding, Reporter
-from dlkeras.callbacks.layer_tree import LayerInfo, describe, walk
+from dlkeras.diagnosis.activation_history import ActivationHistory
+from dlkeras.diagnosis.finding import Reporter, TrainingFinding
+from dlkeras.diagnosis.layer_tree import LayerInfo, describe, walk
+from dlkeras.diagnosis.measured import diagnose
 
 # Functions that are 0 on a half-line: a unit on it has no gradient.
 RELU_LIKE = ("relu", "relu6")
@@ -33,6 +34,7 @@ _QUANTITIES = (
     "non_finite_share",
     "units",
     "answers",
+    "same_answer_share",
 )
 
 
@@ -43,7 +45,8 @@ class ActivationMonitor(keras.callbacks.Callback):
     the run has changed (moving averages, seeds), so that training goes on bit for bit
     as without the monitor. Functional, Sequential and subclassed models, nested and
     shared layers are seen. Activations that a subclassed model or layer computes by
-    itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so.
+    itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so. With
+    another model than before the monitor begins anew.
 
     Args:
         probe: a batch of inputs as the model takes them, or a data set whose first
@@ -80,7 +83,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self,
         probe: Any,
         frequency: int = 1,
-        on_finding: str | Callable[[Finding], Any] | None = "warn",
+        on_finding: str | Callable[[TrainingFinding], Any] | None = "warn",
     ) -> None:
         super().__init__()
         if isinstance(frequency, bool) or not isinstance(frequency, Integral):
@@ -96,13 +99,31 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.reason: str | None = None  # why nothing is measured
         self.blind: list[str] = []
-        self._report = Reporter(on_finding)
+        self._on_finding = on_finding
+        self._watched: weakref.ref | None = None
+        self._copied = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: of another model nothing can be compared."""
+        self._report = Reporter(self._on_finding)
         self._layers: dict[str, LayerInfo] = {}
         self._outputs: list[str] = []
         self._probes: list[tuple[int, dict[str, dict[str, float]], float]] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        copied = self._copied or self._watched is not None
+        return self.__dict__ | {"_watched": None, "_model": None, "_copied": copied}
+
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Probe the initial weights."""
+        self.reason = None
+        before = None if self._watched is None else self._watched()
+        if self._copied or (self._watched is not None and before is not self._model):
+            self._forget()
+            self._copied = False
+        self._watched = weakref.ref(self._model)
         if not self._probes:
             self._look(0)
 
@@ -112,7 +133,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             self._look(epoch + 1, (logs or {}).get("loss", np.nan))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[TrainingFinding]:
         """What the measurements mean, each finding once."""
         return self._report.findings
 
@@ -153,6 +174,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             state: what its `get_state` returned.
         """
         about = json.loads(str(state["about"]))
+        self._copied = False
         self._layers = {info["name"]: LayerInfo(**info) for info in about["layers"]}
         self._outputs = about["outputs"]
         self._probes = [tuple(probe) for probe in about["probes"]]
@@ -186,7 +208,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.blind = [
             f"what {name!r} computes in its own `call`, outside of layers"
             for name, part in [(model.name, model), *walk(model)]
-            if isinstance(part, keras.Model) and not hasattr(part, "operations")
+            if isinstance(part, keras.Model)
+            and not type(part).call.__module__.startswith("keras.")
         ]
         with ExitStack() as stack, backend.aside():
             for name, part in listened(model):
@@ -314,4 +337,6 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
     elif info.activation == "softmax":
         sure = np.concatenate([array.max(1) for array in units]) > SIGMOID_BOUNDS[1]
         found["saturated_share"] = sure.mean()
+        chosen = np.concatenate([array.argmax(1) for array in units])
+        found["same_answer_share"] = np.bincount(chosen).max() / len(chosen)
     return {name: float(value) for name, value in found.items()}

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
+
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.schedule import Schedule
 
-KEY = "dlkeras_measurements"
+KEY, BATCH = "dlkeras_measurements", "dlkeras_batch"
 _MARK = "_dlkeras_attachment"
 
 
@@ -46,7 +48,8 @@ class Attachment:
         schedule: says which calls of the train function are to be measured.
         deliver: gets `(vector, logs)` of every measured call, still on the device.
         give_up: is told why nothing can be measured; training goes on without.
-        quantities: what is measured, some of `layout.QUANTITIES` in their order.
+        quantities: what is measured, some of `QUANTITIES` in their order.
+        on_batch: gets the data of every measured step, as the step got them.
     """
 
     def __init__(
@@ -56,14 +59,16 @@ class Attachment:
         deliver: Callable[[Any, dict], None],
         give_up: Callable[[str], None],
         quantities: Sequence[str],
+        on_batch: Callable[[Any], None] | None = None,
     ) -> None:
         self.model, self.optimizer = model, None
         self.schedule, self.deliver, self.give_up = schedule, deliver, give_up
-        self.quantities = quantities
+        self.quantities, self.on_batch = quantities, on_batch
+        self._batch_structure: Any = None
         self.variables: list[Any] = []
         self.order: list[int] = []
         self._found = threading.local()  # each replica of a strategy has its thread
-        self._failure: BaseException | None = None
+        self._failure: str | None = None
         self._measured: Any = None
         self._plain: Any = None
         self._step: Any = None
@@ -130,18 +135,32 @@ class Attachment:
 
     def _measured_step(self, train_step: Callable) -> Callable:
         def step(*args: Any) -> Any:
-            self._found.vector = None
+            self._found.vector, self._found.scope = None, backend.scope()
             outputs = train_step(*args)
             vector, logs = self._found.vector, backend.logs_of(outputs)
-            if vector is not None and isinstance(logs, dict):
-                outputs = with_logs(outputs, {**logs, KEY: vector})
-            elif vector is not None:
-                self._failure = TypeError(
+            if vector is None:
+                return outputs
+            if not isinstance(logs, dict):
+                self._failure = (
                     f"`train_step` must return a dict of logs. Received: {logs!r}"
                 )
+            else:
+                kept = {KEY: vector, **self._batch(args[-1])}
+                outputs = with_logs(outputs, {**logs, **kept})
             return outputs
 
         return step
+
+    def _batch(self, data: Any) -> dict[str, Any]:
+        """What leaves the step with the measurements, so that data are read once."""
+        if self.on_batch is None or not backend.alone(self.model):
+            return {}
+        leaves = keras.tree.flatten(data)
+        known = [leaf is not None and keras.ops.is_tensor(leaf) for leaf in leaves]
+        numbers = iter(range(len(leaves)))
+        places = [next(numbers) if there else None for there in known]
+        self._batch_structure = keras.tree.pack_sequence_as(data, places)
+        return {BATCH: [x for x, there in zip(leaves, known, strict=True) if there]}
 
     def _listened(self, function: Callable) -> Callable:
         """A function during which the optimizer is listened to.
@@ -160,7 +179,14 @@ class Attachment:
 
     def _keep(self, variables: Any, order: Any = None, vector: Any = None) -> None:
         if isinstance(variables, BaseException):
-            self._failure = variables
+            self._failure = f"the measuring failed: {variables!r}"
+            return
+        if backend.scope() != self._found.scope:
+            self._failure = (
+                f"`model.optimizer.{backend.APPLY}` runs inside of a conditional or of "
+                "a function that is compiled by itself, from which no measurement can "
+                "be taken; call it in `train_step` directly"
+            )
             return
         self._found.vector = vector
         self.variables, self.order = variables, order
@@ -189,18 +215,34 @@ class Attachment:
     def _measure(self, *args: Any) -> Any:
         outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
-        vector = logs.pop(KEY, None) if isinstance(logs, dict) else None
+        vector, batch = None, None
+        if isinstance(logs, dict):
+            vector, batch = logs.pop(KEY, None), logs.pop(BATCH, None)
+        if batch is not None and self.on_batch is not None:
+            self.on_batch(
+                keras.tree.map_structure(
+                    lambda place: None if place is None else batch[place],
+                    self._batch_structure,
+                )
+            )
         if vector is not None:
             self.deliver(vector, logs)
         else:
             self.detach()
-            self.give_up(
-                f"the measuring failed: {self._failure!r}"
-                if self._failure
-                else "`train_step` updated the weights without "
-                f"`model.optimizer.{backend.APPLY}`, so no gradient passed by"
-            )
+            self.give_up(self._why_nothing_came())
         return outputs
+
+    def _why_nothing_came(self) -> str:
+        if not self.model.trainable_variables:
+            return (
+                "the model has no weights to train: set `trainable = True` on a layer, "
+                "and compile again"
+            )
+        return self._failure or (
+            "`train_step` updated the weights without "
+            f"`model.optimizer.{backend.APPLY}`, or inside of a function that had been "
+            "compiled before, so no gradient passed by"
+        )
 
     @property
     def loss_scaled(self) -> bool:

@@ -13,13 +13,12 @@ import numpy as np
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import Attachment
 from dlkeras.callbacks.backend import optimizer_state
-from dlkeras.callbacks.backend.layout import QUANTITIES
-from dlkeras.callbacks.diagnosis import diagnose_new
-from dlkeras.callbacks.finding import Finding, Reporter
-from dlkeras.callbacks.history import GradientHistory
-from dlkeras.callbacks.layer_tree import layer_infos, owners, walk
 from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
+from dlkeras.diagnosis.finding import Reporter, TrainingFinding
+from dlkeras.diagnosis.gradient_history import QUANTITIES, GradientHistory
+from dlkeras.diagnosis.layer_tree import layer_infos, owners, walk
+from dlkeras.diagnosis.measured import diagnose_new
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose
 # steps are long done, so that nothing waits for a running step.
@@ -88,7 +87,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         frequency: int | str = "auto",
         layers: Sequence[str] | None = None,
         add_to_logs: bool = False,
-        on_finding: str | Callable[[Finding], Any] | None = "warn",
+        on_finding: str | Callable[[TrainingFinding], Any] | None = "warn",
         quantities: Collection[str] | None = None,
     ) -> None:
         super().__init__()
@@ -118,8 +117,19 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.add_to_logs = add_to_logs
         self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
-        self._epoch = 0
+        self._epoch, self._copied = 0, False
+        self.on_batch: Callable[[Any], None] | None = None  # gets data that were seen
         self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        self._fetch(len(self._waiting))
+        return self.__dict__ | {
+            "_attachment": None,
+            "_owners": {},
+            "_model": None,
+            "_copied": self._copied or self._attachment is not None,
+        }
 
     def _forget(self) -> None:
         """Begin anew: of another model nothing can be compared."""
@@ -140,8 +150,9 @@ class GradientNormMonitor(keras.callbacks.Callback):
         model: Any = self._model
         self.reason = None
         again = self._attachment is not None and self._attachment.model is model
-        if self._attachment is not None and not again:
+        if self._copied or (self._attachment is not None and not again):
             self._forget()
+            self._copied = False
         self._history.layers = layer_infos(model)
         self._owners = owners(model)
         self._check_names(model)
@@ -155,7 +166,12 @@ class GradientNormMonitor(keras.callbacks.Callback):
             return
         if not again:
             self._attachment = Attachment(
-                model, self._schedule, self._deliver, self._give_up, self.quantities
+                model,
+                self._schedule,
+                self._deliver,
+                self._give_up,
+                self.quantities,
+                self.on_batch,
             )
         try:
             self._attachment.attach()
@@ -205,7 +221,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._fetch(len(self._waiting))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[TrainingFinding]:
         """What the measurements mean, each finding once."""
         return self._report.findings
 
@@ -261,7 +277,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         Args:
             state: what its `get_state` returned.
         """
-        about = json.loads(str(state["about"]))
+        about, self._copied = json.loads(str(state["about"])), False
         self._columns = {
             (layer, name): tuple(column) for layer, name, *column in about["columns"]
         }

@@ -4,6 +4,11 @@ from dlkeras.layers import aspect as aspect
 from dlkeras.layers.adaptive.affine_projection import (
     AffineProjectionFilter as AffineProjectionFilter,
 )
+from dlkeras.layers.adaptive.blind import BlindEqualizer as BlindEqualizer
+from dlkeras.layers.adaptive.filtered_x import FilteredXLMSFilter as FilteredXLMSFilter
+from dlkeras.layers.adaptive.frequency_domain import (
+    FrequencyDomainFilter as FrequencyDomainFilter,
+)
 from dlkeras.layers.adaptive.lms import LMSFilter as LMSFilter
 from dlkeras.layers.adaptive.rls import RLSFilter as RLSFilter
 from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier

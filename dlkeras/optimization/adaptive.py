@@ -13,15 +13,19 @@ class LMSTheory:
 
     The weights move as w += mu e x, those of complex signals as w += mu e* x.
     Quantities of the LMS filter are exact for Gaussian regressors (complex: circular
-    ones) that are independent from step to step; the steepest descent of `mean_curve`
-    and `steepest_descent_curve` is exact for any.
+    ones) that are independent from step to step. Those of a delay line share all but
+    one sample: near `max_step_size` a filter of a signal is worse than this theory, and
+    may run away; below `safe_step_size` it is near it. The steepest descent of
+    `mean_curve` and `steepest_descent_curve` is exact for any.
 
     Attributes:
         eigenvalues: Of R, ascending: `(taps,)`.
         eigenvectors: Of R, one a column.
         wiener_solution: w* = R^-1 p, the weights of least mean squared error.
         minimum_error: Jmin, the mean squared error of w*.
-        max_step_size: Bound below which the mean squared error of LMS converges.
+        safe_step_size: 2 / (3 tr R), Feuer and Weinstein's bound: the one to keep to.
+        max_step_size: Bound below which the mean squared error of LMS converges with
+            independent regressors.
         max_step_size_mean: Bound below which the mean weights converge, 2 / lambda_max.
         time_constants: Samples in which each mode of the mean weights falls to 1/e,
             -1 / ln |1 - mu lambda|.
@@ -30,7 +34,8 @@ class LMSTheory:
         misadjustment: Excess over minimum error, gamma / (1 - gamma); infinite where
             the filter is not stable in the mean square.
         excess_error: Misadjustment times Jmin.
-        stable: Whether mu is below `max_step_size`.
+        safe: Whether mu is below `safe_step_size`.
+        stable: Whether mu is below `max_step_size`, for independent regressors.
         stable_in_the_mean: Whether mu is below `max_step_size_mean`.
     """
 
@@ -42,6 +47,7 @@ class LMSTheory:
     eigenvectors: np.ndarray
     wiener_solution: np.ndarray
     minimum_error: float
+    safe_step_size: float
     max_step_size: float
     max_step_size_mean: float
     time_constants: np.ndarray
@@ -50,8 +56,13 @@ class LMSTheory:
     excess_error: float
 
     @property
+    def safe(self) -> bool:
+        """Whether the step is below Feuer and Weinstein's bound."""
+        return self.step_size < self.safe_step_size
+
+    @property
     def stable(self) -> bool:
-        """Whether the mean squared error converges."""
+        """Whether the mean squared error converges with independent regressors."""
         return self.step_size < self.max_step_size
 
     @property
@@ -190,6 +201,7 @@ def lms_theory(R, p, step_size, desired_power=None):
         eigenvectors=eigenvectors,
         wiener_solution=wiener,
         minimum_error=minimum,
+        safe_step_size=stability.safe_bound(eigenvalues),
         max_step_size=stability.mean_square_bound(eigenvalues, complex_valued),
         max_step_size_mean=stability.mean_bound(eigenvalues),
         time_constants=constants,

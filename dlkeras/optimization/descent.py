@@ -107,7 +107,7 @@ def steepest_descent(
         start: w(0); the origin by default.
         steps: the largest number of iterations.
         tolerance: stop when the gradient is this small relative to the first one (on
-            a quadratic: to the larger of it and p).
+            a quadratic: to the larger of it and p), or no longer than its rounding.
 
     Returns:
         A `Descent`. A divergent run ends before its numbers overflow.
@@ -280,7 +280,8 @@ def conjugate_gradient(
     """Conjugate gradients: s(n) = -g(n) + beta(n) s(n-1), each searched along its line.
 
     beta is Polak and Ribiere's, `g(n)'(g(n) - g(n-1)) / g(n-1)'g(n-1)`, and 0 where
-    that is negative. On a quadratic over m weights it is there after m iterations.
+    that is negative. On a quadratic over m weights it is there after m iterations in
+    exact arithmetic; rounding takes more of them where the bowl is a long valley.
 
     Args:
         surface: a cost with `cost(w)` and `gradient(w)`.
@@ -371,8 +372,8 @@ def _walk(
     quadratic = isinstance(surface, QuadraticSurface)
     scale = max(norms[0], np.linalg.norm(surface.p) if quadratic else 0.0)
     taken: list[float] = []
-    finite = True
-    while len(taken) < steps and norms[-1] > tolerance * scale:
+    finite, least = True, tolerance * scale
+    while len(taken) < steps and norms[-1] > least:
         s = direction(w, g)
         with np.errstate(over="ignore", invalid="ignore"):
             eta = step_size(surface, w, s) if callable(step_size) else step_size
@@ -386,12 +387,14 @@ def _walk(
         weights.append(w)
         costs.append(cost)
         norms.append(norm)
+        if quadratic and tolerance:
+            least = max(tolerance * scale, surface.gradient_rounding(w))
     columns = [np.array(c, "float64") for c in (weights, costs, norms, taken)]
     for column in columns:
         column.flags.writeable = False
     return Descent(
         method,
         *columns,
-        converged=bool(norms[-1] <= tolerance * scale),
+        converged=bool(norms[-1] <= least),
         divergent=bool(not finite or costs[-1] > costs[0] + 1e-9 * abs(costs[0])),
     )

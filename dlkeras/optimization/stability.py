@@ -9,6 +9,17 @@ def mean_bound(eigenvalues) -> float:
     return 2.0 / largest if largest > 0 else float("inf")
 
 
+def safe_bound(eigenvalues) -> float:
+    """Feuer and Weinstein's step size for the mean square: 2 / (3 tr R).
+
+    Sufficient for Gaussian regressors that are independent from step to step, whatever
+    the eigenvalues; of all the bounds here the one with room to spare, which the
+    overlapping regressors of a delay line need.
+    """
+    total = float(np.sum(np.maximum(eigenvalues, 0.0)))
+    return 2.0 / (3.0 * total) if total > 0 else float("inf")
+
+
 def gamma(eigenvalues, step_size: float, complex_valued: bool = False) -> float:
     """Sum whose distance to 1 decides mean-square stability and misadjustment.
 
@@ -22,7 +33,10 @@ def gamma(eigenvalues, step_size: float, complex_valued: bool = False) -> float:
 
 
 def mean_square_bound(eigenvalues, complex_valued: bool = False) -> float:
-    """Step size below which the squared error of Gaussian regressors converges.
+    """Step size below which the squared error of independent regressors converges.
+
+    It is exact for Gaussian regressors that are independent from step to step. Those of
+    a delay line share all but one sample, and run away now and then below it.
 
     The root of `gamma(mu) = 1`, found by bisection: gamma grows from 0 at mu = 0 to
     infinity at the first unstable mode.

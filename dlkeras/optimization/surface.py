@@ -223,7 +223,18 @@ class QuadraticSurface:
         """
         w = as_weights(w, self.size)
         terms = np.linalg.norm(self.R @ w) + np.linalg.norm(self.p)
-        return bool(np.linalg.norm(self.gradient(w)) <= tolerance * terms)
+        small = max(tolerance * terms, self.gradient_rounding(w))
+        return bool(np.linalg.norm(self.gradient(w)) <= small)
+
+    def gradient_rounding(self, w: Any) -> float:
+        """How long the rounding of R w - p alone may make the gradient at `w`.
+
+        Near the bottom of a long valley R w is a small difference of large products: a
+        shorter gradient cannot be told from zero.
+        """
+        eps = float(np.finfo("float64").eps)
+        largest = np.abs(as_weights(w, self.size)).max()
+        return float(self.size**1.5 * eps * self.eigenvalues[-1] * largest)
 
     @functools.cached_property
     def minimizer(self) -> np.ndarray:

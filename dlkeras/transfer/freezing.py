@@ -101,7 +101,7 @@ def replace_head(
     classifiers are left out. A network without a head is pooled first.
 
     Args:
-        model: A Functional model of images.
+        model: A Functional or Sequential model of images.
         num_classes: Number of outputs.
         activation: Of the outputs; None gives logits.
         dropout: Share of the features dropped while training.
@@ -130,7 +130,7 @@ def replace_head(
     outputs = keras.layers.Dense(
         num_classes, activation=activation, dtype=output_policy(), name=name
     )(x)
-    return keras.Model(_only(model.input), outputs, name=model.name)
+    return keras.Model(_only(model.inputs), outputs, name=model.name)
 
 
 def leading_to(model: Any, name: str, argument: str) -> list[Any]:
@@ -174,7 +174,7 @@ def _only(tensors: Any) -> Any:
 
 def _features(model: Any) -> Any:
     """Return what the model's classifier reads."""
-    output = _only(model.output)
+    output = _only(model.outputs)  # a Sequential has no `output` before it is called
     producers = [x for x in model.layers if x.output is output]
     while producers:
         layer = producers[0]

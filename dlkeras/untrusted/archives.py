@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from dlkeras.untrusted.zips import (
     MAX_MEMBERS,
     Room,
     check_packing,
+    is_zip,
     open_zip,
     shown,
     too_many,
@@ -61,8 +61,7 @@ def unpack(archive: str | Path, target: str | Path) -> None:
     folder = os.path.abspath(target)
     with open_regular(path) as file:
         room = Room(path, file, shutil.disk_usage(folder).free)
-        members = _zipped if zipfile.is_zipfile(file) else _tarred
-        file.seek(0)
+        members = _zipped if is_zip(file) else _tarred
         found = members(path, file, room)
         while member := _next(path, found):
             _write(path, folder, member, room)

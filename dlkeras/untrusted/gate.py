@@ -8,47 +8,39 @@ from typing import IO
 
 # Pieces of a file between its holes; one that was downloaded is one piece.
 _MOST_PIECES = 10_000
+# Bytes of holes that any file may have.
+_SLACK = 2**24
 
 
 class UntrustedFileError(ValueError):
     """A file is not what it should be, or would take more memory than it may."""
 
 
-def check_regular_file(path: str | Path, max_bytes: int | None = None) -> Path:
-    """Refuse what is not a regular file: a pipe hangs, a device never ends.
+def open_regular(
+    path: str | Path, max_bytes: int | None = None, *, written: bool = False
+) -> IO[bytes]:
+    """Open a regular file: a pipe hangs, a device never ends.
+
+    This is the one door for files of strangers. What is checked is what is read, though
+    names may change.
 
     Args:
         path: the file. A link to a regular file is one.
         max_bytes: the largest size that is taken; None: any.
-
-    Returns:
-        The path.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        UntrustedFileError: it is a folder, a pipe, a socket or a device, or too large.
-    """
-    path = Path(path)
-    _check(path, os.stat(path), max_bytes)
-    return path
-
-
-def open_regular(path: str | Path, max_bytes: int | None = None) -> IO[bytes]:
-    """Open a regular file; what is checked is what is read, though names may change.
-
-    Args:
-        path: the file. A link to a regular file is one.
-        max_bytes: the largest size that is taken; None: any.
+        written: refuse a file that is mostly holes: they take no disk, but memory when
+            they are read. It may have 16 MiB of them.
 
     Returns:
         The file, open for reading.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UntrustedFileError: it is a folder, a pipe, a socket or a device, or too large.
+        UntrustedFileError: it is a folder, a pipe, a socket or a device, too large, or
+            was mostly never written.
         OSError: it cannot be read.
     """
-    path = check_regular_file(path, max_bytes)  # opening a device may move it
+    path = Path(path)
+    _check(path, os.stat(path), max_bytes)  # opening a device may move it
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, name, 0)  # not every system has each
@@ -60,10 +52,24 @@ def open_regular(path: str | Path, max_bytes: int | None = None) -> IO[bytes]:
         raise _not_regular(path, 0) from error  # a socket
     try:
         _check(path, os.fstat(descriptor), max_bytes)
+        if written:
+            _check_written(path, descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def read_regular(path: str | Path, max_bytes: int) -> bytes:
+    """Read a small file whole; arguments and errors as for `open_regular`."""
+    with open_regular(path, max_bytes) as file:
+        return file.read(file_size(file))
+
+
+def file_size(file: IO[bytes]) -> int:
+    """Bytes of an open file; some files of the kernel say 0, and never end."""
+    return os.fstat(file.fileno()).st_size
 
 
 def _not_regular(path: Path, mode: int) -> UntrustedFileError:
@@ -80,32 +86,23 @@ def _check(path: Path, status: os.stat_result, max_bytes: int | None) -> None:
         )
 
 
-def check_written(path: Path, slack: int = 2**24) -> None:
-    """Refuse a file that is mostly holes: they take no disk, but memory when read.
-
-    Args:
-        path: a regular file.
-        slack: bytes of holes that any file may have.
-
-    Raises:
-        UntrustedFileError: less than half of it was ever written.
-    """
-    size = path.stat().st_size
-    if size <= slack or not hasattr(os, "SEEK_DATA"):
+def _check_written(path: Path, descriptor: int) -> None:
+    """Refuse a file of which less than half was ever written."""
+    size = os.fstat(descriptor).st_size
+    if size <= _SLACK or not hasattr(os, "SEEK_DATA"):
         return
-    with open(path, "rb") as file:
-        written = place = 0
+    written = place = 0
+    try:
         for _ in range(_MOST_PIECES):
-            try:
-                start = os.lseek(file.fileno(), place, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno == errno.ENXIO:  # holes up to the end
-                    break
-                return  # the file system knows nothing of holes
-            place = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+            start = os.lseek(descriptor, place, os.SEEK_DATA)
+            place = os.lseek(descriptor, start, os.SEEK_HOLE)
             written += place - start
-            if 2 * written + slack >= size:
+            if 2 * written + _SLACK >= size:
                 return
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            return  # the file system knows nothing of holes
+        # Holes up to the end.
     raise UntrustedFileError(
         f"{path}: {size:,} bytes that were mostly never written (a sparse file)"
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dlkeras.untrusted.gate import open_regular
+from dlkeras.untrusted.gate import file_size, open_regular
 
 # A file may claim any size: what would not fit is refused before it is decoded.
 MAX_PIXELS = 64_000_000
@@ -66,7 +65,7 @@ def read_image_file(path: str | Path) -> bytes:
         if len(head) == HEAD_BYTES and not _begins_as_image(head):
             raise ValueError("not an image")
         file.seek(0)
-        return file.read(os.fstat(file.fileno()).st_size)
+        return file.read(file_size(file))
 
 
 def _formats() -> tuple[str, ...]:

@@ -8,9 +8,9 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file, check_written
+from dlkeras.untrusted.gate import UntrustedFileError, open_regular
 from dlkeras.untrusted.model_parts import Own, check_parts, unknown
 from dlkeras.untrusted.torch_pickle import printable
 from dlkeras.untrusted.zips import open_stored
@@ -49,31 +49,47 @@ def load_model(
         UntrustedFileError: it is not a whole `.keras` file, or asks for more than a
             file of weights may; the text is one line.
     """
-    path = check_regular_file(path)
-    found = _checked(path)
-    if start is not None:
-        start()
-    import keras
+    path = Path(path)
+    with open_regular(path, written=True) as file:
+        found = _checked(path, file)
+        if start is not None:
+            start()
+        import keras
 
-    for part in found.own:
-        known: Any = keras.saving.get_registered_object(part.registered)
-        if known is None or part.name not in (None, known.__name__):
-            raise _refused(path, str(unknown(f"{part.name} ({part.registered})")))
-    numbers = found.numbers
-    with _weights_at_most(numbers) as asked:
-        try:
-            model = keras.saving.load_model(path, compile=False)  # safe_mode stays on
-        except Exception as error:  # a file from outside may raise anything
-            reason = _first_line(error)
-            if asked.too_many:
-                reason = (
-                    f"its layers have more weights than the {numbers:,} numbers in "
-                    f"{WEIGHTS}"
-                )
-            raise _refused(path, reason) from error
+        for part in found.own:
+            known: Any = keras.saving.get_registered_object(part.registered)
+            if known is None or part.name not in (None, known.__name__):
+                raise _refused(path, str(unknown(f"{part.name} ({part.registered})")))
+        numbers = found.numbers
+        with _weights_at_most(numbers) as asked:
+            try:
+                model = _built(path, file)
+            except Exception as error:  # a file from outside may raise anything
+                reason = _first_line(error)
+                if asked.too_many:
+                    reason = (
+                        f"its layers have more weights than the {numbers:,} numbers in "
+                        f"{WEIGHTS}"
+                    )
+                raise _refused(path, reason) from error
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise _refused(path, "it is not a network with inputs")
     return model
+
+
+def _built(path: Path, file: IO[bytes]) -> Any:
+    """Let Keras load what was looked into, and no file that took its name since.
+
+    Keras's public function takes paths alone; the one behind it takes an open file.
+    """
+    import keras
+
+    try:
+        from keras.src.saving.saving_lib import load_model as load_opened
+    except ImportError:  # private: another Keras may have it elsewhere
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    file.seek(0)
+    return load_opened(file, compile=False, safe_mode=True)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -83,7 +99,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         UntrustedFileError: as for `load_model`.
     """
-    return _checked(check_regular_file(path)).config
+    path = Path(path)
+    with open_regular(path, written=True) as file:
+        return _checked(path, file).config
 
 
 def _refused(path: Path, reason: str) -> UntrustedFileError:
@@ -92,7 +110,8 @@ def _refused(path: Path, reason: str) -> UntrustedFileError:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0], 200)
+    kind = "no " if isinstance(error, KeyError) else ""  # its text is the bare key
+    return kind + printable(lines[0], 200)
 
 
 class _Found(NamedTuple):
@@ -103,9 +122,9 @@ class _Found(NamedTuple):
     own: list[Own]
 
 
-def _checked(path: Path) -> _Found:
+def _checked(path: Path, file: IO[bytes]) -> _Found:
     try:
-        return _look(path)
+        return _look(path, file)
     except UntrustedFileError as error:
         raise _refused(path, str(error)) from error
     except RecursionError as error:
@@ -116,9 +135,8 @@ def _checked(path: Path) -> _Found:
         raise _refused(path, f"{type(error).__name__}: {_first_line(error)}") from error
 
 
-def _look(path: Path) -> _Found:
-    check_written(path)
-    with open_stored(path) as archive:
+def _look(path: Path, file: IO[bytes]) -> _Found:
+    with open_stored(path, file) as archive:
         for name in archive.sizes:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts:

@@ -6,12 +6,12 @@ CSV in the forms that Excel and pandas write, Parquet, Excel's workbooks, JSON l
 import csv
 import gzip
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, open_regular
+from dlkeras.untrusted.gate import Budget, UntrustedFileError, file_size, open_regular
+from dlkeras.untrusted.parquet_pages import check_pages
 from dlkeras.untrusted.row_tables import rows_of_json, rows_of_workbook
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _unpacked(path: Path, file: IO[bytes]) -> io.BytesIO:
     file.seek(0)
     opened: Any = gzip.GzipFile(fileobj=file) if packed else file
     content, commas, lines, after = io.BytesIO(), 0, 1, b""
-    most = min(MAX_FILE_BYTES, MAX_RATIO * os.fstat(file.fileno()).st_size + SLACK)
+    most = min(MAX_FILE_BYTES, MAX_RATIO * file_size(file) + SLACK)
     while chunk := opened.read(CHUNK):
         content.write(chunk)
         commas += chunk.count(b",")
@@ -301,14 +301,13 @@ def _head(
 def _parquet(path: Path, source: IO[bytes]) -> NumberedTable:
     """Read a Parquet table, one column after the other.
 
-    What the footer says of each column is spent before it is read, and what came out of
-    it before the next. A footer may lie: what is bounded by nothing here is one page of
-    one column, which says itself to how much it unpacks, up to 2 GiB by the format.
+    What the footer says of each column is spent before it is read, and what each of its
+    pages says, since a footer may lie; then what came out of it before the next.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source.seek(max(os.fstat(source.fileno()).st_size - 8, 0))
+    source.seek(max(file_size(source) - 8, 0))
     footer, ending = int.from_bytes(source.read(4), "little"), source.read(4)
     if ending != b"PAR1":
         raise ValueError("it is cut short, or no Parquet file")
@@ -321,6 +320,7 @@ def _parquet(path: Path, source: IO[bytes]) -> NumberedTable:
     _check_cells(path, about.num_rows * len(schema))
     kept = [field.name for field in schema if _is_plain(field.type)]
     _check_claims(path, about, set(kept))
+    check_pages(path, source, about, Budget(MAX_TABLE_BYTES, path))
     # A text is stored once, however often it is in a column: it stays so until it
     # is known how much there is of it.
     texts = [field.name for field in schema if _is_text(field.type)]

@@ -4,15 +4,15 @@ import json
 import math
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from dlkeras.untrusted.gate import (
     Budget,
     UntrustedFileError,
-    check_regular_file,
-    check_written,
+    file_size,
+    open_regular,
 )
 from dlkeras.untrusted.torch_pickle import Global, printable, read_pickle, str_of
 from dlkeras.untrusted.zips import StoredZip, is_zip, open_stored
@@ -76,12 +76,12 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
         WeightFileError: The file is corrupt, of another format, or hostile; or it is
             a folder, a pipe or a device.
     """
-    path = checked_weight_file(path)
-    budget = Budget(_MEMORY_PER_BYTE * path.stat().st_size + _SLACK, path)
+    path = Path(path)
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
     try:
-        read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-        arrays = read(path, budget)
-    except WeightFileError:
+        with open_weight_file(path) as file:
+            arrays = read(path, file, weight_budget(path, file))
+    except (WeightFileError, FileNotFoundError):
         raise
     except UntrustedFileError as error:
         named = str(error).startswith(str(path))
@@ -96,21 +96,24 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def checked_weight_file(path: str | Path) -> Path:
-    """Return the path of a regular file.
+def open_weight_file(path: str | Path) -> IO[bytes]:
+    """Open a regular file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        WeightFileError: It is a folder, a pipe or a device.
+        WeightFileError: It is a folder, a pipe, a device or mostly holes.
     """
     try:
-        path = check_regular_file(path)
-        check_written(path)
+        return open_regular(path, written=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no weight file {str(path)!r}.") from None
     except UntrustedFileError as error:
         raise WeightFileError(str(error)) from error
-    return path
+
+
+def weight_budget(path: Path, file: IO[bytes]) -> Budget:
+    """Give what the arrays of a file may take."""
+    return Budget(_MEMORY_PER_BYTE * file_size(file) + _SLACK, path)
 
 
 def _numbers(data: Any, kind: str) -> np.ndarray:
@@ -132,9 +135,11 @@ def _check_shape(shape: Any) -> tuple[int, ...]:
     return shape
 
 
-def _read_safetensors(path: Path, budget: Budget) -> dict[str, np.ndarray]:
-    budget.spend(path.stat().st_size)
-    data = path.read_bytes()
+def _read_safetensors(
+    path: Path, file: IO[bytes], budget: Budget
+) -> dict[str, np.ndarray]:
+    budget.spend(file_size(file))
+    data = file.read(file_size(file))
     (size,) = struct.unpack("<Q", data[:8])
     if size > len(data) - 8:
         raise WeightFileError(
@@ -278,14 +283,14 @@ class _TorchFile:
         return view.copy()
 
 
-def _read_torch(path: Path, budget: Budget) -> dict[str, np.ndarray]:
-    if not is_zip(path):
+def _read_torch(path: Path, file: IO[bytes], budget: Budget) -> dict[str, np.ndarray]:
+    if not is_zip(file):
         raise WeightFileError(
             f"{str(path)!r} is not a zip archive, which `torch.save` has written since "
             "PyTorch 1.6. Load it with torch.load(..., weights_only=True) and save it "
             "again."
         )
-    with open_stored(path) as archive:
+    with open_stored(path, file) as archive:
         (pickled,) = [n for n in archive.sizes if n.endswith("/data.pkl")]
         root = pickled.removesuffix("/data.pkl")
         content = _TorchFile(archive, root, budget).content()

@@ -2,13 +2,12 @@
 
 import contextlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.gate import UntrustedFileError, file_size
 
 MAX_MEMBERS = 2_000_000
 # What a file or a folder takes of a disk, be it empty.
@@ -37,8 +36,7 @@ class Room:
 
     def __init__(self, path: Path, file: IO[bytes], free: int) -> None:
         self._path = path
-        packed = os.fstat(file.fileno()).st_size
-        self._size = min(free // 2, MAX_RATIO * packed + SLACK)
+        self._size = min(free // 2, MAX_RATIO * file_size(file) + SLACK)
         self._left = self._size
 
     def take(self, size: int) -> None:
@@ -51,9 +49,11 @@ class Room:
             )
 
 
-def is_zip(path: Path) -> bool:
+def is_zip(file: IO[bytes]) -> bool:
     """Whether a file ends as a zip does."""
-    return zipfile.is_zipfile(path)
+    found = zipfile.is_zipfile(file)
+    file.seek(0)
+    return found
 
 
 def open_zip(path: Path, file: IO[bytes], most: int = MAX_DIRECTORY) -> zipfile.ZipFile:
@@ -117,15 +117,15 @@ class StoredZip:
 
 
 @contextlib.contextmanager
-def open_stored(path: Path) -> Iterator[StoredZip]:
+def open_stored(path: Path, file: IO[bytes]) -> Iterator[StoredZip]:
     """Open the zip of a model or of weights.
 
     Raises:
         UntrustedFileError: as for `StoredZip`, or its list of members is too long.
         zipfile.BadZipFile: it is no zip.
     """
-    with open(path, "rb") as file, open_zip(path, file, MODELS_DIRECTORY) as archive:
-        yield StoredZip(archive, path.stat().st_size)
+    with open_zip(path, file, MODELS_DIRECTORY) as archive:
+        yield StoredZip(archive, file_size(file))
 
 
 def check_packing(path: Path, member: zipfile.ZipInfo) -> None:

@@ -8,6 +8,7 @@ from keras import ops
 
 from dlkeras.stages import find_layer
 from dlkeras.visualization import backend
+from dlkeras.visualization.inputs import numbers
 
 
 def grad_cam_map(
@@ -23,7 +24,8 @@ def grad_cam_map(
     ReLU(sum over k of a_k A^k), of the maps' size.
 
     Args:
-        model: a Functional classifier of images, `(batch, classes)` out.
+        model: a Functional classifier of images, `(batch, classes)` out; of a single
+            sigmoid the classes are 0 and 1.
         images: `(batch, height, width, channels)`, as the model takes them.
         layer: name of a layer or stage whose output is maps; by default the last one.
         class_index: the class to explain; by default each image's predicted one.
@@ -51,7 +53,7 @@ def grad_cam_map(
     """
     found = _maps(model, layer)
     score_of = _scores(model, found.output, found.name)
-    images = ops.convert_to_tensor(images)
+    images = _batch(model, images)
     if isinstance(found, keras.layers.InputLayer):
         maps = images
     else:
@@ -71,7 +73,8 @@ def saliency_map(
     """Compute how much each pixel moves the score of a class.
 
     Args:
-        model: a Functional classifier of images, `(batch, classes)` out.
+        model: a Functional classifier of images, `(batch, classes)` out; of a single
+            sigmoid the classes are 0 and 1.
         images: `(batch, height, width, channels)`, as the model takes them.
         class_index: the class to explain; by default each image's predicted one.
 
@@ -97,9 +100,36 @@ def saliency_map(
     """
     _check(model)
     score_of = _scores(model, model.inputs[0], "the input")
-    images = ops.convert_to_tensor(images)
+    images = _batch(model, images)
     chosen, score = _explained(score_of, images, class_index)
-    return np.abs(backend.gradient(score, images)).max(-1), chosen
+    slope = np.abs(backend.gradient(score, images)).max(-1)
+    integer = "int" in keras.backend.standardize_dtype(model.inputs[0].dtype)
+    if integer and not slope.any():
+        raise ValueError(
+            "model must take images of a floating dtype: through its input of "
+            f"{model.inputs[0].dtype} no gradient passes. Build it on "
+            "keras.Input(shape, dtype='float32')"
+        )
+    return slope, chosen
+
+
+def _batch(model: Any, images: Any) -> Any:
+    """The images as a tensor of floats, which has a gradient where uint8 has none."""
+    shape = tuple(model.inputs[0].shape)
+    expected = f"images of shape {('batch', *shape[1:])}, as the model takes them"
+    batch = numbers(images, "images", expected)
+    if batch.ndim == 3 and len(shape) == 4:  # one image, or grey ones as of MNIST
+        alone = all(s in (None, n) for s, n in zip(shape[1:], batch.shape, strict=True))
+        batch = batch[None] if alone else batch[..., None]
+    fits = batch.ndim == len(shape) and all(
+        known in (None, size) for known, size in zip(shape, batch.shape, strict=True)
+    )
+    if not fits or not batch.size or not np.isfinite(batch).all():
+        raise ValueError(
+            f"images must be {expected}, finite. Received: shape {batch.shape}"
+        )
+    wide = batch.dtype.kind == "f"
+    return ops.convert_to_tensor(batch if wide else batch.astype("float32"))
 
 
 def _check(model: Any) -> None:
@@ -121,6 +151,11 @@ def _maps(model: Any, name: str | None) -> Any:
     _check(model)
     if name is None:
         several = [x for x in model.layers if len(_shape(x)) == 4]
+        if not several:
+            raise ValueError(
+                "model must have a layer whose output is maps, (batch, rows, columns, "
+                f"maps). Received: model {model.name!r} without one"
+            )
         found = several[-1]
     elif name == model.inputs[0].name:
         found = next(x for x in model.layers if isinstance(x, keras.layers.InputLayer))
@@ -140,15 +175,24 @@ def _shape(layer: Any) -> tuple:
 
 
 def _scores(model: Any, start: Any, name: str) -> Any:
-    """The function from the tensor `start` to the scores, without the softmax."""
+    """The function from the tensor `start` to the scores before the activation.
+
+    A single sigmoid is a classifier of two: -z is the score of class 0, z of class 1.
+    """
     last = model.outputs[0]._keras_history.operation
     if type(last).__name__ == "MainOutput":  # auxiliary classifiers stand aside
         last = last.input[0]._keras_history.operation
     end, kernel, bias = last.output, None, None
     activation = getattr(last, "activation", None)
-    if isinstance(last, keras.layers.Softmax):
+    squashing = (keras.activations.softmax, keras.activations.sigmoid)
+    sigmoid = (
+        activation is keras.activations.sigmoid or type(last).__name__ == "Sigmoid"
+    )
+    if isinstance(last, keras.layers.Softmax) or (
+        type(last).__name__ in ("Softmax", "Sigmoid")
+    ):
         end = last.input
-    elif activation is keras.activations.softmax:
+    elif activation in squashing:
         end = last.input
         if isinstance(last, keras.layers.Dense):
             kernel, bias = last.kernel, last.bias
@@ -167,7 +211,10 @@ def _scores(model: Any, start: Any, name: str) -> Any:
         x = x if head is None else head(x, training=False)
         if kernel is not None:
             x = ops.matmul(x, kernel)
-        return x if bias is None else ops.add(x, bias)
+        x = x if bias is None else ops.add(x, bias)
+        if sigmoid and x.shape[-1] == 1:
+            x = ops.concatenate([-x, x], -1)
+        return x
 
     return scores
 
@@ -178,7 +225,7 @@ def _explained(score_of: Any, x: Any, class_index: int | None) -> tuple[Any, Any
     classes = answers.shape[-1]
     if class_index is None:
         chosen = answers.argmax(-1)
-    elif 0 <= class_index < classes:
+    elif isinstance(class_index, int | np.integer) and 0 <= class_index < classes:
         chosen = np.full(len(answers), class_index)
     else:
         raise ValueError(

@@ -67,13 +67,13 @@ class Glyph:
         middle = self.x + self.width / 2
         size = 8 if len(self.name) <= 16 else 8 * 16 / len(self.name)
         axis.text(
-            middle, self.y + 0.26, self.name, ha="center", va="center", fontsize=size,
-            weight="bold",
+            middle, self.y + 0.26, self.name, color="black", ha="center", va="center",
+            fontsize=size, weight="bold",
         )  # fmt: skip
         for offset, line in zip((-0.0, -0.27), lines, strict=True):
             axis.text(
-                middle, self.y + offset, line, ha="center", va="center", fontsize=7,
-                linespacing=1.1,
+                middle, self.y + offset, line, color="black", ha="center", va="center",
+                fontsize=7, linespacing=1.1,
             )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ class Narrow(Glyph):
         _box(axis, self.x, self.y, self.width, self.height, "other")
         axis.text(
             self.x + self.width / 2, self.y, work(self.layer, self.language),
-            rotation=90, ha="center", va="center", fontsize=7,
+            rotation=90, color="black", ha="center", va="center", fontsize=7,
         )  # fmt: skip
 
 
@@ -112,14 +112,14 @@ class Residual(Glyph):
             _box(axis, left + 0.31, line, 0.62, 0.4, "convolution", centred=True)
             axis.text(
                 left + 0.31, line, f"{_window(convolution)}\n{convolution.filters}",
-                ha="center", va="center", fontsize=7,
+                color="black", ha="center", va="center", fontsize=7,
             )  # fmt: skip
             _arrow(axis, (left - 0.14, line), (left, line))
             left += 0.76
         plus = self.x + self.width - 0.22
         _arrow(axis, (left - 0.14, line), (plus - 0.08, line))
         axis.text(
-            plus, line, "+", ha="center", va="center", fontsize=9,
+            plus, line, "+", color="black", ha="center", va="center", fontsize=9,
             bbox={"boxstyle": "circle,pad=0.08", "facecolor": "white", "lw": 0.8},
         )  # fmt: skip
         axis.plot([self.x, left - 0.6], [line, line], color="black", lw=0.9, zorder=0.6)
@@ -139,8 +139,8 @@ class Residual(Glyph):
         elif self.layer.shortcut == "A" and self.layer.strides > 1:
             words = "subsampled, zeros", "subamostrada, zeros"
         axis.text(
-            (fork + plus) / 2, over, say(self.language, *words), ha="center",
-            va="center", fontsize=7,
+            (fork + plus) / 2, over, say(self.language, *words), color="black",
+            ha="center", va="center", fontsize=7,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
 
@@ -177,7 +177,15 @@ class Inception(Glyph):
                 kind = "pooling" if filters is None else "convolution"
                 _box(axis, place, line, 0.76, 0.25, kind, centred=True)
                 text = window if filters is None else f"{window}, {filters}"
-                axis.text(place, line, text, ha="center", va="center", fontsize=6.5)
+                axis.text(
+                    place,
+                    line,
+                    text,
+                    color="black",
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                )
                 _arrow(axis, (before, line), (place - 0.38, line))
                 before = place + 0.38
             _arrow(axis, (before, line), (join, line), head=False)
@@ -314,12 +322,12 @@ def _frame(axis: Any, glyph: Glyph) -> None:
     times = f"   {TIMES} {glyph.count}" if glyph.count > 1 else ""
     middle = glyph.x + glyph.width / 2
     axis.text(
-        middle, top, glyph.name + times, ha="center", va="center", fontsize=7.5,
-        weight="bold",
+        middle, top, glyph.name + times, color="black", ha="center", va="center",
+        fontsize=7.5, weight="bold",
     )  # fmt: skip
     axis.text(
-        middle, glyph.y - glyph.height / 2 + 0.13, shape_of(glyph.layer), ha="center",
-        va="center", fontsize=7,
+        middle, glyph.y - glyph.height / 2 + 0.13, shape_of(glyph.layer), color="black",
+        ha="center", va="center", fontsize=7,
     )  # fmt: skip
 
 

@@ -4,26 +4,40 @@ import math
 from typing import Any
 
 import keras
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.text import Text
 
 from dlkeras.visualization.diagram_glyphs import COLOURS, KINDS, Glyph, glyphs_of
-from dlkeras.visualization.figure import GREY, in_language, say
+from dlkeras.visualization.figure import (
+    GREY,
+    Figure,
+    drawing,
+    ink,
+    new_figure,
+    paper,
+    say,
+)
+from dlkeras.visualization.inputs import received
 
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
 _WIDESCREEN = 16 / 9
 _ARROW: dict[str, Any] = {
     "arrowstyle": "-|>",
     "mutation_scale": 9,
-    "color": "black",
     "lw": 0.9,
     "shrinkA": 0,
     "shrinkB": 0,
 }
 
 
+@drawing()
 def architecture_diagram(
-    model: keras.Model, *, title: str | None = None, language: str = "en"
+    model: keras.Model,
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw a network as boxes in the order of its layers, row below row.
 
@@ -38,6 +52,8 @@ def architecture_diagram(
         model: a Functional or built Sequential model.
         title: text above the diagram; by default the model's name and parameters.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches; the texts shrink with the diagram.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure, as large as the diagram; texts are 7 to 8 points at its own size.
@@ -58,19 +74,30 @@ def architecture_diagram(
     if not hasattr(model, "operations") or not getattr(model, "inputs", None):
         raise ValueError(
             "architecture_diagram needs a Functional or built Sequential model. "
-            f"Received: model={model!r}"
+            f"Received: {received(model)}"
         )
     glyphs, edges = glyphs_of(model, language)
     rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
     width, height = _size(rows)
-    figure = Figure(figsize=(width, height), dpi=120)
-    axis = figure.add_axes((0, 0, 1, 1))
+    if ax is None:
+        figure = Figure(figsize=figsize or (width, height), dpi=120)
+        axis = figure.add_axes((0, 0, 1, 1))
+    else:
+        figure, axis = new_figure(width, height, ax=ax)
+    room = axis.get_window_extent()
+    scale = min(room.width / width, room.height / height) / figure.dpi
     axis.set_xlim(0, width)
     axis.set_ylim(0, height)
+    axis.set_aspect("equal")
     axis.axis("off")
     default = f"{model.name}: {_counted(model, language)}"
     heading = title or default
-    figure.text(0.5, 1 - 0.25 / height, heading, ha="center", va="center", fontsize=12)
+    if ax is None:
+        figure.text(
+            0.5, 1 - 0.25 / height, heading, ha="center", va="center", fontsize=12
+        )
+    else:
+        axis.set_title(heading)
     _place(rows, height)
     for glyph in glyphs:
         glyph.draw(axis)
@@ -83,7 +110,7 @@ def architecture_diagram(
     for end, sources in distant.items():
         _refer(axis, glyphs[end], sources, language)
     used = [kind for kind in KINDS if any(kind in glyph.kinds for glyph in glyphs)]
-    figure.legend(
+    (figure if ax is None else axis).legend(
         handles=[
             Patch(facecolor=COLOURS[kind], edgecolor=GREY, label=say(language, *names))
             for kind, names in KINDS.items()
@@ -94,7 +121,11 @@ def architecture_diagram(
         frameon=False,
         fontsize=8,
     )
-    return in_language(figure, language)
+    if abs(scale - 1) > 1e-3:
+        texts: Any = (figure if ax is None else axis).findobj(Text)
+        for text in texts:
+            text.set_fontsize(text.get_fontsize() * scale)
+    return figure
 
 
 def _counted(model: Any, language: str) -> str:
@@ -155,7 +186,7 @@ def _connect(axis: Any, rows: list[list[Glyph]], a: Glyph, b: Glyph) -> None:
     """Draw the arrow from one glyph to the next."""
     right, left = (a.x + a.width, a.y), (b.x, b.y)
     if a.row == b.row:
-        axis.add_patch(FancyArrowPatch(right, left, **_ARROW))
+        axis.add_patch(FancyArrowPatch(right, left, **_ARROW, color=ink()))
         return
     # To the row below: right, down into the gap, back to the left, and in.
     low = a.y - max(g.height for g in rows[a.row]) / 2 - _ROW_GAP / 2
@@ -163,20 +194,22 @@ def _connect(axis: Any, rows: list[list[Glyph]], a: Glyph, b: Glyph) -> None:
     axis.plot(
         [right[0], x, x, y, y],
         [right[1], right[1], low, low, left[1]],
-        color="black",
+        color=ink(),
         lw=0.9,
         solid_joinstyle="round",
     )
-    axis.add_patch(FancyArrowPatch((y, left[1]), left, **_ARROW))
+    axis.add_patch(FancyArrowPatch((y, left[1]), left, **_ARROW, color=ink()))
 
 
 def _refer(axis: Any, glyph: Glyph, sources: list[str], language: str) -> None:
     """Write above a glyph from which distant ones it reads, with an arrow."""
     place = glyph.x + glyph.width / 2
     top = glyph.y + glyph.height / 2
-    axis.add_patch(FancyArrowPatch((place, top + 0.17), (place, top), **_ARROW))
+    axis.add_patch(
+        FancyArrowPatch((place, top + 0.17), (place, top), **_ARROW, color=ink())
+    )
     axis.text(
         place, top + 0.18, f"{say(language, 'from', 'de')} {', '.join(sources)}",
         ha="center", va="bottom", fontsize=6.5, style="italic",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        bbox={"facecolor": paper(), "edgecolor": "none", "pad": 1},
     )  # fmt: skip

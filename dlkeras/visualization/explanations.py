@@ -9,19 +9,29 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dlkeras.visualization.attribution import grad_cam_map, saliency_map
-from dlkeras.visualization.figure import in_language, new_figure, say
+from dlkeras.visualization.figure import (
+    drawing,
+    new_figure,
+    say,
+    shortened,
+    wrapped,
+)
 from dlkeras.visualization.images import show_image
+from dlkeras.visualization.inputs import names, numbers, pictures
 
 
+@drawing()
 def grad_cam(
     model: keras.Model,
     images: Any,
     layer: str | None = None,
     class_index: int | None = None,
     *,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[Any] | None = None,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw where a layer's maps speak for a class: image, map, and both together.
 
@@ -34,6 +44,8 @@ def grad_cam(
         labels: names of the classes; by default their indices.
         title: text above the figure; by default the layer's name.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure; each map is scaled by its own maximum, and drawn over the whole
@@ -57,25 +69,28 @@ def grad_cam(
     where = say(language, "Grad-CAM: what speaks for the class", "")
     where = where or "Grad-CAM: o que fala a favor da classe"
     measured = say(language, "share of the map's maximum", "fração do máximo do mapa")
-    pictures: list[Any] = [keras.ops.convert_to_numpy(image) for image in images]
+    drawn = _drawn(images, maps)
     sized = [
         _enlarged(cam, picture.shape[:2])
-        for cam, picture in zip(maps, pictures, strict=True)
+        for cam, picture in zip(maps, drawn, strict=True)
     ]
     return _rows(
-        pictures, maps, sized, classes, labels, title or where + name, measured,
-        language,
+        drawn, maps, sized, _words(model, classes, labels), title or where + name,
+        measured, language, figsize, ax,
     )  # fmt: skip
 
 
+@drawing()
 def saliency(
     model: keras.Model,
     images: Any,
     class_index: int | None = None,
     *,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[Any] | None = None,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw how much each pixel moves the score of a class.
 
@@ -87,6 +102,8 @@ def saliency(
         labels: names of the classes; by default their indices.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: image, saliency, and both together; each saliency is scaled by its
@@ -105,7 +122,7 @@ def saliency(
         workshop 2014.
     """
     maps, classes = saliency_map(model, images, class_index)
-    pictures: list[Any] = [keras.ops.convert_to_numpy(image) for image in images]
+    drawn = _drawn(images, maps)
     default = say(
         language,
         "Saliency: which pixels move the score",
@@ -113,8 +130,25 @@ def saliency(
     )
     measured = say(language, "share of the largest |dy/dx|", "fração do maior |dy/dx|")
     return _rows(
-        pictures, maps, maps, classes, labels, title or default, measured, language
-    )
+        drawn, maps, maps, _words(model, classes, labels), title or default, measured,
+        language, figsize, ax,
+    )  # fmt: skip
+
+
+def _drawn(images: Any, maps: np.ndarray) -> list[np.ndarray]:
+    """The images as they are drawn, one for each map."""
+    stack = numbers(images, "images", "(batch, height, width, channels)")
+    if stack.ndim == 3:  # one image, or grey ones, as `attribution` took them
+        stack = stack[None] if len(maps) == 1 != len(stack) else stack[..., None]
+    return pictures(stack)
+
+
+def _words(model: Any, classes: np.ndarray, labels: Any) -> list[str]:
+    """The names of the explained classes."""
+    if labels is None:
+        return [str(chosen) for chosen in classes]
+    known = names(labels, max(model.outputs[0].shape[-1], 2), "labels", "classes")
+    return [known[chosen] for chosen in classes]
 
 
 def _enlarged(cam: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -125,37 +159,39 @@ def _enlarged(cam: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _rows(
-    pictures: list[np.ndarray],
+    drawn: list[np.ndarray],
     maps: Any,
     sized: Any,
-    classes: Any,
-    labels: Sequence[str] | None,
+    classes: list[str],
     title: str,
     measured: str,
     language: str,
+    figsize: Any,
+    ax: Any,
 ) -> Figure:
-    count = len(pictures)
+    count = len(drawn)
     figure, axes = new_figure(
-        6.6, 1.95 * count + 0.7, title, nrows=count, ncols=3, squeeze=False
-    )
+        6.6, 1.95 * count + 0.7, title, figsize=figsize, ax=ax, nrows=count, ncols=3,
+        squeeze=False,
+    )  # fmt: skip
     heads = ("image", "map", "both"), ("imagem", "mapa", "ambos")
-    drawn: Any = None
+    bar: Any = None
     for axis, english, portuguese in zip(axes[0], *heads, strict=True):
         axis.set_title(say(language, english, portuguese), fontsize=10)
     for row, picture, cam, large, chosen in zip(
-        axes, pictures, maps, sized, classes, strict=True
+        axes, drawn, maps, sized, classes, strict=True
     ):
         show_image(row[0], picture)
-        name = str(labels[chosen]) if labels is not None else str(chosen)
-        row[0].set_ylabel(f"{say(language, 'class', 'classe')} {name}", fontsize=9)
-        drawn = row[1].imshow(_share(cam), cmap="viridis", vmin=0, vmax=1)
+        name = f"{say(language, 'class', 'classe')} {shortened(chosen, 40)}"
+        row[0].set_ylabel(wrapped(name, 24), fontsize=9)
+        bar = row[1].imshow(_share(cam), cmap="viridis", vmin=0, vmax=1)
         show_image(row[2], picture)
         row[2].imshow(_share(large), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
         for axis in row[1:]:
             axis.set_xticks([])
             axis.set_yticks([])
-    figure.colorbar(drawn, ax=axes, label=measured, shrink=min(1, 1.2 / count + 0.2))
-    return in_language(figure, language)
+    figure.colorbar(bar, ax=axes, label=measured, shrink=min(1, 1.2 / count + 0.2))
+    return figure
 
 
 def _share(values: np.ndarray) -> np.ndarray:

@@ -1,231 +1,304 @@
-"""Figures of images, filters and feature maps."""
+"""Figures of images: grids, tables, and what augmentation makes of them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import in_language, new_figure, say
+from dlkeras.visualization.figure import PURPLE, drawing, new_figure, say, wrapped
+from dlkeras.visualization.inputs import names, pictures, received
+
+_GREY = colormaps["gray"].with_extremes(bad=PURPLE)
 
 
+@drawing("title", "columns")
 def image_grid(
     images: Any,
-    captions: Sequence[str] | None = None,
-    title: str | None = None,
+    captions: Sequence[Any] | None = None,
+    *,
     columns: int | None = None,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw images side by side.
 
+    All are drawn on one scale. Black and white are 0 and 1, 0 and 255 or -1 and 1 where
+    the values say so (the brightest has at least half of the white); else the lowest
+    and highest value of all images. NaN and infinity are purple.
+
     Args:
-        images: `(number, height, width, channels)`, channels 1 or 3, or a sequence of
-            `(height, width, channels)` of any sizes; any range, each image is scaled
-            to its own.
+        images: `(number, height, width, channels)`, channels 1, 3 or 4, `(number,
+            height, width)`, or a sequence of images of any sizes.
         captions: a text below each image.
-        title: text above the grid.
         columns: images in a row; default: as square as it gets.
+        title: text above the grid.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure.
 
     Raises:
         ValueError: there is no image, or not one caption for each.
+        TypeError: what is given are no images.
 
     Example:
     >>> figure = image_grid(np.zeros((6, 8, 8, 1)), columns=3)
     >>> len(figure.axes)
     6
     """
-    pictures = [np.asarray(image) for image in images]
-    if not pictures:
-        raise ValueError("images must hold at least one image. Received: none")
-    if captions is not None and len(captions) != len(pictures):
-        raise ValueError(
-            f"captions must be one for each of {len(pictures)} images. "
-            f"Received: {len(captions)}"
-        )
-    columns = columns or math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
+    drawn = pictures(images)
+    if captions is not None:
+        captions = [
+            wrapped(text, 19)
+            for text in names(captions, len(drawn), "captions", "images")
+        ]
+    if columns is not None and (not isinstance(columns, int) or columns < 1):
+        raise ValueError(f"columns must be a number from 1. Received: {columns!r}")
+    columns = columns or math.ceil(math.sqrt(len(drawn)))
+    rows = math.ceil(len(drawn) / columns)
     lines = max((c.count("\n") + 1 for c in captions or []), default=0)
     figure, axes = new_figure(
         max(1.15 * columns + 0.2, 3.4 if title else 0),
         (1.1 + 0.19 * lines) * rows + (0.4 if title else 0.1),
         title,
+        figsize=figsize,
+        ax=ax,
         nrows=rows,
         ncols=columns,
         squeeze=False,
     )
+    scale = common_range(drawn)
     for index, axis in enumerate(axes.flat):
-        if index >= len(pictures):
+        if index >= len(drawn):
             axis.remove()
             continue
-        show_image(axis, pictures[index])
+        show_image(axis, drawn[index], scale)
         if captions is not None:
             axis.set_xlabel(captions[index], fontsize=8)
             # The layout leaves room for the caption below its own box: stand there.
             axis.set_anchor("S")
+    _note_gaps(figure, drawn, language)
     return figure
 
 
+@drawing("title")
 def image_table(
     images: Any,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    rows: Sequence[Any],
+    columns: Sequence[Any],
+    *,
     title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw images in a table: a row for each thing, a column for what became of it.
 
     Args:
-        images: `(rows, columns, height, width, channels)`, channels 1 or 3, all in the
-            range 0 to 1.
+        images: `(rows, columns, height, width, channels)`, channels 1, 3 or 4, on one
+            scale as in `image_grid`.
         rows: a text for each row.
         columns: a text for each column.
         title: text above the table.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: there are not as many images as rows and columns.
+        TypeError: what is given are no images.
 
     Example:
     >>> figure = image_table(np.zeros((2, 3, 8, 8, 1)), ["a", "b"], ["1", "2", "3"])
     >>> len(figure.axes)
     6
     """
-    pictures = np.asarray(images)
+    table = _table(images, "images")
+    lines = names(rows, len(table), "rows", "rows of images")
+    heads = names(columns, len(table[0]), "columns", "columns of images")
     figure, axes = new_figure(
-        1.15 * len(columns) + 0.5,
-        1.15 * len(rows) + (0.7 if title else 0.4),
+        1.15 * len(heads) + 0.5,
+        1.15 * len(lines) + (0.7 if title else 0.4),
         title,
-        nrows=len(rows),
-        ncols=len(columns),
+        figsize=figsize,
+        ax=ax,
+        nrows=len(lines),
+        ncols=len(heads),
         squeeze=False,
     )
-    for row, line in enumerate(axes):
-        for column, axis in enumerate(line):
-            picture = pictures[row, column]
-            colours = picture if picture.shape[-1] == 3 else picture[..., 0]
-            axis.imshow(colours, cmap="gray", vmin=0, vmax=1)
-            axis.set_xticks([])
-            axis.set_yticks([])
-            if row == 0:
-                axis.set_title(columns[column], fontsize=8)
-            if column == 0:
-                axis.set_ylabel(rows[row], fontsize=8)
+    _fill(figure, axes, table, language)
+    for axis, head in zip(axes[0], heads, strict=True):
+        axis.set_title(wrapped(head, 19), fontsize=8)
+    for axis, line in zip(axes[:, 0], lines, strict=True):
+        axis.set_ylabel(wrapped(line, 19), fontsize=8)
     return figure
 
 
-def filters(kernel: Any, title: str | None = None, *, language: str = "en") -> Figure:
-    """Draw the filters of a convolution: what each neuron's receptive field weighs.
-
-    Args:
-        kernel: `(height, width, inputs, filters)`. One input channel is drawn in blue
-            (negative) to red (positive); three are drawn as colours; of others the
-            mean over the inputs is drawn.
-        title: text above the grid; default: what it shows.
-        language: `"en"` or `"pt"`.
-
-    Returns:
-        The figure, one image for each filter, on one scale.
-
-    Example:
-    >>> len(filters(np.zeros((5, 5, 1, 6))).axes)
-    7
-    """
-    weights = np.asarray(kernel)
-    count = weights.shape[-1]
-    columns = min(count, 8)
-    rows = math.ceil(count / columns)
-    figure, axes = new_figure(
-        1.15 * columns + 1,
-        1.25 * rows + 0.5,
-        title or say(language, "Filters", "Filtros"),
-        nrows=rows,
-        ncols=columns,
-        squeeze=False,
-    )
-    if weights.shape[2] == 3:
-        low, high = weights.min(), weights.max()
-        pictures = np.moveaxis((weights - low) / max(high - low, 1e-12), -1, 0)
-        options: dict[str, Any] = {}
-    else:
-        pictures = np.moveaxis(weights.mean(axis=2), -1, 0)
-        limit = max(float(np.abs(pictures).max()), 1e-12)
-        options = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
-    drawn = None
-    for index, axis in enumerate(axes.flat):
-        if index >= count:
-            axis.remove()
-            continue
-        drawn = axis.imshow(pictures[index], **options)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_xlabel(f"{say(language, 'map', 'mapa')} {index + 1}", fontsize=8)
-    if options and drawn is not None:
-        remaining = [axis for axis in axes.flat if axis.figure is not None]
-        weight = say(language, "weight", "peso")
-        figure.colorbar(drawn, ax=remaining, label=weight, shrink=0.8)
-    return in_language(figure, language)
-
-
-def feature_maps(
-    image: Any,
-    maps: Mapping[str, Any],
-    title: str | None = None,
+@drawing()
+def augmentation_grid(
+    originals: Any,
+    variants: Any,
     *,
+    captions: Sequence[Any] | None = None,
+    title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
-    """Draw an image and what each layer makes of it.
+    """Draw each image beside what data augmentation makes of it.
 
     Args:
-        image: `(height, width, channels)`.
-        maps: for each layer's name its output, `(height, width, maps)`; the first 16
-            maps are drawn.
-        title: text above the figure; default: what it shows.
+        originals: `(images, height, width, channels)`, channels 1, 3 or 4.
+        variants: `(images, variants, height, width, channels)`, for each image what
+            the augmentation drew; on one scale with the originals, as in `image_grid`.
+        captions: a text below each column of variants, such as the name of the
+            transformation.
+        title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure: a row for the image and one for each 8 maps of a layer.
+        The figure: a row for each image, the original on the left.
+
+    Raises:
+        ValueError: there are not variants for each image, or not a caption for each
+            column, or the language is unknown.
+        TypeError: what is given are no images.
 
     Example:
-    >>> len(feature_maps(np.zeros((32, 32, 1)), {"C1": np.zeros((28, 28, 6))}).axes)
-    7
+    >>> figure = augmentation_grid(np.zeros((2, 8, 8, 1)), np.zeros((2, 3, 8, 8, 1)))
+    >>> len(figure.axes), figure.axes[0].get_title()
+    (8, 'original')
     """
-    columns = 8
-    name_of_maps = say(language, "maps", "mapas")
-    picture = say(language, "image", "imagem")
-    rows: list[tuple[str, list[np.ndarray]]] = [(picture, [np.asarray(image)])]
-    for name, output in maps.items():
-        layer = np.asarray(output)[..., :16]
-        for start in range(0, layer.shape[-1], columns):
-            part = layer[..., start : start + columns]
-            label = f"{name}, {name_of_maps} {start + 1}-{start + part.shape[-1]}"
-            rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
+    first, rest = pictures(originals, "originals"), _table(variants, "variants")
+    if len(first) != len(rest):
+        raise ValueError(
+            "variants must hold, for each of the originals, the same number of images, "
+            f"at least one. Received: {len(first)} originals and variants of "
+            f"{[len(row) for row in rest]}"
+        )
+    columns = len(rest[0])
+    if captions is not None:
+        captions = names(captions, columns, "captions", "columns of variants")
     figure, axes = new_figure(
-        1.15 * columns,
-        1.2 * len(rows) + 0.5,
-        title or say(language, "Feature maps", "Mapas de características"),
-        nrows=len(rows),
-        ncols=columns,
+        1.15 * (columns + 1) + 0.3,
+        1.15 * len(first) + (0.55 if captions is None else 0.8),
+        title or say(language, "Data augmentation", "Aumento de dados"),
+        figsize=figsize,
+        ax=ax,
+        nrows=len(first),
+        ncols=columns + 1,
         squeeze=False,
     )
-    for row, (label, pictures) in zip(axes, rows, strict=True):
-        for index, axis in enumerate(row):
-            if index >= len(pictures):
-                axis.remove()
-                continue
-            show_image(axis, pictures[index])
-            if index == 0:
-                axis.set_ylabel(label, fontsize=8)
-    return in_language(figure, language)
+    table = [[one, *row] for one, row in zip(first, rest, strict=True)]
+    _fill(figure, axes, table, language)
+    for axis in axes[:, 0]:
+        for spine in axis.spines.values():
+            spine.set_linewidth(2)
+    axes[0, 0].set_title(say(language, "original", "original"), fontsize=9)
+    for axis, caption in zip(axes[0, 1:], captions or [], strict=False):
+        axis.set_title(wrapped(caption, 17), fontsize=9)
+    return figure
 
 
-def show_image(axis: Any, picture: np.ndarray) -> None:
-    """Draw one image in its own range, without ticks."""
-    low, high = float(picture.min()), float(picture.max())
-    scaled = (picture - low) / (high - low) if high > low else picture * 0.0
-    if picture.shape[-1] == 3:
-        axis.imshow(scaled)
+def _table(images: Any, name: str) -> list[list[np.ndarray]]:
+    """Rows of images, as many in each."""
+    if not hasattr(images, "__len__") or isinstance(images, str | dict):
+        raise TypeError(f"{name} must be rows of images. Received: {received(images)}")
+    if len(getattr(images, "shape", ())) in (1, 2, 3):
+        raise ValueError(
+            f"{name} must be (rows, columns, height, width, channels). "
+            f"Received: {received(images)}"
+        )
+    rows = [pictures(row, f"{name}[{i}]") for i, row in enumerate(images)]
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError(
+            f"{name} must have rows of the same number of images, at least one. "
+            f"Received: rows of {[len(row) for row in rows]}"
+        )
+    return rows
+
+
+def _fill(figure: Any, axes: Any, table: list[list[np.ndarray]], language: str) -> None:
+    every = [one for row in table for one in row]
+    scale = common_range(every)
+    for axis, one in zip(axes.flat, every, strict=True):
+        show_image(axis, one, scale)
+    _note_gaps(figure, every, language)
+
+
+def common_range(images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The values that are drawn black and white in all of these images.
+
+    >>> common_range([np.full((2, 2, 1), 255, "uint8")])
+    (0.0, 255.0)
+    >>> common_range([np.array([[[0.0], [0.2]]])])  # too dark to be of 0 to 1
+    (0.0, 0.2)
+    """
+    finite = [x[np.isfinite(x)] for x in (image[..., :3] for image in images)]
+    finite = [x for x in finite if x.size]
+    if not finite:
+        return 0.0, 1.0
+    low = float(min(x.min() for x in finite))
+    high = float(max(x.max() for x in finite))
+    if low < 0:
+        known = (-1.0, 1.0) if max(-low, high) <= 1 else (low, high)
+        filled = max(-low, high) >= 0.5
     else:
-        axis.imshow(scaled[..., 0], cmap="gray", vmin=0, vmax=1)
+        white = next((w for w in (1.0, 255.0, 65535.0) if high <= 1.001 * w), high)
+        known, filled = (0.0, white), high >= white / 2
+    if (filled or low == high) and known[0] < known[1]:
+        return known
+    return (low, high) if low < high else (low - 1, low + 1)
+
+
+def show_image(
+    axis: Any, image: np.ndarray, scale: tuple[float, float] | None = None
+) -> None:
+    """Draw one image without ticks, from black to white; by default in its own range.
+
+    Where it is NaN or infinite it is purple.
+    """
+    low, high = scale or common_range([image])
+    if scale is None and np.isfinite(image).any():
+        own = image[np.isfinite(image)]
+        low, high = (own.min(), own.max()) if own.min() < own.max() else (low, high)
+    wide = np.asarray(image, np.result_type(image.dtype, "float32"))
+    scaled = np.clip((wide - float(low)) / (float(high) - float(low)), 0, 1)
+    if image.shape[-1] == 1:
+        axis.imshow(
+            np.ma.masked_where(~np.isfinite(wide[..., 0]), scaled[..., 0]),
+            cmap=_GREY, vmin=0, vmax=1,
+        )  # fmt: skip
+    else:
+        if image.shape[-1] == 4:  # how opaque: 0 to 255, or 0 to 1
+            opaque = 255 if image.dtype.kind in "iu" else 1
+            scaled[..., 3] = np.clip(wide[..., 3] / opaque, 0, 1)
+        colour = to_rgb(PURPLE) + (1,) * (image.shape[-1] - 3)
+        scaled[~np.isfinite(wide).all(-1)] = colour
+        axis.imshow(scaled)
     axis.set_xticks([])
     axis.set_yticks([])
+
+
+def _note_gaps(figure: Any, images: Sequence[np.ndarray], language: str) -> None:
+    """Say what purple is, where there is any."""
+    broken = sum(not np.isfinite(image).all() for image in images)
+    if broken and hasattr(figure, "supxlabel"):
+        text = say(language, "NaN or infinity", "NaN ou infinito")
+        purple = say(language, "purple", "roxo")
+        room = figure.bbox.width / figure.figure.dpi * 72 / (0.6 * 8)
+        note = f"{purple}: {text} ({broken}/{len(images)})"
+        figure.supxlabel(wrapped(note, max(int(room), 8)), fontsize=8)

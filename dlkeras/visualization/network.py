@@ -10,14 +10,21 @@ from dlkeras.visualization.figure import (
     GREEN,
     GREY,
     ORANGE,
-    in_language,
+    drawing,
     new_figure,
     say,
 )
+from dlkeras.visualization.inputs import received
 
 
+@drawing("title")
 def network_table(
-    rows: Sequence[Any], title: str | None = None, *, language: str = "en"
+    rows: Sequence[Any],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw the rows of `summary_table`: four columns of bars, a line for each layer.
 
@@ -25,6 +32,8 @@ def network_table(
         rows: what `dlkeras.architectures.summary_table` returns.
         title: text above the figure; default: what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         A figure of parameters, multiply-adds, memory and receptive field, with the
@@ -32,6 +41,7 @@ def network_table(
 
     Raises:
         ValueError: there is no row.
+        TypeError: they are no rows of a table.
 
     Example:
     >>> from types import SimpleNamespace
@@ -47,6 +57,11 @@ def network_table(
     >>> [axis.get_title().split()[-1] for axis in network_table([row]).axes]
     ['156', 'k', 'kB', 'pixels']
     """
+    if not isinstance(rows, Sequence) or not all(hasattr(r, "layer") for r in rows):
+        raise TypeError(
+            "rows must be what dlkeras.architectures.summary_table returns. "
+            f"Received: {received(rows)}"
+        )
     if not rows:
         raise ValueError(f"rows must have at least one layer. Received: {rows!r}")
     names = [
@@ -72,8 +87,9 @@ def network_table(
         language, "The network, layer by layer", "A rede, camada por camada"
     )
     figure, axes = new_figure(
-        10, 1.4 + 0.24 * len(rows), title, ncols=4, sharey=True, squeeze=False
-    )
+        10, 1.4 + 0.24 * len(rows), title, figsize=figsize, ax=ax, ncols=4, sharey=True,
+        squeeze=False,
+    )  # fmt: skip
     for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
         _bars(axis, values, colour, unit)
         axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
@@ -83,7 +99,7 @@ def network_table(
     first = axes[0][0]
     first.set_yticks(range(len(rows)), names, fontsize=7.5)
     first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top
-    return in_language(figure, language)
+    return figure
 
 
 def _bars(
@@ -97,7 +113,7 @@ def _bars(
     for place, value in enumerate(values):
         if value:
             text = f" {value:,}" if plain else f" {_short(value, unit)}"
-            axis.text(value, place, text, va="center", fontsize=7, color="#333333")
+            axis.text(value, place, text, va="center", fontsize=7)
 
 
 def _short(value: float, unit: str = "") -> str:

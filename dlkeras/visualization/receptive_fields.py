@@ -17,11 +17,12 @@ from dlkeras.visualization.figure import (
     CYCLE,
     DASHES,
     TIMES,
-    in_language,
+    drawing,
     new_figure,
     say,
 )
 from dlkeras.visualization.images import show_image
+from dlkeras.visualization.inputs import numbers, picture, received
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,14 @@ def receptive_field_box(
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
-    place: Any = position
-    if position is None:
+    if position is not None:
+        place = numbers(position, "position", "a row and a column", axes=1).tolist()
+        if len(place) != 2 or any(i % 1 for i in place):
+            raise ValueError(
+                "position must be a row and a column. Received: "
+                f"position={received(position)}"
+            )
+    else:
         place = tuple((size or 1) // 2 for size in sizes)
     if any(not 0 <= i < (n or i + 1) for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
@@ -117,6 +124,7 @@ def receptive_field_box(
     )
 
 
+@drawing()
 def receptive_field(
     model: keras.Model,
     layers: str | Sequence[str],
@@ -125,6 +133,8 @@ def receptive_field(
     *,
     title: str | None = None,
     language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw over an image what one neuron of a layer sees of it.
 
@@ -138,6 +148,8 @@ def receptive_field(
             middle of each layer's.
         title: text above the figure.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure; the image's frame is black, and what a box has outside of it is
@@ -154,16 +166,18 @@ def receptive_field(
     ['C1: 5 × 5 pixels', 'S2: 6 × 6 pixels', 'C3: 14 × 14 pixels', ...]
     """
     names = [layers] if isinstance(layers, str) else list(layers)
+    if not names:
+        raise ValueError("layers must name at least one layer. Received: none")
     if position is not None and len(names) != 1:
         raise ValueError(
             f"position needs one layer. Received: position={position}, layers={names}"
         )
     size = tuple(model.inputs[0].shape[1:3])
-    picture = np.full((*size, 1), 0.5) if image is None else np.asarray(image)
-    if picture.shape[:2] != size:
+    shown = np.full((*size, 1), 0.5) if image is None else picture(image)
+    if shown.shape[:2] != size:
         raise ValueError(
             f"image must be of the model's size, {size}. "
-            f"Received: an image of {picture.shape[:2]}"
+            f"Received: an image of {shown.shape[:2]}"
         )
     default = say(
         language,
@@ -171,12 +185,13 @@ def receptive_field(
         "O que um neurônio de uma camada vê",
     )
     figure, (axis, side) = new_figure(
-        6.4, 4.2, title or default, ncols=2, width_ratios=[5, 2]
-    )
+        6.4, 4.2, title or default, figsize=figsize, ax=ax, ncols=2,
+        width_ratios=[5, 2],
+    )  # fmt: skip
     if image is None:
-        axis.imshow(picture[..., 0], cmap="gray", vmin=-1, vmax=1)
+        axis.imshow(shown[..., 0], cmap="gray", vmin=-1, vmax=1)
     else:
-        show_image(axis, picture)
+        show_image(axis, shown)
     frame = Rectangle((-0.5, -0.5), size[1], size[0], fill=False, linewidth=1.5)
     axis.add_patch(frame)
     boxes = [receptive_field_box(model, name, position) for name in names]
@@ -207,7 +222,7 @@ def receptive_field(
     axis.set_ylabel(say(language, "row (pixels)", "linha (pixels)"))
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
-    return in_language(figure, language)
+    return figure
 
 
 def _views(model: Any) -> dict[int, tuple[_View, _View]]:

@@ -8,141 +8,231 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dlkeras.visualization.figure import (
-    BLUE,
+    CYCLE,
     DASHES,
-    GREEN,
-    GREY,
     HATCHES,
-    ORANGE,
-    in_language,
+    drawing,
+    legend_below,
     new_figure,
+    plain,
     say,
+    shortened,
 )
+from dlkeras.visualization.inputs import mapping, numbers, received
 
-COLOURS = (BLUE, ORANGE, GREEN, GREY)
 MARKERS = "o^sD"
 MAX_BARS = 40
 MAX_POINTS = 3000
 
 
+@drawing()
 def class_balance(
-    counts: Mapping[str, Mapping[str, int]], *, language: str = "en"
+    counts: Mapping[str, Mapping[str, int]],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw how many examples each class has in each split.
 
     Args:
         counts: for each split the number of examples of each class; of more than 40
             classes the largest 20 and the smallest 20 are drawn.
+        title: text above the figure; by default what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: a group of bars for each class.
+
+    Raises:
+        ValueError: there is no split, or a count is below 0.
+        TypeError: what is given are no dictionaries of counts.
 
     Example:
     >>> figure = class_balance({"train": {"cat": 3, "dog": 5}, "test": {"cat": 1}})
     >>> len(figure.axes)
     1
     """
+    counts = {
+        plain(split): _counts(classes, f"counts[{split!r}]")
+        for split, classes in mapping(counts, "counts", "a dictionary by split").items()
+    }
     totals: dict[str, int] = {}
     for split in counts.values():
         for label, number in split.items():
             totals[label] = totals.get(label, 0) + number
     labels = list(totals)
-    title = say(language, "Examples of each class", "Exemplos de cada classe")
+    if not labels:
+        raise ValueError(f"counts must have a class. Received: splits {list(counts)}")
+    default = say(language, "Examples of each class", "Exemplos de cada classe")
     if len(labels) > MAX_BARS:
         ranked = sorted(labels, key=lambda label: -totals[label])
         labels = ranked[: MAX_BARS // 2] + ranked[-MAX_BARS // 2 :]
-        title = say(
+        default = say(
             language,
             f"The 20 largest and the 20 smallest of {len(totals):,} classes",
             f"As 20 maiores e as 20 menores de {len(totals):,} classes",
         )
-    figure, axis = new_figure(max(4.0, 0.45 * len(labels) + 1.5), 3.2, title)
+    figure, axis = new_figure(
+        max(4.0, 0.45 * len(labels) + 1.5),
+        3.2,
+        title or default,
+        figsize=figsize,
+        ax=ax,
+    )
     width = 0.8 / len(counts)
     for number, (split, classes) in enumerate(counts.items()):
         places = np.arange(len(labels)) + (number - (len(counts) - 1) / 2) * width
         heights = [classes.get(label, 0) for label in labels]
         axis.bar(
-            places, heights, width, color=COLOURS[number % 4], label=split,
+            places, heights, width, color=CYCLE[number % len(CYCLE)], label=split,
             hatch=HATCHES[number % 4], edgecolor="white", linewidth=0,
         )  # fmt: skip
     long = max(len(label) for label in labels) > 4 and len(labels) > 6
     axis.set_xticks(
-        range(len(labels)), labels, rotation=45 if long else 0,
-        ha="right" if long else "center", fontsize=8,
+        range(len(labels)), [shortened(label, 24) for label in labels],
+        rotation=45 if long else 0, ha="right" if long else "center", fontsize=8,
     )  # fmt: skip
     axis.set_xlabel(say(language, "class", "classe"))
     axis.set_ylabel(say(language, "examples", "exemplos"))
     highest = max(max(classes.values(), default=0) for classes in counts.values())
     axis.set_ylim(0, 1.22 * highest + 1)
-    axis.legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
-    return in_language(figure, language)
+    legend = axis.legend if len("".join(counts)) + 5 * len(counts) < 50 else None
+    if legend is None:
+        legend_below(figure, axis)
+    else:
+        legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
+    return figure
 
 
+def _counts(classes: Any, name: str) -> dict[str, int]:
+    """The number of examples of each class."""
+    if not isinstance(classes, Mapping):
+        raise TypeError(
+            f"{name} must be a dictionary: for each class its number of examples. "
+            f"Received: {received(classes)}"
+        )
+    found = numbers(list(classes.values()), name, "numbers of examples", axes=1)
+    if found.size and not ((found >= 0) & np.isfinite(found)).all():
+        raise ValueError(f"{name} must be from 0 on. Received: {found.min()}")
+    return {plain(label): number for label, number in classes.items()}
+
+
+@drawing()
 def pixel_distribution(
-    histograms: Mapping[str, Sequence[Sequence[int]]], *, language: str = "en"
+    histograms: Mapping[str, Sequence[Sequence[int]]],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw how often each pixel value occurs, by split and channel.
 
     Args:
-        histograms: for each split, a histogram of the values 0 to 255 for each of 1 or
-            3 channels, in bins of equal width.
+        histograms: for each split, a histogram of the values 0 to 255 for each of 1 to
+            4 channels, in bins of equal width.
+        title: text above the figure; by default what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure: one axis for each channel, one line for each split.
+
+    Raises:
+        ValueError: there is no split, or not as many channels in each.
+        TypeError: what is given is no dictionary of numbers.
 
     Example:
     >>> len(pixel_distribution({"train": [[1, 2], [3, 4], [5, 6]]}).axes)
     3
     """
-    channels = len(next(iter(histograms.values())))
+    expected = "a dictionary: for each split a histogram for each of 1 to 4 channels"
+    rows_of = {
+        plain(split): np.atleast_2d(numbers(rows, f"histograms[{split!r}]", expected))
+        for split, rows in mapping(histograms, "histograms", expected).items()
+    }
+    shapes = {split: rows.shape for split, rows in rows_of.items()}
+    if any(not ((rows >= 0) & (rows < np.inf)).all() for rows in rows_of.values()):
+        raise ValueError("histograms must hold counts from 0 on. Received: others")
+    if (
+        any(not np.ndim(rows) for rows in histograms.values())
+        or any(len(s) != 2 or 0 in s for s in shapes.values())
+        or (len({s[0] for s in shapes.values()}) != 1 or min(shapes.values())[0] > 4)
+    ):
+        raise ValueError(f"histograms must be {expected}. Received: {shapes}")
+    channels = next(iter(shapes.values()))[0]
     colours = say(language, "red green blue", "vermelho verde azul").split()
-    names = colours if channels == 3 else [say(language, "grey", "cinza")] * channels
-    title = say(language, "Pixel values", "Valores dos pixels")
+    channel = say(language, "channel", "canal")
+    names = {3: colours, 1: [say(language, "grey", "cinza")]}.get(
+        channels, [f"{channel} {number}" for number in range(1, channels + 1)]
+    )
+    default = say(language, "Pixel values", "Valores dos pixels")
     figure, axes = new_figure(
-        3.6 * channels + 0.6, 2.9, title, ncols=channels, squeeze=False, sharey=True,
+        3.6 * channels + 0.6, 2.9, title or default, figsize=figsize, ax=ax,
+        ncols=channels, squeeze=False, sharey=True,
     )  # fmt: skip
-    for channel, axis in enumerate(axes[0]):
-        for number, (split, rows) in enumerate(histograms.items()):
-            counts = np.asarray(rows[channel], dtype="float64")
+    for channel, axis in enumerate(np.ravel(axes)):
+        for number, (split, rows) in enumerate(rows_of.items()):
+            counts = rows[channel].astype("float64")
             share = counts / max(counts.sum(), 1)
             edges = np.linspace(0, 256, len(share) + 1)
             axis.stairs(
-                share, edges, color=COLOURS[number % 4], label=split,
+                share, edges, color=CYCLE[number % len(CYCLE)], label=split,
                 linestyle=DASHES[number % 4],
             )  # fmt: skip
-        axis.set_yscale("log")
+        if any(rows[channel].any() for rows in rows_of.values()):
+            axis.set_yscale("log")
         axis.set_xlabel(f"{names[channel]}, {say(language, '0 to 255', '0 a 255')}")
-    axes[0][0].set_ylabel(say(language, "share of the pixels", "fração dos pixels"))
-    axes[0][-1].legend(fontsize=8, frameon=False)
-    return in_language(figure, language)
+    np.ravel(axes)[0].set_ylabel(
+        say(language, "share of the pixels", "fração dos pixels")
+    )
+    np.ravel(axes)[-1].legend(fontsize=8, frameon=False)
+    return figure
 
 
+@drawing()
 def brightness_and_contrast(
-    images: Mapping[str, Any], *, language: str = "en"
+    images: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
 ) -> Figure:
     """Draw each image's mean against its standard deviation.
 
     Args:
         images: for each split `(images, 2)`: mean and standard deviation of the pixels,
             0 to 255; of more than 3,000 every so many is drawn.
+        title: text above the figure; by default what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: there is no split, or not two numbers for each image.
+        TypeError: what is given is no dictionary of numbers.
 
     Example:
     >>> len(brightness_and_contrast({"train": np.array([[100.0, 20.0]])}).axes)
     1
     """
-    title = say(
+    default = say(
         language,
         "Brightness and contrast of the images",
         "Brilho e contraste das imagens",
     )
-    figure, axis = new_figure(4.4, 3.4, title)
-    _scatter(axis, images)
+    points = _pairs(images, "mean and standard deviation")
+    figure, axis = new_figure(4.4, 3.4, title or default, figsize=figsize, ax=ax)
+    _scatter(figure, axis, points)
     axis.set_xlabel(
         say(
             language,
@@ -153,52 +243,89 @@ def brightness_and_contrast(
     axis.set_ylabel(
         say(language, "contrast: standard deviation", "contraste: desvio padrão")
     )
-    return in_language(figure, language)
+    return figure
 
 
-def image_sizes(images: Mapping[str, Any], *, language: str = "en") -> Figure:
+@drawing()
+def image_sizes(
+    images: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Figure:
     """Draw each image's width and height, on logarithmic axes.
 
     Args:
         images: for each split `(images, 2)`: width and height in pixels; of more than
             3,000 every so many is drawn.
+        title: text above the figure; by default what it shows.
         language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: there is no split, or not two numbers for each image.
+        TypeError: what is given is no dictionary of numbers.
 
     Example:
     >>> len(image_sizes({"train": np.array([[640, 480]])}).axes)
     1
     """
-    title = say(language, "Sizes of the images", "Tamanhos das imagens")
-    figure, axis = new_figure(4.4, 3.4, title)
-    _scatter(axis, images)
+    default = say(language, "Sizes of the images", "Tamanhos das imagens")
+    points = _pairs(images, "width and height")
+    if any((rows <= 0).any() for rows in points.values()):
+        raise ValueError(
+            "images must have widths and heights above 0. Received: "
+            f"{min(rows.min() for rows in points.values() if rows.size)}"
+        )
+    figure, axis = new_figure(4.4, 3.4, title or default, figsize=figsize, ax=ax)
+    _scatter(figure, axis, points)
     for set_scale, each, side in (
         (axis.set_xscale, axis.xaxis, 0),
         (axis.set_yscale, axis.yaxis, 1),
     ):
-        pixels = np.concatenate([np.asarray(rows)[:, side] for rows in images.values()])
+        pixels = np.concatenate([rows[:, side] for rows in points.values()])
         set_scale("log", base=2)
-        if pixels.max() < 8 * pixels.min():  # powers of 2 alone would be too few ticks
+        if (
+            pixels.size and pixels.max() < 8 * pixels.min()
+        ):  # powers of 2 alone would be too few ticks
             each.set_major_locator(MaxNLocator(6, integer=True))
             each.set_minor_locator(NullLocator())
         each.set_major_formatter("{x:.0f}")
     axis.set_xlabel(say(language, "width in pixels", "largura em pixels"))
     axis.set_ylabel(say(language, "height in pixels", "altura em pixels"))
-    return in_language(figure, language)
+    return figure
 
 
-def _scatter(axis: Any, images: Mapping[str, Any]) -> None:
-    for number, (split, values) in enumerate(images.items()):
-        points = np.asarray(values)
+def _pairs(images: Any, what: str) -> dict[str, np.ndarray]:
+    """For each split `(images, 2)`."""
+    expected = f"a dictionary: for each split (images, 2), {what}"
+    found = {
+        plain(split): numbers(rows, f"images[{split!r}]", expected, axes=2)
+        for split, rows in mapping(images, "images", expected).items()
+    }
+    shown = {}
+    for split, rows in found.items():
+        if rows.shape[1] != 2:
+            raise ValueError(
+                f"images must be {expected}. Received: {split!r} of shape {rows.shape}"
+            )
+        known = np.isfinite(rows.astype(float)).all(1)
+        gaps = f" ({(~known).sum()} NaN)" if not known.all() else ""
+        shown[split + gaps] = rows[known]
+    return shown
+
+
+def _scatter(figure: Any, axis: Any, images: Mapping[str, np.ndarray]) -> None:
+    for number, (split, points) in enumerate(images.items()):
         points = points[:: max(1, len(points) // MAX_POINTS)]
         axis.scatter(
             points[:, 0], points[:, 1], s=9, alpha=0.6, linewidths=0,
-            color=COLOURS[number % 4], marker=MARKERS[number % 4], label=split,
+            color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % 4], label=split,
         )  # fmt: skip
-    # Outside, since the points may be anywhere.
-    axis.figure.legend(
-        loc="outside lower center", ncols=len(images), fontsize=8, frameon=False,
-        markerscale=2,
-    )  # fmt: skip
+    legend_below(figure, axis, markerscale=2)  # the points may be anywhere

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dlkeras.callbacks.diagnosis import diagnose_new
-from dlkeras.callbacks.gradient_rules import median_rms
-from dlkeras.callbacks.history import GradientHistory
 from dlkeras.callbacks.measurements import Measurements
+from dlkeras.diagnosis.gradient_history import GradientHistory
+from dlkeras.diagnosis.gradients import median_rms
+from dlkeras.diagnosis.measured import diagnose_new
 
 
 def test_rows_and_late_columns_are_kept_as_they_came():

@@ -251,3 +251,11 @@ def test_where_tensorflow_has_no_such_call_keras_calls_the_step(monkeypatch):
     assert direct.seen == [False] * 6
     monkeypatch.undo()
     np.testing.assert_array_equal(monitor.history.values, expected())
+
+
+def test_the_undocumented_call_was_seen_with_this_version_of_tensorflow():
+    """A canary: without the name all goes on, more slowly (the test above)."""
+    seen_with = ("2.21",)
+    assert tf.__version__.startswith(seen_with), "look whether the call is still direct"
+    concrete = tf.function(lambda: tf.constant(1)).get_concrete_function()
+    assert callable(concrete.inference_fn.call_preflattened)

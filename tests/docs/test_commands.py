@@ -145,6 +145,12 @@ def inline():
 
 
 BLOCKS = list(blocks())
+# Scripts that a page has its reader write: a pipeline's each.
+WRITTEN = {
+    name
+    for _, text in documents()
+    for name in re.findall(r"^`(\w+\.py)`:$", text, re.M)
+}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +193,8 @@ def judge(command, later):
         assert find_spec(arguments[1]) or arguments[1] in ("venv", "jupyter"), command
         if arguments[1] == "pip":
             judge(arguments[1:], later)
+    elif program == "python" and arguments[0] in WRITTEN:
+        parse_quietly(lambda given: parse(PipelineConfig(), given), arguments[1:])
     elif program == "python":
         script = ROOT / arguments[0]
         text = script.read_text("utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlkeras.layers.adaptive import host_loops
+from dlkeras.layers.adaptive.backend import host_loops
 
 
 @pytest.fixture(autouse=True)

@@ -51,13 +51,17 @@ def test_the_gradient_through_time_equals_finite_differences(options, input_type
             cases = [(padded(c), d) for c, d in zip(columns, wanted, strict=True)]
         total = 0.0
         for regressors, wanted in cases:
-            w, move = np.zeros(regressors.shape[1]), 0.0
+            w = before = np.zeros(regressors.shape[1])
+            loudest = 0.0
             for x, d in zip(regressors, wanted, strict=True):
                 e = d - w @ x
                 total += e * e
-                power = 1e-3 + x @ x if "algorithm" in options else 1.0
-                move = step * e * x / power + options.get("momentum", 0.0) * move
-                w = (1 - step * options.get("leakage", 0.0)) * w + move
+                loudest = max(loudest, x @ x)
+                power = x @ x + 1e-3 * loudest / len(x) if "algorithm" in options else 1
+                after = (1 - step * options.get("leakage", 0.0)) * w
+                after = after + step * e * x / power
+                after = after + options.get("momentum", 0.0) * (w - before)
+                w, before = after, w
         return total
 
     layer = LMSFilter(

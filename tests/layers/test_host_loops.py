@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("numba")
 
 from dlkeras.layers import LMSFilter
-from dlkeras.layers.adaptive import host_loops
+from dlkeras.layers.adaptive.backend import host_loops
 
 if keras.backend.backend() != "torch":
     pytest.skip("the other backends have loops", allow_module_level=True)

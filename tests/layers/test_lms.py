@@ -55,7 +55,7 @@ def test_lms_and_nlms_equal_padasip_on_20_random_systems(seed):
         ("lms", padasip.filters.FilterLMS, 0.05),
         ("nlms", padasip.filters.FilterNLMS, 0.5),
     ):
-        layer = LMSFilter(8, step, algorithm=algorithm)
+        layer = LMSFilter(8, step, algorithm=algorithm, epsilon=1e-3)
         ours = [a[0] for a in arrays(layer(signal[None], desired[None]))]
         theirs = peer(8, mu=step, w="zeros").run(
             desired.astype("float64"), frames(signal, 8)
@@ -84,11 +84,13 @@ def variable_step(step=0.02, alpha=0.97, gain=4.8e-4, low=0.01, high=0.06):
 
 
 def momentum(step, alpha, leakage=0.0):
-    move = [0.0]
+    """w(n+1) = (1 - mu gamma) w(n) + mu e x + alpha (w(n) - w(n-1))."""
+    before = [0.0]
 
     def update(w, e, x, n):
-        move[0] = step * e * x + alpha * move[0]
-        return (1 - step * leakage) * w + move[0]
+        after = (1 - step * leakage) * w + step * e * x + alpha * (w - before[0])
+        before[0] = w
+        return after
 
     return update
 
@@ -155,6 +157,7 @@ def test_complex_filter_is_haykins_w_plus_mu_x_conjugate_e(algorithm):
             4,
             0.05,
             algorithm=algorithm,
+            epsilon=1e-3,
             complex_valued=True,
             return_weights=trajectory,
         )
@@ -379,7 +382,7 @@ def test_many_filters_at_once_are_each_the_filter_alone(algorithm, channels, tap
     rng = np.random.default_rng(30)
     signal = rng.normal(size=(1, 150, channels)).astype("float32")
     desired = rng.normal(size=(1, 150, channels)).astype("float32")
-    layer = LMSFilter(taps, 0.002, algorithm=algorithm, stateful=True)
+    layer = LMSFilter(taps, 0.002, algorithm=algorithm, epsilon=1e-3, stateful=True)
     output, error = arrays(layer(signal, desired))
     for channel in (0, channels - 1):
         weights = np.zeros(taps)

@@ -85,5 +85,18 @@ def test_what_does_not_fit_is_refused():
         )
     with pytest.raises(ValueError, match="delay of at least 1"):
         applications.linear_prediction(signal, 4, delay=0)
+    with pytest.raises(ValueError, match=r"20 samples\. Received: delay=1000"):
+        applications.linear_prediction(signal, 4, delay=1000)
     with pytest.raises(ValueError, match="ends before the received"):
         applications.channel_equalization(signal, signal, 4)
+
+
+def test_one_signal_or_a_list_is_a_batch_of_one():
+    signal = RNG.normal(size=400).astype("float32")
+    response = through([1.0, -0.5], signal[None])[0]
+    batch = applications.system_identification(signal[None], response[None], 2)
+    for pair in ((signal, response), (signal.tolist(), response.tolist())):
+        alone = applications.system_identification(*pair, 2)
+        for mine, other in zip(alone, batch, strict=True):
+            np.testing.assert_allclose(mine, other[0], atol=1e-6)
+    assert applications.linear_prediction(signal.tolist(), 2, delay=3).error.ndim == 1

@@ -9,7 +9,7 @@ if keras.backend.backend() != "jax":
 
 import jax
 
-from dlkeras.layers.backend.jax import MANY, MOST_TAPS, pallas_lms
+from dlkeras.layers.adaptive.backend.jax import MANY, MOST_TAPS, pallas_lms
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 

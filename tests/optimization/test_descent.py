@@ -263,3 +263,31 @@ def test_a_convergent_run_raises_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert steepest_descent(SURFACE, 1.0).converged
+
+
+def test_newton_says_that_it_has_converged_in_a_valley_of_condition_1e10():
+    # R = Q diag(1e-10, ..., 1) Q' and p = R w*, with an exact w* of large entries
+    rng = np.random.default_rng(0)
+    for size in (2, 5, 20):
+        Q, _ = np.linalg.qr(rng.normal(size=(size, size)))
+        R = Q @ np.diag(np.logspace(-10, 0, size)) @ Q.T
+        surface = QuadraticSurface((R + R.T) / 2, rng.normal(size=size))
+        assert surface.condition_number == pytest.approx(1e10, rel=1e-4)
+        run = newton(surface)
+        assert run.converged
+        assert run.iterations <= 2
+        assert surface.is_optimal(surface.minimizer)
+        assert not surface.is_optimal(surface.minimizer + 1e-3 * rng.normal(size=size))
+
+
+def test_conjugate_gradients_need_m_iterations_and_more_in_a_long_valley():
+    rng = np.random.default_rng(1)
+    Q, _ = np.linalg.qr(rng.normal(size=(12, 12)))
+    taken = []
+    for least in (0.1, 1e-6):
+        R = Q @ np.diag(np.geomspace(least, 1, 12)) @ Q.T
+        surface = QuadraticSurface((R + R.T) / 2, rng.normal(size=12))
+        run = conjugate_gradient(surface, steps=1000)
+        assert run.converged
+        taken.append(run.iterations)
+    assert taken[0] <= 12 < taken[1]

@@ -203,3 +203,49 @@ def test_dense_trained_by_sgd_at_half_mu_is_the_same_filter():
 def test_an_argument_that_cannot_be_is_refused(arguments, words):
     with pytest.raises(ValueError, match=f"lms_theory expects.*{words}.*Received"):
         lms_theory(*arguments)
+
+
+def delay_line_errors(taps, step, seeds, time=20_000):
+    """LMS on white delay lines, one a column, as a float64 loop: squared errors."""
+    signal = np.random.default_rng(0).normal(size=(time + taps, seeds))
+    noise = 0.1 * np.random.default_rng(1).normal(size=(time, seeds))
+    weights, squared = np.ones((taps, seeds)), np.empty((time, seeds))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n in range(time):
+            frame = signal[n : n + taps]
+            error = noise[n] - (weights * frame).sum(axis=0)
+            weights += step * error * frame
+            squared[n] = error**2
+    return squared
+
+
+def test_a_delay_line_runs_away_below_the_bound_of_independent_regressors():
+    """12 taps of white noise: Feuer and Weinstein's bound holds, the exact one not."""
+    theory = lms_theory(np.eye(12), np.zeros(12), 0.135)
+    assert theory.max_step_size == pytest.approx(2 / 14)
+    assert theory.safe_step_size == pytest.approx(2 / 36)
+    assert theory.stable
+    assert not theory.safe
+    wild = delay_line_errors(12, 0.135, 40)
+    assert (~np.isfinite(wild) | (wild > 1e4)).any(axis=0).any()
+    safe = delay_line_errors(12, theory.safe_step_size, 40)
+    settled = safe[2000:].mean()
+    predicted = lms_theory(np.eye(12), np.zeros(12), theory.safe_step_size)
+    # gamma = 12 mu / (2 (1 - mu)) = 6/17, misadjustment 6/11: 0.01 (1 + 6/11)
+    assert settled == pytest.approx(0.01 * 17 / 11, rel=0.15)
+    assert predicted.misadjustment == pytest.approx(6 / 11)
+
+
+def test_haykins_equaliser_at_0_075_is_beyond_the_safe_step():
+    """Adaptive Filter Theory, section 6.8: W = 3.5, 11 taps, spread 46.8216."""
+    channel = 0.5 * (1 + np.cos(2 * np.pi / 3.5 * (np.arange(1, 4) - 2)))
+    r = np.correlate(channel, channel, "full")[2:] + np.array([0.001, 0, 0])
+    lags = np.abs(np.subtract.outer(np.arange(11), np.arange(11)))
+    R = np.where(lags < 3, np.append(r, np.zeros(8))[lags], 0.0)
+    p = np.zeros(11)
+    p[4:7] = channel  # the delay of 7 samples, in the middle
+    theory = lms_theory(R, p, 0.075, desired_power=1.0)
+    assert theory.eigenvalues[-1] / theory.eigenvalues[0] == pytest.approx(46.8216)
+    assert theory.stable
+    assert not theory.safe
+    assert theory.safe_step_size == pytest.approx(2 / (3 * 11 * r[0]))

@@ -18,10 +18,11 @@ from dlkeras.pipeline.artifacts.types import (
     Schema,
 )
 from dlkeras.pipeline.engine.lineage import read_lineage_file
+from dlkeras.pipeline.engine.store_report import damaged_files
 from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
 from dlkeras.pipeline.examples.labels import read_labels
 from dlkeras.pipeline.store.publishing import Draft, Store
-from dlkeras.pipeline.store.record import FileRecord, Record
+from dlkeras.pipeline.store.record import RECORD_FILE, FileRecord, Record
 from dlkeras.pipeline.store.sealed import read_sealed_json
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
@@ -116,8 +117,11 @@ def test_a_flip_in_any_file_of_a_jobs_store_is_noticed(main_job, tmp_path):
     shutil.copytree(main_job.mlruns / "store", root)
     store, seen = Store(root), set()
 
+    def kind_of(file):
+        return file.relative_to(root).parts[0]
+
     def check(file):
-        kind = file.relative_to(root).parts[0]
+        kind = kind_of(file)
         if kind in ARTIFACT_TYPES:
             folder = root / Path(*file.relative_to(root).parts[:2])
             key = {a.path: a.record.key for a in store.artifacts(ARTIFACT_TYPES[kind])}
@@ -136,8 +140,39 @@ def test_a_flip_in_any_file_of_a_jobs_store_is_noticed(main_job, tmp_path):
             with flipped(file, byte), pytest.raises(CorruptArtifactError) as caught:
                 checked()
             assert str(file.name) in str(caught.value)
-        seen.add(file.relative_to(root).parts[0])
+            if file.name == RECORD_FILE or kind_of(file) in ("runs", "trials"):
+                with flipped(file, byte):
+                    (line,) = damaged_files(root)  # what `status --verify` says
+                assert str(file) in line
+        seen.add(kind_of(file))
     assert seen == {*ARTIFACT_TYPES, "runs", "trials"}
+
+
+@pytest.mark.job
+def test_no_damaged_record_of_a_job_gets_into_the_next_steps_key(main_job, tmp_path):
+    """Keys are made of digests in records that `find` gives: of whole ones alone."""
+    old, root = main_job.mlruns / "store", tmp_path / "store"
+    for file in old.glob(f"*/*/{RECORD_FILE}"):
+        (root / file.relative_to(old)).parent.mkdir(parents=True)
+        shutil.copy(file, root / file.relative_to(old))
+    store, seen = Store(root), set()
+    for kind in ARTIFACT_TYPES.values():
+        for artifact in store.artifacts(kind):
+            file, key = artifact.path / RECORD_FILE, artifact.record.key
+            data = file.read_bytes()
+            for byte in range(len(data)):
+                flip = bytes([data[byte] ^ 1 << byte % 8])
+                damaged = data[:byte] + flip + data[byte + 1 :]
+                with pytest.raises(ValueError):
+                    Record.from_bytes(damaged)
+                if byte % 50 == 0:  # a file takes longer
+                    file.write_bytes(damaged)
+                    with pytest.raises(CorruptArtifactError):
+                        store.find(kind, key, verify=False)
+            file.write_bytes(data)
+            assert store.find(kind, key, verify=False).record == artifact.record
+            seen.add(kind)
+    assert seen == set(ARTIFACT_TYPES.values())
 
 
 @pytest.mark.job
@@ -158,7 +193,8 @@ def test_a_flip_in_any_file_of_a_pushed_model_is_one_line_before_it_is_loaded(
 @pytest.mark.job
 def test_a_flip_in_any_file_that_mlflow_wrote_around_the_model_is_named(main_job):
     from dlkeras.pipeline.tracking.database.connection import connect
-    from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
+    from dlkeras.pipeline.tracking.registry.model_folder import data_folder
+    from dlkeras.pipeline.tracking.registry.registered import downloaded_model
 
     connect(None, main_job.mlruns)
     folder = downloaded_model("lenet5_digits@champion")

@@ -1,8 +1,10 @@
 """The command line: flags, files and scripts resolve to one configuration."""
 
 import ast
+import contextlib
 import copy
 import importlib
+import io
 import json
 import runpy
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, main
 from dlkeras.pipeline.commands.command_line import parse
+from dlkeras.pipeline.commands.script_help import COMMON
 from dlkeras.pipeline.configuration.config import load_config
 from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.errors import InputError
@@ -33,15 +36,17 @@ def test_flags_override_the_file_which_overrides_the_script(tmp_path):
     assert (config.name, config.trainer.epochs) == ("file", 5)
 
 
-def test_every_field_of_every_component_is_a_flag():
-    import contextlib
-    import io
-
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:
-        parse(DEFAULT, ["--help"])
+def printed(*flags):
+    """What a script prints that ends at once, such as its help."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit) as ended:
+        parse(DEFAULT, flags)
     assert ended.value.code == 0
-    text = printed.getvalue()
+    return text.getvalue()
+
+
+def test_every_field_of_every_component_is_a_flag():
+    text = printed("--help-all")
     for component, field in PipelineConfig.model_fields.items():
         nested = getattr(field.annotation, "model_fields", None)
         for name in nested or ():
@@ -51,6 +56,71 @@ def test_every_field_of_every_component_is_a_flag():
             described = nested[name].description
             assert described.split()[0] in text
     assert "(default: 9)" in text  # the script's, not the class's
+
+
+def test_the_help_fits_two_screens_and_says_where_the_rest_is():
+    """It was 493 lines."""
+    text = printed("--help")
+    assert len(text.splitlines()) < 100
+    assert set(COMMON) <= set(FLAGS)
+    assert all(f"  {flag}" in text for flag in COMMON)
+    assert len(COMMON) == 20
+    assert "--trainer.plateau-factor" not in text
+    assert "--help-all" in text and "infra-validator" in text
+    assert "(default: 9)" in text
+
+
+@pytest.mark.parametrize("name", ["trainer", "Trainer"])
+def test_the_help_of_a_component_has_all_of_its_flags_and_no_others(name):
+    text = printed("--help", name)
+    found = {word.strip(",") for word in text.split() if word.startswith("--trainer.")}
+    assert found == {flag for flag in FLAGS if flag.startswith("--trainer.")}
+    assert "--tuner." not in text
+
+
+def test_the_help_of_no_component_names_those_that_there_are():
+    with pytest.raises(InputError, match=r"one of example-gen, .* received 'trainr'"):
+        parse(DEFAULT, ["--help", "trainr"])
+
+
+def test_variables_stand_between_the_file_and_the_flags(monkeypatch, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"seed": 1, "trainer": {"epochs": 2, "batch_size": 4}}')
+    monkeypatch.setenv("DLKERAS_TRAINER__EPOCHS", "3")
+    monkeypatch.setenv("DLKERAS_TRAINER__TRANSFER__SOURCE", "lenet5:digits")
+    monkeypatch.setenv("DLKERAS_TRANSFORM__AUGMENT", "false")
+    monkeypatch.setenv("DLKERAS_TUNER__SPACE", "dropout=0:0.5,learning_rate=off")
+    monkeypatch.setenv("DLKERAS_SEED", "5")
+    config, _ = parse(DEFAULT, ["--config", str(file), "--seed", "6"])
+    assert (config.trainer.epochs, config.trainer.batch_size, config.seed) == (3, 4, 6)
+    assert config.trainer.transfer.source == "lenet5:digits"
+    assert not config.transform.augment
+    assert config.tuner.space["dropout"] == "0:0.5"
+    assert config.tuner.space["learning_rate"] == "off"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parts"),
+    [
+        ("DLKERAS_TRAINER__EPOCHS", "five", ["integer", '"five"']),
+        ("DLKERAS_TRAINER__EPOCH", "5", ["expected a variable", "TRAINER__EPOCHS"]),
+        ("DLKERAS_TUNER__SPACE", "{", ["expected JSON", "'{'"]),
+        ("DLKERAS_MLRUNS", "", ["expected a path"]),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, capsys, name, text, parts):
+    monkeypatch.setenv(name, text)
+    assert main(DEFAULT, []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {name}: ")
+    assert all(part in line for part in parts)
+
+
+def test_a_flag_is_not_blamed_on_a_variable(monkeypatch, capsys):
+    monkeypatch.setenv("DLKERAS_TRAINER__EPOCHS", "3")
+    monkeypatch.setenv("DLKERAS_DATA", "of the tests, and no flag of this pipeline")
+    assert main(DEFAULT, ["--trainer.epochs", "0"]) == 2
+    assert capsys.readouterr().err.startswith("error: --trainer.epochs: ")
 
 
 def test_values_of_all_kinds_are_read():
@@ -183,13 +253,14 @@ def test_a_file_that_lacks_a_field_takes_that_field_of_the_script_and_no_other(
         for name in path[:-1]:
             section = section[name]
         del section[path[-1]]
-        if path == ("example_gen", "image_folder"):
-            section["dataset"] = "digits"
         file = tmp_path / "older.json"
         file.write_text(json.dumps(older))
         merged = dict(leaves(load_config(file, script).model_dump(mode="json")))
         expected = dict(leaves(of_a_run))
         expected[path] = dict(leaves(script.model_dump(mode="json")))[path]
+        if path[0] == "example_gen":  # a folder of images stands in place of a data set
+            folder = expected["example_gen", "image_folder"]
+            expected["example_gen", "dataset"] = None if folder else "digits"
         assert merged == expected
 
 
@@ -292,6 +363,19 @@ def test_the_printed_configuration_is_the_resolved_one(capsys):
     assert main(DEFAULT, ["--trainer.epochs", "4", "--print-config"]) == 0
     config = PipelineConfig.model_validate_json(capsys.readouterr().out)
     assert config == parse(DEFAULT, ["--trainer.epochs", "4"])[0]
+
+
+@pytest.mark.parametrize("source", ["image-folder", "manifest", "npz", "builder-dir"])
+def test_the_configuration_of_another_source_names_no_data_set(source, capsys):
+    """Of a script, a variable or a default; and none where there is another source."""
+    script = PipelineConfig(example_gen={"dataset": "mnist"})
+    assert main(script, [f"--example-gen.{source}", "a", "--print-config"]) == 0
+    section = json.loads(capsys.readouterr().out)["example_gen"]
+    assert (section["dataset"], section[source.replace("-", "_")]) == (None, "a")
+    again = PipelineConfig.model_validate_json(json.dumps({"example_gen": section}))
+    assert again.example_gen.source_name.endswith("a")
+    assert parse(script, [])[0].example_gen.dataset == "mnist"
+    assert PipelineConfig().example_gen.dataset == "digits"
 
 
 def test_a_configuration_is_frozen():

@@ -206,6 +206,13 @@ def test_by_file_a_worker_trains_without_the_other_workers_files(trained_by_file
     assert missing == files_of_others(examples, 2, 1)
 
 
+def test_by_file_a_command_of_one_machine_says_whose_model_it_takes(trained_by_file):
+    mlruns, _, engine, _ = trained_by_file
+    (said,) = finish(start(mlruns, engine, more=BY_FILE))
+    assert "Trainer reused" in said
+    assert "the model is of 2 machines" in said
+
+
 def test_by_file_two_workers_have_the_curves_and_weights_of_one_process(
     trained_by_file,
 ):

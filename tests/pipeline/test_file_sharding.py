@@ -1,6 +1,7 @@
 """Sharding by file: each example once an epoch, each file opened by one machine."""
 
 import itertools
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,14 +12,16 @@ import pytest
 from dlkeras.pipeline import (
     ExampleGenConfig,
     PipelineConfig,
+    TrainerConfig,
     TransformConfig,
     TunerConfig,
     run,
 )
-from dlkeras.pipeline.artifacts.types import Examples, Transform
+from dlkeras.pipeline.artifacts.types import Examples, Model, Transform
 from dlkeras.pipeline.batches import input_pipeline
 from dlkeras.pipeline.batches.file_sharding import FileSharding, assign, files_of_others
 from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch, training_batches
+from dlkeras.pipeline.components.trainer import trainer
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 
@@ -236,3 +239,29 @@ def test_fewer_shard_files_than_machines_are_refused_with_the_flag_that_helps(
 def test_a_machine_without_an_example_for_every_step_is_refused():
     with pytest.raises(InputError, match="machine 1 of 2 have 3: raise --trainer"):
         FileSharding((100, 3), machines=2, batch_size=10)
+
+
+def test_a_model_of_other_machines_own_files_is_taken_with_a_word(
+    tmp_path, monkeypatch
+):
+    """The number of machines is no part of the key, and decides the batches."""
+    store = Store(tmp_path / "store")
+
+    def told(sharding):
+        config = TrainerConfig(sharding=sharding, distribution="multi_worker")
+        arguments = {
+            "key": sharding * 64, "producer": "Trainer", "pipeline": "p", "inputs": {},
+            "config": {"trainer": config.model_dump(mode="json")}, "versions": {},
+            "run_id": "r",
+        }  # fmt: skip
+        with store.publish(Model, **arguments) as draft:
+            draft.properties["machines"] = 2
+        return list(trainer.lines(store.find(Model, sharding * 64)))
+
+    (line,) = told("file")
+    assert "of 2 machines" in line and "trains one of 1" in line
+    assert told("example") == []
+    addresses = ["127.0.0.1:1", "127.0.0.1:2"]
+    place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(place))
+    assert told("file") == []

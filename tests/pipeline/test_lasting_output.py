@@ -1,13 +1,17 @@
 """What is printed ends no job: a pipe that is closed, a lost terminal, a full disk."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import termios
 
 import pytest
 
 from dlkeras.pipeline import TrainerConfig, run
+from dlkeras.pipeline.artifacts.types import Schema
 from dlkeras.pipeline.engine.lasting_output import lasting_output
+from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT, SCRIPT
 
 
@@ -67,6 +71,27 @@ def test_a_training_whose_reader_goes_away_trains_on(tiny_config, monkeypatch):
     result = run(config, until="Trainer")
     assert not result.steps[-1].cached
     assert len(result.artifacts["Model"].history) == 1
+
+
+@pytest.mark.job
+def test_a_job_whose_terminal_is_closed_goes_on(tmp_path):
+    """The system sends it SIGHUP, and then there is nothing to write to."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "--mlruns", tmp_path, "--until", "SchemaGen"],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    try:
+        os.close(theirs)
+        said = b""
+        while b"ExampleGen" not in said:
+            said += os.read(ours, 1000)
+        os.close(ours)
+        assert process.wait(timeout=120) == 0
+    finally:
+        process.kill()
+    assert Store(tmp_path / "store").artifacts(Schema)
 
 
 def outcome(command: str) -> tuple[int, str]:

@@ -159,6 +159,33 @@ def test_a_chief_that_waits_hears_that_it_shall_stop(tmp_path, other_listens):
     assert errors.strip() == said
 
 
+ENGINE_ALONE = """
+from dlkeras.pipeline.machines import distribution
+distribution.ENGINE_SECONDS = 6.0
+distribution.start_together(lambda line: print(line, flush=True), lambda: True)
+"""
+
+
+@pytest.mark.job
+def test_an_engine_that_waits_for_ever_ends_in_its_time_though_it_keeps_sigterm():
+    """TensorFlow's own, for a machine that listens and never speaks."""
+    workers = addresses()
+    place = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+    with meeting.listening(workers[1]):
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENGINE_ALONE], stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "",
+                              "TF_CONFIG": json.dumps(place)},
+        )  # fmt: skip
+        assert "their engine starts within 6 s" in process.stdout.readline()
+        while not meeting.answers(workers[0]) and process.poll() is None:
+            time.sleep(0.1)
+        process.terminate()
+        process.communicate(timeout=100)
+    # Early on, before TensorFlow takes it, the signal itself ends the process.
+    assert process.returncode in (1, -signal.SIGTERM)
+
+
 WITH_ENGINE = """
 import os, signal
 signal.signal(signal.SIGTERM, signal.default_int_handler)

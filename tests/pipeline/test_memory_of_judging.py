@@ -1,64 +1,78 @@
 """What evaluation and training hold in memory does not grow with the photographs."""
 
-import re
+import json
 
 import numpy as np
 import pytest
-from corrupt_input import held_megabytes
 from PIL import Image
 
 from dlkeras.judging.robustness import LEVELS, corrupt, robustness
-from dlkeras.pipeline import ExampleGenConfig
-from dlkeras.pipeline.artifacts.types import Examples, Record
+from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, run
 from dlkeras.pipeline.batches.shown_images import first_images, gallery_images, shrunk
-from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.components.trainer import first_images as probe_images
-from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.tracking.descriptions import described
-from tests.conftest import ROOT
-
-NUMBER, WIDTH, HEIGHT = 30, 2000, 1500
-RAW_MEGABYTES = NUMBER * WIDTH * HEIGHT * 3 / 2**20
+from tests.warm_process import run_python
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """Examples of thirty photographs of 3 megapixels, most of them for the test."""
-    folder = tmp_path_factory.mktemp("photographs")
+def held(tmp_path_factory):
+    """MiB that components took in a process of its own, and those of their images."""
+    folder = tmp_path_factory.mktemp("held")
+    done = run_python("tests/pipeline/held_memory.py", folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_evaluator_holds_a_part_of_the_photographs(held):
+    assert held["raw"] > 500
+    assert held["photographs"] < held["raw"] / 3
+
+
+def test_a_split_beyond_the_cache_is_not_held(held):
+    """Nor 256 images of it as a view of all: the monitors measure that many."""
+    assert min(held["validation"], held["test"]) > 120
+    assert held["trainer beyond"] < 0.8 * held["validation"]
+    assert held["evaluator beyond"] < 0.8 * held["test"]
+
+
+def test_a_split_that_fits_the_cache_is_held_once(held):
+    assert held["validation"] < held["trainer within"] < 1.8 * held["validation"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Examples of twelve pictures of 400 x 300 pixels, eight of them for the test."""
+    folder = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
-    for number in range(NUMBER + 6):
+    for number in range(12):
         place = folder / "source" / ("cat", "dog")[number % 2]
         place.mkdir(parents=True, exist_ok=True)
         coarse = random.integers(0, 255, (15, 20, 3), dtype="uint8")
-        image = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+        image = Image.fromarray(coarse).resize((400, 300), Image.Resampling.BOX)
         image.save(place / f"{number}.jpg", quality=60)
     config = ExampleGenConfig(
-        image_folder=folder / "source", test_fraction=0.8, validation_fraction=0.1
+        image_folder=folder / "source", test_fraction=0.6, validation_fraction=0.2
     )
-    (folder / "examples").mkdir()
-    draft = Draft(folder / "examples")
-    example_gen(config, draft, folder)
-    assert draft.properties["splits"]["test"] >= 24
-    return Examples(draft.path, Record.model_construct(properties=draft.properties))
+    return run(
+        PipelineConfig(mlruns=folder / "mlruns", example_gen=config), until="ExampleGen"
+    ).artifacts["Examples"]
 
 
-def test_photographs_are_held_at_the_size_of_the_network(photographs):
-    before = held_megabytes(reset=True)
-    images = first_images(photographs, 100, 32, 24)
-    gallery = gallery_images(photographs, set(range(100)))
-    assert held_megabytes() - before < RAW_MEGABYTES / 2
+def test_images_are_judged_at_the_size_of_the_network(pictures):
+    images = first_images(pictures, 100, 32, 24)
+    gallery = gallery_images(pictures, set(range(100)))
     assert {image.shape for image in images} == {(32, 24, 3)}
-    assert len(images) == len(gallery) == photographs.splits["test"]
+    assert len(images) == len(gallery) == pictures.splits["test"]
     assert {image.shape for image in gallery.values()} == {(192, 256, 3)}
-    whole = next(photographs.dataset("test").take(1).as_numpy_iterator())["image"]
+    whole = next(pictures.dataset("test").take(1).as_numpy_iterator())["image"]
     assert np.abs(images[0].mean((0, 1)) - whole.mean((0, 1))).max() < 1
 
 
-def test_images_that_would_not_fit_together_are_left_out(photographs, monkeypatch):
+def test_images_that_would_not_fit_together_are_left_out(pictures, monkeypatch):
     monkeypatch.setattr(
         "dlkeras.pipeline.batches.shown_images.HELD_BYTES", 5 * 32 * 32 * 3
     )
-    assert len(first_images(photographs, NUMBER, 32, 32)) == 5
+    assert len(first_images(pictures, 100, 32, 32)) == 5
 
 
 def test_an_image_that_is_smaller_than_the_network_is_corrupted_as_it_is():
@@ -92,15 +106,6 @@ def test_the_monitors_images_are_no_view_of_the_split(prepared):
     batches = evaluation_batches(examples, transform, "validation", 64)
     first = np.concatenate([images for images, _ in batches])[:40]
     np.testing.assert_array_equal(probe, first)
-
-
-def test_no_split_is_kept_without_asking_whether_it_fits():
-    """Each `.cache()` of the pipeline stands behind `fits_in_memory`."""
-    for file in sorted((ROOT / "dlkeras" / "pipeline").rglob("*.py")):
-        lines = file.read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines):
-            if re.search(r"\.cache\(\)", line):
-                assert "if fits else" in line, (file.name, number + 1)
 
 
 def test_a_description_is_cut_at_a_line_and_names_the_whole_card():

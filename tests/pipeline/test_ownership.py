@@ -161,3 +161,17 @@ def test_a_run_that_died_on_one_machine_goes_on_on_another(script_runner, tmp_pa
     assert run.info.status == "FINISHED"
     points = client.get_metric_history(run.info.run_id, "train/loss")
     assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_of_another_job_on_another_machine_stays_running(tmp_path):
+    """Until its own command is given; one of the same job there would be looked at."""
+    from dlkeras.pipeline import PipelineConfig, tracking
+
+    config = PipelineConfig(name="digits", mlruns=tmp_path)
+    with tracking.track(config) as tracker:
+        client, experiment = tracking.connect(None, tmp_path), tracker.experiment_id
+    tags = {"dlkeras.config": "another", "dlkeras.host": "elsewhere"}
+    other = client.create_run(experiment, tags=tags).info.run_id
+    with tracking.track(config):
+        pass
+    assert client.get_run(other).info.status == "RUNNING"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -330,6 +331,19 @@ def test_a_run_is_written_down_after_every_step_and_remembers_what_it_compared(s
     assert again.steps == []
 
 
+def test_an_artifact_that_was_not_yet_moved_into_its_place_is_none(
+    store, family, capsys
+):
+    """A kill between the last write and the rename leaves a whole draft."""
+    draft = store.root / "incomplete" / "Model-aaaa.tmp"
+    shutil.copytree(family["a"].path, draft)
+    place = ["--mlruns", str(store.root.parent)]
+    assert main(["status", "--verify", *place]) == 0
+    assert "every file is whole" in capsys.readouterr().out
+    assert main(["gc", "--delete", *place]) == 0
+    assert store.find(Model, "a" * 64) is not None
+
+
 def test_gc_removes_nothing_where_a_record_was_damaged(store, family, capsys):
     age(store)
     arguments = ["gc", "--delete", "--mlruns", str(store.root.parent)]
@@ -454,7 +468,8 @@ def test_status_beside_a_live_run_passes_over_files_that_vanish(store, monkeypat
         said = list(status(store.root))
         found = garbage(store.root, keep_runs=1, min_age=0)
     monkeypatch.undo()
-    assert "Model-bbbb: at work, last checkpoint epoch-0002.ckpt" in said
+    (live,) = (line for line in said if line.startswith("Model-bbbb"))
+    assert live.endswith("(Model-bbbb) works, last checkpoint epoch-0002.ckpt")
     assert (store.root / "work/Model-bbbb/epoch-0001.ckpt").exists()  # not walked
     (line,) = (line for line in said if line.startswith("Model-aaaa"))
     assert line.endswith("interrupted work, last checkpoint epoch-0002.ckpt, 1.0 MiB")

@@ -155,9 +155,9 @@ def test_runs_are_listed_behind_a_thousand_trials(tmp_path):
         database,
     ):
         database.executemany(
-            "INSERT INTO runs (run_uuid, name, status, start_time, lifecycle_stage, "
-            "artifact_uri, experiment_id) VALUES (?, 't', 'FINISHED', ?, 'active', "
-            "'file:///x', ?)",
+            "INSERT INTO runs (run_uuid, name, user_id, status, start_time, "
+            "lifecycle_stage, artifact_uri, experiment_id) "
+            "VALUES (?, 't', 'u', 'FINISHED', ?, 'active', 'file:///x', ?)",
             [(name, now + 1, experiment) for name in names],
         )
         database.executemany(
@@ -171,7 +171,7 @@ def test_runs_are_listed_behind_a_thousand_trials(tmp_path):
 def test_every_search_of_mlflow_reads_all_pages_or_says_how_many():
     """A search gives its first hundred or thousand; what is filtered later is lost."""
     short = []
-    for file in (ROOT / "dlkeras" / "pipeline" / "tracking").glob("*.py"):
+    for file in (ROOT / "dlkeras" / "pipeline" / "tracking").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 named = {keyword.arg for keyword in node.keywords}

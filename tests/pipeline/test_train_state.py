@@ -70,3 +70,30 @@ def test_killed_again_and_again_it_ends_with_the_same_bits_and_measurements(
     last = f"epoch-{len(whole['history']):04d}"
     # Two generations are kept, and the figures that were drawn.
     assert left == {f"{last}-step-00000006.ckpt", f"{last}.ckpt", "figures"}
+
+
+def test_a_checkpoint_of_other_machines_own_files_is_refused_and_one_of_as_many_taken(
+    tmp_path,
+):
+    import keras
+    import numpy as np
+
+    from dlkeras.pipeline.errors import InputError
+    from dlkeras.pipeline.training.train_state import TrainState
+
+    def trained(parts, epochs):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        state = TrainState(tmp_path, steps=1, parts=parts)
+        resumed = state.load(model)
+        model.fit(
+            np.ones((4, 2)), np.ones(4), batch_size=4, verbose=0,
+            initial_epoch=state.epoch, epochs=epochs, callbacks=state.callbacks,
+        )  # fmt: skip
+        return resumed
+
+    assert not trained(2, 1)
+    assert trained(2, 2)
+    for parts in (1, 3):
+        with pytest.raises(InputError, match=rf"the 2 machines .* received {parts}"):
+            trained(parts, 3)

@@ -8,7 +8,7 @@ import pytest
 
 from dlkeras.architectures import lenet5, pretrained_card, resnet20
 from dlkeras.pipeline.configuration.config import TrainerConfig, TransferConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.transfer_source import (
     check_pixels,
@@ -22,7 +22,7 @@ LECUN = {"scale": 1.275 / 255, "offset": -0.1}
 
 
 def nowhere(name):
-    return None
+    raise NoSuchModelError(name, "registered: none")
 
 
 def compiled(transfer, input_shape=(32, 32, 1), num_classes=5):

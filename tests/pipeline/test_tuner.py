@@ -8,10 +8,12 @@ import pytest
 
 from dlkeras.pipeline import TrainerConfig, TunerConfig, run
 from dlkeras.pipeline.artifacts.types import Hyperparameters
-from dlkeras.pipeline.components.tuner import tuner
+from dlkeras.pipeline.components.tuner import SEARCH_COPY, tuner
 from dlkeras.pipeline.errors import InputError, PipelineError
 from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training.search_recovery import _files, recover_search
 from dlkeras.pipeline.training.search_spaces import Choice, Range, search_space
+from dlkeras.pipeline.training.trials import PROJECT
 
 pytestmark = pytest.mark.job
 
@@ -102,6 +104,44 @@ def test_an_interrupted_search_goes_on_with_its_trials(search, whole):
     rest = search("rest", observer=observer)
     assert [event[1] for event in observer.events] == ["1"] * 3
     assert rest.properties == whole
+
+
+def test_a_flip_in_a_file_of_an_interrupted_search_changes_nothing(
+    search, whole, tmp_path
+):
+    with pytest.raises(KeyboardInterrupt):
+        search("half", observer=Observer(stop_at="1"))
+    project, copy = tmp_path / "work" / PROJECT, tmp_path / "work" / SEARCH_COPY
+    kept = {f: f.read_bytes() for f in (*_files(project), copy)}
+    for file, data in kept.items():
+        for byte in (0, len(data) // 2, len(data) - 1):
+            flip = bytes([data[byte] ^ 1])
+            file.write_bytes(data[:byte] + flip + data[byte + 1 :])
+            said = []
+            recover_search(project, copy, said.append)
+            assert len(said) == (file != copy), (file.name, byte)
+            copy.write_bytes(kept[copy])
+            assert {f: f.read_bytes() for f in kept} == kept
+    trial = project / "trial_0" / "trial.json"
+    trial.write_text(trial.read_text().replace('"score": ', '"score": -'))
+    assert search("rest").properties == whole
+
+
+def test_weights_that_a_hyperband_trial_would_begin_with_are_checked(search, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        search(
+            "half",
+            observer=Observer(stop_at="1"),
+            tuner={"algorithm": "hyperband", "epochs": 2},
+        )
+    project, copy = tmp_path / "work" / PROJECT, tmp_path / "work" / SEARCH_COPY
+    weights = project / "trial_0" / "checkpoint.weights.h5"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    said = []
+    recover_search(project, copy, said.append)
+    assert said == [f"the search starts afresh: {weights} was damaged"]
+    assert not project.exists()
 
 
 def test_a_search_in_which_every_trial_fails_is_an_error(

@@ -6,7 +6,6 @@ import socket
 import struct
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,9 @@ from PIL import Image
 
 from dlkeras.untrusted import gate
 from dlkeras.untrusted.arrays import NpzFile
-from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.gate import Budget, UntrustedFileError
 from dlkeras.untrusted.images import decode_image, read_image_file
+from dlkeras.untrusted.parquet_pages import check_pages
 from dlkeras.untrusted.tables import _width, read_table
 from tests.untrusted.own_process import tried
 
@@ -220,10 +220,13 @@ def test_an_image_is_read_through_a_link(tmp_path):
 def test_a_file_that_changes_after_the_first_look_is_refused(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
-        monkeypatch.setattr(gate, "check_regular_file", lambda path, size: Path(path))
-        for place in (*pipe_and_device(tmp_path, ""), tmp_path / "socket"):
-            with pytest.raises(UntrustedFileError, match="expected a file; it is a"):
-                gate.open_regular(place)
+        places = (*pipe_and_device(tmp_path, ""), tmp_path / "socket")
+        regular = os.stat(__file__)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "stat", lambda path: regular)
+            for place in places:
+                with pytest.raises(UntrustedFileError, match="a file; it is a"):
+                    gate.open_regular(place)
     (tmp_path / "large").write_bytes(b"123")
     with pytest.raises(UntrustedFileError, match="at most 2 bytes; it has 3"):
         gate.open_regular(tmp_path / "large", 2)
@@ -289,6 +292,57 @@ def test_a_parquet_table_may_not_claim_to_be_small(large_columns, lies, tmp_path
     ((said, mib, _),) = answers.values()
     assert "its parts need more than 33,554,432 bytes" in said
     assert mib < 250
+
+
+def test_a_page_is_not_unpacked_to_learn_how_large_it_is(tmp_path):
+    """96 MiB of text in one page of a file of some kB, whose footer says 1 byte."""
+    small, large = tmp_path / "0.parquet", tmp_path / "large.parquet"
+    pq.write_table(pa.table({"path": ["a"]}), small)
+    table = pa.table({"path": ["x" * 96 * MEBI]})
+    pq.write_table(table, large, compression="zstd", use_dictionary=False)
+    group = pq.ParquetFile(large).metadata.row_group(0)
+    content = large.read_bytes()
+    for size in {group.total_byte_size, group.column(0).total_uncompressed_size}:
+        content = content.replace(claim(size), one_byte(claim(size)))
+    large.write_bytes(content)
+    imports = "from dlkeras.untrusted import tables; tables.MAX_TABLE_BYTES = 2**25"
+    answers = tried(imports, "tables.read_table(path)", [small, large])
+    said, mib, _ = answers["large.parquet"]
+    assert "its parts need more than 33,554,432 bytes" in said
+    assert mib < answers["0.parquet"][1] + 32
+
+
+def test_a_damaged_header_of_a_page_is_named(tmp_path):
+    pq.write_table(pa.table({"path": ["a"]}), tmp_path / "a.parquet")
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    for wrong in (b"\xff" * 12, b"\x19" * 12, b"\x1c" * 12, b"\0" * 12):
+        content[4:16] = wrong
+        (tmp_path / "a.parquet").write_bytes(content)
+        with pytest.raises(UntrustedFileError, match="a damaged page"):
+            read_table(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_the_pages_of_a_table_unpack_to_what_pyarrow_counts(version, tmp_path):
+    """All but the headers, of which there is at least one a page, of 15 to 60 bytes."""
+    file = tmp_path / "table.parquet"
+    column = np.arange(50_000) % 7000
+    table = pa.table({"path": column.astype("str"), "number": column / 7})
+    pq.write_table(
+        table, file, data_page_version=version, data_page_size=10_000,
+        compression="zstd", write_page_checksum=True,
+    )  # fmt: skip
+    about = pq.ParquetFile(file).metadata
+    columns = [about.row_group(0).column(n) for n in range(2)]
+    counted = sum(column.total_uncompressed_size for column in columns)
+    for less, fits in ((0, True), (counted // 10, False)):
+        budget = Budget(counted - less, file)
+        with file.open("rb") as source:
+            if fits:
+                check_pages(file, source, about, budget)
+                continue
+            with pytest.raises(UntrustedFileError):
+                check_pages(file, source, about, budget)
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path):

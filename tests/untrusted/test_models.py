@@ -162,6 +162,38 @@ def test_a_server_refuses_what_would_fill_its_memory(tmp_path):
         served.predict(np.full((1, 64, 64, 1), 7))
 
 
+def test_windows_of_a_pooling_and_products_of_attention_are_counted():
+    """64 million windows of 16 million; 8,000 places with 8,000 features each."""
+    import keras
+
+    grown = [keras.Input((8, 8, 1)), keras.layers.UpSampling2D(1000)]
+    pool = keras.layers.MaxPooling2D(4000, strides=1, padding="same")
+    model = keras.Sequential([*grown, pool, keras.layers.GlobalMaxPooling2D()])
+    with pytest.raises(UntrustedFileError, match="take 8,192,000,000,000,000 products"):
+        check_activations(model, 8, 8)
+    image = keras.Input((8, 8, 1))
+    wide = keras.layers.UpSampling2D(1000)(image)
+    places = keras.layers.Reshape((8000, 8000))(wide)
+    seen = keras.layers.Attention()([places, places])
+    model = keras.Model(image, keras.layers.GlobalAveragePooling1D()(seen))
+    with pytest.raises(UntrustedFileError, match="products; at most 274,877,906,944"):
+        check_activations(model, 8, 8)
+
+
+def test_products_are_those_of_the_papers():
+    """ResNet-20 has 40.55 million multiplications (its table of layers, summed)."""
+    from dlkeras.architectures import resnet20
+    from dlkeras.untrusted import activations
+
+    graph = activations._graph(resnet20(), 32, 32)
+    shapes = {node.name: activations._shapes(node) for node in graph.node}
+    stages = [16 * 3 * 9 * 32**2, 6 * 16 * 16 * 9 * 32**2]
+    for maps, side in ((32, 16), (64, 8)):
+        stages += [maps * (maps // 2) * 9 * side**2, 5 * maps**2 * 9 * side**2]
+    counted = sum(activations._products(node, shapes) for node in graph.node)
+    assert counted == sum(stages) + 64 * 10
+
+
 def test_scores_of_attention_count_though_they_are_no_layers_output():
     """Of 6,400 places 6,400 x 6,400 scores; of 25,600 more than 2**28."""
     import keras

@@ -84,7 +84,8 @@ def landscape():
     steps = np.linspace(-1, 1, 21)
     loss = 0.02 + (steps[:, None] - 0.2 * steps**2) ** 2 + 0.2 * steps**2
     way = np.stack([np.linspace(-0.9, 0, 9), np.linspace(0.8, 0, 9)], 1)
-    return show.loss_landscape(show.Landscape(steps, steps, loss, (), ()), way)
+    name = "categorical_crossentropy"
+    return show.loss_landscape(show.Landscape(steps, steps, loss, (), (), name), way)
 
 
 def gallery():
@@ -180,20 +181,22 @@ PICTURES = {
     "cost_surface": lambda: surface(gradients=True),
     "cost_surface_bowl": lambda: surface(view="bowl", language="pt"),
     "feature_maps": maps,
-    "filters": lambda: show.filters(random().normal(size=(5, 5, 1, 6)), "C1"),
+    "filters": lambda: show.filters(random().normal(size=(5, 5, 1, 6)), title="C1"),
     "grad_cam": lambda: show.grad_cam(fixed_lenet(), digit()[None], "C3"),
     "gradient_flow": lambda: by_depth(show.gradient_flow),
     "gradient_map": lambda: by_depth(
         lambda norms, layers: show.gradient_map(norms, layers, range(30))
     ),
     "image_grid": lambda: show.image_grid(
-        random().random((5, 8, 8, 1)), list("abcde"), "Five images"
+        random().random((5, 8, 8, 1)), list("abcde"), title="Five images"
     ),
     "image_sizes": lambda: show.image_sizes(sizes_by_split((640, 60), (480, 50))),
     "image_table": lambda: show.image_table(
         random().random((2, 3, 8, 8, 1)), ["shift", "zoom"], ["original", "1", "2"]
     ),
-    "learning_curves": lambda: show.learning_curves(history(), language="pt"),
+    "learning_curves": lambda: show.learning_curves(
+        history(), loss_label="perda de entropia cruzada (nats)", language="pt"
+    ),
     "lms_learning_curve": lms,
     "loss_landscape": landscape,
     "misclassified": gallery,

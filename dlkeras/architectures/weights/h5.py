@@ -13,11 +13,11 @@ import numpy as np
 from dlkeras.architectures.weights.names import parts
 from dlkeras.untrusted.gate import Budget, UntrustedFileError
 from dlkeras.untrusted.hdf5 import datasets
-from dlkeras.untrusted.weights import WeightFileError, checked_weight_file
-
-# What the arrays may take: those that were never written take nothing in the file.
-_MEMORY_PER_BYTE = 8
-_SLACK = 2**24
+from dlkeras.untrusted.weights import (
+    WeightFileError,
+    open_weight_file,
+    weight_budget,
+)
 
 Found = dict[str, list[np.ndarray]]
 
@@ -41,12 +41,12 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
         FileNotFoundError: There is no such file.
         WeightFileError: The file is corrupt, of another format, or hostile.
     """
-    path = checked_weight_file(path)
-    budget = Budget(_MEMORY_PER_BYTE * path.stat().st_size + _SLACK, path)
+    path = Path(path)
     sizes = [math.prod(weight.shape) for weight in model.weights]
     largest = 3 * max(sizes, default=0)  # a kernel for colours, where ours is for grey
     try:
-        with h5py.File(path, "r") as file:
+        with open_weight_file(path) as opened, h5py.File(opened, "r") as file:
+            budget = weight_budget(path, opened)
             given = dict(datasets(file))
             found: Found = {}
             for layer, place in _places(model):
@@ -56,6 +56,8 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
                 if arrays:
                     found[layer] = arrays
             left = [name.partition("/vars/")[0] for name in given]
+    except (FileNotFoundError, WeightFileError):
+        raise
     except UntrustedFileError as error:
         raise WeightFileError(f"{str(path)!r}: {error}") from error
     except Exception as error:  # whatever a broken file makes the parser stumble over

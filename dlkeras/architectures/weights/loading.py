@@ -32,7 +32,6 @@ from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.models import load_model
 from dlkeras.untrusted.weights import (
     WeightFileError,
-    checked_weight_file,
     read_weight_file,
 )
 
@@ -130,9 +129,10 @@ def with_weights(model: Any, weights: Any, build: Callable[..., Any]) -> Any:
 def _opened(file: str | Path) -> Any:
     name = str(file)
     if name.endswith(".keras"):
-        checked_weight_file(file)
         try:
             return load_model(file)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"There is no weight file {name!r}.") from None
         except UntrustedFileError as error:
             raise WeightFileError(str(error)) from error
     if name.endswith((".pth", ".pt", ".bin", ".safetensors")):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 
 from dlkeras.callbacks.backend import optimizer_state as state
@@ -28,6 +29,16 @@ def logs_of(outputs: Any) -> Any:
 def has_value(tensor: Any) -> bool:
     """Whether it is a tensor with numbers, not one of a graph that is being made."""
     return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
+
+
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step."""
+    return model.steps_per_execution == 1
+
+
+def scope() -> Any:
+    """What is being traced: a branch and an inner `jit` have their own trace."""
+    return getattr(jax.extend.core, "get_opaque_trace_state", lambda: None)()
 
 
 def traced(function: Any) -> bool:
@@ -101,6 +112,9 @@ def measuring(
             return values[id(variable)]
 
         variables = list(optimizer._trainable_variables)
+        if not variables:
+            keep(variables)
+            return
         layout = Layout([v.shape for v in old], [str(v.dtype) for v in old])
         # Outside of the conditions in which the optimizer itself unscales.
         scale = jnp.asarray(state.loss_scale(optimizer, value_of), jnp.float32)

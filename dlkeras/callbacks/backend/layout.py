@@ -8,15 +8,6 @@ from typing import Any
 # instead of one for each bias. Large ones are left alone: a copy would cost more.
 LARGEST_STACKED = 2_048
 
-# The rows of a step's measurements; of a share the number of entries.
-QUANTITIES = (
-    "gradient_norm",
-    "weight_norm",
-    "update_norm",
-    "zero_share",
-    "non_finite_share",
-)
-
 
 class Layout:
     """The groups in which variables are measured.

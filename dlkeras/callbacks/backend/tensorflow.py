@@ -27,6 +27,19 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and hasattr(tensor, "numpy")
 
 
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step of one replica."""
+    return (
+        model.distribute_strategy.num_replicas_in_sync == 1
+        and model.steps_per_execution == 1
+    )
+
+
+def scope() -> Any:
+    """The graph that is being made: a branch and an inner function have their own."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
 def traced(function: Any) -> bool:
     """Whether a train function is a graph by now, and bound to its variables."""
     for cell in getattr(function, "__closure__", None) or ():
@@ -53,7 +66,8 @@ def _value(variable: Any) -> Any:
 def _dense(gradient: Any, value: Any) -> Any:
     if gradient is None:
         return tf.zeros_like(value)
-    return tf.convert_to_tensor(gradient)
+    # Of a layer over a sequence TensorFlow forgets a part of the shape.
+    return tf.ensure_shape(tf.convert_to_tensor(gradient), value.shape)
 
 
 def _grouped(tensors: list[Any], layout: Layout) -> list[Any]:

@@ -35,6 +35,15 @@ def has_value(tensor: Any) -> bool:
     return isinstance(tensor, torch.Tensor) and not tensor.is_meta
 
 
+def alone(model: Any) -> bool:
+    """Whether a call of the train function is one step."""
+    return model.steps_per_execution == 1
+
+
+def scope() -> Any:
+    """What is being traced: nothing here."""
+
+
 def traced(function: Any) -> bool:
     """Whether a train function is bound to its variables: never here."""
     del function

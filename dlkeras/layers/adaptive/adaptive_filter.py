@@ -8,8 +8,10 @@ import keras
 import numpy as np
 
 from dlkeras.layers.adaptive import divergence, recursions
-from dlkeras.layers.adaptive.host_loops import host_filter
-from dlkeras.layers.backend import fused, is_on_host, sent, value_of
+from dlkeras.layers.adaptive.backend import fused, is_on_host, value_of
+from dlkeras.layers.adaptive.backend.host_loops import host_filter
+from dlkeras.layers.adaptive.rule import real_dtype
+from dlkeras.layers.adaptive.signals import as_signals, check_dtype, check_shapes
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -58,15 +60,15 @@ class AdaptiveFilter(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         # A model hands `training` on; predict's False is no wish to stop adapting.
         self._call_context_args = set()
-        self._expect(
+        self.expect(
             self.is_count(taps), "taps to be an integer of at least 1", taps=taps
         )
-        self._expect(
+        self.expect(
             input_type in INPUT_TYPES,
             f"input_type to be one of {INPUT_TYPES}",
             input_type=input_type,
         )
-        self._expect(
+        self.expect(
             on_divergence in ("raise", "warn", "ignore"),
             "on_divergence to be 'raise', 'warn' or 'ignore'",
             on_divergence=on_divergence,
@@ -81,7 +83,6 @@ class AdaptiveFilter(keras.layers.Layer):
         self.inner_dtype = recursions.inner_dtype(
             self.variable_dtype, self.complex_valued
         )
-        self._accepted = set()
 
     def rule(self):
         """The frozen dataclass that holds one step of the recursion."""
@@ -145,6 +146,8 @@ class AdaptiveFilter(keras.layers.Layer):
         specs = dict(problem.rule.state_specs(problem, filters))
         specs["delay"] = ((problem.memory * problem.stride, filters), problem.dtype)
         specs["desired"] = ((problem.rule.order - 1, filters), problem.dtype)
+        if problem.rule.tracks_power:
+            specs["power"] = ((filters,), real_dtype(problem.dtype))
         return specs
 
     def _starting_state(self):
@@ -153,11 +156,22 @@ class AdaptiveFilter(keras.layers.Layer):
         batch = self._filters // (problem.channels or 1)
         weights = ops.repeat(weights[None], batch, axis=0)
         state = problem.rule.initial_state(
-            recursions.columns(weights, problem), self._parameter_arrays()
+            recursions.columns(weights, problem), self._parameter_arrays(), problem
         )
-        for name in ("delay", "desired"):
-            state[name] = ops.zeros(*self._state_specs()[name])
+        for name, spec in self._state_specs().items():
+            if name not in state:
+                state[name] = ops.zeros(*spec)
         return state
+
+    def load_own_variables(self, store):
+        """Read the weights, and those of a file from before the power was carried."""
+        variables = [*self._trainable_variables, *self._non_trainable_variables]
+        if len(store.keys()) == len(variables) - 1 and "power" in self._state:
+            kept = [v for v in variables if v is not self._state["power"]]
+            for n, variable in enumerate(kept):
+                variable.assign(store[f"{n}"])
+        else:
+            super().load_own_variables(store)
 
     def reset_state(self):
         """Go back to the initial weights and an empty delay line."""
@@ -176,76 +190,63 @@ class AdaptiveFilter(keras.layers.Layer):
         columns = ops.cast(self._state["weights"], self._problem.dtype)
         return value_of(recursions.rows_of_weights(columns, self._problem))
 
-    def __call__(self, *args, training=None, **kwargs):
-        """Call the layer; `training=False`, said here, stands for `adapt=False`."""
-        if training is False and len(args) < 3:
+    def __call__(self, inputs, desired=None, *args, training=None, **kwargs):
+        """Call the layer; `training=False`, said here, stands for `adapt=False`.
+
+        Lists, and signals without a batch axis, are taken too.
+        """
+        inputs, desired = self._pair(inputs, desired)
+        inputs, desired, alone = as_signals(inputs, desired)
+        if alone:
+            self._shapes(inputs.shape, desired.shape)
+        if training is False and not args:
             kwargs.setdefault("adapt", False)
-        # Keras's own way in takes longer than a short signal: arrays like those that
-        # went through it once need none of its checks again.
-        kind = self._kind(*args) if len(args) == 2 and not kwargs else None
-        if kind in self._accepted:
-            return self._run(*args, known=True)
-        outputs = super().__call__(*args, **kwargs)
-        if kind is not None and self.activity_regularizer is None:
-            self._accepted.add(kind)
-        return outputs
+        if alone and len(getattr(kwargs.get("adapt"), "shape", ())) == 1:
+            kwargs["adapt"] = kwargs["adapt"][None]
+        outputs = super().__call__(inputs, desired, *args, **kwargs)
+        return tuple(output[0] for output in outputs) if alone else outputs
 
     def call(self, inputs, desired=None, adapt=True):
         """Filter the signal and let the weights follow the error."""
         signal, desired = self._pair(inputs, desired)
+        check_dtype(self, inputs=signal, desired=desired)
         if not self._checked and self.on_divergence != "ignore":
             value = value_of(signal)
             if value is not None:
                 self._checked = True
                 self.check_parameters(value)
-        return self._run(signal, desired, adapt)
-
-    @staticmethod
-    def _kind(*arrays):
-        """Shapes and data types of arrays with values and without masks, else None."""
-        kind = []
-        for array in arrays:
-            if type(array) is not np.ndarray:
-                masked = getattr(array, "_keras_mask", None) is not None
-                if masked or not ops.is_tensor(array) or not is_on_host(array):
-                    return None
-            kind += [tuple(array.shape), array.dtype]
-        return tuple(kind)
-
-    def _run(self, signal, desired, adapt=True, known=False):
         # One compiled call: each eager operation would cost more than a short signal.
-        arrays = {
-            "signal": sent(signal),
-            "desired": sent(desired),
-            **self._parameter_arrays(),
-        }
+        arrays = {"signal": signal, "desired": desired, **self._parameter_arrays()}
         if self.stateful:
             for name, variable in self._state.items():
                 arrays[f"state_{name}"] = variable.value
         else:
             arrays["initial_weights"] = self.initial_weights.value
-        result = self._filtered(arrays, signal, adapt, known)
+        result = self._filtered(arrays, signal, adapt)
         for name, value in result.get("state", {}).items():
             self._state[name].assign(value)
         names = ("output", "error", "trajectory")
         return tuple(result[name] for name in names[: 2 + self.return_weights])
 
-    def _filtered(self, arrays, signal, adapt, known):
-        """Run the compiled call, the one for finite samples where they are finite."""
+    def _filtered(self, arrays, signal, adapt):
+        """Run the compiled call, the one for finite samples where they are finite.
+
+        Where an array has no value (in a compiled, exported or transformed call) no
+        value is asked for: the call is the one for any samples.
+        """
         samples = [arrays[name] for name in _SAMPLES if name in arrays]
-        if not known or self.stateful:
-            known = adapt is True and all(is_on_host(array) for array in samples)
-        # A sample that is not finite breaks the weights for good, in most rules: then
-        # those are looked at, and the samples only if they are broken.
-        shows = known and self.on_divergence != "ignore"
-        shows = shows and self._problem.rule.weights_show_non_finite
-        if known and (shows or recursions.all_finite(samples)):
-            result = self._filters_for[True](arrays)
-            if shows and value_of(result["any_diverged"]) == np.False_:
-                return result
-            if not shows or recursions.all_finite(samples):
-                divergence.report(self, self._problem, result, signal)
-                return result
+        if adapt is True and all(is_on_host(array) for array in samples):
+            # A sample that is not finite breaks the weights for good, in most rules:
+            # then those are looked at, and the samples only if they are broken.
+            shows = self._problem.rule.weights_show_non_finite
+            shows = shows and self.on_divergence != "ignore"
+            if shows or recursions.all_finite(samples):
+                result = self._filters_for[True](arrays)
+                if shows and value_of(result["any_diverged"]) == np.False_:
+                    return result
+                if not shows or recursions.all_finite(samples):
+                    divergence.report(self, self._problem, result, signal)
+                    return result
         arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
         result = self._filters_for[False](arrays)
         divergence.report(self, self._problem, result, signal)
@@ -254,11 +255,15 @@ class AdaptiveFilter(keras.layers.Layer):
     def compute_output_spec(self, inputs, desired=None, adapt=True):
         """Shapes and data type of output, error and, on request, the weights."""
         signal, desired = self._pair(inputs, desired)
+        check_dtype(self, inputs=signal, desired=desired)
         shapes = self.compute_output_shape(signal.shape, desired.shape)
         return tuple(keras.KerasTensor(s, dtype=self._output_dtype) for s in shapes)
 
     def compute_output_shape(self, inputs_shape, desired_shape=None):
         """Shapes of output, error and, on request, the weights."""
+        if desired_shape is not None and len(desired_shape) == 1:
+            shapes = self.compute_output_shape((1, *inputs_shape), (1, *desired_shape))
+            return tuple(shape[1:] for shape in shapes)
         signal_shape, desired_shape = self._shapes(inputs_shape, desired_shape)
         shapes = [tuple(desired_shape), tuple(desired_shape)]
         if self.return_weights:
@@ -294,9 +299,10 @@ class AdaptiveFilter(keras.layers.Layer):
             for name, value in self.parameters().items()
         }
 
-    def _expect(
+    def expect(
         self, held, expectation, error: type[Exception] = ValueError, **received
     ):
+        """Raise, with the layer's name and what was received, unless `held`."""
         if not held:
             values = ", ".join(f"{name}={value!r}" for name, value in received.items())
             raise error(
@@ -318,71 +324,38 @@ class AdaptiveFilter(keras.layers.Layer):
             stacklevel=4,
         )
 
+    def _positive_or_none(self, **named):
+        """A regularisation: positive, or None for one that follows the input."""
+        ((name, value),) = named.items()
+        if value is None:
+            return None
+        positive = f"{name} to be positive, or None to follow the input's power"
+        self.expect(0 < value < float("inf"), positive, **named)
+        return float(value)
+
     def _pair(self, inputs, desired):
         if desired is None:
-            self._expect(
-                isinstance(inputs, (list, tuple)) and len(inputs) == 2,
+            pair = isinstance(inputs, (list, tuple)) and len(inputs) == 2
+            self.expect(
+                pair and not any(np.isscalar(part) for part in inputs),
                 "a signal and a desired response, layer(signal, desired) or "
                 "layer([signal, desired])",
                 inputs=inputs,
                 desired=desired,
             )
             inputs, desired = inputs
-        for name, tensor in (("inputs", inputs), ("desired", desired)):
-            dtype = keras.backend.standardize_dtype(tensor.dtype)
-            fits = "float" in dtype or (self.complex_valued and "complex" in dtype)
-            kind = "complex or floating-point" if self.complex_valued else "real floats"
-            self._expect(fits, f"{name} to be {kind}", TypeError, dtype=dtype)
         return inputs, desired
 
     def _shapes(self, inputs_shape, desired_shape):
         if desired_shape is None:
-            self._expect(
+            self.expect(
                 len(inputs_shape) == 2 and isinstance(inputs_shape[0], (list, tuple)),
                 "the shapes of a signal and a desired response",
                 inputs_shape=inputs_shape,
                 desired_shape=desired_shape,
             )
             inputs_shape, desired_shape = inputs_shape
-        shape, wanted = tuple(inputs_shape), tuple(desired_shape)
-        form = {
-            "signal": "inputs of shape (batch, time) or (batch, time, channels)",
-            "multi_input": "inputs of shape (batch, time, channels)",
-            "regressors": f"inputs of shape (batch, time, {self.taps})",
-        }[self.input_type]
-        ranks = (2, 3) if self.input_type == "signal" else (3,)
-        self._expect(len(shape) in ranks, form, inputs_shape=shape)
-        if len(shape) == 3:
-            self._expect(
-                bool(shape[2]), form + " with a known size", inputs_shape=shape
-            )
-        if self.input_type == "regressors":
-            self._expect(shape[2] == self.taps, form, inputs_shape=shape)
-        expected = shape if self.input_type == "signal" else shape[:2]
-        agree = len(wanted) == len(expected) and all(
-            a is None or b is None or a == b
-            for a, b in zip(wanted, expected, strict=True)
-        )
-        self._expect(
-            agree,
-            f"the desired response to have the shape {expected}",
-            inputs_shape=shape,
-            desired_shape=wanted,
-        )
-        if self.stateful:
-            self._expect(
-                shape[0] is not None,
-                "a fixed batch size when stateful=True",
-                inputs_shape=shape,
-            )
-        elif self.input_type != "regressors" and shape[1] is not None:
-            self._expect(
-                self.taps <= shape[1],
-                "a signal at least as long as the filter, or stateful=True",
-                taps=self.taps,
-                time=shape[1],
-            )
-        return shape, wanted
+        return check_shapes(self, tuple(inputs_shape), tuple(desired_shape))
 
     def received(self):
         """The rule's parameters in words, for a message."""

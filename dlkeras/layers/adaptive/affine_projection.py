@@ -6,52 +6,54 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.backend import scan
+from dlkeras.layers.adaptive.backend import scan, where
+from dlkeras.layers.adaptive.lms_rule import RELATIVE
+from dlkeras.layers.adaptive.rule import Rule, conjugate
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
 
 
 @dataclasses.dataclass(frozen=True)
-class AffineProjectionRule:
+class AffineProjectionRule(Rule):
     """One step: w += mu X (X^H X + epsilon I)^-1 e over the last `order` regressors."""
 
-    order: int
-    epsilon: float
+    regressors: int
+    epsilon: float | None
 
-    weights_show_non_finite = True
+    @property
+    def order(self):
+        """How many regressors a step sees."""
+        return self.regressors
+
+    @property
+    def tracks_power(self):
+        """Whether the regularisation is a share of the input's power."""
+        return self.epsilon is None
 
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
         del bounds
         return "step_size below 2, the bound of the normalised filters"
 
-    def is_plain(self, problem):
-        """No: a step has products of matrices."""
-        del problem
-        return False
-
-    def state_specs(self, problem, filters):
-        """Shape and data type of what is carried."""
-        return {"weights": ((problem.size, filters), problem.dtype)}
-
-    def initial_state(self, weights, arrays):
-        """The weights: the delay line holds everything else."""
-        del arrays
-        return {"weights": weights}
-
     def run(self, state, signal, desired, active, arrays, problem, materialise):
         """The recursion over a whole call; gives the last state and the outputs."""
-        conjugate = ops.conj if "complex" in problem.dtype else _same
         stride, size, order = problem.stride, problem.size, self.order
         time = ops.shape(desired)[0] - (order - 1)
-        unit = ops.cast(self.epsilon * ops.eye(order), problem.dtype)
-        step_size = arrays["step_size"]
+        filters = ops.shape(desired)[1]
+        unit = ops.cast(ops.eye(order), problem.dtype)
+        step_size = ops.broadcast_to(arrays["step_size"], (time, filters))
         if active is not None:
-            step_size = ops.where(active, step_size, 0.0)
-        step_size = ops.broadcast_to(step_size, (time, ops.shape(desired)[1]))
+            step_size = where(active, step_size, ops.zeros_like(step_size))
+        if self.epsilon is None:
+            power = arrays["power"]
+            share = RELATIVE / size * power
+            epsilon = where(power > 0, share, ops.ones_like(power))
+        else:
+            epsilon = ops.zeros_like(step_size) + self.epsilon
         rows = {
             "step": ops.cast(step_size, problem.dtype),
+            "epsilon": ops.cast(epsilon, problem.dtype),
             **{f"desired_{n}": desired[n : n + time] for n in range(order)},
         }
         usable = arrays.get("usable")
@@ -72,7 +74,8 @@ class AffineProjectionRule:
                 frames, missed = frames * used[:, None], missed * used
             error = ops.transpose(conjugate(missed))[..., None]
             block = ops.transpose(frames, (2, 0, 1))  # (filters, order, size)
-            gram = conjugate(block) @ ops.transpose(block, (0, 2, 1)) + unit
+            gram = conjugate(block) @ ops.transpose(block, (0, 2, 1))
+            gram = gram + row["epsilon"][:, None, None] * unit
             push = _solve(gram, error, order)
             move = ops.transpose(ops.sum(block * push, axis=1))  # (size, filters)
             out = {"output": outputs[-1]}
@@ -101,10 +104,6 @@ def _solve(matrix, column, order):
     return system[:, :, order:]
 
 
-def _same(array):
-    return array
-
-
 @keras.saving.register_keras_serializable(package="dlkeras")
 class AffineProjectionFilter(AdaptiveFilter):
     """Adaptive filter that corrects its last `order` errors at every sample.
@@ -117,7 +116,8 @@ class AffineProjectionFilter(AdaptiveFilter):
         taps: Length of the filter, at least 1.
         step_size: mu, positive; stable below 2.
         order: Number of regressors, at least 1.
-        epsilon: Positive; regularises the `order x order` system.
+        epsilon: Positive; regularises the `order x order` system. By default a
+            thousandth of the input's largest power so far.
         **kwargs: `input_type`, `complex_valued`, `initial_weights`, `stateful`,
             `return_weights` and `on_divergence` as in `LMSFilter`, and arguments of
             `keras.layers.Layer`.
@@ -154,24 +154,19 @@ class AffineProjectionFilter(AdaptiveFilter):
         - Haykin, Adaptive Filter Theory, 5th ed., section 7.4.
     """
 
-    def __init__(self, taps, step_size=0.5, *, order=2, epsilon=1e-3, **kwargs):
+    def __init__(self, taps, step_size=0.5, *, order=2, epsilon=None, **kwargs):
         super().__init__(taps, **kwargs)
-        self._expect(
+        self.expect(
             0 < step_size < float("inf"),
             "step_size to be positive and finite",
             step_size=step_size,
         )
-        self._expect(
+        self.expect(
             self.is_count(order), "order to be an integer of at least 1", order=order
-        )
-        self._expect(
-            0 < epsilon < float("inf"),
-            "epsilon to be positive, or silence divides by zero",
-            epsilon=epsilon,
         )
         self.step_size = float(step_size)
         self.order = int(order)
-        self.epsilon = float(epsilon)
+        self.epsilon = self._positive_or_none(epsilon=epsilon)
         if step_size >= 2:
             self._warn_step("below 2, the bound of the normalised filters")
 

@@ -1,7 +1,8 @@
 """The classical uses of an adaptive filter, one short function each.
 
-All of them take NumPy arrays or tensors of shape `(batch, time)`; each batch row is an
-experiment of its own. The filter is a normalised LMS filter unless one is given.
+All of them take arrays, tensors or lists of shape `(batch, time)`, each batch row an
+experiment of its own, or one signal of shape `(time,)`. The filter is a normalised LMS
+filter unless one is given.
 """
 
 from typing import Any, NamedTuple
@@ -10,15 +11,18 @@ import keras
 import numpy as np
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
+from dlkeras.layers.adaptive.backend import value_of
 from dlkeras.layers.adaptive.lms import LMSFilter
-from dlkeras.layers.backend import value_of
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
 
 
 class Adapted(NamedTuple):
-    """What an adaptive filter came to: NumPy arrays, one row an experiment."""
+    """What an adaptive filter came to: NumPy arrays, one row an experiment.
+
+    Without the first axis where the signals had none.
+    """
 
     output: np.ndarray  # (batch, time)
     error: np.ndarray  # (batch, time)
@@ -155,10 +159,7 @@ def channel_equalization(
     >>> int((decided != sent[:, 500:-6]).sum())
     0
     """
-    received, training = (
-        ops.convert_to_tensor(received),
-        ops.convert_to_tensor(training),
-    )
+    received, training, alone = _batches(received, training)
     known = training.shape[1] + delay
     if not training.shape[1] < received.shape[1] - delay:
         raise ValueError(
@@ -173,13 +174,27 @@ def channel_equalization(
     output, _ = adaptive_filter(rest, ops.zeros_like(rest), adapt=False)
     alphabet = np.asarray(symbols)
     distance = np.abs(value_of(output)[..., None] - alphabet)
-    return alphabet[distance.argmin(axis=-1)]
+    decided = alphabet[distance.argmin(axis=-1)]
+    return decided[0] if alone else decided
 
 
 def _run(signal, desired, taps, adaptive_filter):
     adaptive_filter = _filter(taps, adaptive_filter)
+    signal, desired, alone = _batches(signal, desired)
     output, error = adaptive_filter(signal, desired)[:2]
-    return Adapted(value_of(output), value_of(error), adaptive_filter.filter_weights)
+    found = value_of(output), value_of(error), adaptive_filter.filter_weights
+    return Adapted(*(array[0] for array in found) if alone else found)
+
+
+def _batches(*signals):
+    """The signals as tensors with a batch axis, and whether it was added."""
+    signals = [
+        np.asarray(signal, "float32") if isinstance(signal, (list, tuple)) else signal
+        for signal in signals
+    ]
+    alone = all(len(signal.shape) == 1 for signal in signals)
+    tensors = [ops.convert_to_tensor(signal) for signal in signals]
+    return *(tensor[None] if alone else tensor for tensor in tensors), alone
 
 
 def _filter(taps, adaptive_filter):
@@ -200,5 +215,14 @@ def _delayed(signal, delay, least):
             f"An application expects a whole delay of at least {least} samples. "
             f"Received: delay={delay}"
         )
+    if isinstance(signal, (list, tuple)):
+        signal = np.asarray(signal, "float32")
     signal = ops.convert_to_tensor(signal)
-    return ops.pad(signal[:, : signal.shape[1] - delay], ((0, 0), (delay, 0)))
+    time = signal.shape[-1]
+    if delay >= time:
+        raise ValueError(
+            f"An application expects a delay shorter than the signal of {time} samples."
+            f" Received: delay={delay}"
+        )
+    ahead = [(0, 0)] * (len(signal.shape) - 1) + [(delay, 0)]
+    return ops.pad(signal[..., : time - delay], ahead)

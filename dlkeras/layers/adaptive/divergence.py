@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import on_flag
+from dlkeras.layers.adaptive.backend import on_flag
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -30,18 +30,19 @@ def regressors(problem, signal, column):
 
 
 def bounds(problem, signal, column):
-    """Mean-square and mean bound of the step size for what one filter saw."""
+    """Safe, mean-square and mean bound of the step size for what one filter saw."""
     from dlkeras.optimization import stability  # only where something has gone wrong
 
     frames = regressors(problem, signal, column).astype(problem.dtype, copy=False)
     if not len(frames):
-        return float("inf"), float("inf")
+        return float("inf"), float("inf"), float("inf")
     wide = "complex128" if "complex" in problem.dtype else "float64"
     frames = frames[-max(20_000_000 // frames.shape[1], 1) :].astype(wide)
     eigenvalues = np.linalg.eigvalsh(frames.T.conj() @ frames / len(frames))
     eigenvalues = np.maximum(eigenvalues, 0.0)
     complex_valued = "complex" in problem.dtype
     return (
+        stability.safe_bound(eigenvalues),
         stability.mean_square_bound(eigenvalues, complex_valued),
         stability.mean_bound(eigenvalues),
     )
@@ -57,11 +58,12 @@ def bounds_of_strongest(problem, signal):
     return bounds(problem, signal, int(power.argmax()))
 
 
-def in_words(mean_square, mean):
-    """The two bounds of the step size as a message says them."""
+def in_words(safe, mean_square, mean):
+    """The bounds of the step size as a message says them, the safe one first."""
     return (
-        f"below {mean_square:.4g}, the mean-square bound for this signal "
-        f"(bound of the mean weights: {mean:.4g})"
+        f"below {safe:.4g}, the safe bound 2 / (3 tr R) for this signal (a delay line "
+        f"may run away from there on; regressors that are independent of each other "
+        f"from {mean_square:.4g}, the mean weights from {mean:.4g})"
     )
 
 
@@ -91,9 +93,9 @@ def report(layer, problem, result, signal):
         power = ops.max(ops.mean(ops.square(ops.abs(signal)), axis=1))
         return [
             f"{type(layer).__name__} {layer.name!r} diverged. "
-            f"Received: {layer.received()}. No step_size is stable in the mean "
-            "square for these signals from:",
-            2.0 / ((problem.size + 2.0) * power),
+            f"Received: {layer.received()}. The safe step_size of plain LMS for these "
+            "signals, 2 / (3 tr R), is below:",
+            2.0 / (3.0 * problem.size * power),
         ]
 
     on_flag(

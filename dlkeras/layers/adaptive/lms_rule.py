@@ -6,15 +6,18 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive import divergence
-from dlkeras.layers.adaptive.lms_loops import Loops
-from dlkeras.layers.adaptive.recursions import Problem, windowed
-from dlkeras.layers.backend import (
+from dlkeras.layers.adaptive.backend import (
     BLOCK,
     BLOCK_DTYPES,
     elements_at_once,
     lms_kernel,
+    maximum,
     scan,
+    where,
 )
+from dlkeras.layers.adaptive.backend.lms_loops import Loops
+from dlkeras.layers.adaptive.recursions import Problem, energy
+from dlkeras.layers.adaptive.rule import Rule, conjugate, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -26,22 +29,30 @@ ALGORITHMS = (
     "sign_data",
     "sign_sign",
     "variable_step",
+    "set_membership",
 )
+NORMALISED = ("nlms", "set_membership")
+
+
+LOSSES = ("squared", "fourth", "log_cosh", "correntropy", "huber")
+# The normalised filters' regularisation as a share of the input's largest power.
+RELATIVE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class LMSRule:
+class LMSRule(Rule):
     """One step of the LMS family: w(n+1) = (1 - mu leak) w(n) + mu g(e) h(x) + ..."""
 
     algorithm: str
     leakage: float
     momentum: float
-    epsilon: float
+    epsilon: float | None
     step_decay: float
     step_gain: float
     step_range: tuple[float, float]
-
-    order = 1
+    loss: str = "squared"
+    loss_scale: float = 1.0
+    error_bound: float = 0.0
 
     @property
     def weights_show_non_finite(self):
@@ -50,39 +61,55 @@ class LMSRule:
 
     def expectation(self, bounds):
         """What a filter that diverged should have respected, in words."""
-        if self.algorithm == "nlms":
+        if self.algorithm in NORMALISED:
             return "step_size below 2, the bound of the normalised filter"
         if self.algorithm == "lms" and not (self.momentum or self.leakage):
             return "step_size " + divergence.in_words(*bounds())
         return "a smaller step; for plain LMS " + divergence.in_words(*bounds())
 
+    @property
+    def tracks_power(self):
+        """Whether the regularisation is a share of the input's power."""
+        return self.algorithm in NORMALISED and self.epsilon is None
+
+    def share(self, problem):
+        """The regularisation beside the largest power in the delay line."""
+        return RELATIVE / problem.size if self.tracks_power else 0.0
+
     def state_specs(self, problem, filters):
         """Shape and data type of what is carried, in the order of `initial_state`."""
         dtype = self._wide(problem) if self._is_in_blocks(problem) else problem.dtype
-        specs: dict[str, Any] = {"weights": ((problem.size, filters), dtype)}
-        if self.momentum:
-            specs["move"] = specs["weights"]
-        if self.algorithm == "variable_step":
-            real = {"complex64": "float32", "complex128": "float64"}
-            specs["step"] = ((filters,), real.get(problem.dtype, problem.dtype))
-        return specs
+        weights = ((problem.size, filters), dtype)
+        return {"weights": weights, **self.extra_state(problem, filters)}
 
-    def initial_state(self, weights, arrays):
-        """Weights and, where the variant needs them, the last move and the step."""
-        state = {"weights": weights}
+    def extra_state(self, problem, filters):
+        """The last move and the step, where the variant needs them."""
+        extra: dict[str, Any] = {}
         if self.momentum:
-            state["move"] = ops.zeros_like(weights)
+            extra["move"] = ((problem.size, filters), problem.dtype)
         if self.algorithm == "variable_step":
-            like = ops.real(weights[0])
-            state["step"] = ops.zeros_like(like) + ops.cast(
-                arrays["step_size"], like.dtype
-            )
+            extra["step"] = ((filters,), real_dtype(problem.dtype))
+        return extra
+
+    def initial_state(self, weights, arrays, problem):
+        """Weights and, where the variant needs them, the last move and the step."""
+        state = super().initial_state(weights, arrays, problem)
+        if "step" in state:
+            first = ops.cast(arrays["step_size"], state["step"].dtype)
+            state["step"] = self._in_range(state["step"] + first)
         return state
+
+    def runs_on_host(self, problem):
+        """Plain and normalised LMS of real signals."""
+        fits = self.is_plain(problem) and self.algorithm in ("lms", "nlms")
+        return fits and problem.input_type == "signal" and "float" in problem.dtype
 
     def is_plain(self, problem):
         """Whether a step is one product and one sum, and only the output is asked."""
         extras = self.leakage or self.momentum or problem.trajectory
-        return not extras and self.algorithm != "variable_step"
+        extras = extras or self.loss != "squared"
+        follows = self.algorithm in ("variable_step", "set_membership")
+        return not (extras or follows)
 
     def _is_in_blocks(self, problem):
         """Whether the exact block form is used."""
@@ -104,10 +131,17 @@ class LMSRule:
         Where `active` is None, every sample of every filter is.
         """
         gain = arrays["step_size"]
+        if self.algorithm in NORMALISED:
+            power = energy(signal, problem)
+            if self.tracks_power:
+                power = power + self.share(problem) * arrays["power"]
+                heard = power > 0
+                gain = gain / where(heard, power, ops.ones_like(power))
+                gain = where(heard, gain, ops.zeros_like(gain))
+            else:
+                gain = gain / (self.epsilon + power)
         if active is not None:
-            gain = ops.where(active, gain, 0.0)
-        if self.algorithm == "nlms":
-            gain = gain / (self.epsilon + self._power(signal, problem))
+            gain = where(active, gain, ops.zeros_like(gain))
         gain = ops.cast(gain, problem.dtype)
         rows = {"desired": desired}
         shared = {"step": gain}  # what is the same for all samples
@@ -127,13 +161,13 @@ class LMSRule:
             )
             weights, outputs = loops.run(state["weights"], signal, rows, shared)
             return {"weights": weights}, outputs
-        if self.leakage or self.momentum or self.algorithm == "variable_step":
-            if active is None:
-                active = ops.ones(ops.shape(desired), dtype="bool")
-            rows["active"] = active
-        if self.leakage:
-            keep = 1.0 - arrays["step_size"] * self.leakage
-            rows["keep"] = ops.cast(ops.where(active, keep, 1.0), problem.dtype)
+        if not plain:
+            if self.leakage:
+                arrays = {**arrays, "leak": arrays["step_size"] * self.leakage}
+            arrays = {**arrays, "gain": gain}
+            return super().run(
+                state, signal, desired, active, arrays, problem, materialise
+            )
 
         def loop(state, signal, rows, shared):
             def step(state, frame, row):
@@ -141,43 +175,83 @@ class LMSRule:
 
             return problem.scan(step, state, signal, rows, materialise)
 
-        if plain and known and not materialise:
+        if known and not materialise:
             signs = self.algorithm in _SIGN_ERROR, self.algorithm in _SIGN_DATA
-            arrays = state, signal, rows, shared
-            return lms_kernel(loop, arrays, problem.stride, signs)
+            given = state, signal, rows, shared
+            return lms_kernel(loop, given, problem.stride, signs)
         return loop(state, signal, rows, shared)
+
+    def rows(self, arrays, problem):
+        """The step of every sample and what leaks away, for the general recursion."""
+        time, filters = ops.shape(arrays["raw"])
+        names = {"step": arrays["gain"], "leak": arrays.get("leak")}
+        return {
+            name: ops.cast(ops.broadcast_to(value, (time, filters)), problem.dtype)
+            for name, value in names.items()
+            if value is not None
+        }
 
     def step(self, state, frame, row, problem: Problem):
         """One sample of all filters: frame `(taps, filters)`, row `(filters,)`."""
         weights = state["weights"]
-        conjugate = ops.conj if "complex" in problem.dtype else _same
         output = ops.sum(conjugate(weights) * frame, axis=0)
         error = row["desired"] - output
-        state, out = dict(state), {"output": output}
-        if problem.trajectory:
-            out["weights"] = weights
-
-        gain = row["step"]
+        state, gain = dict(state), row["step"]
         if self.algorithm == "variable_step":
             # Kwong and Johnston: mu(n+1) = alpha mu(n) + gamma e(n)^2, kept in range
             step = state["step"]
             power = ops.real(error * conjugate(error))
             follow = self.step_decay * step + self.step_gain * power
-            follow = ops.clip(follow, *self.step_range)
-            state["step"] = ops.where(row["active"], follow, step)
-            gain = ops.cast(ops.where(row["active"], step, 0.0), problem.dtype)
-        push = ops.sign(error) if self.algorithm in _SIGN_ERROR else conjugate(error)
+            state["step"] = self._in_range(follow)
+            gain = ops.cast(step, problem.dtype)
+        elif self.algorithm == "set_membership":
+            # Gollamudi et al.: onto the nearest weights whose error is at the bound
+            size = ops.abs(error)
+            outside = size > self.error_bound
+            size = where(outside, size, ops.ones_like(size))
+            share = where(outside, 1 - self.error_bound / size, ops.zeros_like(size))
+            gain = gain * ops.cast(share, problem.dtype)
         along = ops.sign(frame) if self.algorithm in _SIGN_DATA else frame
-
-        move = gain * push * along
-        if self.momentum:
-            move = self.momentum * state["move"] + move
-            state["move"] = ops.where(row["active"], move, state["move"])
-            move = ops.where(row["active"], move, ops.zeros_like(move))
+        move = gain * self.push(error) * along
         if self.leakage:
-            weights = row["keep"] * weights
+            leak = row["leak"]
+            if self.algorithm == "variable_step":
+                leak = self.leakage * gain
+            move = move - leak * weights
+        if self.momentum:
+            move = move + self.momentum * state["move"]
+            state["move"] = move
         state["weights"] = weights + move
-        return state, out
+        return state, {"output": output}
+
+    def _in_range(self, step):
+        # Keras's clip rounds its bounds to float32 on PyTorch.
+        smallest, largest = (ops.zeros_like(step) + b for b in self.step_range)
+        return -maximum(-maximum(step, smallest), -largest)
+
+    def push(self, error):
+        """What of the error moves the weights: the derivative of the loss."""
+        if self.algorithm in _SIGN_ERROR:
+            return ops.sign(error)
+        if self.loss == "squared":
+            return conjugate(error)
+        power, scale = ops.real(error * conjugate(error)), self.loss_scale
+        if self.loss == "fourth":
+            weight = power
+        elif self.loss == "correntropy":
+            weight = ops.exp(power / (-2.0 * scale**2))
+        else:  # tanh(|e| / s) s and clip(|e|, s), beside |e|
+            small = power < 1e-8 * scale**2
+            size = ops.sqrt(where(small, ops.ones_like(power), power))
+            if self.loss == "log_cosh":
+                # tanh, which XLA has in float32's precision alone on a processor
+                twice = -2.0 * size / scale
+                bend = -ops.expm1(twice) / (1.0 + ops.exp(twice))
+                weight = scale * bend / size
+            else:
+                weight = where(size > scale, scale / size, ops.ones_like(size))
+            weight = where(small, ops.ones_like(power), weight)
+        return ops.cast(weight, error.dtype) * conjugate(error)
 
     def _run_blocks(self, state, signal, rows, problem):
         """The same recursion, exactly, `BLOCK` samples at a time.
@@ -204,7 +278,6 @@ class LMSRule:
         stride, size = problem.stride, problem.size
         signal = ops.pad(signal, ((0, fill * stride), (0, 0)))
         reach = (BLOCK - 1) * stride + size
-        conjugate = ops.conj if "complex" in problem.dtype else _same
         index = ops.arange(BLOCK)[:, None] * stride + ops.arange(size)[None, :]
         below = ops.cast(ops.tril(ops.ones((BLOCK, BLOCK)), -1), wide)
         unit = ops.cast(ops.eye(BLOCK), wide)
@@ -233,18 +306,6 @@ class LMSRule:
         output = ops.reshape(outputs["output"], (blocks * BLOCK, filters))[:time]
         return state, {"output": ops.cast(output, problem.dtype)}
 
-    def _power(self, signal, problem) -> Any:
-        """Power in the delay line before each step, real: `(time, filters)`."""
-        power = ops.real(signal * ops.conj(signal))
-        rows, filters = ops.shape(power)
-        shape = (rows // problem.stride, problem.stride, filters)
-        power = ops.sum(ops.reshape(power, shape), axis=1)
-        return windowed(ops.add, power, problem.memory + 1)
-
 
 _SIGN_ERROR = ("sign_error", "sign_sign")
 _SIGN_DATA = ("sign_data", "sign_sign")
-
-
-def _same(array):
-    return array

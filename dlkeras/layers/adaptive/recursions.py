@@ -5,18 +5,22 @@ with the oldest sample first, so that a regressor is a plain slice of the signal
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
 import keras
 import numpy as np
 
-from dlkeras.layers.backend import (
+from dlkeras.layers.adaptive.backend import (
     ONE_KERNEL,
+    cumulative_max,
     elements_at_once,
-    on_host,
+    maximum,
     one_kernel,
     scan,
+    value_of,
+    where,
 )
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -30,7 +34,7 @@ SHORT = 8192  # samples of a call that becomes one kernel
 class Problem:
     """The fixed part of a recursion: what is compiled once and used for every call."""
 
-    rule: Any  # LMSRule, RLSRule or AffineProjectionRule
+    rule: Any  # a Rule
     input_type: str  # "signal", "multi_input" or "regressors"
     taps: int
     inputs: int  # signals per filter: 1, or the channels of "multi_input"
@@ -84,6 +88,13 @@ class Problem:
         return self.delay + self.rule.order - 1
 
 
+def swapped(array, first, second):
+    """The array with two axes exchanged, which every backend can also map."""
+    axes = list(range(len(array.shape)))
+    axes[first], axes[second] = axes[second], axes[first]
+    return ops.transpose(array, axes)
+
+
 def columns(weights, problem):
     """Weights as users see them, `(..., channels, taps)`, to `(..., taps, filters)`."""
     shape = tuple(ops.shape(weights))
@@ -99,12 +110,12 @@ def columns(weights, problem):
 def rows_of_weights(weights, problem):
     """The way back from `columns`, for `(..., taps, filters)` with leading axes."""
     *lead, _, filters = ops.shape(weights)
-    weights = ops.moveaxis(weights, -1, -2)  # (..., filters, size)
+    weights = swapped(weights, -1, -2)  # (..., filters, size)
     if problem.input_type == "regressors":
         return weights
     if problem.input_type == "multi_input":
         shape = (*lead, filters, problem.taps, problem.inputs)
-        return ops.flip(ops.moveaxis(ops.reshape(weights, shape), -1, -2), axis=-1)
+        return ops.flip(swapped(ops.reshape(weights, shape), -1, -2), axis=-1)
     weights = ops.flip(weights, axis=-1)
     if problem.channels is None:
         return weights
@@ -112,7 +123,7 @@ def rows_of_weights(weights, problem):
     return ops.reshape(weights, (*lead, batch, problem.channels, problem.taps))
 
 
-def windowed(combine, array, width):
+def windowed(combine, array, width) -> Any:
     """`combine` of every `width` neighbouring rows, in about log2(width) passes."""
     count = ops.shape(array)[0] - width + 1
     result, offset, reach = None, 0, 1
@@ -125,6 +136,15 @@ def windowed(combine, array, width):
         if reach > width:
             return result
         array = combine(array[: -reach // 2], array[reach // 2 :])
+
+
+def energy(signal, problem):
+    """Power in the delay line before each step, real: `(time, filters)`."""
+    power = ops.real(signal * ops.conj(signal))
+    rows, filters = ops.shape(power)
+    shape = (rows // problem.stride, problem.stride, filters)
+    power = ops.sum(ops.reshape(power, shape), axis=1)
+    return windowed(ops.add, power, problem.delay + 1)[problem.rule.order - 1 :]
 
 
 def adapt(arrays, problem, materialise):
@@ -150,11 +170,12 @@ def _adapt(arrays, problem, materialise):
         return _nothing(arrays, problem)
     filters = batch * (problem.channels or 1)
 
-    rows = ops.moveaxis(signal, 0, -1)  # (time, ..., batch)
-    if problem.input_type == "signal" and problem.channels is not None:
-        rows = ops.moveaxis(rows, -1, 1)  # (time, batch, channels)
+    if problem.input_type == "signal":
+        rows = swapped(signal, 0, 1)  # (time, batch) or (time, batch, channels)
+    else:
+        rows = ops.transpose(signal, (1, 2, 0))  # (time, inputs or taps, batch)
     rows = ops.reshape(rows, (time * problem.stride, filters))
-    raw = ops.reshape(ops.moveaxis(desired, 0, 1), (time, filters))
+    raw = ops.reshape(swapped(desired, 0, 1), (time, filters))
 
     if problem.stateful:
         state = {
@@ -167,7 +188,7 @@ def _adapt(arrays, problem, materialise):
     else:
         weights = arrays["initial_weights"]
         weights = ops.broadcast_to(weights, (batch, *weights.shape))
-        state = rule.initial_state(columns(weights, problem), arrays)
+        state = rule.initial_state(columns(weights, problem), arrays, problem)
         rows = _preceded(rows, problem.memory * problem.stride)
         history = _preceded(raw, rule.order - 1)
 
@@ -184,14 +205,26 @@ def _adapt(arrays, problem, materialise):
         active = ops.logical_and(active, usable[earlier:])
         arrays = {**arrays, "usable": usable}  # (time + earlier, filters)
         known, wanted = _finite(rows), _finite(history)
+    arrays = {**arrays, "raw": raw}
+    if rule.tracks_power:
+        power = energy(known, problem)
+        if problem.stateful:
+            power = maximum(power, state.pop("power"))
+        arrays["power"] = cumulative_max(power)
     state, outputs = rule.run(
         state, known, wanted, active, arrays, problem, materialise
     )
+    if rule.tracks_power and problem.stateful:
+        state["power"] = arrays["power"][-1]
     output = outputs["output"]  # (time, filters)
     if unknown is not None:
-        output = ops.where(unknown, ops.cast(float("nan"), dtype), output)
+        lost = ops.zeros_like(output) + float("nan")
+        output = where(unknown, lost, output)
+        if "error" in outputs:
+            outputs["error"] = where(unknown, lost, outputs["error"])
     # Where the loop gives the error too, it is the one that the weights followed.
-    error = outputs["error"] if unknown is None and "error" in outputs else raw - output
+    follows = "error" in outputs and (unknown is None or rule.has_own_error)
+    error = outputs["error"] if follows else raw - output
 
     diverged = _diverged(error, raw, unknown, state["weights"])
     result = {"diverged": diverged, "any_diverged": ops.any(diverged)}
@@ -199,7 +232,7 @@ def _adapt(arrays, problem, materialise):
         array = _unfolded(array, ops.shape(desired))
         result[name] = ops.cast(array, problem.output_dtype)
     if problem.trajectory:
-        path = ops.moveaxis(rows_of_weights(outputs["weights"], problem), 0, 1)
+        path = swapped(rows_of_weights(outputs["weights"], problem), 0, 1)
         result["trajectory"] = ops.cast(path, problem.output_dtype)
     if problem.stateful:
         kept = ops.shape(rows)[0] - problem.memory * problem.stride
@@ -214,7 +247,7 @@ def _allowed(adapt, desired, filters):
     allowed = ops.cast(adapt, "bool")
     if len(allowed.shape) == 2 and len(desired.shape) == 3:
         allowed = allowed[..., None]
-    allowed = ops.moveaxis(ops.broadcast_to(allowed, ops.shape(desired)), 0, 1)
+    allowed = swapped(ops.broadcast_to(allowed, ops.shape(desired)), 0, 1)
     return ops.reshape(allowed, (ops.shape(allowed)[0], filters))
 
 
@@ -260,63 +293,58 @@ def _isnotfinite(array):
 
 
 def _finite(array):
-    return ops.where(_isfinite(array), array, ops.zeros_like(array))
+    return where(_isfinite(array), array, ops.zeros_like(array))
 
 
 def _unfolded(array, shape):
     """`(time, filters)` to the shape of the desired response."""
     lead = (shape[1], shape[0], *shape[2:])
-    return ops.moveaxis(ops.reshape(array, lead), 0, 1)
+    return swapped(ops.reshape(array, lead), 0, 1)
 
 
 def _unknown(rows, problem, count, filters):
     """Where a regressor holds a sample that is not finite: `(count, filters)`."""
-    bad = _isnotfinite(rows)
+    shape = (count + problem.delay, problem.stride, filters)
+    bad = ops.any(ops.reshape(_isnotfinite(rows), shape), axis=1)
+    return windowed(ops.logical_or, bad, problem.delay + 1)
 
-    def look():
-        shape = (count + problem.delay, problem.stride, filters)
-        each = ops.any(ops.reshape(bad, shape), axis=1)
-        return windowed(ops.logical_or, each, problem.delay + 1)
 
-    return ops.cond(
-        ops.any(bad), look, lambda: ops.zeros((count, filters), dtype="bool")
-    )
+# Times the power of the desired response and of the first eighth's error: of an error
+# that has grown at the end of a call, and of one that came back by itself.
+GROWN, CAME_BACK = 100.0, 10_000.0
 
 
 def _diverged(error, desired, unknown, weights):
     """Which filters ran away: not finite by themselves, or an error that grew.
 
-    Grown means: in the last eighth of the call the error has 100 times the power of
-    the desired response, and 100 times its own power in the first eighth. The desired
-    response's power is the whole call's: in a chunk of ten samples the last may be
-    near zero by chance.
+    The error's power is compared eighth by eighth of the call. The desired response's
+    power is the whole call's: in a chunk of ten samples the last may be near zero by
+    chance.
     """
     time = ops.shape(error)[0]
     part = time // 8
     broken = ops.logical_not(ops.all(_isfinite(weights), axis=0))
-    if unknown is None:  # an error that is not finite breaks its filter's weights
-        first, last = _power(error[:part]), _power(error[time - part :])
-        if ONE_KERNEL:  # rarely is an error seen to grow, and needs its bound
-            wanted = ops.cond(
-                ops.any(last > 100.0 * first),
-                lambda: _power(desired),
-                lambda: ops.zeros_like(last),
-            )
-        else:
-            wanted = _power(desired)
-        lost = ops.logical_not(_isfinite(last))
-    else:
+    if unknown is not None:
         missing = ops.logical_not(_isfinite(desired))
         excused = ops.logical_or(unknown, missing)
-        power = ops.where(excused, 0.0, _squared(error))
-        wanted = ops.where(missing, 0.0, _squared(desired))
-        first, last, wanted = (
-            ops.sum(array, axis=0)
-            for array in (power[:part], power[time - part :], wanted)
+        error = where(excused, ops.zeros_like(error), error)
+        desired = where(missing, ops.zeros_like(desired), desired)
+    ends = [(n * part, (n + 1) * part) for n in range(7)] + [(time - part, time)]
+    powers = [_power(error[start:end]) for start, end in ends]
+    first, last = powers[0], powers[-1]
+    largest = functools.reduce(maximum, powers)
+    if ONE_KERNEL and unknown is None:  # rarely has an error grown
+        wanted = ops.cond(
+            ops.any(largest > GROWN * first),
+            lambda: _power(desired),
+            lambda: ops.zeros_like(last),
         )
-        lost = ops.logical_not(_isfinite(ops.sum(power, axis=0)))
+    else:
+        wanted = _power(desired)
     share = ops.cast(ops.divide(part, ops.maximum(time, 1)), last.dtype)
-    grown = last > 100.0 * ops.maximum(first, wanted * share)
+    reference = maximum(first, wanted * share)
+    grown = ops.logical_or(last > GROWN * reference, largest > CAME_BACK * reference)
+    lost = ops.logical_not(_isfinite(functools.reduce(ops.add, powers)))
     return ops.logical_or(ops.logical_or(grown, lost), broken)
 
 
@@ -358,7 +386,7 @@ def inner_dtype(dtype, complex_valued):
 
 def all_finite(arrays):
     """Whether all arrays, all of them on the host, are finite: one reading of each."""
-    return all(_is_finite(on_host(array)) for array in arrays)
+    return all(_is_finite(value_of(array)) for array in arrays)
 
 
 def _is_finite(values):

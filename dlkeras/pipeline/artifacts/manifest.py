@@ -4,6 +4,7 @@ It lists every file that the pusher writes. MLflow writes its own around them la
 (`MLmodel`): their SHA-256 stand in the registry, with the model's version.
 """
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -12,11 +13,13 @@ from dlkeras.pipeline.artifacts.types import PushedModel
 from dlkeras.pipeline.errors import CorruptArtifactError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.store.record import RECORD_FILE, Record
-from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regular
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-# More than the lines of a million files.
-MAX_BYTES = 2**27
+# The lines of ten thousand files; a pushed model has fifty.
+MAX_BYTES = 2**20
+# It has the names of all classes, and takes 20 times as much as objects.
+MAX_RECORD = 2**23
 
 
 def write_manifest(folder: Path) -> None:
@@ -70,7 +73,7 @@ def read_manifest(manifest: Path) -> dict[str, str]:
     """
     expected = f"{manifest}: expected lines of a SHA-256, two spaces and a name"
     try:
-        text = check_regular_file(manifest, MAX_BYTES).read_bytes().decode("utf-8")
+        text = read_regular(manifest, MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorruptArtifactError(f"{expected}; it is not UTF-8") from error
     except (OSError, UntrustedFileError) as error:
@@ -79,18 +82,20 @@ def read_manifest(manifest: Path) -> dict[str, str]:
         what = "its last line is cut" if text else "it is empty"
         raise CorruptArtifactError(f"{expected}; {what}")
     published: dict[str, str] = {}
+    folder, files = manifest.parent.resolve(), set()
     for number, line in enumerate(text[:-1].split("\n"), 1):
         found = _LINE.fullmatch(line)
         if found is None:
             raise CorruptArtifactError(f"{expected}; line {number} is {line[:80]!r}")
         digest, name = found.groups()
-        file = manifest.parent / name
-        if "\0" in name or not file.resolve().is_relative_to(manifest.parent.resolve()):
+        file = None if "\0" in name else (manifest.parent / name).resolve()
+        if file is None or not file.is_relative_to(folder):
             raise CorruptArtifactError(
                 f"{manifest}: expected files beside it; it names {name!r}"
             )
-        if name in published:
+        if file in files:  # by a link, maybe
             raise CorruptArtifactError(f"{manifest}: it names {name!r} twice")
+        files.add(file)
         published[name] = digest
     return published
 
@@ -101,7 +106,7 @@ def _record(folder: Path) -> Record | None:
     if not file.is_file():
         return None
     try:
-        return Record.from_bytes(check_regular_file(file, MAX_BYTES).read_bytes())
+        return Record.from_bytes(read_regular(file, MAX_RECORD))
     except ValueError as error:
         raise CorruptArtifactError(
             f"{file}: expected the record of the pushed model; it was damaged"
@@ -114,7 +119,13 @@ def check_digest(file: Path, published: str) -> None:
     Raises:
         CorruptArtifactError: it has another one, or is gone.
     """
-    received = file_digest(file) if os.path.isfile(file) else "no such file"
+    received = "no such file"
+    if os.path.isfile(file):
+        try:
+            with open_regular(file, written=True) as opened:
+                received = hashlib.file_digest(opened, "sha256").hexdigest()
+        except UntrustedFileError as error:
+            raise CorruptArtifactError(str(error)) from error
     if received != published:
         raise CorruptArtifactError(
             f"{file}: expected SHA-256 {published[:16]}, received {received[:16]}; it "

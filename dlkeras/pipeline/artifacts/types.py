@@ -396,5 +396,6 @@ ARTIFACT_TYPES: dict[str, type[Artifact]] = {
 def types_in(store: Path) -> dict[str, type[Artifact]]:
     """The types of artifacts in a store by name, those of a user's components, too."""
     records = store.glob(f"*/*/{RECORD_FILE}")
-    own = sorted({file.parent.parent.name for file in records} - {*ARTIFACT_TYPES})
+    found = {file.parent.parent.name for file in records}
+    own = sorted(found - {*ARTIFACT_TYPES, "incomplete"})  # that may be whole, too
     return ARTIFACT_TYPES | {name: type(name, (Artifact,), {}) for name in own}

@@ -1,19 +1,58 @@
-"""What `dlkeras augment` does: image files, and what the augmentation makes of them."""
+"""`dlkeras augment`: image files, and what the augmentation makes of them."""
 
+import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pydantic import ValidationError
-
-from dlkeras.pipeline.configuration.config import TransformConfig, describe, load_config
+from dlkeras.pipeline.commands.arguments import count, seed
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.examples.decoding import decode_image, read_image_file
 
+if TYPE_CHECKING:
+    from dlkeras.pipeline.configuration.config import TransformConfig
+
+HELP = "draw what the augmentation makes of images"
 # Without a configuration images are shown as large as ImageNet's are trained on.
 SIDE = 224
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("augmented.png"),
+        help="the picture; its ending says how it is written: .png, .pdf, .svg, .jpg "
+        "(default: augmented.png)",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE.json", help="the configuration of a run"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of the transform, such as rotation=30; may be given again",
+    )
+    parser.add_argument("--epochs", type=count, default=6, help="versions of each")
+    parser.add_argument("--seed", type=seed, default=0, help="decides them")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the picture, and print where it is."""
+    draw_augmentation(
+        options.images,
+        options.output,
+        config=options.config,
+        settings=options.set,
+        epochs=options.epochs,
+        seed=options.seed,
+    )
+    print(options.output)
+    return 0
 
 
 def draw_augmentation(
@@ -24,12 +63,12 @@ def draw_augmentation(
     settings: Sequence[str],
     epochs: int,
     seed: int,
-) -> TransformConfig:
+) -> "TransformConfig":
     """Write a picture of images and of what training would see of them.
 
     Args:
         images: image files.
-        output: the PNG file to write.
+        output: the file to write, in the form that its ending says.
         config: the configuration of a run; None takes the defaults, at 224x224.
         settings: `name=value` of fields of `TransformConfig`, over the configuration.
         epochs: how many versions of each image.
@@ -39,8 +78,12 @@ def draw_augmentation(
         The configuration that was used.
 
     Raises:
-        InputError: an image or the configuration cannot be read, or a setting is wrong.
+        InputError: an image or the configuration cannot be read, a setting is wrong, or
+            the picture cannot be written.
     """
+    import numpy as np
+
+    _check_output(output)
     transform = _configured(config, settings)
     pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
 
@@ -59,7 +102,7 @@ def draw_augmentation(
         epochs=epochs,
         seed=seed,
     )
-    temporary = output.with_name(f".{output.name}.png")
+    temporary = output.with_name(f".{output.stem}.new{output.suffix}")
     try:
         figure.savefig(temporary)
         os.replace(temporary, output)
@@ -70,7 +113,32 @@ def draw_augmentation(
     return transform
 
 
-def _configured(config: Path | None, settings: Sequence[str]) -> TransformConfig:
+def _check_output(output: Path) -> None:
+    """Refuse a picture that cannot be written, before it is drawn."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    endings = sorted(FigureCanvasBase.get_supported_filetypes())
+    if output.suffix.lower().removeprefix(".") not in endings:
+        raise InputError(
+            f"--output: expected a name that ends in one of .{', .'.join(endings)}; "
+            f"received {output}"
+        )
+    if output.is_dir() or not output.parent.is_dir():
+        found = "a folder" if output.is_dir() else f"there is no {output.parent}"
+        raise InputError(
+            f"--output: expected a file that can be written; {output}: {found}"
+        )
+
+
+def _configured(config: Path | None, settings: Sequence[str]) -> "TransformConfig":
+    from pydantic import ValidationError
+
+    from dlkeras.pipeline.configuration.config import (
+        TransformConfig,
+        describe,
+        load_config,
+    )
+
     if config is not None:
         values = load_config(config).transform.model_dump()
     else:
@@ -92,6 +160,8 @@ def _configured(config: Path | None, settings: Sequence[str]) -> TransformConfig
 
 
 def _read(path: Path) -> Any:
+    from dlkeras.pipeline.examples.decoding import decode_image, read_image_file
+
     try:
         return decode_image(read_image_file(path)).pixels
     except (OSError, ValueError) as error:

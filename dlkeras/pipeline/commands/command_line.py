@@ -2,17 +2,19 @@
 
 import argparse
 import difflib
+import json
 import os
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
+from dlkeras.pipeline.commands import script_help
 from dlkeras.pipeline.configuration.config import (
     PipelineConfig,
     component_names,
@@ -20,20 +22,21 @@ from dlkeras.pipeline.configuration.config import (
     load_config,
     merge,
 )
-from dlkeras.pipeline.configuration.flags import add_help, flags_of, take
+from dlkeras.pipeline.configuration.flags import Flag, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
 from dlkeras.pipeline.errors import (
     InputError,
-    PipelineError,
     RunInterrupted,
     WorkerLostError,
+    exit_code_of,
+    report,
 )
 from dlkeras.pipeline.machines.worker_watch import end_process
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.engine.execution import Run
 
-INTERRUPTED = 130
+PREFIX = "DLKERAS_"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,6 +54,7 @@ def _run_options(names: Sequence[str]) -> _Parser:
     """The flags that say how to run, and are no part of the job."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("how to run")
+    script_help.add_arguments(group)
     group.add_argument(
         "--config",
         metavar="FILE.json",
@@ -111,52 +115,77 @@ def parse(
     given, rest = take(arguments, flags, options_parser.flags())
     options, unknown = options_parser.parse_known_args(rest)
     base = load_config(Path(options.config), default) if options.config else default
-    parser = _Parser(
-        prog=prog,
-        parents=[options_parser],
-        allow_abbrev=False,
-        description="Run the pipeline: what its store has already is reused. "
-        "Flags override --config, which overrides the script; each says what it says, "
-        "and leaves the rest as it was. VALUE None unsets what may be left out.",
-    )
-    add_help(parser, flags, base)
+    if options.help is not None or options.help_all:
+        parser = _Parser(prog=prog, parents=[options_parser], add_help=False)
+        script_help.show(options, parser, flags, base)
+        raise SystemExit(0)
     if unknown:
-        try:
-            parser.parse_args(unknown)
-        except InputError as error:
-            raise InputError(_explain(str(error), parser, model)) from error
+        known = [*options_parser.flags(), *flags]
+        raise InputError(_explain(unknown[0].partition("=")[0], known))
     if options.no_tuner:
         given.setdefault("tuner", {})["enabled"] = False
+    variables = _variables(flags)
     try:
         # Not strict: what comes from a command line is text.
-        config = model.model_validate(merge(base.model_dump(), given), strict=False)
+        config = model.model_validate(
+            merge(base.model_dump(), merge(_from_environment(variables), given)),
+            strict=False,
+        )
     except ValidationError as error:
-        raise InputError(describe(error, flag=True)) from error
+        text = describe(error, flag=True)
+        flag = text.partition(":")[0]
+        for name, of in variables.items():
+            if of.name == flag and name in os.environ and not _is_given(given, of.path):
+                text = text.replace(flag, name, 1)
+        raise InputError(text) from error
     return config, options
 
 
-def _explain(message: str, parser: _Parser, model: type[PipelineConfig]) -> str:
-    """Name the unknown flag, and the flags that resemble it."""
-    marker = "unrecognized arguments: "
-    if marker not in message:
-        return message
-    unknown = message.split(marker, 1)[1].split()[0].partition("=")[0]
-    known = [flag for flag in parser.flags() if flag[2:] not in _groups(model)]
-    near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
-        flag for flag in known if unknown.strip("-") in flag
-    ]
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help"
-    return f"{unknown}: expected a flag of this pipeline; {hint}"
-
-
-def _groups(model: type[PipelineConfig]) -> set[str]:
-    """The names of the components, which are no flags by themselves."""
-    return {name.replace("_", "-") for name in model.model_fields} - {
-        "name",
-        "seed",
-        "mlruns",
-        "tracking-uri",
+def _variables(flags: Mapping[str, Flag]) -> dict[str, Flag]:
+    """The environment variable of each flag, such as `DLKERAS_TRAINER__EPOCHS`."""
+    return {
+        f"{PREFIX}{'__'.join(flag.path).upper()}": flag
+        for flag in flags.values()
+        if not flag.negated
     }
+
+
+def _from_environment(variables: Mapping[str, Flag]) -> dict[str, Any]:
+    """What the environment says of the configuration, nested as that is."""
+    found: dict[str, Any] = {}
+    sections = {f"{PREFIX}{f.path[0].upper()}__" for f in variables.values()}
+    for name, text in os.environ.items():
+        flag = variables.get(name)
+        if flag is None:
+            if name.startswith(tuple(sections)):
+                raise InputError(_explain(name, list(variables)))
+            continue
+        try:
+            given, _ = take([f"{flag.name}={text}"], {flag.name: flag})
+        except InputError as error:
+            raise InputError(str(error).replace(flag.name, name, 1)) from error
+        found = merge(found, given)
+    return found
+
+
+def _is_given(given: Mapping[str, Any], path: Sequence[str]) -> bool:
+    for name in path:
+        if name not in given:
+            return False
+        given = given[name]
+    return True
+
+
+def _explain(unknown: str, known: Sequence[str]) -> str:
+    """Say that there is no such flag or variable, and which ones resemble it."""
+    near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
+        name for name in known if unknown.strip("-") in name
+    ]
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help-all"
+    kind = "flag" if unknown.startswith("-") else "variable"
+    if not unknown.startswith(("-", PREFIX)):
+        return f"expected flags; received {unknown!r}, which belongs to none"
+    return f"{unknown}: expected a {kind} of this pipeline; {hint}"
 
 
 @lasting_output()
@@ -182,30 +211,29 @@ def main(
     # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
+    return exit_code_of(lambda: _run(default, arguments, graph))
+
+
+def _run(
+    default: PipelineConfig,
+    arguments: Sequence[str],
+    graph: "Callable[[Run], Any] | None",
+) -> int:
     try:
         names = None
         if graph is not None:
             default, names = _with_components(default, graph)
         config, options = parse(default, arguments, Path(sys.argv[0]).name, names)
         if options.print_config:
-            print(config.model_dump_json(indent=2))
+            print(json.dumps(config.model_dump(mode="json"), indent=2))
             return 0
         return _run_and_report(config, options, graph)
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, WorkerLostError):
-            end_process(error.exit_code)
-        return error.exit_code
+    except WorkerLostError as error:
+        end_process(report(error))
     except RunInterrupted:
-        print(
-            "\ninterrupted: the run is marked KILLED, its checkpoints are kept; "
-            "the same command continues it",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
+        raise
     except KeyboardInterrupt:
-        print("\ninterrupted before a run began", file=sys.stderr)
-        return INTERRUPTED
+        raise KeyboardInterrupt("interrupted before a run began") from None
 
 
 def _with_components(

@@ -1,5 +1,6 @@
-"""Doctor: what a machine has, and what of it will not work together."""
+"""`dlkeras doctor`: what a machine has, and what of it will not work together."""
 
+import argparse
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from dlkeras.pipeline.engine.versions import package_version
 from dlkeras.pipeline.errors import PipelineError, reason
 
+HELP = "check versions, backend, devices and folders"
 PACKAGES = (
     "dlkeras",
     "tensorflow",
@@ -31,7 +33,7 @@ MIN_FREE_GIB = 1.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at."""
 
     what: str
@@ -39,7 +41,23 @@ class Finding:
     ok: bool = True
 
 
-def findings(mlruns: Path, tracking_uri: str | None) -> Iterator[Finding]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare no flag beside those that every command has."""
+    del parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each finding; 1 where one is a problem."""
+    problems = 0
+    for finding in findings(options.mlruns, options.tracking_uri):
+        mark = "ok  " if finding.ok else "BAD "
+        print(f"{mark}{finding.what}: {finding.value}")
+        problems += not finding.ok
+    print(f"problems found: {problems}" if problems else "all well")
+    return 1 if problems else 0
+
+
+def findings(mlruns: Path, tracking_uri: str | None) -> Iterator[Check]:
     """Look at the Python, the packages, the backend, the devices and the folders.
 
     Args:
@@ -47,23 +65,23 @@ def findings(mlruns: Path, tracking_uri: str | None) -> Iterator[Finding]:
         tracking_uri: the MLflow server or database.
 
     Yields:
-        A finding for each thing; those with `ok=False` say what to do.
+        A check for each thing; those with `ok=False` say what to do.
     """
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
     hint = "" if supported else "; expected 3.11, 3.12 or 3.13"
-    yield Finding("Python", platform.python_version() + hint, supported)
+    yield Check("Python", platform.python_version() + hint, supported)
     for package in PACKAGES:
         version = package_version(package)
-        yield Finding(package, version, version != "not installed")
+        yield Check(package, version, version != "not installed")
     yield from _known_conflicts()
     yield _folder(mlruns)
     yield _mlflow(tracking_uri, mlruns)
     yield from _devices()
 
 
-def _known_conflicts() -> Iterator[Finding]:
+def _known_conflicts() -> Iterator[Check]:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    yield Finding(
+    yield Check(
         "KERAS_BACKEND",
         backend
         if backend == "tensorflow"
@@ -75,7 +93,7 @@ def _known_conflicts() -> Iterator[Finding]:
         package_version("tensorflow-cpu"),
     )
     if both:
-        yield Finding(
+        yield Check(
             "tensorflow-cpu",
             "installed beside tensorflow, which it overwrites: uninstall both, then "
             "install tensorflow",
@@ -84,7 +102,7 @@ def _known_conflicts() -> Iterator[Finding]:
     if package_version("tf-keras") != "not installed" or os.environ.get(
         "TF_USE_LEGACY_KERAS", "0"
     ) not in ("0", ""):
-        yield Finding(
+        yield Check(
             "TF_USE_LEGACY_KERAS",
             "Keras 2 is installed or asked for; dlkeras needs Keras 3: unset the "
             "variable, uninstall tf-keras",
@@ -92,7 +110,7 @@ def _known_conflicts() -> Iterator[Finding]:
         )
     digits = re.findall(r"\d+", package_version("keras"))
     safe = [int(part) for part in digits[:2]] >= [3, 14]
-    yield Finding(
+    yield Check(
         "keras's model files",
         "free of CVE-2025-1550, -8747, -9905, -9906 and CVE-2026-1462"
         if safe
@@ -102,7 +120,7 @@ def _known_conflicts() -> Iterator[Finding]:
     )
 
 
-def _folder(mlruns: Path) -> Finding:
+def _folder(mlruns: Path) -> Check:
     """Whether the folder, or where it would be made, can be written."""
     what = f"folder {mlruns}"
     place = mlruns
@@ -112,33 +130,33 @@ def _folder(mlruns: Path) -> Finding:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        return Finding(what, f"cannot be written: {error.strerror}", False)
+        return Check(what, f"cannot be written: {error.strerror}", False)
     free = shutil.disk_usage(place).free / 2**30
-    return Finding(what, f"writable, {free:.1f} GiB free", free >= MIN_FREE_GIB)
+    return Check(what, f"writable, {free:.1f} GiB free", free >= MIN_FREE_GIB)
 
 
-def _mlflow(tracking_uri: str | None, mlruns: Path) -> Finding:
+def _mlflow(tracking_uri: str | None, mlruns: Path) -> Check:
     from dlkeras.pipeline import tracking
 
     uri = tracking.resolve_tracking_uri(tracking_uri, mlruns)
     if not tracking.exists(tracking_uri, mlruns):
-        return Finding("MLflow", f"{uri} will be made by the first run")
+        return Check("MLflow", f"{uri} will be made by the first run")
     try:
-        tracking.connect(tracking_uri, mlruns)
+        tracking.connect(tracking_uri, mlruns, make=False)
     except PipelineError as error:
-        return Finding("MLflow", str(error), False)
-    return Finding("MLflow", f"{uri} answers")
+        return Check("MLflow", str(error), False)
+    return Check("MLflow", f"{uri} answers")
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[Check]:
     try:
         from dlkeras.pipeline.tensorflow_import import keras, tf
     except ImportError as error:
         what = f"fails: {reason(error)}"
-        yield Finding("import of TensorFlow and Keras", what, False)
+        yield Check("import of TensorFlow and Keras", what, False)
         return
-    yield Finding("floating point", keras.config.floatx())
+    yield Check("floating point", keras.config.floatx())
     devices = tf.config.list_physical_devices()
     kinds = [device.device_type for device in devices]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-    yield Finding("devices", f"{counts}, {os.cpu_count()} cores")
+    yield Check("devices", f"{counts}, {os.cpu_count()} cores")

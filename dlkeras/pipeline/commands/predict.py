@@ -1,38 +1,38 @@
-"""The command `dlkeras predict`: what a pushed model says of image files."""
+"""`dlkeras predict`: the classes of images, as a pushed model sees them."""
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from dlkeras.pipeline.serving.answering import predict
-from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+HELP = "classify images with a pushed model"
 
 
-def print_predictions(
-    model: str,
-    images: Sequence[Path],
-    tracking_uri: str | None,
-    mlruns: Path,
-    *,
-    invert: bool = False,
-    as_json: bool = False,
-) -> int:
-    """Print a line for each image, and one on standard error for what cannot be read.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a registered name, name@alias, name/version, or a .keras file",
+    )
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=Path, help="a file, or a folder"
+    )
+    parser.add_argument(
+        "--invert", action="store_true", help="dark on light: invert the grey levels"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
-    Args:
-        model: a registered name, `name@alias`, `name/version`, or a `.keras` file.
-        images: files, or folders of them.
-        tracking_uri: the MLflow server or database.
-        mlruns: folder of the runs.
-        invert: take 255 minus each pixel.
-        as_json: print JSON instead.
 
-    Returns:
-        The exit code: 0; 1 where some images cannot be read; 2 where none can.
-    """
-    path, labels = load_pushed_model(model, tracking_uri, mlruns)
-    answers = predict(path, labels, images, invert=invert)
+def run(options: argparse.Namespace) -> int:
+    """Print the likeliest classes of each image, and name what cannot be read."""
+    from dlkeras.pipeline.serving.answering import predict
+    from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
+
+    path, labels = load_pushed_model(
+        options.model, options.tracking_uri, options.mlruns
+    )
+    answers = predict(path, labels, options.images, invert=options.invert)
     unread = [answer for answer in answers if "error" in answer]
     for answer in unread:
         print(
@@ -42,7 +42,7 @@ def print_predictions(
         )
     if len(unread) == len(answers):
         return 2
-    if as_json:
+    if options.json:
         print(json.dumps(answers, indent=2))
         return int(bool(unread))
     for answer in answers:

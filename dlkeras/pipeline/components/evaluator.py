@@ -153,7 +153,10 @@ def evaluator(
             for i in chosen
         ]
         figure = show.image_grid(
-            [raw[i] for i in chosen], captions, title, min(5, len(chosen))
+            [raw[i] for i in chosen],
+            captions,
+            columns=min(5, len(chosen)),
+            title=title,
         )
         figure.savefig(output.figure_path(name))
     output.properties.update(

@@ -38,7 +38,19 @@ def _fingerprint(config: TrainerConfig) -> dict[str, Any]:
     return {"source": source, "jax": package_version("jax") if on_jax else None}
 
 
-@component(fingerprint=_fingerprint)
+def _machines(model: Model) -> list[str]:
+    """Say where a model in the store is of other batches than this run would train."""
+    config, machines = model.record.config["trainer"], model.properties["machines"]
+    here = len(distribution.place(config["distribution"]).workers)
+    if config["sharding"] != "file" or machines == here:
+        return []
+    return [
+        f"the model is of {machines} machines, each of which read its own files; "
+        f"--force Trainer trains one of {here}"
+    ]
+
+
+@component(fingerprint=_fingerprint, lines=_machines)
 def trainer(
     config: TrainerConfig,
     output: Draft[Model],
@@ -74,7 +86,8 @@ def trainer(
     Raises:
         PipelineError: a loss is no longer finite, of which no checkpoint is written;
             or another machine of a distributed training has ended.
-        InputError: the devices cannot share the batches.
+        InputError: the devices cannot share the batches, or the checkpoints are of
+            another number of machines whose files decided them.
     """
     kind = config.distribution
     if kind == "data_parallel" and os.environ.get("KERAS_BACKEND") != "jax":
@@ -121,7 +134,8 @@ def trainer(
         )
     place = distribution.place(kind)
     machines = len(place.workers)
-    if config.sharding == "file" and machines > 1:
+    by_file = config.sharding == "file" and machines > 1
+    if by_file:
         # Refuses files that the machines cannot share.
         FileSharding(examples.shard_lengths("train"), machines, config.batch_size)
     else:
@@ -191,6 +205,7 @@ def trainer(
         steps=steps,
         monitoring=monitoring,
         writes=place.is_chief,
+        parts=machines if by_file else 1,
     )
     few = distribution.local_devices(kind)
     sample = np.zeros((few, *transform.input_shape), "float32"), np.zeros(few, "int64")
@@ -308,7 +323,7 @@ def _save_figures(
     from dlkeras import visualization as show
     from dlkeras.pipeline.tensorflow_import import keras
 
-    figure = show.learning_curves(history)
+    figure = show.learning_curves(history, loss_label="cross-entropy loss (nats)")
     figure.savefig(output.figure_path("learning_curves"))
     for images, labels, *_ in batches.take(1):
         figure = show.image_grid(

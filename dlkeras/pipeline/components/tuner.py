@@ -143,6 +143,7 @@ class _Told:
         self._work, self._say = work, say
 
     def trial_started(self, trial: str, values: Mapping[str, Any]) -> None:
+        save_search(self._work / PROJECT, self._work / SEARCH_COPY)
         shown = ", ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in _fields(values).items()

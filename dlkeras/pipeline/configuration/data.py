@@ -1,6 +1,7 @@
 """The configuration of the components that make, check and preprocess examples."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,11 +60,16 @@ class ComponentConfig(_Model):
     )
 
 
+# What stands in place of a data set by name.
+SOURCES = ("builder_dir", "image_folder", "manifest", "npz")
+
+
 class ExampleGenConfig(ComponentConfig):
     """Which examples to ingest, and how to split a source that has no splits."""
 
-    dataset: str = "digits"
-    """name of a TensorFlow data set ("digits" comes with the package, "mnist:3.0.1")"""
+    dataset: str | None = None
+    """name of a TensorFlow data set, such as "mnist:3.0.1" (default: "digits", which
+    comes with the package, where no other source is given)"""
     builder_dir: PathField | None = None
     """folder of one prepared TensorFlow data set, in place of dataset"""
     data_dir: PathField | None = None
@@ -118,12 +124,27 @@ class ExampleGenConfig(ComponentConfig):
         if self.builder_dir is not None:
             return f"{self.builder_dir.parent.name}/{self.builder_dir.name}"
         path = self.image_folder or self.manifest or self.npz
-        return self.dataset if path is None else path.name
+        return self.dataset_name if path is None else path.name
+
+    @property
+    def dataset_name(self) -> str:
+        """The TensorFlow data set that is read where no other source is given."""
+        return self.dataset or "digits"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_source_alone(cls, values: Any) -> Any:
+        """Beside another source stands no data set, of a script or a default."""
+        if not isinstance(values, Mapping):
+            return values
+        other = any(values.get(name) is not None for name in SOURCES)
+        given = values.get("dataset")
+        named = "digits" if given is None else given
+        return {**values, "dataset": None if other else named}
 
     @model_validator(mode="after")
     def _leave_some_for_training(self) -> "ExampleGenConfig":
-        sources = ("builder_dir", "image_folder", "manifest", "npz")
-        given = [name for name in sources if getattr(self, name) is not None]
+        given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(
                 f"at most one source must be given. Received: {', '.join(given)}"

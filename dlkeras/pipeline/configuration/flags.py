@@ -198,6 +198,7 @@ def add_help(
     parser: argparse.ArgumentParser,
     flags: Mapping[str, Flag],
     base: BaseModel,
+    grouped: bool = True,
 ) -> None:
     """Tell a parser of the flags, for `--help`: what they mean, and their defaults."""
     groups: dict[tuple[str, ...], Any] = {(): parser}
@@ -207,7 +208,7 @@ def add_help(
         owner: Any = base
         for name in flag.path[:-1]:
             owner = getattr(owner, name)
-        where = flag.path[:-1]
+        where = flag.path[:-1] if grouped else ()
         if where not in groups:
             title = ".".join(where).replace("_", "-")
             groups[where] = parser.add_argument_group(

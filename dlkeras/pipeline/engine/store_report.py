@@ -11,7 +11,7 @@ from dlkeras.pipeline.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.store.ownership import Owner, read_owner
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import RECORD_FILE
-from dlkeras.pipeline.store.sealed import is_sealed
+from dlkeras.pipeline.store.sealed import is_sealed, read_sealed_json
 
 
 def existing_store(mlruns: Path) -> Path:
@@ -71,30 +71,32 @@ def status(store: Path) -> Iterator[str]:
         if folders:
             size = sum(map(size_of, folders)) / 2**20
             yield f"{name:16} {len(folders):4} artifacts {size:10.1f} MiB"
+    at_work = set()  # asked once: an artifact that is done meanwhile has one line, too
     for file in sorted((store / "locks").glob("*.owner")):
         lock = file.with_suffix(".lock")
         owner = read_owner(lock)
-        if owner is not None:
-            state = "has died: the next run takes over" if owner.is_gone else "works"
-            yield f"{lock.stem}: {owner} {state}"
-    for folder in sorted((store / "work").glob("*/")):
-        checkpoints = sorted(n for n in _names(folder) if n.endswith(".ckpt"))
-        at = f", last checkpoint {checkpoints[-1]}" if checkpoints else ""
-        if _worker(folder) is not None:  # its files come and go
-            yield f"{folder.name}: at work{at}"
+        if owner is None:
             continue
-        size = size_of(folder) / 2**20
-        yield f"{folder.name}: interrupted work{at}, {size:.1f} MiB"
+        state = "has died: the next run takes over"
+        if not owner.is_gone:
+            state = f"works{_last_checkpoint(store / 'work' / lock.stem)}"
+            at_work.add(lock.stem)
+        yield f"{lock.stem}: {owner} {state}"
+    for folder in sorted((store / "work").glob("*/")):
+        if folder.name not in at_work:  # else its files come and go
+            size, at = size_of(folder) / 2**20, _last_checkpoint(folder)
+            yield f"{folder.name}: interrupted work{at}, {size:.1f} MiB"
     unfinished = [f for f in (store / "incomplete").glob("*/") if not _worker(f)]
     if unfinished:
         size = sum(map(size_of, unfinished)) / 2**20
         yield f"incomplete: {len(unfinished)} folders, {size:.1f} MiB (dlkeras gc)"
 
 
-def _names(folder: Path) -> list[str]:
+def _last_checkpoint(folder: Path) -> str:
+    names: list[str] = []
     with contextlib.suppress(FileNotFoundError):
-        return os.listdir(folder)
-    return []
+        names = sorted(n for n in os.listdir(folder) if n.endswith(".ckpt"))
+    return f", last checkpoint {names[-1]}" if names else ""
 
 
 def _worker(folder: Path) -> Owner | None:
@@ -115,11 +117,18 @@ def damaged_files(store: Path) -> Iterator[str]:
                 if not _was_replaced(artifact):
                     damaged.append(str(error))
         yield from damaged
-    for file in (store / "runs").glob("*.json"):
+    records = [(file, read_lineage_file) for file in (store / "runs").glob("*.json")]
+    trials = [(file, _read_trial) for file in (store / "trials").glob("*/*.json")]
+    for file, read in (*records, *trials):
         try:
-            read_lineage_file(file)
+            read(file)
         except CorruptArtifactError as error:
-            yield str(error)
+            if file.exists():
+                yield str(error)
+
+
+def _read_trial(file: Path) -> None:
+    read_sealed_json(file, "a trial", "the next search tries it again")
 
 
 def _was_replaced(artifact: Artifact) -> bool:

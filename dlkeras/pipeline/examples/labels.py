@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dlkeras.pipeline.errors import InputError
-from dlkeras.untrusted.gate import UntrustedFileError, check_regular_file
+from dlkeras.untrusted.gate import UntrustedFileError, read_regular
 
 # They show nothing and join nothing, as the joiner of an emoji does: the zero-width
 # space, the word joiner, the mark of byte order, the soft hyphen.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))
 LABELS_FILE = "labels.json"
-# More than the names of a million classes.
-MAX_BYTES = 2**26
+# The names of 21,000 classes of ImageNet take 1 MB. As objects they take 20 times that.
+MAX_BYTES = 2**23
 
 
 def label_name(text: str) -> str:
@@ -84,7 +84,7 @@ def read_labels(folder: Path) -> list[str] | None:
         return None
     expected = f"MODEL: expected a list of names in {file}"
     try:
-        labels = json.loads(check_regular_file(file, MAX_BYTES).read_bytes())
+        labels = json.loads(read_regular(file, MAX_BYTES))
     except UntrustedFileError as error:
         raise InputError(f"{expected}; {error}") from error
     except (ValueError, RecursionError) as error:

@@ -4,29 +4,26 @@ import contextlib
 import json
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model
-from mlflow.pyfunc import FLAVOR_NAME
 
-from dlkeras.pipeline.artifacts.manifest import check_digest
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.tracking.database.connection import connect
+from dlkeras.pipeline.tracking.registry.model_folder import check_flavors
+from dlkeras.pipeline.tracking.registry.registered import (
+    downloaded_model,
+    errors_of,
+    registered_version,
+)
 
-LOADER = "dlkeras.pipeline.tracking.served_model"
-FILES_TAG = "dlkeras.files"
 # A text of a request, or a name with its colon. MLflow makes an array of the
 # texts, in which each takes as much as the longest: four bytes a character.
 _TEXT = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(\s*+:)?+', re.DOTALL)
 _MAX_TEXTS = 2**29
-# What MLflow would run code for: pickles, and folders put on the module path.
-_CODE = ("code", "python_model", "model_code_path", "cloudpickle_version", "artifacts")
 
 
 def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any:
@@ -43,108 +40,19 @@ def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any
 
     Raises:
         InputError: there is no such model, or it is not one that the pusher registered.
+        CorruptArtifactError: a file of it was altered since.
     """
-    folder = Path(model)
+    folder, shown = Path(model), model
     if not (folder / "MLmodel").is_file():
-        connect(tracking_uri, mlruns, make=False)
-        name = model.removeprefix("models:/")
-        known = "@" in name or "/" in name
-        folder = downloaded_model(name if known else f"{name}@champion", model)
-    check_flavors(folder)
-    try:
-        return mlflow.pyfunc.load_model(str(folder))
-    except (MlflowException, ValueError, OSError) as error:
-        raise InputError(f"MODEL: {folder}: {reason(error)}") from error
-
-
-def downloaded_model(name: str, received: str | None = None) -> Path:
-    """Fetch a registered model from MLflow's artifacts, in whichever store they are.
-
-    Args:
-        name: `name@alias` or `name/version`.
-        received: what the user wrote for it, for the error.
-
-    Returns:
-        A folder in MLflow's format, on this machine.
-
-    Raises:
-        InputError: there is no such model, or its files cannot be had.
-        CorruptArtifactError: a file of MLflow's, such as MLmodel, was altered since.
-    """
-    try:
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}")
-        published = json.loads(_version(name).tags.get(FILES_TAG, "{}"))
-    except (MlflowException, OSError) as error:
-        raise InputError(
-            "MODEL: expected the name of a registered model (name, name@alias or "
-            f"name/version); received {received or name!r}: {reason(error)}"
-        ) from error
-    for file, digest in published.items():
-        check_digest(Path(folder) / file, digest)
-    return Path(folder)
-
-
-def _version(name: str) -> ModelVersion:
-    plain, at, alias = name.partition("@")
-    if at:
-        return mlflow.MlflowClient().get_model_version_by_alias(plain, alias)
-    plain, _, number = name.partition("/")
-    return mlflow.MlflowClient().get_model_version(plain, number)
-
-
-def digests_of_mlflow(location: str) -> str:
-    """SHA-256 of each file that MLflow has written around a model, as JSON by name.
-
-    The manifest lists what the pusher wrote before; these stand in the registry.
-
-    Args:
-        location: where MLflow keeps the files of the model.
-    """
-    fetch = mlflow.artifacts.download_artifacts
-    listed = mlflow.artifacts.list_artifacts(artifact_uri=location)
-    names = sorted(Path(file.path).name for file in listed if not file.is_dir)
-    return json.dumps(
-        {
-            name: file_digest(Path(fetch(artifact_uri=f"{location}/{name}")))
-            for name in names
-        }
-    )
-
-
-def data_folder(folder: Path) -> Path:
-    """What the pusher wrote, inside a folder in MLflow's format.
-
-    Raises:
-        InputError: it is not a model that the pusher registered.
-    """
-    check_flavors(folder)
-    flavors = Model.load(str(folder / "MLmodel")).flavors
-    return folder / flavors[FLAVOR_NAME]["data"]
-
-
-def check_flavors(folder: Path) -> None:
-    """Refuse a model that is not loaded by this package alone.
-
-    Raises:
-        InputError: its `MLmodel` names another loader, or code or a pickle of its own.
-    """
-    try:
-        flavor = Model.load(str(folder / "MLmodel")).flavors[FLAVOR_NAME]
-    except Exception as error:  # a file from outside may be anything
-        raise InputError(
-            f"MODEL: expected MLflow's description of a model in {folder / 'MLmodel'}; "
-            f"{type(error).__name__}"
-        ) from error
-    loader, found = flavor.get("loader_module"), [n for n in _CODE if flavor.get(n)]
-    data = folder / str(flavor.get("data", ""))
-    inside = data.resolve().is_relative_to(folder.resolve())
-    if loader != LOADER or found or not inside:
-        raise InputError(
-            f"MODEL: expected a model that {LOADER} loads, from a folder beside its "
-            f"MLmodel and without code of its own; {folder / 'MLmodel'} has loader "
-            f"{loader!r}, data {flavor.get('data')!r} and {found or 'no code'}: it is "
-            "not loaded"
-        )
+        version = registered_version(connect(tracking_uri, mlruns, make=False), model)
+        shown = f"models:/{version.name}/{version.version}"
+        folder = downloaded_model(f"{version.name}/{version.version}")
+    with errors_of(folder, shown):
+        check_flavors(folder)
+        try:
+            return mlflow.pyfunc.load_model(str(folder))
+        except Exception as error:  # a folder from outside may hold anything
+            raise InputError(f"MODEL: {folder}: {reason(error)}") from error
 
 
 class BodyLimit:
@@ -275,12 +183,11 @@ def application(model: Any, max_bytes: int) -> Any:
     return BodyLimit(NamedAnswers(app, labels), max_bytes)
 
 
-def serve(model: Any, host: str, port: int, max_bytes: int) -> None:
+def serve(model: Any, listener: socket.socket, max_bytes: int) -> None:
     """Answer requests until the process is stopped."""
     import uvicorn
 
     os.environ.setdefault("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", "60")
+    config = uvicorn.Config(application(model, max_bytes), log_level="warning")
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(
-            application(model, max_bytes), host=host, port=port, log_level="warning"
-        )
+        uvicorn.Server(config).run(sockets=[listener])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dlkeras.pipeline.artifacts.manifest import check_manifest
 from dlkeras.pipeline.artifacts.types import PushedModel
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.examples.labels import read_labels
 
 
@@ -34,17 +34,19 @@ def load_pushed_model(
         from dlkeras.pipeline.tracking.database.connection import exists
         from dlkeras.pipeline.tracking.queries import pushed_folder
 
-        folder, hint = None, f"; there are no runs in {mlruns} (--mlruns)"
-        if exists(tracking_uri, mlruns):
-            hint = ""
+        try:
+            if not exists(tracking_uri, mlruns):
+                hint = f"there are no runs in {mlruns} (--mlruns)"
+                raise NoSuchModelError(model, hint)
             folder = pushed_folder(tracking_uri, mlruns, model)
-        if folder is None:
+        except NoSuchModelError as error:
             raise InputError(
                 "MODEL: expected a .keras file, or the name of a registered model "
-                f"(name, name@alias or name/version); received {model!r}{hint}"
-            )
+                f"(name, name@alias or name/version); received {model!r}: {error.found}"
+            ) from error
         path, is_registered = folder / PushedModel.MODEL, True
     if not path.is_file():
-        raise InputError(f"MODEL: expected a file; {path} does not exist")
+        what = "is a pipe or a device" if path.exists() else "does not exist"
+        raise InputError(f"MODEL: expected a file; {path} {what}")
     check_manifest(path.parent, required=is_registered)
     return path, read_labels(path.parent)

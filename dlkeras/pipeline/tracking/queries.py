@@ -5,12 +5,14 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
-
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
-from dlkeras.pipeline.tracking.model_server import data_folder, downloaded_model
+from dlkeras.pipeline.tracking.registry.model_folder import data_folder
+from dlkeras.pipeline.tracking.registry.registered import (
+    downloaded_model,
+    registered_version,
+)
 
 
 def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
@@ -44,7 +46,7 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
     ]
 
 
-def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | None:
+def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path:
     """Find the files of a registered model.
 
     Args:
@@ -55,25 +57,19 @@ def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path | 
 
     Returns:
         The folder that its pusher wrote, or a copy of it from MLflow's artifacts where
-        that is not on this machine; None where there is no such model.
+        that is not on this machine.
+
+    Raises:
+        NoSuchModelError: there is no such model, or this package did not push it.
     """
-    client = connect(tracking_uri, mlruns, make=False)
-    name, at, alias = model.removeprefix("models:/").partition("@")
-    name, slash, number = name.partition("/")
-    try:
-        if slash and not at:
-            version = client.get_model_version(name, number)
-        else:
-            version = client.get_model_version_by_alias(name, alias or "champion")
-    except MlflowException:
-        return None
+    version = registered_version(connect(tracking_uri, mlruns, make=False), model)
     path = version.tags.get("dlkeras.path")
     if path is None:
-        return None
+        raise NoSuchModelError(model, "it was not pushed by a pipeline of dlkeras")
     folder = mlruns / path  # of an older version it is absolute
     if _has_digest(folder, version.tags.get("dlkeras.digest")):
         return folder
-    return data_folder(downloaded_model(f"{name}/{version.version}"))
+    return data_folder(downloaded_model(f"{version.name}/{version.version}"))
 
 
 def _has_digest(folder: Path, digest: str | None) -> bool:
@@ -104,13 +100,7 @@ def roll_back(
         InputError: there is no such model, alias or version.
     """
     client = connect(tracking_uri, mlruns, make=False)
-    try:
-        present = int(client.get_model_version_by_alias(name, alias).version)
-    except MlflowException as error:
-        raise InputError(
-            f"NAME: expected a registered model with the alias {alias!r}; "
-            f"received {name!r}: {reason(error)}"
-        ) from error
+    present = int(registered_version(client, f"{name}@{alias}").version)
     found = every(client.search_model_versions, f"name = '{name}'")
     versions = sorted(int(v.version) for v in found)
     earlier = [version for version in versions if version < present]

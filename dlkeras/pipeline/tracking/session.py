@@ -23,6 +23,7 @@ from dlkeras.pipeline.store.ownership import (
 )
 from dlkeras.pipeline.store.publishing import canonical_digest
 from dlkeras.pipeline.tracking.database.connection import connect, every, is_database
+from dlkeras.pipeline.tracking.database.moved_folder import check_location
 from dlkeras.pipeline.tracking.environment import (
     ALIVE_TAGS,
     environment_tags,
@@ -122,6 +123,10 @@ def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> st
     """Find or make the experiment of a pipeline."""
     found = client.get_experiment_by_name(config.name)
     if found is not None:
+        if local:
+            check_location(
+                config.name, found.artifact_location, config.mlruns.resolve()
+            )
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return found.experiment_id

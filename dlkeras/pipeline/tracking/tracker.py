@@ -25,7 +25,7 @@ from dlkeras.pipeline.engine.result import Step
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.database.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
-from dlkeras.pipeline.tracking.registration import Registration
+from dlkeras.pipeline.tracking.registry.registration import Registration
 from dlkeras.pipeline.tracking.shown_artifacts import show
 
 OBJECTIVE = "val_loss"

@@ -24,6 +24,7 @@ from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.errors import InputError, PipelineError
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training import own_architectures
 from dlkeras.pipeline.training.monitoring import FigureObserver
 
 
@@ -64,6 +65,7 @@ def train_on_jax(
         },
         "seed": seed,
         "work": str(work.resolve()),
+        "own_architectures": own_architectures.files(),
     }
     distribution.close_chief_port()  # the port is JAX's from here on
     ended = False
@@ -165,6 +167,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         distribution.join_data_parallel()
+        own_architectures.load(request["own_architectures"])
         module, name = request["trainer"]
         train = getattr(importlib.import_module(module), name)
         output = Draft(Path(request["output"]))

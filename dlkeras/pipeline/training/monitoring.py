@@ -71,10 +71,10 @@ class Monitoring:
     @property
     def findings(self) -> list[str]:
         """A line for each kind of finding, errors first."""
-        from dlkeras.callbacks.finding import summary
+        from dlkeras.diagnosis.finding import summary
 
         found = [*self._gradients.findings, *self._activations.findings]
-        return summary(sorted(found, key=lambda finding: finding.severity))
+        return summary(sorted(found, key=lambda finding: finding.rank))
 
     def epoch_metrics(self, epoch: int) -> dict[str, float]:
         """`gradient_norm/LAYER`: the median norm of each layer in an epoch (from 0)."""
@@ -153,7 +153,7 @@ class Monitoring:
 
     def _tell(self) -> None:
         """Between two epochs: not into the middle of a progress bar."""
-        from dlkeras.callbacks.finding import summary
+        from dlkeras.diagnosis.finding import summary
 
         for line in summary(self._untold):
             self._say(line)
@@ -188,7 +188,9 @@ class Monitoring:
             drawn += [
                 (
                     "gradient_flow",
-                    show.gradient_flow(norms[recent], layers, f"Gradients, {span}"),
+                    show.gradient_flow(
+                        norms[recent], layers, title=f"Gradients, {span}"
+                    ),
                 ),
                 (
                     "gradient_map",
@@ -196,7 +198,7 @@ class Monitoring:
                         norms[known],
                         layers,
                         gradients.steps[known].tolist(),
-                        f"Gradients by layer and step, until epoch {epoch}",
+                        title=f"Gradients by layer and step, until epoch {epoch}",
                     ),
                 ),
                 (
@@ -204,7 +206,7 @@ class Monitoring:
                     show.update_ratios(
                         gradients.per_layer("update_ratio")[recent],
                         layers,
-                        f"Updates, {span}",
+                        title=f"Updates, {span}",
                     ),
                 ),
             ]
@@ -220,7 +222,7 @@ class Monitoring:
                         activations.dead_share[last],
                         activations.saturated_share[last],
                         activations.layer_names,
-                        f"Activations after epoch {activations.epochs[last]}",
+                        title=f"Activations after epoch {activations.epochs[last]}",
                     ),
                 )
             )

@@ -17,10 +17,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import write_atomically
 from dlkeras.pipeline.tensorflow_import import keras
 
-_MAGIC = b"dlkeras train state 3\n"
+_MAGIC = b"dlkeras train state 4\n"
 _DIGEST_LENGTH = 64
 _CHECKPOINTS = "epoch-*.ckpt"
 _MEASURED = "measured_"
@@ -47,6 +48,7 @@ class TrainState(keras.callbacks.Callback):
             is what the history gets of them.
         writes: whether this process writes the checkpoints; of several that train
             together, one does.
+        parts: of how many machines the batches are, where their number decides them.
 
     Attributes:
         epoch: number of epochs that are done.
@@ -77,10 +79,12 @@ class TrainState(keras.callbacks.Callback):
         steps: int | None = None,
         monitoring: Any = None,
         writes: bool = True,
+        parts: int = 1,
     ):
         super().__init__()
         self.folder = folder
         self.writes = writes
+        self.parts = parts
         self.keep = max(keep, 2)
         self.callbacks = [_CutEpoch(self), *callbacks, self]
         self.save_freq = save_freq
@@ -106,12 +110,21 @@ class TrainState(keras.callbacks.Callback):
         Returns:
             Whether there was one. A checkpoint that was cut short or altered is passed
             over for the one before it.
+
+        Raises:
+            InputError: it is of another number of machines, and so of other batches.
         """
         for path in _newest_first(self.folder):
             loaded = _read(path)
             if loaded is None or (loaded[0]["step"] and sample is None):
                 continue
             self._state, self._arrays = loaded
+            if self._state["parts"] != self.parts:
+                raise InputError(
+                    f"expected the {self._state['parts']} machines of {path}, for by "
+                    "--trainer.sharding file their number decides the batches; "
+                    f"received {self.parts}: start as many, or --force Trainer"
+                )
             model.optimizer.build(model.trainable_variables)
             self.epoch, self.step = self._state["epoch"], self._state["step"]
             if self.step and sample is not None:
@@ -208,6 +221,7 @@ class TrainState(keras.callbacks.Callback):
         state = {
             "epoch": self.epoch,
             "step": self.step,
+            "parts": self.parts,
             "history": self.history,
             "stopped": bool(self.model.stop_training) and not self.step,
             "callbacks": plain,

@@ -10,8 +10,9 @@ from dlkeras.pipeline.configuration.config import (
     TrainerConfig,
     TransferConfig,
 )
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.errors import InputError, NoSuchModelError, reason
 from dlkeras.pipeline.store.publishing import file_digest
+from dlkeras.pipeline.training.own_architectures import code_of
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import check_activations
 from dlkeras.untrusted.gate import UntrustedFileError
@@ -24,7 +25,7 @@ FLAG = "--trainer.transfer.source"
 
 
 def resolve_transfer_source(
-    config: PipelineConfig, pushed_folder: Callable[[str], Path | None]
+    config: PipelineConfig, pushed_folder: Callable[[str], Path]
 ) -> PipelineConfig:
     """Return a job with the file that the source of its transfer stands for now.
 
@@ -44,20 +45,25 @@ def resolve_transfer_source(
 def transfer_fingerprint(trainer: TrainerConfig) -> dict[str, Any] | None:
     """What stands for the source's content in the key of what is trained.
 
+    Of an architecture of the user's own that is the code which builds it.
+
     Args:
         trainer: with the path of a file as `resolve_transfer_source` gives it.
     """
-    return locate_weights(trainer.transfer, lambda name: None)[1]
+    if trainer.transfer.source is None:
+        code = code_of(trainer.architecture)
+        return {"kind": "registered", "code": code} if code else None
+    return locate_weights(trainer.transfer, Path)[1]
 
 
 def locate_weights(
-    config: TransferConfig, pushed_folder: Callable[[str], Path | None]
+    config: TransferConfig, pushed_folder: Callable[[str], Path]
 ) -> tuple[TransferConfig, dict[str, Any] | None]:
     """Find the source's file, and say what identifies its content.
 
     Args:
         config: what the user asked for.
-        pushed_folder: finds the folder of a registered model, None where there is none.
+        pushed_folder: finds the folder of a registered model.
 
     Returns:
         The configuration with the path of a file in place of a name in the registry,
@@ -78,13 +84,13 @@ def locate_weights(
     if source.startswith("models:/") or source.endswith(".keras"):
         path = Path(source)
         if source.startswith("models:/"):
-            folder = pushed_folder(source)
-            if folder is None:
+            try:
+                path = pushed_folder(source) / "model.keras"
+            except NoSuchModelError as error:
                 raise InputError(
                     f"{FLAG}: expected a registered model, models:/name@alias or "
-                    f"models:/name/version; received {source}"
-                )
-            path = folder / "model.keras"
+                    f"models:/name/version; received {source}: {error.found}"
+                ) from error
         if not path.is_file():
             raise InputError(f"{FLAG}: expected a file; {path} does not exist")
         config = config.model_copy(update={"source": str(path)})

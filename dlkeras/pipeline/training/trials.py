@@ -16,6 +16,7 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import canonical_digest, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json
+from dlkeras.pipeline.training import own_architectures
 from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, search_space
 
 OBJECTIVE = "val_loss"
@@ -74,6 +75,7 @@ class Trials:
             "seed": self.seed,
             "work": str(self.work.resolve()),
             "cache": str(self.cache.resolve()) if self.cache else None,
+            "own_architectures": own_architectures.files(),
         }
         write_atomically(file, json.dumps(value).encode())
 
@@ -81,6 +83,7 @@ class Trials:
     def read(cls, file: Path) -> "Trials":
         """Read what another process wrote; its progress is not shown."""
         value = json.loads(file.read_text(encoding="utf-8"))
+        own_architectures.load(value["own_architectures"])
         return cls(
             TunerConfig.model_validate(value["tuner"], strict=False),
             TrainerConfig.model_validate(value["trainer"], strict=False),

@@ -40,7 +40,7 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
         return ManifestSource(config.manifest, config.columns, config.image_root)
     if config.npz is not None:
         return NumpySource(config.npz, scratch)
-    packaged = re.split("[:/]", config.dataset)[0] in PACKAGED
+    packaged = re.split("[:/]", config.dataset_name)[0] in PACKAGED
     packaged = packaged and config.builder_dir is None
     if packaged and config.data_dir is None:
         return TFDSSource(config, scratch)  # a second, anew each time
@@ -73,7 +73,7 @@ def fingerprint(config: ExampleGenConfig) -> str:
     if config.builder_dir is not None:
         return _stat_digest(config.builder_dir, _directly_in(config.builder_dir))
     if config.data_dir is not None:
-        name = re.split(r"[:/]", config.dataset)[0]
+        name = re.split(r"[:/]", config.dataset_name)[0]
         place = config.data_dir / name
         if not place.is_dir() and (config.download or name in PACKAGED):
             TFDSSource(config, config.data_dir)  # new files would be a change later

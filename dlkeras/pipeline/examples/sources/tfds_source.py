@@ -44,7 +44,7 @@ class TFDSSource:
             self._builder = _from_directory(config.builder_dir)
         else:
             self._flag = "--example-gen.dataset"
-            self._builder = _by_name(config.dataset, data_dir, config.download)
+            self._builder = _by_name(config.dataset_name, data_dir, config.download)
         info = self._builder.info
         self._image = self._feature(tfds.features.Image, "image", 0)
         self._label = self._feature(tfds.features.ClassLabel, "label", 1)

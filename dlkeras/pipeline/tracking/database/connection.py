@@ -53,9 +53,14 @@ def resolve_tracking_uri(tracking_uri: str | None, mlruns: Path) -> str:
 
 
 def exists(tracking_uri: str | None, mlruns: Path) -> bool:
-    """Whether there is anything to connect to: a named server, or a database file."""
-    local = resolve_tracking_uri(None, mlruns).startswith("sqlite:///")
-    return bool(tracking_uri) or not local or (mlruns / "mlflow.db").is_file()
+    """Whether there is anything to connect to, other than a database yet to be made.
+
+    A database that was named, by the flag or by the environment, is expected to be
+    there: only the folder's own is made.
+    """
+    default = (mlruns / "mlflow.db").resolve()
+    file = _database_file(resolve_tracking_uri(tracking_uri, mlruns))
+    return file is None or file.resolve() != default or default.is_file()
 
 
 def _to_stderr(text: str) -> None:
@@ -148,8 +153,11 @@ def _expect_runs(file: Path, mlruns: Path) -> None:
     """
     if file.is_file():
         return
-    if file != (mlruns / "mlflow.db").resolve():
-        raise InputError(f"--tracking-uri: expected a database; there is no {file}")
+    if file.resolve() != (mlruns / "mlflow.db").resolve():
+        raise InputError(
+            "--tracking-uri, or MLFLOW_TRACKING_URI: expected a database; there is no "
+            f"{file}"
+        )
     found = f"{mlruns} has no mlflow.db" if mlruns.is_dir() else f"there is no {mlruns}"
     raise InputError(
         f"--mlruns: expected the folder of a pipeline's runs; {found}. Name another "

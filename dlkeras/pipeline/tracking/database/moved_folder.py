@@ -42,7 +42,9 @@ def mend_locations(file: Path, say: Callable[[str], None], *, reading: bool) -> 
     with closing(opened(file)) as database:
         found = database.execute("SELECT artifact_location FROM experiments")
         roots = {
-            root for (location,) in found if (root := _root(location, here)) is not None
+            root
+            for (location,) in found
+            if (root := moved_from(location, here)) is not None
         }
         if not roots:
             return
@@ -67,7 +69,29 @@ def mend_locations(file: Path, say: Callable[[str], None], *, reading: bool) -> 
     say(f"{here} was {before} before: MLflow now finds its files there")
 
 
-def _root(location: str | None, here: Path) -> Path | None:
+def check_location(name: str, location: str, here: Path) -> None:
+    """Refuse a folder that has moved, of a database that is not in it.
+
+    Others may use that database, so its paths are not changed.
+
+    Args:
+        name: an experiment.
+        location: where the database says that its files are.
+        here: the folder of the runs.
+
+    Raises:
+        TrackingError: the files are here, and no longer there.
+    """
+    root = moved_from(location, here)
+    if root is not None and not root.exists():
+        raise TrackingError(
+            f"expected {root}, where MLflow's database has the files of {name!r}; now "
+            f"they are in {here}: move the folder back, or link to it: "
+            f"ln -s {here} {root}"
+        )
+
+
+def moved_from(location: str | None, here: Path) -> Path | None:
     """The folder of runs that an experiment's files were in, if it is not here."""
     url = urlsplit(location or "")
     if url.scheme not in ("", "file"):

@@ -1,0 +1,236 @@
+"""TrainingDoctor: both monitors, the checks of model and data, and a verdict."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.callbacks.activation import ActivationMonitor
+from dlkeras.callbacks.gradient_norm import GradientNormMonitor
+from dlkeras.diagnosis.checks import (
+    ROWS,
+    answers_of,
+    examples,
+    found,
+    looked_at,
+    of_batches,
+    to_numpy,
+)
+from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.finding import Reporter, TrainingFinding
+from dlkeras.diagnosis.measured import diagnose
+from dlkeras.diagnosis.optimisation import penalty_of
+from dlkeras.diagnosis.report import FIRST_OUTCOME, TIER, Diagnosis, judge
+from dlkeras.diagnosis.structure import STRUCTURE_RULES
+
+PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
+
+
+class TrainingDoctor(keras.callbacks.Callback):
+    """Watches a `fit`, and says at its end why it does not learn, or that it does.
+
+    It has a `GradientNormMonitor` and an `ActivationMonitor`. The data of the first
+    measured steps leave the compiled step with the measurements, so that inputs and
+    labels are looked at without a second pass over the data; training is bit for bit
+    as without the callback. What cannot be otherwise (a softmax of one unit, labels
+    that the loss cannot take) is told after the first epoch; what depends on how
+    training goes, at its end.
+
+    Args:
+        frequency: measure every so many steps, or `"auto"`, as in
+            `GradientNormMonitor`.
+        on_finding: `"warn"` prints what is wrong and the verdict at the end, `"stop"`
+            also ends the training at an error that no further epoch can mend, a
+            function is called with each error and warning, None leaves them in
+            `diagnosis`.
+        validation_data: `(x, y)` or batches; compared with the training data.
+        report: where an HTML page with the verdict and the curves is written.
+
+    Attributes:
+        diagnosis: what is known so far.
+        gradients: the `GradientNormMonitor`.
+        activations: the `ActivationMonitor`; None until the first batch was seen.
+
+    Example:
+    >>> import keras, numpy as np
+    >>> from dlkeras.callbacks import TrainingDoctor
+    >>> keras.utils.set_random_seed(0)
+    >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    >>> model = keras.Sequential(
+    ...     [keras.Input((4,)), keras.layers.Dense(1, "sigmoid", name="out")])
+    >>> model.compile("adam", "mse")
+    >>> doctor = TrainingDoctor(on_finding=None)
+    >>> _ = model.fit(x, 30 + x[:, :1], callbacks=[doctor], verbose=0)
+    >>> doctor.diagnosis.findings[0].name
+    'targets_out_of_reach'
+    """
+
+    def __init__(
+        self,
+        frequency: int | str = "auto",
+        on_finding: str | Callable[[TrainingFinding], Any] | None = "warn",
+        *,
+        validation_data: Any = None,
+        report: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._report = Reporter(on_finding)
+        self.validation_data, self.report = validation_data, report
+        self.gradients = GradientNormMonitor(frequency, on_finding=None)
+        self.gradients.on_batch = self._keep
+        self._forget()
+
+    def _forget(self) -> None:
+        self.activations: ActivationMonitor | None = None
+        self._report = Reporter(self._report.on_finding)
+        self.diagnosis = Diagnosis()
+        self._batches: list[tuple] = []
+        self._structure: Any = None
+        self._rows = self._seen = 0
+        self._known: set[int] = set()
+        self._logs: list[dict[str, float]] = []
+        self._rates: list[float] = []
+        self._early: list[TrainingFinding] = []
+        self._first_penalty = 0.0
+        self._data: tuple = ([], None, False, [])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or a pickle: with the verdict; it begins anew when it trains."""
+        return self.__dict__ | {"_model": None}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Look at the initial weights, and let the gradients be measured."""
+        self._forget()
+        model: Any = self._model
+        self._first_penalty = penalty_of(model) if model.built else 0.0
+        self.gradients.set_params(self.params)
+        self.gradients.set_model(model)
+        self.gradients.on_train_begin(logs)
+        if model.built:
+            facts = Facts(model)
+            self._early = list(found(facts, STRUCTURE_RULES))
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Tell the monitor."""
+        self.gradients.on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Measure, and tell what no further epoch can mend."""
+        self.gradients.on_epoch_end(epoch, logs)
+        numbers = {k: v for k, v in (logs or {}).items() if np.ndim(v) == 0}
+        self._logs.append({k: float(v) for k, v in numbers.items()})
+        self._rates.append(Facts(self._model).learning_rate)
+        if self._batches and self._seen < len(self._batches):
+            self._seen = len(self._batches)
+            self._data = of_batches(self._batches)
+        if self.activations is None and self._batches:
+            self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
+            self.activations.set_model(self._model)
+        if self.activations is not None:
+            self.activations.on_epoch_end(epoch, logs)
+        if len(self._logs) == 1:
+            self._judge()
+            sure = [
+                finding
+                for finding in self.diagnosis.told
+                if finding.severity == "error"
+                and TIER.get(finding.name, FIRST_OUTCOME) < FIRST_OUTCOME
+            ]
+            if self._report(sure):
+                self._model.stop_training = True
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Give the verdict."""
+        self.gradients.on_train_end(logs)
+        self._judge()
+        self._report(self.diagnosis.told)
+        if self.diagnosis.healthy and self._report.on_finding in ("warn", "stop"):
+            print(f"TrainingDoctor: {self.diagnosis.verdict}")
+        if self.report is not None:
+            names = {name for logs in self._logs for name in logs}
+            curves = {
+                name: [logs.get(name, np.nan) for logs in self._logs]
+                for name in sorted(names)
+            }
+            page = self.diagnosis.to_html(curves)
+            Path(self.report).write_text(page, encoding="utf-8")
+
+    def _keep(self, batch: Any) -> None:
+        """Keep what a measured step was given, as far as it is enough to look at."""
+        enough = self._rows >= ROWS or len(self._batches) >= MOST_BATCHES
+        if enough or not isinstance(batch, (tuple, list)):
+            return
+        with suppress(Exception):  # sparse or ragged: looked at by nobody
+            arrays: Any = keras.tree.map_structure(
+                lambda part: None if part is None else to_numpy(part), tuple(batch)
+            )
+            self._structure = arrays[0]
+            first = keras.tree.flatten(arrays[0])[0]
+            digests = [hash(row.tobytes()) for row in first]
+            new = [i for i, digest in enumerate(digests) if digest not in self._known]
+            if new:  # an example of an earlier epoch says nothing more
+                self._known.update(digests)
+                kept: Any = keras.tree.map_structure(
+                    lambda part: None if part is None else part[new], arrays
+                )
+                self._batches.append(kept)
+                self._rows += len(new)
+
+    def _probe(self, rows: int) -> Any:
+        """Some of the inputs in the structure that the model takes."""
+        inputs = self._data[0]
+        return keras.tree.pack_sequence_as(
+            self._structure, [array[:rows] for array in inputs]
+        )
+
+    def _judge(self) -> None:
+        model: Any = self._model
+        inputs, labels, weighted, by_batch = self._data
+        held: tuple = ([], None)
+        if isinstance(self.validation_data, (tuple, list)):
+            held = examples(*self.validation_data[:2])[:2]
+        elif self.validation_data is not None:
+            held = examples(self.validation_data)[:2]
+        history = self.gradients.history
+        first = len(history) and history.steps[0] == 1
+        facts = Facts(
+            model,
+            inputs,
+            labels,
+            weighted,
+            by_batch,
+            *held,
+            answers=answers_of(model, self._probe(ANSWERED)) if inputs else None,
+            logs=self._logs,
+            rates=self._rates,
+            first_loss=float(history.loss[0]) if first else np.nan,
+            update_ratio=_usual_update(history),
+            penalty=penalty_of(model),
+            first_penalty=self._first_penalty,
+        )
+        measured = [m for m in (self.gradients, self.activations) if m is not None]
+        findings = [*found(facts), *diagnose(*measured)]
+        known = {finding.name for finding in findings}
+        findings += [f for f in self._early if f.name not in known]
+        unseen = () if self.gradients.reason is None else (self.gradients.reason,)
+        checked = looked_at(facts)
+        if len(history):
+            checked += (f"gradients of {len(history)} steps",)
+        if self.activations is not None and self.activations.reason is None:
+            checked += (f"outputs of {len(self.activations.history.layers)} layers",)
+        self.diagnosis = judge(
+            findings, learned=facts.learned, checked=checked, unseen=unseen
+        )
+
+
+def _usual_update(history: Any) -> float:
+    """The median over steps of the largest update of a kernel over its weight."""
+    kernels = history.ranks >= 2
+    if not len(history) or not kernels.any():
+        return np.nan
+    ratios = history.update_ratio[:, kernels]
+    ratios = ratios[np.isfinite(ratios).any(1)]
+    return float(np.median(np.nanmax(ratios, 1))) if len(ratios) else np.nan

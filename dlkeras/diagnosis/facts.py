@@ -1,0 +1,264 @@
+"""What the rules know of a training: its model, its loss, its data, how it went."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.diagnosis.labels_seen import Labels
+from dlkeras.diagnosis.layer_tree import activation_name, walk
+
+# What only reshapes, thins out or scales: neither nonlinear nor an answer of its own.
+PASSING = (
+    "InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "Flatten",
+    "Reshape", "Permute", "ActivityRegularization", "GaussianNoise", "ZeroPadding1D",
+    "ZeroPadding2D", "Cropping2D", "Rescaling", "Normalization", "Squeeze",
+)  # fmt: skip
+SCALING = (
+    "Rescaling", "Normalization", "BatchNormalization", "LayerNormalization",
+    "GroupNormalization", "UnitNormalization", "Embedding", "TextVectorization",
+    "StringLookup", "IntegerLookup", "CategoryEncoding", "Hashing", "Discretization",
+)  # fmt: skip
+RELU_LIKE = ("relu", "relu6", "softplus", "exponential")
+LOSSES = {
+    "categorical_crossentropy": "categorical",
+    "sparse_categorical_crossentropy": "sparse",
+    "binary_crossentropy": "binary",
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+}
+ACCURACIES = (
+    "accuracy", "acc", "binary_accuracy", "categorical_accuracy",
+    "sparse_categorical_accuracy",
+)  # fmt: skip
+# Who removes this share of a guess's loss, or errors, has learned something.
+LEARNED, LEARNED_WELL = 0.25, 0.85
+
+
+@dataclass
+class Facts:
+    """All that is known; what is not known is None or empty, and its rules are silent.
+
+    Attributes:
+        model: compiled.
+        inputs: arrays `(samples, ...)`, drawn over the data.
+        labels: what belongs to them.
+        weighted: whether samples or classes have weights: losses are not comparable.
+        batch_labels: labels batch by batch, in the order of training.
+        held_inputs: of the validation data.
+        held_labels: of the validation data.
+        before: answers to some inputs before training.
+        answers: answers to some inputs now.
+        logs: the logs of each epoch; empty before training.
+        rates: the learning rate at each epoch's end.
+        first_loss: the loss of the first step, where it was measured.
+        update_ratio: the usual largest update of a kernel over its weight.
+        penalty: what regularizers add to the loss now.
+        first_penalty: what they added before training.
+        planned: epochs that were asked for.
+    """
+
+    model: Any
+    inputs: list[np.ndarray] = field(default_factory=list)
+    labels: Labels | None = None
+    weighted: bool = False
+    batch_labels: list[np.ndarray] = field(default_factory=list)
+    held_inputs: list[np.ndarray] = field(default_factory=list)
+    held_labels: Labels | None = None
+    before: np.ndarray | None = None
+    answers: np.ndarray | None = None
+    logs: list[dict[str, float]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    first_loss: float = float("nan")
+    update_ratio: float = float("nan")
+    penalty: float = 0.0
+    first_penalty: float = 0.0
+    planned: int = 0
+
+    @cached_property
+    def layers(self) -> list[Any]:
+        """The layers without those that only hold others, in order of depth."""
+        return [
+            layer
+            for _, layer in walk(self.model)
+            if isinstance(layer, keras.Layer) and not isinstance(layer, keras.Model)
+        ]
+
+    @cached_property
+    def chain(self) -> list[Any]:
+        """The layers where each one feeds the next: of a flat Sequential model."""
+        model: Any = self.model
+        if not isinstance(model, keras.Sequential):
+            return []
+        found: list[Any] = []
+        for layer in model.layers:
+            if isinstance(layer, keras.Sequential):
+                found += layer.layers
+            elif isinstance(layer, keras.Model):
+                return []
+            else:
+                found.append(layer)
+        return found
+
+    @cached_property
+    def loss(self) -> str:
+        """Which loss: `"sparse"`, `"mean_squared_error"`, ...; `""` if of one's own."""
+        loss: Any = self.model.loss
+        if isinstance(loss, (list, dict)) and len(loss) == 1:
+            (loss,) = loss.values() if isinstance(loss, dict) else loss
+        try:
+            loss = keras.losses.get(loss)
+        except (TypeError, ValueError):
+            return ""
+        name = getattr(loss, "__name__", None)
+        if name is None:
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
+        return LOSSES.get(name, name)
+
+    @property
+    def from_logits(self) -> bool:
+        """Whether the loss says that it takes logits."""
+        loss: Any = self.model.loss
+        if not isinstance(loss, keras.losses.Loss):
+            return False
+        try:
+            return bool(loss.get_config().get("from_logits", False))
+        except (NotImplementedError, TypeError, ValueError):
+            return False
+
+    @property
+    def cross_entropy(self) -> bool:
+        """Whether the loss is a cross-entropy of any kind."""
+        return self.loss in ("sparse", "categorical", "binary")
+
+    @cached_property
+    def output_layer(self) -> Any:
+        """The layer or operation that makes the answers; None if it is not known."""
+        model: Any = self.model
+        while isinstance(model, keras.Model):
+            parts = getattr(model, "operations", None)
+            if isinstance(model, keras.Sequential):
+                parts = model.layers
+            if not parts or len(getattr(model, "outputs", None) or [0]) > 1:
+                return None
+            made = [p for p in parts if type(p).__name__ not in PASSING]
+            if not made:
+                return None
+            model = made[-1]
+        return model
+
+    @cached_property
+    def output_activation(self) -> str:
+        """The function behind the answers: `"linear"` for none, `""` if not known."""
+        layer = self.output_layer
+        if layer is None:
+            return ""
+        if not isinstance(layer, keras.Layer):
+            kind = type(layer).__name__.lower()
+            return kind if kind in ("softmax", "sigmoid", "tanh", "relu") else ""
+        if isinstance(layer, keras.layers.RNN):
+            name = getattr(layer, "activation", None)
+            return getattr(name, "__name__", "")
+        plain = type(layer).__module__.startswith("keras.")
+        known = hasattr(layer, "activation") or activation_name(layer)
+        return (activation_name(layer) or "linear") if plain and known else ""
+
+    @property
+    def units(self) -> int:
+        """The width of the answers; 0 if it is not known."""
+        for answers in (self.before, self.answers):
+            if answers is not None and answers.ndim > 1:
+                return answers.shape[-1]
+        layer = self.output_layer
+        return int(getattr(layer, "units", 0) or getattr(layer, "filters", 0) or 0)
+
+    @cached_property
+    def kernels(self) -> list[tuple[Any, Any]]:
+        """`(layer, kernel)` of what multiplies and is trained."""
+        return [
+            (layer, v)
+            for layer in self.layers
+            for v in layer.trainable_variables
+            if v.name == "kernel" and len(v.shape) >= 2
+        ]
+
+    @property
+    def scaled_within(self) -> bool:
+        """Whether the model scales or looks up its inputs by itself, or was trained."""
+        for layer in self.layers:
+            if type(layer).__name__ in SCALING:
+                return True
+            if layer.weights:
+                # What was trained elsewhere wants inputs that only its maker knows.
+                return not layer.trainable
+        return False
+
+    @cached_property
+    def learning_rate(self) -> float:
+        """The learning rate now; NaN if it is not known."""
+        rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
+        to_numpy: Any = keras.ops.convert_to_numpy
+        try:
+            return float(to_numpy(rate))
+        except (TypeError, ValueError):
+            return np.nan
+
+    @property
+    def guess(self) -> float:
+        """The loss of the best constant answer; NaN if it is not known."""
+        known = self.labels is not None and not self.weighted
+        return self.labels.guessing(self.loss) if known and self.labels else np.nan
+
+    def curve(self, name: str = "loss") -> np.ndarray:
+        """`(epochs,)` of one of the logs."""
+        return np.array([logs.get(name, np.nan) for logs in self.logs], float)
+
+    def accuracy(self, held: bool = False) -> np.ndarray:
+        """`(epochs,)`, NaN where none was asked for."""
+        for name in ACCURACIES:
+            curve = self.curve(f"val_{name}" if held else name)
+            if np.isfinite(curve).any():
+                return curve
+        return np.full(len(self.logs), np.nan)
+
+    def removed(self, loss: float) -> float:
+        """The share of a guess's loss that is gone; NaN if that is not known."""
+        guess = self.guess
+        return 1 - (loss - self.penalty) / guess if guess > 1e-12 else np.nan
+
+    def gains(self) -> Iterator[float]:
+        """How much of a guess's loss and errors is gone at the end, where known."""
+        if self.logs:
+            yield self.removed(self.curve()[-1])
+            right = self.labels.majority if self.labels is not None else np.nan
+            classes = self.labels is not None and self.labels.kind != "numbers"
+            if classes and right < 1:
+                yield (self.accuracy()[-1] - right) / (1 - right)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the training knows clearly more than a constant answer does."""
+        return self._has_learned(LEARNED)
+
+    @property
+    def learned_well(self) -> bool:
+        """Whether hardly anything of a guess's loss and errors is left."""
+        return self._has_learned(LEARNED_WELL)
+
+    def _has_learned(self, enough: float) -> bool:
+        gains = [gain for gain in self.gains() if np.isfinite(gain)]
+        if gains:
+            return max(gains) > enough and min(gains) > enough / 2
+        curve = self.curve()
+        start = self.first_loss if np.isfinite(self.first_loss) else np.nan
+        start = start if np.isfinite(start) else (curve[0] if len(curve) else np.nan)
+        return bool(len(curve) and start > 0 and curve[-1] < (1 - enough) * start)
+
+    @property
+    def trained(self) -> bool:
+        """Whether at least an epoch was trained."""
+        return bool(self.logs)

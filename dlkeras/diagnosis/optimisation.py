@@ -1,0 +1,191 @@
+"""Rules on the optimisation: learning rate, loss beside a guess, penalty."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.finding import TrainingFinding, cause
+
+RATES = "Bengio, Practical recommendations for gradient-based training, 2012, 3.1"
+DIVERGES = "Haykin, Adaptive filter theory: steepest descent diverges beyond 2/lambda"
+GUESS = "a constant answer has the loss of the labels' own spread"
+PENALTY = "Goodfellow, Bengio and Courville, Deep learning, 7.1"
+# What people use, with room: from, to, and what to begin with.
+USUAL = {
+    "SGD": (1e-4, 1.0, 0.01),
+    "Adadelta": (0.01, 10.0, 1.0),
+    "Adagrad": (1e-3, 1.0, 0.01),
+    "Ftrl": (1e-3, 1.0, 0.01),
+    "Lion": (1e-6, 3e-3, 1e-4),
+}
+ADAPTIVE = (1e-5, 0.03, 1e-3)
+WORSE, STILL, FALLING = 0.05, 0.03, 0.15
+PENALTY_SHARE, MUCH = 0.5, 10.0
+
+
+def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
+    """A learning rate beside what its optimizer is used with."""
+    optimizer, rate = facts.model.optimizer, facts.learning_rate
+    rate = facts.rates[0] if facts.rates else rate
+    kind = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    if not np.isfinite(rate) or not type(optimizer).__module__.startswith("keras."):
+        return
+    low, high, usual = USUAL.get(kind, ADAPTIVE)
+    severity = "note" if facts.learned else "warning"
+    fix = f"keras.optimizers.{kind}({usual:g})"
+    if rate > MUCH * high:
+        severity = "note" if facts.learned_well else "warning"
+    seen = f"{kind} with {rate:.3g}, usual {low:g} to {high:g}"
+    if rate == 0 or rate < low:
+        yield cause(
+            "learning_rate_below_usual",
+            "the learning rate is so small that weights hardly move", seen,
+            severity=severity, fix=fix, source=RATES, value=rate, bound=low,
+            sure="likely",
+        )  # fmt: skip
+    elif rate > high:
+        yield cause(
+            "learning_rate_above_usual",
+            "the learning rate is larger than this optimizer is used with", seen,
+            severity=severity, fix=fix, source=RATES, value=rate, bound=high,
+            sure="likely",
+        )  # fmt: skip
+
+
+def schedule_at_zero(facts: Facts) -> Iterator[TrainingFinding]:
+    """A schedule that has ended long before the training."""
+    rates = np.array(facts.rates, float)
+    if len(rates) < 4 or not np.isfinite(rates).all() or rates.max() <= 0:
+        return
+    over = np.flatnonzero(rates < 1e-3 * rates.max())
+    if len(over) and over[0] < len(rates) / 2 and not facts.learned:
+        yield cause(
+            "schedule_at_zero",
+            "the learning rate has fallen to nothing before half of the training",
+            f"{rates.max():.3g} falls to {rates[over[0]]:.3g} in epoch {over[0] + 1} "
+            f"of {len(rates)}", severity="warning", source=RATES, sure="likely",
+            fix="decay_steps = epochs * steps_per_epoch in the schedule",
+        )  # fmt: skip
+
+
+def penalty(facts: Facts) -> Iterator[TrainingFinding]:
+    """A regularizer that is most of the loss."""
+    curve = facts.curve()
+    if not len(curve) or not np.isfinite(curve[-1]) or curve[-1] <= 0:
+        return
+    now, before = facts.penalty / curve[-1], facts.first_penalty / curve[0]
+    share = max(now, before)
+    if share > PENALTY_SHARE:
+        severity = "note" if facts.learned_well else "error"
+        seen = f"{facts.penalty:.3g} of a loss of {curve[-1]:.3g}"
+        if before > now:  # it has won: the weights are gone
+            seen = f"{facts.first_penalty:.3g} at the start, a loss of {curve[0]:.3g}"
+        yield cause(
+            "penalty_too_large",
+            "the regularizer is most of the loss: weights are pulled to 0",
+            seen, severity=severity,
+            fix="kernel_regularizer=keras.regularizers.L2(1e-4)", source=PENALTY,
+            value=share, bound=PENALTY_SHARE, sure="likely",
+        )  # fmt: skip
+
+
+def loss_beside_a_guess(facts: Facts) -> Iterator[TrainingFinding]:
+    """A last loss that a constant answer would beat, or only reach."""
+    curve = facts.curve()
+    if not len(curve):
+        return
+    guess, gone = facts.guess, facts.removed(curve[-1])
+    if np.isfinite(curve[-1]) and facts.cross_entropy and curve[-1] < -1e-6:
+        yield cause(
+            "negative_cross_entropy", "a cross-entropy below 0 cannot be",
+            f"loss {curve[-1]:.4g}", severity="error", source=GUESS,
+            fix="give labels of 0 to 1 to this loss", value=curve[-1], bound=0,
+        )  # fmt: skip
+    elif gone < -WORSE:
+        yield cause(
+            "worse_than_guessing",
+            "the loss is worse than that of the best constant answer",
+            f"loss {curve[-1]:.4g}, guessing {guess + facts.penalty:.4g}",
+            severity="warning", source=GUESS, value=curve[-1], bound=guess,
+            fix="keras.optimizers.Adam(1e-3), and inputs scaled to a spread of 1",
+            sure="likely",
+        )  # fmt: skip
+
+
+def slow(facts: Facts) -> Iterator[TrainingFinding]:
+    """A loss that still falls in a nearly straight line when training ends."""
+    curve, rate = facts.curve(), facts.learning_rate
+    if len(curve) < 4 or not np.isfinite(curve).all() or facts.learned:
+        return
+    start = facts.first_loss if np.isfinite(facts.first_loss) else curve[0]
+    fallen = start - curve[-1]
+    late = curve[3 * len(curve) // 4 - 1] - curve[-1]
+    steady = np.mean(np.diff(curve) <= 0) > 0.8
+    if fallen > 1e-3 * abs(start) and steady and late > FALLING * fallen:
+        yield cause(
+            "too_few_steps",
+            "the loss is still falling where training ends: too slow, or too short",
+            f"from {start:.4g} to {curve[-1]:.4g}, {100 * late / fallen:.0f} % of it "
+            "in the last quarter", severity="warning", source=RATES, sure="likely",
+            fix=f"model.fit(..., epochs={10 * len(curve)}), or a learning rate of "
+            f"{3 * rate:.2g}", value=late / fallen, bound=FALLING,
+        )  # fmt: skip
+
+
+def unsteady(facts: Facts) -> Iterator[TrainingFinding]:
+    """A loss that jumps up and down, or has grown: the steps are too long."""
+    curve, rate = facts.curve(), facts.rates[0] if facts.rates else facts.learning_rate
+    if len(curve) < 4 or not np.isfinite(curve).all() or facts.learned:
+        return
+    up = np.mean(np.diff(curve) > 0)
+    jumps = np.abs(np.diff(curve)).mean() / (abs(np.median(curve)) + 1e-30)
+    thrown = facts.update_ratio > 0.1 or jumps > 0.25
+    if up >= 0.25 and jumps > 0.02 and thrown:
+        yield cause(
+            "unsteady_loss",
+            "the loss jumps up and down: the steps are too long",
+            f"it rises in {100 * up:.0f} % of the epochs",
+            f"updates are {facts.update_ratio:.2g} of the weights", source=DIVERGES,
+            severity="warning", sure="likely", value=jumps, bound=0.02,
+            fix=f"learning_rate={rate / 10:.2g}",
+        )  # fmt: skip
+
+
+def stuck(facts: Facts) -> Iterator[TrainingFinding]:
+    """A loss that stays where a constant answer is: nothing is learned."""
+    curve = facts.curve()
+    gained = [gain for gain in facts.gains() if np.isfinite(gain)]
+    if len(curve) < 4 or not gained or not np.isfinite(curve[-1]):
+        return
+    if max(gained) < STILL and abs(facts.removed(curve[-1])) <= WORSE:
+        yield cause(
+            "nothing_learned",
+            "after all epochs the model knows no more than a constant answer",
+            f"loss {curve[-1]:.4g}, guessing {facts.guess + facts.penalty:.4g}",
+            f"{len(curve)} epochs", severity="warning", source=GUESS, sure="likely",
+            fix="fit 32 examples first: model.fit(x[:32], y[:32], epochs=200)",
+        )  # fmt: skip
+
+
+def penalty_of(model: keras.Model) -> float:
+    """What the regularizers add to the loss with today's weights."""
+    to_numpy: Any = keras.ops.convert_to_numpy
+    return sum(
+        float(to_numpy(variable.regularizer(variable)))
+        for variable in model.trainable_variables
+        if getattr(variable, "regularizer", None) is not None
+    )
+
+
+OPTIMISATION_RULES = (
+    learning_rate,
+    schedule_at_zero,
+    penalty,
+    loss_beside_a_guess,
+    slow,
+    unsteady,
+    stuck,
+)

@@ -1,0 +1,258 @@
+"""The plain LMS recursion in loops of the processor, compiled by numba if it is there.
+
+For a backend that has no loop of its own: eager PyTorch, which takes a hundred times as
+long. Not for gradients, inside a graph or on a GPU: there the backend's blocks run.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Any
+
+import keras
+import numpy as np
+
+from dlkeras.layers.adaptive.backend import computes_on_host, from_host, value_of
+from dlkeras.layers.adaptive.recursions import CAME_BACK, GROWN
+
+# keras.ops as it is: the return types a checker infers for it are too wide
+ops: Any = keras.ops
+
+# Measured (`benchmarks/lms.py`): weights that stay in the near caches, and products of
+# a call from which on threads are worth their start.
+NEAR, LARGE = 2**15, 2**24
+# From so many taps on, or below so many filters, one after the other is faster; from
+# so many taps on side by side, to have the next sample's sum on the way.
+LONG, FEW, AHEAD = 192, 8, 16
+# Sums in any order fill the vector registers. Infinities and NaN stay what they are: a
+# filter that diverges has both.
+FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def installed() -> bool:
+    """Whether numba is there to compile the loops."""
+    return find_spec("numba") is not None
+
+
+def host_filter(problem, compiled: Callable) -> Callable:
+    """The call of a filter: loops of the processor where they apply, or `compiled`.
+
+    Args:
+        problem: the fixed part of the recursion.
+        compiled: the backend's call, `compiled(arrays)`.
+    """
+    if not (problem.rule.runs_on_host(problem) and installed()):
+        return compiled
+
+    def call(arrays):
+        if 0 not in arrays["desired"].shape and computes_on_host(arrays.values()):
+            return _filtered(arrays, problem)
+        return compiled(arrays)
+
+    return call
+
+
+def _filtered(arrays, problem):
+    signal, desired = (value_of(arrays[name]) for name in ("signal", "desired"))
+    shape, taps = desired.shape, problem.taps
+    batch, time = shape[:2]
+    filters = desired.size // time
+    if problem.stateful:  # in the data type of the weights that are carried
+        weights = np.array(value_of(arrays["state_weights"]))
+        before = value_of(arrays["state_delay"])
+    else:
+        initial = np.asarray(value_of(arrays["initial_weights"]), problem.dtype)
+        initial = initial.reshape(-1, taps)[:, ::-1].T  # oldest first
+        weights = np.ascontiguousarray(np.tile(initial, batch))
+        before = np.zeros((taps - 1, filters), problem.dtype)
+    number, inner = weights.dtype.type, weights.dtype.name
+    step, rule = number(value_of(arrays["step_size"])), problem.rule
+    # A fixed regularisation, or a share of the largest power so far.
+    fixed, share = number(rule.epsilon or 0.0), number(rule.share(problem))
+    largest = np.zeros(filters, problem.dtype)
+    if rule.tracks_power and problem.stateful:
+        largest = np.array(value_of(arrays["state_power"]))
+    options = step, rule.algorithm == "nlms", fixed, share, largest
+    signal, desired = (
+        np.ascontiguousarray(_by_time(array, weights.dtype))
+        for array in (signal, desired)
+    )
+    outputs = [np.empty((time, filters), weights.dtype) for _ in range(2)]
+    diverged = np.empty(filters, np.bool_)
+    # Not of `time`: the chunks of a signal go through the same loop.
+    alone = taps >= LONG or filters < FEW
+    each, many, ran_away = _loops()
+    lead = min(taps - 1, time)  # samples whose regressors reach before the call
+    beginning = np.concatenate([before, signal[:lead]], dtype=weights.dtype)
+    parts = [(beginning, desired[:lead], *(array[:lead] for array in outputs))]
+    if time > lead:
+        parts.append((signal, desired[lead:], *(array[lead:] for array in outputs)))
+
+    def run(group):
+        own = np.ascontiguousarray(weights[:, group])
+        for part in parts:
+            (each if alone else many)(own, *part, np.uintp(group.start), *options)
+        ran_away(desired, outputs[1], own, np.uintp(group.start), diverged)
+        weights[:, group] = own
+
+    large = filters * time * taps >= LARGE
+    workers = _processors() if large and filters > 1 else 1
+    width = max(min(NEAR // taps, -(-filters // workers)), 16)
+    groups = [slice(n, min(n + width, filters)) for n in range(0, filters, width)]
+    if workers == 1 or len(groups) == 1:
+        for group in groups:
+            run(group)
+    else:
+        # Threads of this call alone: those of a pool that is kept end with a fork.
+        with ThreadPoolExecutor(min(len(groups), workers)) as pool:
+            list(pool.map(run, groups))
+
+    result = {"diverged": diverged, "any_diverged": np.asarray(diverged.any())}
+    for name, array in zip(("output", "error"), outputs, strict=True):
+        if batch > 1:
+            array = array.reshape(time, batch, -1).swapaxes(0, 1)
+        array = from_host(np.ascontiguousarray(array).reshape(shape))
+        if problem.output_dtype != inner:
+            array = ops.cast(array, problem.output_dtype)
+        result[name] = array
+    if problem.stateful:
+        delay = np.concatenate([before, signal], dtype=before.dtype)[time:]
+        result["state"] = {
+            "weights": from_host(weights),
+            "delay": from_host(delay),
+            "desired": arrays["state_desired"],
+        }
+        if rule.tracks_power:
+            result["state"]["power"] = from_host(largest)
+    return result
+
+
+def _by_time(array, dtype):
+    """`(batch, time)` or `(batch, time, channels)` to `(time, filters)`."""
+    array = np.asarray(array, dtype)
+    if array.ndim == 2:
+        return array.T
+    if array.shape[0] == 1:
+        return array[0]
+    return array.swapaxes(0, 1).reshape(array.shape[1], -1)
+
+
+def _processors():
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def _loops() -> Any:
+    """Loops over filters, one by one or side by side, and over who diverged.
+
+    Compiled once. They compute the filters from number `first` on, as many as there are
+    `weights`. `window` begins `taps - 1` samples before `desired`. What it is to
+    diverge is said in `recursions._diverged`. Widths and `first` have no sign, or numba
+    asks at each index whether it counts from the end, and nothing becomes a vector's.
+    """
+    from numba import njit
+
+    compiled = njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")
+
+    @compiled
+    def each(weights, window, desired, output, error, first,
+             step, normalised, fixed, share, largest):  # fmt: skip
+        taps, time = weights.shape[0], desired.shape[0]
+        for c in range(weights.shape[1]):
+            column = first + np.uintp(c)
+            one = weights[:, c].copy()
+            signal, wanted = window[:, column].copy(), desired[:, column].copy()
+            gain = step
+            for n in range(time):
+                total = step - step  # a zero of its type
+                for k in range(taps):
+                    total += one[k] * signal[n + k]
+                wrong = wanted[n] - total
+                output[n, column], error[n, column] = total, wrong
+                if normalised:
+                    power = step - step
+                    for k in range(taps):
+                        power += signal[n + k] * signal[n + k]
+                    largest[column] = max(largest[column], power)
+                    power += fixed + share * largest[column]
+                    gain = step / power if power > 0 else step - step
+                push = gain * wrong
+                for k in range(taps):
+                    one[k] += push * signal[n + k]
+            weights[:, c] = one
+
+    @compiled
+    def many(weights, window, desired, output, error, first,
+             step, normalised, fixed, share, largest):  # fmt: skip
+        taps, width = weights.shape
+        width, time = np.uintp(width), desired.shape[0]
+        total, push = np.empty(width, window.dtype), np.empty(width, window.dtype)
+        power = np.empty(width, window.dtype)
+        for n in range(time):
+            if n == 0 or taps < AHEAD:
+                for c in range(width):
+                    total[c] = 0
+                for k in range(taps):
+                    for c in range(width):
+                        total[c] += weights[k, c] * window[n + k, first + c]
+            # Two loops: of more than four arrays none becomes a vector's.
+            for c in range(width):
+                output[n, first + c] = total[c]
+                error[n, first + c] = desired[n, first + c] - total[c]
+            for c in range(width):
+                push[c] = step * error[n, first + c]
+                total[c] = 0
+            if normalised:
+                for c in range(width):
+                    power[c] = 0
+                for k in range(taps):
+                    for c in range(width):
+                        sample = window[n + k, first + c]
+                        power[c] += sample * sample
+                for c in range(width):
+                    largest[first + c] = max(largest[first + c], power[c])
+                    power[c] += fixed + share * largest[first + c]
+                    push[c] = push[c] / power[c] if power[c] > 0 else 0
+            if taps < AHEAD or n + 1 == time:
+                for k in range(taps):
+                    for c in range(width):
+                        weights[k, c] += push[c] * window[n + k, first + c]
+            else:  # and the next sample's sum, while the weights are at hand
+                for k in range(taps):
+                    for c in range(width):
+                        new = weights[k, c] + push[c] * window[n + k, first + c]
+                        weights[k, c] = new
+                        total[c] += new * window[n + k + 1, first + c]
+
+    @compiled
+    def ran_away(desired, error, weights, first_filter, diverged):
+        taps, width = weights.shape
+        width = np.uintp(width)
+        time = desired.shape[0]
+        part = time // 8
+        powers, wanted = np.zeros((8, width)), np.zeros(width)
+        for k in range(8):
+            start = time - part if k == 7 else k * part
+            for n in range(start, start + part):
+                for c in range(width):
+                    powers[k, c] += np.float64(error[n, first_filter + c]) ** 2
+        for n in range(time if (powers > GROWN * powers[0]).any() else 0):
+            for c in range(width):
+                wanted[c] += np.float64(desired[n, first_filter + c]) ** 2
+        for c in range(width):
+            found = False
+            for k in range(taps):
+                found |= not np.isfinite(weights[k, c])
+            reference = max(powers[0, c], wanted[c] * part / time)
+            found |= powers[7, c] > GROWN * reference
+            for k in range(8):
+                found |= powers[k, c] > CAME_BACK * reference
+                found |= not np.isfinite(powers[k, c])
+            diverged[first_filter + c] = found
+
+    return each, many, ran_away

@@ -1,0 +1,74 @@
+"""What an adaptive filter is given: lists, arrays of any rank, and what is refused."""
+
+import keras
+import numpy as np
+
+
+def as_signals(inputs, desired):
+    """Lists as arrays; a signal without a batch axis as a batch of one.
+
+    Returns:
+        The input, the desired response, and whether the batch axis was added.
+    """
+    inputs, desired = (
+        np.asarray(array, None if np.iscomplexobj(array) else "float64")
+        if isinstance(array, (list, tuple))
+        else array
+        for array in (inputs, desired)
+    )
+    alone = hasattr(desired, "shape") and len(desired.shape) == 1
+    if alone and hasattr(inputs, "shape"):
+        inputs, desired = inputs[None], desired[None]
+    return inputs, desired, alone
+
+
+def check_dtype(layer, **signals):
+    """Refuse integers, and complex numbers in a real filter."""
+    kind = "complex or floating-point" if layer.complex_valued else "real floats"
+    for name, tensor in signals.items():
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        fits = "float" in dtype or (layer.complex_valued and "complex" in dtype)
+        wanted = f"{name} to be {kind}"
+        if dtype.startswith(("int", "uint")):
+            largest = np.iinfo(dtype).max + 1
+            wanted += f' ({name} = {name}.astype("float32") / {largest} scales them)'
+        layer.expect(fits, wanted, TypeError, dtype=dtype)
+
+
+def check_shapes(layer, shape, wanted):
+    """Refuse shapes of an input and a desired response that do not fit."""
+    form = {
+        "signal": "inputs of shape (batch, time) or (batch, time, channels)",
+        "multi_input": "inputs of shape (batch, time, channels)",
+        "regressors": f"inputs of shape (batch, time, {layer.taps})",
+    }[layer.input_type]
+    ranks = (2, 3) if layer.input_type == "signal" else (3,)
+    layer.expect(len(shape) in ranks, form, inputs_shape=shape)
+    if len(shape) == 3:
+        layer.expect(bool(shape[2]), form + " with a known size", inputs_shape=shape)
+    if layer.input_type == "regressors":
+        layer.expect(shape[2] == layer.taps, form, inputs_shape=shape)
+    expected = shape if layer.input_type == "signal" else shape[:2]
+    agree = len(wanted) == len(expected) and all(
+        a is None or b is None or a == b for a, b in zip(wanted, expected, strict=True)
+    )
+    layer.expect(
+        agree,
+        f"the desired response to have the shape {expected}",
+        inputs_shape=shape,
+        desired_shape=wanted,
+    )
+    if layer.stateful:
+        layer.expect(
+            shape[0] is not None,
+            "a fixed batch size when stateful=True",
+            inputs_shape=shape,
+        )
+    elif layer.input_type != "regressors" and shape[1] is not None:
+        layer.expect(
+            layer.taps <= shape[1],
+            "a signal at least as long as the filter, or stateful=True",
+            taps=layer.taps,
+            time=shape[1],
+        )
+    return shape, wanted

@@ -1,0 +1,1 @@
+"""Figures of what a trained classifier answers: confusion, calibration, mistakes."""

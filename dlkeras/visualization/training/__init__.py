@@ -1,0 +1,1 @@
+"""Figures of a training: its curves, gradients, activations, surfaces and worth."""

@@ -1,0 +1,392 @@
+"""Figures of what the monitors measured: gradients, updates, activations by layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from dlkeras.visualization.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    HATCHES,
+    ORANGE,
+    drawing,
+    new_figure,
+    say,
+    shortened,
+)
+from dlkeras.visualization.inputs import names, numbers
+
+# Layers that can be told apart on one axis; more are drawn, and every n-th is named.
+_MOST_NAMES = 40
+
+
+def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
+    """`(samples, layers)`, or an error that says what is wrong with it."""
+    names(layers, len(layers) if hasattr(layers, "__len__") else 0, "layers", "layers")
+    expected = f"of shape (samples, {len(layers)})"
+    table = numbers(values, f"`{name}`", expected).astype(float)
+    if (
+        table.ndim != 2
+        or not len(table)
+        or not table.size
+        or (table.shape[1] != len(layers))
+    ):
+        raise ValueError(
+            f"`{name}` must be {expected}, at least one sample and one column for each "
+            f"layer. Received: {table.shape}"
+        )
+    return table
+
+
+def _positive(table: np.ndarray) -> np.ndarray:
+    """What a logarithmic axis can show; the rest is left out."""
+    return np.where(np.isfinite(table) & (table > 0), table, np.nan)
+
+
+def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minimum, median and maximum of each column, NaN where it has no value."""
+    empty = np.isnan(table).all(0)
+    filled = np.where(empty, 1.0, table)
+    rows = (np.nanmin(filled, 0), np.nanmedian(filled, 0), np.nanmax(filled, 0))
+    low, middle, high = (np.where(empty, np.nan, row) for row in rows)
+    return low, middle, high
+
+
+def _name_layers(
+    axis: Any, layers: Sequence[str], language: str, horizontal: bool = True
+) -> None:
+    label = say(language, "layer, from input to output", "camada, da entrada à saída")
+    every = -(-len(layers) // _MOST_NAMES)
+    ticks = list(range(0, len(layers), every))
+    known = names(layers, len(layers), "layers", "layers")
+    shown = [shortened(known[i], 32) for i in ticks]
+    if horizontal:
+        axis.set_xticks(ticks, shown, rotation=90, fontsize=8)
+        axis.set_xlabel(label)
+        axis.set_xlim(-0.5, len(layers) - 0.5)
+    else:
+        axis.set_yticks(ticks, shown, fontsize=8)
+        axis.set_ylabel(label)
+
+
+def _width(layers: Sequence[str]) -> float:
+    return min(max(4.5, 0.3 * len(layers) + 2), 14)
+
+
+@drawing("title")
+def gradient_flow(
+    gradient_norm: Any,
+    layers: Sequence[str],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw each layer's gradient norm over depth: median, and minimum to maximum.
+
+    Args:
+        gradient_norm: `(samples, layers)`; samples are steps.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
+
+    Returns:
+        The figure, of logarithmic scale. A layer whose gradient is always 0 is marked
+        at the bottom with a cross, one with NaN or infinity at the top.
+
+    Raises:
+        ValueError: the table is empty, or not of one column for each layer.
+
+    Example:
+    >>> gradient_flow([[1.0, 0.1], [2.0, 0.2]], ["first", "last"]).axes[0].get_yscale()
+    'log'
+
+    Reference:
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010, figure 7.
+    """
+    table = _table("gradient_norm", gradient_norm, layers)
+    low, middle, high = _bands(_positive(table))
+    title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
+    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
+    x = np.arange(len(layers))
+    axis.fill_between(
+        x,
+        low,
+        high,
+        color=BLUE,
+        alpha=0.2,
+        label=say(language, "minimum to maximum", "mínimo a máximo"),
+    )
+    axis.plot(
+        x,
+        middle,
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label=say(language, "median", "mediana"),
+    )
+    axis.set_yscale("log")
+    frame = axis.get_xaxis_transform()
+    none = np.flatnonzero((table == 0).all(0))
+    broken = np.flatnonzero((~np.isfinite(table)).any(0))
+    for places, height, colour, label in (
+        (none, 0.03, GREY, say(language, "always 0", "sempre 0")),
+        (broken, 0.97, ORANGE, say(language, "NaN or infinity", "NaN ou infinito")),
+    ):
+        if len(places):
+            axis.plot(
+                places,
+                np.full(len(places), height),
+                "x",
+                color=colour,
+                transform=frame,
+                label=label,
+            )
+    _name_layers(axis, layers, language)
+    axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+@drawing("title")
+def gradient_map(
+    gradient_norm: Any,
+    layers: Sequence[str],
+    steps: Sequence[int],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw the gradient norm of every layer (rows) at every sampled step (columns).
+
+    Args:
+        gradient_norm: `(samples, layers)`.
+        layers: names of the layers from input to output.
+        steps: `(samples,)`, the number of each step.
+        title: text above the figure.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
+
+    Returns:
+        The figure, of logarithmic colours; white where the norm is 0 or not finite.
+
+    Raises:
+        ValueError: the table is empty, or does not fit the layers or the steps.
+
+    Example:
+    >>> figure = gradient_map([[1.0, 0.1], [2.0, 0.2]], ["first", "last"], [1, 2])
+    >>> figure.axes[0].get_xlabel()
+    'step'
+    """
+    table = _table("gradient_norm", gradient_norm, layers)
+    numbers(steps, "`steps`", "a number for each sample", axes=1)
+    if len(steps) != len(table):
+        raise ValueError(
+            f"`steps` must have one number for each of {len(table)} samples. "
+            f"Received: {len(steps)}"
+        )
+    shown = _positive(table)
+    low, high = 1.0, 10.0
+    if not np.isnan(shown).all():
+        low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
+    height = min(max(3.0, 0.22 * len(layers) + 1.5), 12)
+    title = title or say(
+        language,
+        "Gradient norm over depth and time",
+        "Norma do gradiente por profundidade e tempo",
+    )
+    figure, axis = new_figure(7.0, height, title, figsize=figsize, ax=ax)
+    drawn = axis.imshow(
+        shown.T,
+        aspect="auto",
+        interpolation="nearest",
+        cmap="viridis",
+        norm=LogNorm(low, max(high, low * 1.01)),
+    )
+    ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
+    axis.set_xticks(ticks, [f"{steps[i]:g}" for i in ticks])
+    axis.set_xlabel(say(language, "step", "passo"))
+    _name_layers(axis, layers, language, horizontal=False)
+    figure.colorbar(
+        drawn, ax=axis, label=say(language, "gradient norm", "norma do gradiente")
+    )
+    return figure
+
+
+@drawing("title")
+def update_ratios(
+    update_ratio: Any,
+    layers: Sequence[str],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw update norm over weight norm of each layer, beside the rule of 1e-3.
+
+    Args:
+        update_ratio: `(samples, layers)`; NaN where the weights were 0.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
+
+    Returns:
+        The figure: median, and minimum to maximum, on a logarithmic scale.
+
+    Raises:
+        ValueError: the table is empty, or not of one column for each layer.
+
+    Example:
+    >>> len(update_ratios([[1e-3, 2e-3]], ["first", "last"]).axes)
+    1
+
+    Reference:
+        Karpathy, CS231n, "Neural networks 3": the ratio of updates to weights should
+        be somewhere around 1e-3.
+    """
+    table = _positive(_table("update_ratio", update_ratio, layers))
+    low, middle, high = _bands(table)
+    title = title or say(language, "Size of the updates", "Tamanho das atualizações")
+    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
+    x = np.arange(len(layers))
+    axis.axhspan(
+        1e-5,
+        1e-2,
+        color=GREEN,
+        alpha=0.08,
+        label=say(language, "1e-5 to 1e-2", "1e-5 a 1e-2"),
+    )
+    axis.axhline(
+        1e-3,
+        color=GREEN,
+        linestyle="--",
+        linewidth=1,
+        label=say(language, "rule: 1e-3", "regra: 1e-3"),
+    )
+    axis.fill_between(
+        x,
+        low,
+        high,
+        color=BLUE,
+        alpha=0.2,
+        label=say(language, "minimum to maximum", "mínimo a máximo"),
+    )
+    axis.plot(
+        x,
+        middle,
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label=say(language, "median", "mediana"),
+    )
+    axis.set_yscale("log")
+    _name_layers(axis, layers, language)
+    axis.set_ylabel(
+        say(
+            language,
+            "update norm / weight norm",
+            "norma da atualização / norma do peso",
+        )
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+@drawing("title")
+def activation_statistics(
+    mean: Any,
+    std: Any,
+    dead_share: Any,
+    saturated_share: Any,
+    layers: Sequence[str],
+    *,
+    title: str | None = None,
+    language: str = "en",
+    figsize: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Figure:
+    """Draw the outputs of each layer, and its share of dead and saturated units.
+
+    Args:
+        mean: `(layers,)`.
+        std: `(layers,)`.
+        dead_share: `(layers,)`, NaN for layers that cannot die.
+        saturated_share: `(layers,)`, NaN for layers that cannot saturate.
+        layers: names of the layers from input to output.
+        title: text above the figure.
+        language: `"en"` or `"pt"`.
+        figsize: width and height in inches.
+        ax: matplotlib Axes to draw into.
+
+    Returns:
+        The figure: above, mean and standard deviation; below, the shares.
+
+    Raises:
+        ValueError: an array is not of one value for each layer.
+
+    Example:
+    >>> layers, nan = ["a", "b"], float("nan")
+    >>> len(activation_statistics([0, 0], [1, 1], [0.1, nan], [nan, 0], layers).axes)
+    2
+    """
+    rows = {"mean": mean, "std": std, "dead_share": dead_share}
+    rows["saturated_share"] = saturated_share
+    one_each = "(layers,), a number for each layer"
+    arrays = {
+        name: _table(name, numbers(row, f"`{name}`", one_each, axes=1)[None], layers)[0]
+        for name, row in rows.items()
+    }
+    title = title or say(
+        language, "Activations of the probe batch", "Ativações do lote de sondagem"
+    )
+    figure, (upper, lower) = new_figure(
+        _width(layers), 5.2, title, figsize=figsize, ax=ax, nrows=2, sharex=True,
+        height_ratios=[3, 2],
+    )  # fmt: skip
+    x = np.arange(len(layers))
+    low, high = arrays["mean"] - arrays["std"], arrays["mean"] + arrays["std"]
+    finite = np.isfinite(low) & np.isfinite(high)
+    upper.vlines(x[finite], low[finite], high[finite], color=BLUE, alpha=0.5, lw=3)
+    upper.plot(x[finite], arrays["mean"][finite], "o", color=BLUE, markersize=4)
+    upper.set_ylabel(say(language, "mean and std", "média e desvio"))
+    upper.grid(alpha=0.3)
+    words = {
+        "dead_share": say(language, "dead", "mortos"),
+        "saturated_share": say(language, "saturated", "saturados"),
+    }
+    for name, colour, hatch, shift in (
+        ("dead_share", GREY, HATCHES[0], -0.2),
+        ("saturated_share", ORANGE, HATCHES[1], 0.2),
+    ):
+        values = arrays[name]
+        seen = np.isfinite(values)
+        if not seen.any():
+            continue
+        label = words[name]
+        lower.bar(
+            x[seen] + shift, values[seen], 0.4, color=colour, label=label,
+            hatch=hatch, edgecolor="white", linewidth=0,
+        )  # fmt: skip
+    lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+    lower.set_ylim(0, 1.02)
+    lower.set_ylabel(say(language, "share of units", "fração dos neurônios"))
+    if lower.patches:
+        lower.legend(frameon=False, fontsize=8)
+    _name_layers(lower, layers, language)
+    return figure

@@ -1,0 +1,325 @@
+"""Each fault that people ask about gets the name that a person would give it.
+
+The right answers are written by hand: the name of the cause, and a piece of the line
+that mends it.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from dlkeras.diagnosis import check_training
+from dlkeras.diagnosis.checks import found
+from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.labels_seen import Labels
+from dlkeras.diagnosis.optimisation import penalty_of
+from dlkeras.diagnosis.report import judge
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 6)).astype("float32")
+THREE = RNG.integers(0, 3, 96)
+TWO = THREE % 2
+HOT = np.eye(3)[THREE]
+SEVERAL = (RNG.uniform(size=(96, 3)) > 0.5).astype(float)
+NUMBERS = X[:, :1] * 0.5
+SPARSE = "sparse_categorical_crossentropy"
+
+
+def net(units, activation=None, loss="mse", hidden=(8,), optimizer="adam", **options):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            *[layers.Dense(width, "relu", **options) for width in hidden],
+            layers.Dense(units, activation, name="out", **options),
+        ]
+    )
+    model.compile(optimizer, loss)
+    return model
+
+
+def logits(loss):
+    return getattr(keras.losses, loss)(from_logits=True)
+
+
+# The fault: the model, the inputs and the labels; its name; what mends it; its twin.
+BEFORE_THE_FIRST_STEP = {
+    "one unit with softmax, binary cross-entropy": (
+        lambda: (net(1, "softmax", "binary_crossentropy"), X, TWO),
+        "softmax_of_one_unit",
+        'Dense(1, activation="sigmoid")',
+        lambda: (net(1, "sigmoid", "binary_crossentropy"), X, TWO),
+    ),
+    "one unit with softmax, mean squared error": (
+        lambda: (net(1, "softmax"), X, NUMBERS),
+        "softmax_of_one_unit",
+        "Dense(1) and loss=",
+        lambda: (net(1), X, NUMBERS),
+    ),
+    "softmax and mean squared error on several labels": (
+        lambda: (net(3, "softmax"), X, SEVERAL),
+        "softmax_for_several_labels",
+        'Dense(3, activation="sigmoid") and loss="binary_crossentropy"',
+        lambda: (net(3, "sigmoid", "binary_crossentropy"), X, SEVERAL),
+    ),
+    "sigmoid before categorical cross-entropy": (
+        lambda: (net(3, "sigmoid", "categorical_crossentropy"), X, HOT),
+        "sigmoid_with_categorical_crossentropy",
+        'Dense(3, activation="softmax")',
+        lambda: (net(3, "softmax", "categorical_crossentropy"), X, HOT),
+    ),
+    "one sigmoid unit for labels 0, 1, 2": (
+        lambda: (net(1, "sigmoid", "binary_crossentropy"), X, THREE),
+        "labels_beyond_binary",
+        'Dense(3, activation="softmax")',
+        lambda: (net(3, "softmax", SPARSE), X, THREE),
+    ),
+    "ReLU before cross-entropy": (
+        lambda: (net(3, "relu", SPARSE), X, THREE),
+        "relu_output",
+        'Dense(3, activation="softmax")',
+        lambda: (net(3, "softmax", SPARSE), X, THREE),
+    ),
+    "sigmoid for targets of 2 to 32": (
+        lambda: (net(1, "sigmoid"), X, 17 + 5 * NUMBERS),
+        "targets_out_of_reach",
+        "Dense(1)  # no activation",
+        lambda: (net(1), X, 17 + 5 * NUMBERS),
+    ),
+    "ReLU for targets of -1 to 1": (
+        lambda: (net(1, "relu"), X, np.tanh(NUMBERS)),
+        "targets_out_of_reach",
+        "Dense(1)  # no activation",
+        lambda: (net(1, "relu"), X, np.abs(NUMBERS)),
+    ),
+    "logits without from_logits": (
+        lambda: (net(3, None, SPARSE), X, THREE),
+        "logits_without_from_logits",
+        "SparseCategoricalCrossentropy(from_logits=True)",
+        lambda: (net(3, None, logits("SparseCategoricalCrossentropy")), X, THREE),
+    ),
+    "labels divided by 255": (
+        lambda: (net(3, "softmax", SPARSE), X, THREE / 255),
+        "labels_not_whole",
+        "do not scale y",
+        lambda: (net(3, "softmax", SPARSE), X, THREE.astype("float32")),
+    ),
+    "pixels of 0 to 255, Adam": (
+        lambda: (net(3, "softmax", SPARSE), np.round(255 * np.abs(X) / 4), THREE),
+        "inputs_far_from_one",
+        "Normalization()",
+        lambda: (net(3, "softmax", SPARSE), np.abs(X) / 4, THREE),
+    ),
+    "columns of scales 1 to 100,000": (
+        lambda: (net(1), X * np.logspace(0, 5, 6), NUMBERS),
+        "columns_of_different_scales",
+        "Normalization()",
+        lambda: (net(1), X * np.logspace(0, 1, 6), NUMBERS),
+    ),
+    "one NaN in the inputs": (
+        lambda: (net(1), np.where(np.arange(576).reshape(96, 6) == 100, np.nan, X), X),
+        "non_finite_inputs",
+        "nan_to_num",
+        lambda: (net(1), X, NUMBERS),
+    ),
+    "all kernels 0": (
+        lambda: (net(3, "softmax", SPARSE, kernel_initializer="zeros"), X, THREE),
+        "equal_weights",
+        "glorot_uniform",
+        lambda: (net(3, "softmax", SPARSE), X, THREE),
+    ),
+    "all kernels 1": (
+        lambda: (net(1, kernel_initializer="ones"), X, NUMBERS),
+        "equal_weights",
+        "glorot_uniform",
+        lambda: (net(1, hidden=(), kernel_initializer="ones"), X, NUMBERS),
+    ),
+    "all labels 1": (
+        lambda: (net(1, "sigmoid", "binary_crossentropy"), X, np.ones(96)),
+        "labels_all_equal",
+        "np.unique(y",
+        lambda: (net(1, "sigmoid", "binary_crossentropy"), X, TWO),
+    ),
+    "classes numbered from 1": (
+        lambda: (net(3, "softmax", SPARSE), X, THREE + 1),
+        "labels_out_of_range",
+        "Dense(4",
+        lambda: (net(4, "softmax", SPARSE), X, THREE + 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BEFORE_THE_FIRST_STEP)
+def test_a_fault_is_named_before_the_first_step_and_its_twin_is_healthy(fault):
+    sick, name, mends, twin = BEFORE_THE_FIRST_STEP[fault]
+    diagnosis = check_training(*sick())
+    assert diagnosis.findings[0].name == name
+    assert mends in diagnosis.findings[0].fix
+    assert mends in diagnosis.verdict and not diagnosis.healthy
+    assert check_training(*twin()).healthy
+
+
+def images(scale):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="relu")]
+    )
+    model.add(layers.Flatten())
+    model.add(layers.Dense(3, "softmax"))
+    model.compile(keras.optimizers.SGD(), SPARSE)
+    return model, np.round(RNG.uniform(0, 255, (96, 8, 8, 1))) * scale, THREE
+
+
+def test_pixels_of_0_to_255_are_called_so_and_rescaled_ones_are_not():
+    diagnosis = check_training(*images(1))
+    assert diagnosis.findings[0].name == "inputs_0_to_255"
+    assert "Rescaling(1 / 255)" in diagnosis.findings[0].fix
+    assert check_training(*images(1 / 255)).healthy
+    model, x, y = images(1)
+    inside = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Rescaling(1 / 255), model]
+    )
+    inside.compile("sgd", SPARSE)
+    assert check_training(inside, x, y).healthy
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_probabilities_given_as_logits_are_an_error_where_keras_does_not_mend_it(
+    activation,
+):
+    """Keras's TensorFlow backend finds the logits behind a softmax by itself."""
+    loss = logits(
+        "CategoricalCrossentropy" if activation == "softmax" else "BinaryCrossentropy"
+    )
+    y = HOT if activation == "softmax" else SEVERAL
+    diagnosis = check_training(net(3, activation, loss), X, y)
+    (finding,) = [f for f in diagnosis if f.name == "probabilities_as_logits"]
+    mended = keras.backend.backend() == "tensorflow"
+    assert finding.severity == ("note" if mended else "error")
+
+
+def curve(losses, **others):
+    rows = [{"loss": float(loss)} for loss in losses]
+    for name, values in others.items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = float(value)
+    return rows
+
+
+def verdict_of(model, x, y, logs, **facts):
+    facts = Facts(model, [x], Labels(np.asarray(y)), logs=logs, **facts)
+    return judge(found(facts), learned=facts.learned)
+
+
+def test_labels_that_were_shuffled_are_learned_by_heart():
+    """0.35 in training, 0.10 in validation, of ten classes."""
+    y = np.arange(96) % 10
+    logs = curve(
+        [2.31, 2.2, 2.0, 1.8],
+        accuracy=[0.1, 0.2, 0.3, 0.35],
+        val_loss=[2.32, 2.4, 2.5, 2.6],
+        val_accuracy=[0.1, 0.1, 0.1, 0.1],
+    )
+    model = net(10, "softmax", SPARSE)
+    diagnosis = verdict_of(model, X, y, logs)
+    assert diagnosis.findings[0].name == "labels_unrelated"
+    assert "shuffle x and y together" in diagnosis.verdict
+    good = [row | {"val_accuracy": 0.3, "val_loss": 1.9} for row in logs]
+    assert verdict_of(model, X, y, good).healthy
+
+
+def test_an_accuracy_of_98_percent_where_98_percent_are_one_class_is_nothing():
+    y = np.array([1] * 2 + [0] * 98)
+    x = RNG.normal(size=(100, 6))
+    model = net(1, "sigmoid", "binary_crossentropy")
+    entropy = -(0.98 * np.log(0.98) + 0.02 * np.log(0.02))
+    logs = curve([0.3, 0.15, entropy, entropy], accuracy=[0.9, 0.98, 0.98, 0.98])
+    diagnosis = verdict_of(model, x, y, logs)
+    assert diagnosis.findings[0].name == "one_class_nearly_always"
+    assert "class_weight" in diagnosis.verdict
+    learned = curve([0.3, 0.15, 0.01, 0.001], accuracy=[0.9, 0.98, 1, 1])
+    assert verdict_of(model, x, y, learned).healthy
+
+
+def test_a_penalty_that_is_most_of_the_loss_is_named():
+    model = net(3, "softmax", SPARSE, kernel_regularizer=keras.regularizers.L1(0.1))
+    penalty = penalty_of(model)
+    weights = sum(np.abs(np.array(w)).sum() for w in model.get_weights()[::2])
+    assert penalty == pytest.approx(0.1 * weights, rel=1e-5)
+    logs = curve([penalty + np.log(3)] * 4)
+    diagnosis = verdict_of(model, X, THREE, logs, penalty=penalty)
+    assert diagnosis.findings[0].name == "penalty_too_large"
+    assert "L2(1e-4)" in diagnosis.verdict
+    small = curve([1.1, 1.0, 0.5, 0.4])
+    assert verdict_of(model, X, THREE, small, penalty=0.05).healthy
+
+
+def test_hidden_layers_without_an_activation_are_one_linear_layer():
+    keras.utils.set_random_seed(0)
+    parts = [layers.Dense(8, name="a"), layers.Dense(8, name="b"), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((6,)), *parts])
+    model.compile("adam", "mse")
+    diagnosis = check_training(model, X, NUMBERS)
+    assert diagnosis.findings[0].name == "no_activation"
+    assert "activation=\"relu\" in 'a'" in diagnosis.verdict
+    assert check_training(net(1, hidden=(8, 8)), X, NUMBERS).healthy
+
+
+XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 8, "float32")
+
+
+def test_five_epochs_where_fifty_are_needed_are_too_few():
+    """A straight line down, a twentieth of the way: 5 of 100 epochs."""
+    y = XOR[:, 0] != XOR[:, 1]
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(32, "relu")])
+    model.add(layers.Dense(1, "sigmoid"))
+    model.compile("adam", "mae")
+    logs = curve([0.5, 0.495, 0.49, 0.485, 0.48])
+    diagnosis = verdict_of(model, XOR, y.astype(float), logs)
+    assert diagnosis.findings[0].name == "too_few_steps"
+    assert "epochs=50" in diagnosis.verdict
+    done = curve([0.5, 0.3, 0.1, 0.02, 0.01])
+    assert verdict_of(model, XOR, y.astype(float), done).healthy
+
+
+def test_a_cross_entropy_below_0_cannot_be_and_a_loss_above_guessing_is_said():
+    model = net(1, "sigmoid", "binary_crossentropy")
+    logs = curve([0.6, 0.1, -1.2])
+    assert "negative_cross_entropy" in {
+        f.name for f in found(Facts(model, labels=Labels(TWO), logs=logs))
+    }
+    # Guessing one of 45 classes: ln 45 = 3.8
+    model = net(45, "softmax", SPARSE)
+    logs = curve([14.9, 14.9, 14.9, 14.9])
+    y = np.arange(90) % 45
+    seen = {f.name: f for f in found(Facts(model, labels=Labels(y), logs=logs))}
+    assert "guessing 3.807" in seen["worse_than_guessing"].evidence[0]
+
+
+def test_several_softmax_layers_in_a_row_are_named():
+    keras.utils.set_random_seed(0)
+    parts = [layers.Dense(8, "softmax", name=name) for name in ("a", "b")]
+    model = keras.Sequential([keras.Input((6,)), *parts, layers.Dense(3, "softmax")])
+    model.compile("adam", SPARSE)
+    diagnosis = check_training(model, X, THREE)
+    assert diagnosis.findings[0].name == "softmax_in_a_hidden_layer"
+    assert diagnosis.findings[0].evidence[0] == "a, b"
+
+
+def test_all_frozen_dropout_of_answers_and_a_rate_of_0_are_named():
+    model = net(1)
+    model.trainable = False
+    model.compile("adam", "mse")
+    assert check_training(model, X, NUMBERS).findings[0].name == "nothing_to_train"
+    model = net(1)
+    model.add(layers.Dropout(0.5))
+    model.compile("adam", "mse")
+    assert (
+        check_training(model, X, NUMBERS).findings[0].name == "dropout_of_the_answers"
+    )
+    for rate, name in ((0.0, "below"), (10.0, "above")):
+        model = net(1, optimizer=keras.optimizers.SGD(rate))
+        found_first = check_training(model, X, NUMBERS).findings[0].name
+        assert found_first == f"learning_rate_{name}_usual"

@@ -1,0 +1,125 @@
+"""FrequencyDomainFilter beside the block recursions in NumPy, and on long echoes."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from dlkeras.layers import FrequencyDomainFilter, LMSFilter
+
+
+def loop(x, d, taps, mu, block, forgetting, constrained):
+    """Soo and Pang's multidelay filter, in complex128: the errors and the taps."""
+    parts = taps // block
+    weights = np.zeros((parts, 2 * block), complex)
+    heard, power, last = np.zeros_like(weights), None, np.zeros(block)
+    errors = []
+    for start in range(0, len(x), block):
+        new = np.fft.fft(np.concatenate([last, x[start : start + block]]))
+        last = x[start : start + block]
+        heard = np.concatenate([new[None], heard[:-1]])
+        output = np.fft.ifft((weights * heard).sum(axis=0)).real[block:]
+        errors.append(d[start : start + block] - output)
+        wrong = np.fft.fft(np.concatenate([np.zeros(block), errors[-1]]))
+        now = np.abs(new) ** 2
+        power = now if power is None else forgetting * power + (1 - forgetting) * now
+        floor = 1e-3 * power[: block + 1].mean()
+        move = mu * heard.conj() * wrong / (parts * (power + floor))
+        if constrained:
+            move = np.fft.ifft(move, axis=1)
+            move[:, block:] = 0
+            move = np.fft.fft(move, axis=1)
+        weights = weights + move
+    return np.concatenate(errors), np.fft.ifft(weights).real[:, :block].ravel()
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+@pytest.mark.parametrize("taps", [8, 24])
+def test_it_is_the_papers_loop_and_streams(taps, constrained):
+    rng = np.random.default_rng(0)
+    x, d = rng.normal(size=(2, 160)).astype("float32")
+    expected, learned = loop(x, d, taps, 0.5, 8, 0.8, constrained)
+    options = {"block": 8, "forgetting": 0.8, "constrained": constrained}
+    layer = FrequencyDomainFilter(taps, 0.5, stateful=True, **options)
+    parts = [
+        keras.ops.convert_to_numpy(layer(x[None, a:b], d[None, a:b])[1])[0]
+        for a, b in ((0, 40), (40, 48), (48, 160))
+    ]
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=5e-5)
+    np.testing.assert_allclose(layer.filter_weights[0], learned, atol=2e-5)
+    # a call of any length, and two channels at once
+    whole = FrequencyDomainFilter(taps, 0.5, **options)
+    pair = [np.stack([s, s[::-1]], axis=-1)[None, :150] for s in (x, d)]
+    error = keras.ops.convert_to_numpy(whole(*pair)[1])[0, :, 0]
+    np.testing.assert_allclose(error[:144], expected[:144], atol=5e-5)
+    again = FrequencyDomainFilter.from_config(
+        json.loads(json.dumps(layer.get_config()))
+    )
+    assert again.get_config() == layer.get_config()
+
+
+def coloured(rng, time):
+    """An autoregressive signal, 0.95: eigenvalues spread by more than a thousand."""
+    white = rng.normal(size=time)
+    signal = np.zeros(time)
+    for n in range(1, time):
+        signal[n] = 0.95 * signal[n - 1] + white[n]
+    return signal
+
+
+def test_a_coloured_signal_converges_where_nlms_does_not():
+    rng = np.random.default_rng(1)
+    x = coloured(rng, 6144).astype("float32")
+    echo = rng.normal(size=64) * 0.9 ** np.arange(64)
+    d = np.convolve(x, echo)[: len(x)].astype("float32")
+
+    def misalignment(layer):
+        layer(x[None], d[None])
+        apart = layer.filter_weights[0] - echo
+        return 10 * np.log10(np.sum(apart**2) / np.sum(echo**2))
+
+    ours = misalignment(FrequencyDomainFilter(64, 0.7, block=64, stateful=True))
+    nlms = misalignment(LMSFilter(64, 0.7, algorithm="nlms", stateful=True))
+    assert ours < nlms - 10
+
+
+def test_an_echo_path_of_8192_taps_is_found():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=12 * 8192).astype("float32")
+    echo = rng.normal(size=8192) * np.exp(-np.arange(8192) / 1500)
+    d = np.fft.irfft(np.fft.rfft(x, 2**18) * np.fft.rfft(echo, 2**18))[: len(x)]
+    layer = FrequencyDomainFilter(8192, 1.0, block=1024)
+    left = keras.ops.convert_to_numpy(layer(x, d.astype("float32"))[1])[-8192:]
+    assert 10 * np.log10(np.mean(d[-8192:] ** 2) / np.mean(left**2)) > 15
+
+
+def test_samples_that_are_not_to_count_move_nothing():
+    rng = np.random.default_rng(3)
+    x, d = rng.normal(size=(2, 1, 64)).astype("float32")
+    layer = FrequencyDomainFilter(8, 0.5, block=8, stateful=True)
+    layer(x, d, adapt=False)
+    assert not layer.filter_weights.any()
+    d[0, 20] = np.nan
+    error = keras.ops.convert_to_numpy(layer(x, d)[1])
+    assert np.flatnonzero(np.isnan(error[0])).tolist() == [20]
+    assert np.isfinite(layer.filter_weights).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"taps": 12, "block": 8}, "a multiple of block"),
+        ({"taps": 8, "block": 8, "step_size": 2}, "step_size"),
+        ({"taps": 8, "block": 8, "return_weights": True}, "no return_weights"),
+    ],
+)
+def test_an_argument_out_of_range_is_refused_by_name(options, words):
+    with pytest.raises(ValueError, match=words):
+        FrequencyDomainFilter(**options)
+
+
+def test_a_stream_in_broken_blocks_is_refused():
+    layer = FrequencyDomainFilter(8, 0.5, block=8, stateful=True)
+    with pytest.raises(ValueError, match="whole blocks of 8"):
+        layer(np.zeros((1, 20), "float32"), np.zeros((1, 20), "float32"))

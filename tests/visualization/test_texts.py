@@ -1,0 +1,98 @@
+"""Texts on figures: not cut, not taken for mathematics, to be read on a dark ground."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.text import Text
+from PIL import Image
+
+from dlkeras import visualization as show
+from dlkeras.architectures import lenet5, summary_table
+
+LONG = "The digits that the network of the third lecture took for another class, again"
+NAMES = [f"a class with quite a long name, number {number}" for number in range(4)]
+
+
+def rendered(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    return np.asarray(Image.open(buffer).convert("L")).astype(int)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda: show.misclassified(
+            np.zeros((3, 8, 8, 1)), [0, 1, 1], [[0.9, 0.1], [0.7, 0.3], [0, 1]]
+        ),
+        lambda: show.image_grid(np.zeros((2, 8, 8)), NAMES[:2], title=LONG),
+        lambda: show.augmentation_grid(
+            np.zeros((1, 8, 8)), np.zeros((1, 1, 8, 8)), captions=NAMES[:1]
+        ),
+        lambda: show.confusion_matrix(np.eye(4, dtype=int), NAMES, title=LONG),
+        lambda: show.class_balance({name: {"cat": 3} for name in NAMES}),
+        lambda: show.image_sizes({name: [[3, 4]] for name in NAMES}),
+        lambda: show.feature_maps(np.zeros((8, 8, 1)), {NAMES[0]: np.zeros((4, 4, 2))}),
+        lambda: show.activation_distributions({name: [1, 2] for name in NAMES}),
+        lambda: show.learning_curves({"loss": [1.0]}, title=LONG + LONG),
+    ],
+)
+def test_nothing_is_cut_at_the_border(figure):
+    """A cut text has ink in the outermost pixels."""
+    image = rendered(figure())
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    assert (border == 255).all()
+
+
+def drawn_text(title):
+    figure = show.image_grid(np.zeros((1, 4, 4)), title=title, figsize=(5, 2))
+    (text,) = [t for t in figure.texts if t.get_text() == figure.get_suptitle()]
+    return text.get_window_extent().width
+
+
+def test_dollars_of_money_are_no_mathematics():
+    """Pandoc's rule of `tex_math_dollars`; in mathematics the spaces would vanish."""
+    money, same = (
+        drawn_text("Prices of $10 to $20"),
+        drawn_text(r"Prices of \$10 to \$20"),
+    )
+    assert money == same
+    names = ["$5 off", "$9 off"]
+    figure = show.confusion_matrix(np.eye(2, dtype=int), names)
+    figure.draw_without_rendering()
+    assert drawn_text("$w_1$") < drawn_text(r"\$w_1\$")  # still is mathematics
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [r"\$5 off", r"\$9 off"]  # escaped: drawn as a dollar
+
+
+def contrast(figure):
+    """The least difference of a text and what is behind it, of 255 grey levels."""
+    image, found = rendered(figure), []
+    ticks = {t for a in figure.axes for t in a.get_xticklabels() + a.get_yticklabels()}
+    for text in set(figure.findobj(Text)) - ticks:  # some ticks are out of the view
+        if text.get_text().strip() and text.get_visible():
+            box = text.get_window_extent()
+            rows = image.shape[0] - int(box.y1), image.shape[0] - int(box.y0)
+            part = image[max(rows[0], 0) : rows[1], max(int(box.x0), 0) : int(box.x1)]
+            if part.size:
+                found.append(int(np.ptp(part)))
+    return min(found)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: show.architecture_diagram(lenet5()),
+        lambda: show.network_table(summary_table(lenet5())),
+        lambda: show.confusion_matrix([[5, 1], [0, 6]]),
+        lambda: show.class_balance({"train": {"cat": 3, "dog": 5}}),
+    ],
+)
+def test_every_text_is_read_on_a_light_and_on_a_dark_ground(style, draw):
+    keras.utils.set_random_seed(0)
+    with plt.style.context(style):
+        assert contrast(draw()) > 80
