@@ -34,8 +34,7 @@ def loop(x, d, taps, mu, block, forgetting, constrained):
     return np.concatenate(errors), np.fft.ifft(weights).real[:, :block].ravel()
 
 
-@pytest.mark.parametrize("constrained", [True, False])
-@pytest.mark.parametrize("taps", [8, 24])
+@pytest.mark.parametrize(("taps", "constrained"), [(8, False), (24, True)])
 def test_it_is_the_papers_loop_and_streams(taps, constrained):
     rng = np.random.default_rng(0)
     x, d = rng.normal(size=(2, 160)).astype("float32")
