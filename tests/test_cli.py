@@ -147,6 +147,24 @@ def test_predict_by_file_prints_class_probability_and_top_3(main_job, digit_file
     assert done.stderr == ""
 
 
+def test_predict_answers_for_what_can_be_read_in_a_folder(main_job, digit_files):
+    folder = digit_files[0].parent / "more"
+    (folder / "below").mkdir(parents=True)
+    shutil.copy(digit_files[1], folder / "below" / "no suffix")
+    shutil.copy(digit_files[2], folder)
+    (folder / "notes.txt").write_text("no image")
+    broken = digit_files[0].parent / "broken.png"
+    broken.write_bytes(digit_files[0].read_bytes()[:60])
+    done = dlkeras(
+        "predict", "lenet5_digits", folder, broken, "--mlruns", main_job.mlruns
+    )
+    assert done.returncode == 1
+    names = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert names == [str(folder / "digit 2.jpg"), str(folder / "below" / "no suffix")]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: IMAGE: expected an image file; {broken}: ")
+
+
 def test_predict_inverts_dark_ink_on_light_paper(main_job, tmp_path):
     (model,) = main_job.mlruns.glob("store/PushedModel/*/model.keras")
     pixels = 255 - np.round(load_digits().images[0] * 255 / 16).astype("uint8")

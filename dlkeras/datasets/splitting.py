@@ -1,6 +1,6 @@
 """Splits fixed by the content of the examples: stratified, and free of leakage."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 
@@ -78,9 +78,73 @@ def hash_split(key: str, fractions: Mapping[str, float]) -> str:
     """
     if abs(sum(fractions.values()) - 1) > 1e-9:
         raise ValueError(f"fractions must add up to 1. Received: {dict(fractions)}")
-    position, edge = int(key[:16], 16) / 16**16, 0.0
+    position, edge = _position(key), 0.0
     for name, share in fractions.items():
         edge += share
         if position < edge:
             return name
     return name
+
+
+def hash_split_by_class(
+    keys: Sequence[str], labels: Sequence[int], fractions: Mapping[str, float]
+) -> list[str]:
+    """Assign examples to splits by their digests, every class to every split.
+
+    Each example's digest alone decides, as in `hash_split`. Only where that leaves a
+    class out of a split, its example whose digest lies nearest to the split's range
+    goes there. So adding, removing or renaming files moves no other example but
+    those few, in classes so small that chance would leave a split empty.
+
+    Args:
+        keys: a hexadecimal digest for each example, of at least 16 digits; examples of
+            one key, copies or a group, stay together.
+        labels: each example's class.
+        fractions: the share of each split; they add up to 1. A class of fewer keys than
+            splits goes to the first one whole.
+
+    Returns:
+        The name of each example's split.
+
+    Example:
+    >>> keys = [f"{digit}" * 16 for digit in "012"]
+    >>> hash_split_by_class(keys, [0, 0, 0], {"train": 0.6, "val": 0.2, "test": 0.2})
+    ['train', 'test', 'val']
+    >>> hash_split_by_class(keys, [0, 0, 1], {"train": 0.6, "val": 0.2, "test": 0.2})
+    ['train', 'train', 'train']
+    """
+    classes: dict[str, set[int]] = defaultdict(set)
+    members: dict[int, set[str]] = defaultdict(set)
+    for key, label in zip(keys, labels, strict=True):
+        classes[key].add(label)
+        members[label].add(key)
+    names = list(fractions)
+    whole = {label for label in members if len(members[label]) < len(names)}
+    split_of = {
+        key: names[0] if classes[key] <= whole else hash_split(key, fractions)
+        for key in classes
+    }
+    ends = [sum(list(fractions.values())[: n + 1]) for n in range(len(names))]
+    numbers = Counter((c, split_of[key]) for key in classes for c in classes[key])
+    for label in sorted(members.keys() - whole):
+        for name, end in zip(names, ends, strict=True):
+            if numbers[label, name]:
+                continue
+            middle = end - fractions[name] / 2
+            spare = [  # it leaves none of its classes without its split
+                key
+                for key in members[label]
+                if all(numbers[c, split_of[key]] > 1 for c in classes[key] - whole)
+            ]
+            if not spare:
+                continue
+            key = min(spare, key=lambda k: (abs(_position(k) - middle), k))
+            for c in classes[key]:
+                numbers[c, split_of[key]] -= 1
+                numbers[c, name] += 1
+            split_of[key] = name
+    return [split_of[key] for key in keys]
+
+
+def _position(key: str) -> float:
+    return int(key[:16], 16) / 16**16

@@ -1,5 +1,6 @@
 """Layers, each exact to its paper and the same on every Keras backend."""
 
+from dlkeras.layers import aspect as aspect
 from dlkeras.layers.adaptive.affine_projection import (
     AffineProjectionFilter as AffineProjectionFilter,
 )

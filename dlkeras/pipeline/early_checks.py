@@ -44,7 +44,9 @@ def check(config: PipelineConfig) -> None:
 def _check_slices(config: PipelineConfig) -> None:
     known = [name for name in COLUMNS if name != "id"]
     if config.example_gen.manifest is not None:
-        known += metadata_columns(config.example_gen.manifest)
+        known += metadata_columns(
+            config.example_gen.manifest, config.example_gen.columns
+        )
     try:
         check_columns(config.evaluator.slices, list(dict.fromkeys(known)))
     except ValueError as error:

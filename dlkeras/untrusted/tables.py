@@ -1,11 +1,14 @@
-"""Tables of strangers, CSV and Parquet: their size is known before they are read."""
+"""Tables of strangers: their size is known before they are read.
+
+CSV in the forms that Excel and pandas write, Parquet, Excel's workbooks, JSON lines.
+"""
 
 import csv
 import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from dlkeras.untrusted.gate import (
     Budget,
@@ -14,6 +17,7 @@ from dlkeras.untrusted.gate import (
     open_regular,
 )
 from dlkeras.untrusted.parquet_pages import check_pages
+from dlkeras.untrusted.row_tables import rows_of_json, rows_of_workbook
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,20 +33,50 @@ MAX_TABLE_BYTES = 2**30
 MAX_FOOTER_BYTES = 2**25
 ROWS = 2**16
 CHUNK = 2**20
+DELIMITERS = ",;\t|"
 # What gzip makes of a table is not smaller than that.
 MAX_RATIO = 100
 SLACK = 2**26
 
 
+class NumberedTable(NamedTuple):
+    """A table, and where its rows stand in the file.
+
+    Attributes:
+        table: the rows.
+        numbers: for each row the line of the file, from 1, or the row of the sheet.
+        left_out: columns of lists and structures, which are not read.
+    """
+
+    table: "pd.DataFrame"
+    numbers: list[int]
+    left_out: tuple[str, ...] = ()
+
+
 def read_table(path: str | Path) -> "pd.DataFrame":
-    """Read a table: Parquet where the name ends so, else CSV in UTF-8.
+    """Read a table, as `read_numbered_table` does; the rows alone.
 
     Args:
-        path: the file; a CSV may be packed by gzip.
+        path: the file.
+
+    Raises:
+        UntrustedFileError, OSError: as there.
+    """
+    return read_numbered_table(path).table
+
+
+def read_numbered_table(path: str | Path) -> NumberedTable:
+    """Read a table: the content says which kind it is.
+
+    CSV may be separated by commas, semicolons, tabs or bars, and be written in UTF-8,
+    UTF-16 or Windows's code page 1252; an empty line is no row, and neither is what
+    Excel's last commas make a column. CSV and JSON lines may be packed by gzip.
+
+    Args:
+        path: the file.
 
     Returns:
-        The table; every cell of a CSV is text. Parquet's lists and structures are left
-        out.
+        The table; every cell of a CSV is text. Lists and structures are left out.
 
     Raises:
         UntrustedFileError: it is not a table, or takes more memory than a table of 20
@@ -50,10 +84,24 @@ def read_table(path: str | Path) -> "pd.DataFrame":
         OSError: it cannot be read.
     """
     path = Path(path)
-    read = _parquet if path.suffix.lower() == ".parquet" else _csv
     try:
         with open_regular(path, MAX_FILE_BYTES) as file:
-            return read(path, file)
+            head = file.read(4)
+            file.seek(0)
+            if path.suffix.lower() == ".parquet" or head == b"PAR1":
+                return _parquet(path, file)
+            if head == b"PK\3\4":
+                return _from_rows(path, rows_of_workbook(path, file, MAX_CELLS))
+            if head == b"\xd0\xcf\x11\xe0":
+                raise UntrustedFileError(f"{path}: an old Excel file; save it as .xlsx")
+            content = _unpacked(path, file)
+            if content.getvalue()[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (
+                b"{",
+                b"[",
+            ):
+                rows, lists = rows_of_json(path, content, MAX_CELLS)
+                return _from_rows(path, rows)._replace(left_out=lists)
+            return _csv(path, content)
     except UntrustedFileError:
         raise
     except Exception as error:  # a file from outside may raise anything
@@ -61,13 +109,12 @@ def read_table(path: str | Path) -> "pd.DataFrame":
             raise
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UntrustedFileError(
-            f"expected a table in CSV (UTF-8) or Parquet; {path}: {reason}"
+            f"expected a table in CSV, Parquet, Excel or JSON lines; {path}: {reason}"
         ) from error
 
 
-def _csv(path: Path, file: IO[bytes]) -> "pd.DataFrame":
-    import pandas as pd
-
+def _unpacked(path: Path, file: IO[bytes]) -> io.BytesIO:
+    """The text of a table, unpacked where it is packed; its cells are counted."""
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     opened: Any = gzip.GzipFile(fileobj=file) if packed else file
@@ -76,23 +123,145 @@ def _csv(path: Path, file: IO[bytes]) -> "pd.DataFrame":
     while chunk := opened.read(CHUNK):
         content.write(chunk)
         commas += chunk.count(b",")
-        ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
-        lines += ends - (after + chunk[:1] == b"\r\n")
+        lines += _line_ends(chunk, after)
         after = chunk[-1:]
         _check_cells(path, commas + lines)
         if content.tell() > most:
             raise UntrustedFileError(f"{path}: it unpacks to more than a table")
-    width = _width(path, content)
-    _check_columns(path, width)
-    _check_cells(path, width * lines)  # a row that is too short is filled up
     content.seek(0)
-    return pd.read_csv(content, dtype="string", keep_default_na=False, compression=None)
+    return content
+
+
+def _line_ends(chunk: bytes, after: bytes = b"") -> int:
+    ends = chunk.count(b"\n") + chunk.count(b"\r") - chunk.count(b"\r\n")
+    return ends - (after + chunk[:1] == b"\r\n")
+
+
+def _csv(path: Path, content: io.BytesIO) -> NumberedTable:
+    import pandas as pd
+
+    encoding = _encoding(content)
+    head = _head(path, content, encoding)
+    _check_columns(path, head.width)
+    raw = content.getbuffer()
+    separators = sum(
+        bytes(raw[start : start + CHUNK]).count(head.delimiter.encode())
+        for start in range(0, len(raw), CHUNK)
+    )
+    lines = 1 + sum(
+        _line_ends(bytes(raw[start : start + CHUNK]), bytes(raw[start - 1 : start]))
+        for start in range(0, len(raw), CHUNK)
+    )
+    raw.release()
+    # A row that is too short is filled up.
+    _check_cells(path, max(separators, head.width * lines))
+    content.seek(0)
+    names: dict[str, Any] = {}
+    extra = [f"Unnamed: {n}" for n in range(len(head.cells), head.width)]
+    if extra:
+        names = {"header": 0, "names": [*head.cells, *extra]}
+    table = pd.read_csv(
+        content,
+        dtype="string",
+        keep_default_na=False,
+        compression=None,
+        encoding=encoding,
+        sep=head.delimiter,
+        skiprows=head.before,
+        skip_blank_lines=False,
+        index_col=False,
+        **names,
+    )
+    numbers = _numbers(table, head.before + 2, lines)
+    blank = table.apply(lambda column: column.fillna("").str.strip() == "")
+    unnamed = [name for name in table if str(name).startswith("Unnamed: ")]
+    if extra and not blank[extra].all(axis=None):
+        row = int((~blank[extra]).any(axis=1).to_numpy().argmax())
+        raise UntrustedFileError(
+            f"{path}: line {numbers[row]} has more cells than the header, which has "
+            f"{len(head.cells)}"
+        )
+    kept = ~blank.all(axis=1).to_numpy(dtype=bool) if len(table.columns) else []
+    table = table.drop(columns=[name for name in unnamed if blank[name].all()])
+    numbers = [number for number, keep in zip(numbers, kept, strict=True) if keep]
+    if len(numbers) < len(table):
+        table = table[kept].reset_index(drop=True)
+    return NumberedTable(table, numbers)
+
+
+def _numbers(table: "pd.DataFrame", first: int, lines: int) -> list[int]:
+    """The lines where rows begin; a cell in quotes may have ends of lines in it."""
+    if len(table) + first > lines:
+        return list(range(first, first + len(table)))
+    counts = (table[name].fillna("").str.count("\n") for name in table)
+    within: Any = sum(counts)
+    before = within.cumsum().shift(fill_value=0) if len(table) else within
+    return [first + row + int(n) for row, n in enumerate(before)]
+
+
+def _encoding(content: io.BytesIO) -> str:
+    """UTF-8 where it can be, else what Windows writes."""
+    start = content.read(400)
+    content.seek(0)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if start[1:200:2].count(0) > 50 or (start[1::2] and not any(start[1:40:2])):
+        return "utf-16-le"
+    text = io.TextIOWrapper(content, "utf-8-sig")
+    try:
+        while text.read(CHUNK):
+            pass
+        return "utf-8-sig"
+    except UnicodeDecodeError:
+        return "cp1252"
+    finally:
+        text.detach()
+        content.seek(0)
+
+
+def _from_rows(path: Path, rows: Any) -> NumberedTable:
+    """A table of numbered rows of texts, the first of which is the header."""
+    import pandas as pd
+
+    rows = iter(rows)
+    _, header = next(rows, (0, []))
+    _check_columns(path, len(header))
+    numbers, cells = [], []
+    for number, row in rows:
+        if any(cell is not None and cell.strip() for cell in row[len(header) :]):
+            raise UntrustedFileError(
+                f"{path}: row {number} has more cells than the header, which has "
+                f"{len(header)}"
+            )
+        row = [*row, *[None] * (len(header) - len(row))][: len(header)]
+        if any(cell is not None and cell.strip() for cell in row):
+            numbers.append(number)
+            cells.append(row)
+            _check_cells(path, len(numbers) * len(header))
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    return NumberedTable(pd.DataFrame(cells, columns=names, dtype="string"), numbers)
+
+
+class _Head(NamedTuple):
+    """What the first lines of a CSV say."""
+
+    before: int  # lines before the header
+    cells: list[str]  # of the header
+    width: int  # columns of the header or of the first row
+    delimiter: str
 
 
 def _width(path: Path, content: io.BytesIO) -> int:
     """How many columns pandas makes: of the header, and of the first row."""
+    return _head(path, content, "utf-8-sig", ",").width
+
+
+def _head(
+    path: Path, content: io.BytesIO, encoding: str, delimiter: str | None = None
+) -> _Head:
+    """Read the header of a CSV and its first row."""
     content.seek(0)
-    text = io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="")
+    text = io.TextIOWrapper(content, encoding, errors="replace", newline="")
 
     def lines() -> Iterator[str]:
         left = MAX_HEAD
@@ -105,17 +274,36 @@ def _width(path: Path, content: io.BytesIO) -> int:
                 )
             yield line
 
-    width = found = 0
-    for record in csv.reader(lines()):
+    before = width = 0
+    header: list[str] | None = None
+    if delimiter is None:
+        first = ""
+        for line in lines():
+            if line.strip()[:4].lower() == "sep=" and len(line.strip()) == 5:  # Excel's
+                delimiter, before = line.strip()[4], before + 1
+            elif line.strip():
+                first = line
+                break
+        if delimiter is None:
+            delimiter = max(
+                DELIMITERS,
+                key=lambda d: len(next(csv.reader([first], delimiter=d), [])),
+            )
+        text.seek(0)
+    for record in csv.reader(lines(), delimiter=delimiter):
+        is_row = bool("".join(record).strip() or len(record) > 1)
+        if header is None and (not is_row or "".join(record).lower() == "sep="):
+            before += not is_row
+            continue
         width = max(width, len(record))
-        found += bool("".join(record).strip() or len(record) > 1)  # no empty line
-        if found == 2:
+        if header is not None and is_row:
             break
+        header = header if header is not None else record
     text.detach()
-    return width
+    return _Head(before, header or [], width, delimiter)
 
 
-def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
+def _parquet(path: Path, source: IO[bytes]) -> NumberedTable:
     """Read a Parquet table, one column after the other.
 
     What the footer says of each column is spent before it is read, and what each of its
@@ -156,7 +344,10 @@ def _parquet(path: Path, source: IO[bytes]) -> "pd.DataFrame":
     table = pa.table(columns, names=kept)
     if len(kept) == len(schema):
         table = table.replace_schema_metadata(schema.metadata)
-    return table.to_pandas()
+    rest = tuple(field.name for field in schema if field.name not in kept)
+    return NumberedTable(
+        table.to_pandas(), list(range(1, about.num_rows + 1)), left_out=rest
+    )
 
 
 def _check_claims(path: Path, about: Any, kept: set[str]) -> None:

@@ -363,14 +363,12 @@ def outside(folder: Path) -> ExampleGenConfig:
 
 TABLE_CASES = [
     table_case(
-        "path with ../", lambda t: [*t, "../x.png,cat"], r"row 42 .*inside the table's"
+        "path with ../", lambda t: [*t, "../x.png,cat"], r"row 42 .*-gen\.image-root"
     ),
     table_case(
-        "absolute path", lambda t: [*t, "/etc/hostname,cat"], r"row 42 .*inside the tab"
+        "absolute path", lambda t: [*t, "/etc/hostname,cat"], r"row 42 .*image-root"
     ),
-    Case(
-        "link out of the table's folder", outside, r"cat/link\.png.*inside the table's"
-    ),
+    Case("link out of the table's folder", outside, r"cat/link\.png.*image-root"),
     table_case(
         "path to nothing", lambda t: [*t, "cat/no.png,cat"], r"row 42 .*no such"
     ),
@@ -403,14 +401,13 @@ TABLE_CASES = [
     table_case(
         "100,000 classes of one image, none of them there",
         lambda t: [*t, *(f"cat/{n}.jpg,class {n}" for n in range(100_000))],
-        r"no such file; and 99980 more",
+        r"no such file; and 99995 more",
         lost=100_000,
     ),
     table_case(
-        "a table that is not UTF-8",
+        "a table of Windows that names no file",
         lambda t: [*t, "cat/caf\udce9.png,cat"],
-        r"table\.csv: .*utf-8",
-        lost=None,
+        r"row 42 \(cat/café\.png\): no such file",
     ),
     Case("Parquet cut short", parquet_cut, r"table\.parquet", lost=None),
 ]

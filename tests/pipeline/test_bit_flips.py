@@ -193,10 +193,8 @@ def test_a_flip_in_any_file_of_a_pushed_model_is_one_line_before_it_is_loaded(
 @pytest.mark.job
 def test_a_flip_in_any_file_that_mlflow_wrote_around_the_model_is_named(main_job):
     from dlkeras.pipeline.tracking.database.connection import connect
-    from dlkeras.pipeline.tracking.registry.registered import (
-        data_folder,
-        downloaded_model,
-    )
+    from dlkeras.pipeline.tracking.registry.model_folder import data_folder
+    from dlkeras.pipeline.tracking.registry.registered import downloaded_model
 
     connect(None, main_job.mlruns)
     folder = downloaded_model("lenet5_digits@champion")

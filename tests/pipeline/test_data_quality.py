@@ -19,7 +19,7 @@ from dlkeras.pipeline.components.example_validator import find_anomalies, format
 from dlkeras.pipeline.components.statistics_gen import statistics_gen
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.drift import jensen_shannon
-from dlkeras.pipeline.examples.near_duplicates import (
+from dlkeras.pipeline.examples.overview.near_duplicates import (
     _Correlation,
     near_duplicate_pairs,
     perceptual_hashes,
@@ -251,7 +251,7 @@ def test_imbalance_and_duplicates_warn_and_leaks_stop():
 
     frame.loc[frame.index[-1], "sha256"] = "the same"
     stops = [a for a in find_anomalies(frame, SCHEMA) if a["severity"] == "stop"]
-    assert [a["key"] for a in stops] == ["max_leaked_share"]
+    assert [a["key"] for a in stops] == ["max_leaked_share", "max_contradictions"]
     assert stops[0]["value"] == pytest.approx(1 / 80)
     assert stops[0]["examples"] == ["test-dog-19"]
 

@@ -20,7 +20,7 @@ from dlkeras.pipeline.training.search_spaces import search_space
         (["--evaluator.slices", "age"], ["--evaluator.slices", "'age'", "mean, std"]),
         (
             ["--evaluator.slices", "hue", "--example-gen.manifest", "TABLE"],
-            ["--evaluator.slices", "'hue'", "file_channels, age, camera;"],
+            ["--evaluator.slices", "'hue'", "file_channels, grey, age, camera;"],
         ),
         # LeNet-5 has five layers with weights: C1, C3, C5, F6 and the output.
         (["--trainer.frozen-layers", "5"], ["at most 4", "lenet5", "has 5", "5"]),

@@ -5,7 +5,9 @@ of its own named below, fails here: an option that is tested alone has met nothi
 what comes after it.
 """
 
+import itertools
 import json
+import shutil
 import types
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -31,7 +33,7 @@ ELSEWHERE = {
     "infra_validator.onnx": "test_serving.py",  # packages of extras
     "infra_validator.litert": "test_serving.py",
 }
-NAMES = ("photos", "table", "arrays", "digits", "prepared")
+NAMES = ("photos", "table", "arrays", "digits", "splits", "prepared")
 
 
 def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, Any]]:
@@ -65,6 +67,8 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
         "photos": {
             "name": "photos",
             "example_gen.image_folder": data / "photos",
+            "example_gen.layout": "classes",
+            "example_gen.rare_classes": "leave_out",
             "example_gen.validation_fraction": 0.25,
             "example_gen.test_fraction": 0.25,
             "example_gen.on_error": "quarantine",
@@ -102,7 +106,10 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
         },
         "table": {
             "name": "table",
-            "example_gen.manifest": data / "table.csv",
+            "example_gen.manifest": data / "tables" / "table.csv",
+            "example_gen.columns": {"path": "photo", "label": "class"},
+            "example_gen.image_root": data,
+            "transform.aspect": "pad",
             "example_validator.max_named_examples": 2,
             "transform.fill_mode": "nearest",
             "transform.min_crop_area": 0.5,
@@ -142,6 +149,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "transform.width": 16,
             "name": "arrays",
             "example_gen.npz": data / "arrays.npz",
+            "example_gen.rare_classes": "train_only",
             "example_gen.file_format": "array_record",
             "transform.augment": False,
             "tuner.enabled": False,
@@ -176,6 +184,16 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.activation_frequency": 2,
             "trainer.on_finding": "stop",
             "evaluator.first_model": "refuse",
+        },
+        "splits": {
+            "name": "splits",
+            "example_gen.image_folder": data / "split photos",
+            "example_gen.layout": "splits",
+            "example_gen.rare_classes": "merge",
+            "transform.aspect": "stretch",
+            "tuner.enabled": False,
+            "trainer.width_multiplier": 0.5,
+            "trainer.monitor": False,
         },
         "prepared": {
             "name": "prepared",
@@ -251,7 +269,7 @@ def data(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("every option")
     random = np.random.default_rng(0)
-    rows = ["path,label,split,group,age"]
+    rows = ["photo,class,split,group,age"]
     arrays: dict[str, list] = {"x_train": [], "y_train": [], "x_test": [], "y_test": []}
     for index in range(64):
         label = index % 2
@@ -267,7 +285,22 @@ def data(tmp_path_factory) -> Path:
         arrays[f"x_{part}"].append(pixels)
         arrays[f"y_{part}"].append(label)
     (folder / "photos" / "a" / "broken.png").write_bytes(b"no image")
-    (folder / "table.csv").write_text("\n".join(rows) + "\n")
+    # A class of one photo, and a folder beside those of the splits.
+    for name in ("photos/rare/0.png", "split photos/train/c/0.png",
+                 "split photos/train/d/0.png", "split photos/test/c/0.png",
+                 "split photos/others/0.png"):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 120, (12, 12, 3), "uint8")
+        Image.fromarray(pixels).save(folder / name)
+    for split, label in itertools.product(("train", "test"), "ab"):
+        for photo in (folder / "photos" / label).glob(
+            "*[0-4].png" if split == "test" else "*[5-9].png"
+        ):
+            place = folder / "split photos" / split / label
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, place)
+    (folder / "tables").mkdir()
+    (folder / "tables" / "table.csv").write_text("\n".join(rows) + "\n")
     np.savez(folder / "arrays.npz", **{k: np.array(v) for k, v in arrays.items()})
     schema = ImageSchema(
         labels=("a", "b"), channels=3, min_height=12, max_height=12, min_width=12,

@@ -19,8 +19,11 @@ from dlkeras.pipeline.batches.input_pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from dlkeras.pipeline.batches.resizing import resize_antialiased
+from dlkeras.pipeline.batches.resizing import resize_antialiased, with_aspect
+from dlkeras.pipeline.batches.shown_images import shrunk
 from dlkeras.pipeline.tensorflow_import import tf
+from dlkeras.untrusted.activations import check_activations
+from dlkeras.untrusted.gate import UntrustedFileError
 
 
 def with_augmentation(transform: Transform, **config) -> Transform:
@@ -115,18 +118,57 @@ def test_the_parts_of_two_machines_are_the_batches_of_one(prepared, augmentation
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (7, 300), (256, 199), (32, 24)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_resized_as_the_exported_model_does(size, channels):
+@pytest.mark.parametrize("aspect", ["crop", "pad", "stretch"])
+def test_images_are_resized_as_the_exported_model_does(size, channels, aspect):
     from dlkeras.pipeline.components.transform import preprocessing_model
 
-    config = TransformConfig(height=32, width=24, scale=1 / 127.5, offset=-1.0)
+    config = TransformConfig(
+        height=32, width=24, scale=1 / 127.5, offset=-1.0, aspect=aspect
+    )
     pixels = np.random.default_rng(0).integers(
         0, 256, (*size, channels), dtype=np.uint8
     )
     expected = preprocessing_model(config, channels)(pixels[None])[0].numpy()
-    resized = resize_antialiased(tf.constant(pixels), 32, 24).numpy()
+    shaped = with_aspect(tf.constant(pixels), 32, 24, aspect)
+    resized = resize_antialiased(shaped, 32, 24).numpy()
     assert resized.dtype == np.float32
     ours = resized * config.scale + config.offset
     assert np.allclose(ours, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(900, 1600), (1600, 900)])
+@pytest.mark.parametrize(("aspect", "share"), [("crop", 800 / 900), ("pad", 0.5)])
+def test_a_circle_in_a_photo_that_is_not_square_stays_one(shape, aspect, share):
+    """Of 800 pixels across, in the middle of a photo of 1600 x 900."""
+    from dlkeras.pipeline.components.transform import preprocessing_model
+
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    middle = ((y - shape[0] / 2) ** 2 + (x - shape[1] / 2) ** 2) < 400**2
+    pixels = np.uint8(255 * middle)[..., None]
+    config = TransformConfig(
+        height=32, width=32, scale=1 / 255, offset=0, aspect=aspect
+    )
+    seen = preprocessing_model(config, 1)(pixels[None])[0, ..., 0].numpy() > 0.5
+    height, width = seen.any(axis=1).sum(), seen.any(axis=0).sum()
+    assert height == width
+    assert abs(width - 32 * share) <= 1
+    shown = shrunk(pixels, 32, 32, aspect)[..., 0] > 127
+    assert np.array_equal(shown, seen)
+
+
+def test_the_default_keeps_circles_round():
+    assert TransformConfig().aspect in ("crop", "pad")
+
+
+@pytest.mark.parametrize("aspect", ["crop", "pad"])
+def test_the_memory_that_a_photo_takes_is_known_before_it_is_answered(aspect):
+    from dlkeras.pipeline.components.transform import preprocessing_model
+
+    model = preprocessing_model(TransformConfig(aspect=aspect), 3)
+    check_activations(model, 900, 1600)
+    if aspect == "pad":  # a strip becomes a square of 60,000
+        with pytest.raises(UntrustedFileError, match="at once"):
+            check_activations(model, 10, 60_000)
 
 
 @pytest.mark.parametrize("antialias", [True, False])

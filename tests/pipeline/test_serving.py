@@ -285,6 +285,9 @@ def test_the_server_answers_arrays_and_image_files_as_the_model_does(server, ser
     status, text = ask(server, json.dumps({"inputs": pixels.tolist()}))
     assert status == 200, text
     assert np.allclose(json.loads(text)["predictions"], expected, atol=1e-5)
+    assert json.loads(text)["labels"] == list("0123456789")
+    status, text = ask(server, method="GET", path="/labels")
+    assert (status, json.loads(text)) == (200, {"labels": list("0123456789")})
     files = []
     for image in pixels:
         buffer = io.BytesIO()

@@ -1,6 +1,7 @@
 """Statistics against NumPy on the raw arrays; anomalies name the offenders."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -87,6 +88,36 @@ def test_a_class_without_examples_in_a_split_is_an_anomaly():
     assert (anomaly["bound"], anomaly["value"]) == (1, 0)
 
 
+def test_an_image_in_two_classes_is_named_with_both_of_its_paths():
+    frame = table(sha256=(1, "train-cat"))
+    (found,) = [
+        a for a in find_anomalies(frame, SCHEMA) if a["key"] == "max_contradictions"
+    ]
+    assert found["severity"] == "stop"
+    assert found["examples"] == ["train-cat (cat) = train-dog (dog)"]
+
+
+def test_one_colour_file_among_grey_ones_is_named_alone():
+    """A set with one colour image has three channels throughout."""
+    grey = SCHEMA.model_copy(update={"channels": 1})
+    frame = table().assign(file_channels=1)
+    frame.loc[4, "file_channels"] = 3
+    (found,) = find_anomalies(frame, grey)
+    assert (found["rule"], found["value"], found["count"]) == ("channels", [3], 1)
+    assert found["examples"] == ["test-cat"]
+    # Grey files among coloured ones are no anomaly, a set without colours is.
+    assert find_anomalies(frame, SCHEMA) == []
+    (found,) = find_anomalies(table().assign(file_channels=1, channels=1), SCHEMA)
+    assert found["count"] == 6
+
+
+def test_classes_that_are_one_by_their_names_are_named():
+    schema = SCHEMA.model_copy(update={"labels": ("cat", "dog", "Cat", "cat|dog")})
+    found = [a for a in find_anomalies(table(), schema) if a["key"] == "labels"]
+    assert [a["severity"] for a in found] == ["warn", "warn"]
+    assert [a["value"] for a in found] == [["cat", "Cat"], ["cat", "dog"]]
+
+
 def test_a_label_outside_a_curated_schema_stops_the_run(
     tiny_config, prepared, tmp_path, silent
 ):
@@ -122,30 +153,48 @@ def test_the_table_has_the_columns_that_examples_can_be_sliced_by(prepared):
     assert list(prepared["Statistics"].table) == list(COLUMNS)
 
 
-@pytest.mark.job
-def test_a_folder_of_many_small_classes_warns_in_one_line(tmp_path, capsys):
-    """150 classes of three images: by chance about every second has none to test on."""
+def many_small_classes(folder, images):
+    """150 classes of so many images."""
     from PIL import Image
 
     from dlkeras.pipeline import ExampleGenConfig, PipelineConfig
 
     random = np.random.default_rng(0)
     for label in range(150):
-        folder = tmp_path / "photos" / f"n{label:03d}"
-        folder.mkdir(parents=True)
-        for index in range(3):
+        place = folder / "photos" / f"n{label:03d}"
+        place.mkdir(parents=True)
+        for index in range(images):
             pixels = random.integers(0, 255, (8, 8), "uint8")
-            Image.fromarray(pixels).save(folder / f"{index}.png")
-    config = PipelineConfig(
-        name="many",
-        mlruns=tmp_path / "mlruns",
-        example_gen=ExampleGenConfig(image_folder=tmp_path / "photos"),
+            Image.fromarray(pixels).save(place / f"{index}.png")
+    config = ExampleGenConfig(
+        image_folder=folder / "photos",
+        rare_classes="stop" if images > 2 else "train_only",
     )
+    return PipelineConfig(name="m", mlruns=folder / "mlruns", example_gen=config)
+
+
+@pytest.mark.job
+def test_each_of_many_classes_of_three_images_is_in_each_split(tmp_path, capsys):
+    config = many_small_classes(tmp_path, 3)
     artifacts = run(config, until="ExampleValidator").artifacts
-    assert len(artifacts["Schema"].schema.labels) == 150
+    table = artifacts["Statistics"].table
+    assert table.groupby(["label", "split"]).size().eq(1).all()
+    assert len(table) == 450
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.job
+def test_many_classes_that_are_trained_on_alone_warn_in_one_line(tmp_path, capsys):
+    config = many_small_classes(tmp_path, 2)
+    for index in range(9):  # one that is large enough
+        shutil.move(
+            tmp_path / "photos" / f"n{index + 1:03d}" / "0.png",
+            tmp_path / "photos" / "n000" / f"more {index}.png",
+        )
+    run(config, until="ExampleValidator")
     (line,) = [x for x in capsys.readouterr().out.splitlines() if "left out of a" in x]
     assert line.startswith("warning: classes that the hash of the images has left out")
-    for part in ("train: [", "test: [", "in all)", "--example-gen.test-fraction"):
+    for part in ("test: [", "in all)", "--example-gen.test-fraction"):
         assert part in line
 
 

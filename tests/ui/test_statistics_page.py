@@ -51,7 +51,9 @@ def test_chromium_draws_the_page_and_sorts_its_classes(prepared, tmp_path):
     images = len(re.findall("<img", text))
     assert images > 10 * 8  # eight of each digit, and the figures
     assert f"<title>0 errors, 0 of {images} images broken</title>" in document
-    rows = re.findall(r"<tr><td>(\d)</td>", document.split("<h2>Classes</h2>")[1])
+    rows = re.findall(
+        r"<tr data-class=.\d.><td>(\d)</td>", document.split("<h2>Classes</h2>")[1]
+    )
     pixels = prepared["Statistics"].summary["splits"]["train"]["class_pixels"]
     brightest_first = sorted(pixels, key=lambda label: -pixels[label]["mean"])
     assert rows == brightest_first != sorted(pixels)

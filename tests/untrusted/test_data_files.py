@@ -127,7 +127,8 @@ def write_tables(folder):
     (folder / "one_field.csv").write_text('"' + "a\n" * 400_000)
     (folder / "empty_lines.csv").write_text("\n" * 5_000_000)
     (folder / "wide.csv").write_text("," * 2000)
-    (folder / "latin.csv").write_bytes(b"path,label\ncaf\xe9.png,a\n")
+    with zipfile.ZipFile(folder / "book.csv", "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/sharedStrings.xml", bytes(2**28 + 1))
     (folder / "empty.csv").write_bytes(b"")
     packer = zlib.compressobj(wbits=31)
     with (folder / "bomb.csv").open("wb") as file:

@@ -94,6 +94,35 @@ class Examples(Artifact):
     producer: ClassVar[str] = "ExampleGen"
 
     METADATA: ClassVar[str] = "metadata.parquet"
+    CONTENTS: ClassVar[str] = "contents.parquet"
+
+    def changes_since(self, before: "Examples") -> str | None:
+        """Count the files that were touched, added, removed and changed since.
+
+        Returns:
+            The counts in words; None where an artifact of an earlier version has none.
+        """
+        import pandas as pd
+
+        if not all((a.path / self.CONTENTS).is_file() for a in (self, before)):
+            return None
+        old, new = (
+            pd.read_parquet(a.path / self.CONTENTS)
+            .drop_duplicates("id")
+            .set_index("id")
+            for a in (before, self)
+        )
+        both = old.index.intersection(new.index)
+        was, now = old.loc[both], new.loc[both]
+        changed = was.sha256 != now.sha256
+        counts = {
+            "touched": ((was.stamp != now.stamp) & ~changed).sum(),
+            "added": len(new) - len(both),
+            "removed": len(old) - len(both),
+            "changed": changed.sum(),
+        }
+        said = ", ".join(f"{number} {what}" for what, number in counts.items())
+        return said.replace(" touched", " files touched")
 
     @property
     def metadata(self) -> "pd.DataFrame | None":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from dlkeras.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.artifacts.types import Examples, Transform
 from dlkeras.pipeline.batches.file_sharding import FileSharding
-from dlkeras.pipeline.batches.resizing import resize_antialiased
+from dlkeras.pipeline.batches.resizing import resize_antialiased, with_aspect
 from dlkeras.pipeline.configuration.config import TransformConfig
 
 if TYPE_CHECKING:
@@ -268,6 +268,7 @@ def _preprocessing(examples: Examples, transform: Transform, turned: bool = Fals
     def preprocess(example: dict) -> tuple:
         pixels = decoder(example["image"])
         if model is None:  # the model's numbers, sooner
+            pixels = with_aspect(pixels, height, width, config.aspect)
             image = resize_antialiased(pixels, height, width, turned)
             image = image * config.scale
             image = image + config.offset if config.offset else image

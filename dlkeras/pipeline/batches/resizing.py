@@ -1,9 +1,51 @@
-"""Antialiased resizing as `keras.layers.Resizing` does it, in half of its time."""
+"""Resizing as `keras.layers.Resizing` does it, antialiased in half of its time."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+def with_aspect(
+    image: "tf.Tensor", height: int, width: int, aspect: str
+) -> "tf.Tensor":
+    """Crop or pad an image to the aspect of a size, as the model that is served does.
+
+    Args:
+        image: `(rows, columns, channels)`.
+        height: rows of the size.
+        width: its columns.
+        aspect: "crop", "pad" (with 0) or "stretch", which changes nothing.
+
+    Returns:
+        `(rows, columns, channels)`, of the given type.
+
+    Example:
+    >>> import tensorflow as tf
+    >>> photo = tf.zeros([900, 1600, 3], tf.uint8)
+    >>> [with_aspect(photo, 32, 32, way).shape[:2].as_list() for way in ("crop", "pad")]
+    [[900, 900], [1600, 1600]]
+    """
+    from dlkeras.layers.aspect import aspect_padding
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    if aspect == "stretch":
+        return image
+    shape = tf.shape(image)
+    rows, columns = shape[0], shape[1]
+    if aspect == "pad":
+        return tf.pad(image, [*aspect_padding(rows, columns, height, width), (0, 0)])
+    # Keras's own arithmetic, in float32, so that no row is rounded another way.
+    fitting = (
+        tf.cast(tf.cast(columns * height, "float32") / width, "int32"),
+        tf.cast(tf.cast(rows * width, "float32") / height, "int32"),
+    )
+    kept = [
+        tf.maximum(tf.minimum(n, fit), 1)
+        for n, fit in zip((rows, columns), fitting, strict=True)
+    ]
+    top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
+    return image[top : top + kept[0], left : left + kept[1]]
 
 
 def resize_antialiased(

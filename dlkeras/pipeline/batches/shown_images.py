@@ -12,13 +12,16 @@ BATCH_BYTES = 2**28
 GALLERY_SIDE = 256
 
 
-def shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def shrunk(
+    image: np.ndarray, height: int, width: int, aspect: str = "crop"
+) -> np.ndarray:
     """Resize an image of more pixels than that, as the network's preprocessing does.
 
     Args:
         image: `(rows, columns, channels)` uint8.
         height: rows of the network's input.
         width: its columns.
+        aspect: what becomes of an image of another shape.
 
     Returns:
         The image itself, or `(height, width, channels)` uint8.
@@ -29,14 +32,15 @@ def shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape[0] * image.shape[1] <= height * width:
         return image
-    from dlkeras.pipeline.batches.resizing import resize_antialiased
+    from dlkeras.pipeline.batches.resizing import resize_antialiased, with_aspect
 
-    resized = np.asarray(resize_antialiased(image, height, width))  # type: ignore
+    shaped: Any = with_aspect(image, height, width, aspect)  # type: ignore
+    resized = np.asarray(resize_antialiased(shaped, height, width))
     return np.clip(np.rint(resized), 0, 255).astype("uint8")
 
 
 def first_images(
-    examples: Examples, number: int, height: int, width: int
+    examples: Examples, number: int, height: int, width: int, aspect: str = "crop"
 ) -> list[np.ndarray]:
     """The first images of the test split, shrunk to what the network takes.
 
@@ -45,11 +49,12 @@ def first_images(
         number: at most so many, fewer where they would not fit `HELD_BYTES`.
         height: rows of the network's input.
         width: its columns.
+        aspect: what becomes of an image of another shape.
     """
     found: list[np.ndarray] = []
     left = HELD_BYTES
     for example in examples.dataset("test").take(number).as_numpy_iterator():
-        image = shrunk(example["image"], height, width)
+        image = shrunk(example["image"], height, width, aspect)
         left -= image.nbytes
         if left < 0 and found:
             break

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 HELP = "classify images with a pushed model"
@@ -14,7 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a registered name, name@alias, name/version, or a .keras file",
     )
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="files, or folders of them",
+    )
     parser.add_argument(
         "--invert", action="store_true", help="dark on light: invert the grey levels"
     )
@@ -22,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the likeliest classes of each image."""
+    """Print a line for each image, and one on standard error for what cannot be read.
+
+    Returns:
+        The exit code: 0; 1 where some images cannot be read; 2 where none can.
+    """
     from dlkeras.pipeline.serving.answering import predict
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
@@ -30,14 +41,25 @@ def run(options: argparse.Namespace) -> int:
         options.model, options.tracking_uri, options.mlruns
     )
     answers = predict(path, labels, options.images, invert=options.invert)
+    unread = [answer for answer in answers if "error" in answer]
+    for answer in unread:
+        print(
+            f"error: IMAGE: expected an image file; {answer['image']}: "
+            f"{answer['error']}",
+            file=sys.stderr,
+        )
+    if len(unread) == len(answers):
+        return 2
     if options.json:
         print(json.dumps(answers, indent=2))
-        return 0
+        return int(bool(unread))
     for answer in answers:
+        if "error" in answer:
+            continue
         top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
         best = answer["top"][0]
         print(
             f"{answer['image']}: {best['label']}, probability "
             f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
         )
-    return 0
+    return int(bool(unread))

@@ -64,7 +64,10 @@ def evaluator(
     """
     import dlkeras.layers  # noqa: F401  (what a saved network is made of)
     from dlkeras import visualization as show
-    from dlkeras.pipeline.batches.input_pipeline import evaluation_batches
+    from dlkeras.pipeline.batches.input_pipeline import (
+        evaluation_batches,
+        transform_config,
+    )
 
     network = model.network()
     if network.output_shape[-1] != len(examples.labels):
@@ -101,7 +104,12 @@ def evaluator(
         evaluation_batches(examples, transform, "validation", size, cached=False),
         (truth, probabilities, examples.labels),
     )
-    raw = first_images(examples, config.robustness_images, *transform.input_shape[:2])
+    raw = first_images(
+        examples,
+        config.robustness_images,
+        *transform.input_shape[:2],
+        aspect=transform_config(transform).aspect,
+    )
     answer = _answer(transform, network)
     if raw:
         metrics["robustness"] = {

@@ -6,8 +6,9 @@ read ends the run, or is left out and listed, as the configuration says.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
@@ -16,23 +17,41 @@ from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
 from dlkeras.pipeline.examples.labels import repeated
+from dlkeras.pipeline.examples.left_out import (
+    LEFT_OUT,
+    QUARANTINE,
+    by_reason,
+    format_missed,
+    format_problems,
+    lines_of_left_out,
+)
+from dlkeras.pipeline.examples.rare_classes import (
+    rare_by_content,
+    rare_by_listing,
+    without_rare_classes,
+)
 from dlkeras.pipeline.examples.shards import (
     NAME,
     VERSION,
     WrittenRun,
+    deal_out,
+    drawn_fractions,
     publish_shards,
-    split_rule,
     write_run,
 )
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources import fingerprint as source_fingerprint
-from dlkeras.pipeline.store.publishing import Draft, canonical_digest
+from dlkeras.pipeline.examples.sources.layout import HANDFUL
+from dlkeras.pipeline.store.publishing import (
+    Draft,
+    canonical_digest,
+)
 
 __all__ = ["decode", "example_gen", "left_out", "source_fingerprint"]
 
-MAX_NAMED = 20
 SCRATCH = "source"
-QUARANTINE = "quarantine.json"
+# Beside the data sets: what a run that stopped could not name in a line.
+UNREADABLE = "unreadable.txt"
 
 
 @component(
@@ -48,41 +67,54 @@ def example_gen(
     """Read a source and write it as a TFDS data set with three splits.
 
     A split that the source lacks is taken out of `train` by a hash of each image's
-    pixels, or of its group: the same images give the same splits whatever files are
-    added, renamed or reordered, and identical images never stand in two of them.
+    pixels, or of its group, so that every class is in every split: the same images
+    give the same splits whatever files are renamed or reordered, files that are added
+    move none but in a class that chance would leave out of a split, and identical
+    images never stand in two of them.
 
     Args:
         config: which source.
         output: gets the data set, `quarantine.json` (examples that were left out: id,
-            reason, number), `metadata.parquet` (what the source knows of the examples
-            beside), and `labels`, `channels`, `splits`, `drawn_splits` (those that the
-            hash has decided), `source`, `formats` and `builder` (the folder that TFDS
-            reads) as properties. Its digest is made of the decoded examples and of the
-            metadata.
+            reason, number), `left_out.json` (files that are no examples: name, reason),
+            `contents.parquet` (of each example's file the size and time, and the
+            digest of its pixels), `metadata.parquet` (what the source knows of the
+            examples beside), and `labels`, `channels`, `splits`, `drawn_splits` (those
+            that the hash has decided), `source`, `formats` and `builder` (the folder
+            that TFDS reads) as properties. Its digest is made of the decoded examples
+            and of the metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
-        InputError: the source does not exist, has fewer than two classes, or has an
-            example that cannot be read and `on_error` is "stop"; all such are named.
+        InputError: the source does not exist, has fewer than two classes or a class of
+            too few images; or has examples that cannot be read, or more than a handful
+            of files that are none, and `on_error` is "stop".
     """
     scratch = output.path / SCRATCH
     source = open_source(config, data_dir, scratch)
+    log = data_dir.parent / UNREADABLE
+    missed = [file for file in source.ignored if not file.expected]
+    if len(missed) > HANDFUL and config.on_error == "stop":
+        raise InputError(format_missed(source, missed, log))
     if twice := repeated(source.labels):
         raise InputError(
             f"expected a name of its own for each class of {source.description}; "
             f"{twice} comes more than once"
         )
     folder = output.path / NAME / VERSION
-    folder.mkdir(parents=True)
-    if config.beam_python is not None:
-        from dlkeras.pipeline.examples.beam_job import written_on_beam
-
-        runs = written_on_beam(config, len(source), folder, scratch, data_dir)
-    else:
-        runs = list(_written_here(config, source, folder))
+    fractions = drawn_fractions(config, source.splits)
+    # What ends the run is found when the images are read: those that cannot be count
+    # for none, and are said first.
+    stops = config.rare_classes == "stop"
+    rare = {} if stops else rare_by_listing(source, len(fractions))
+    labels = source.labels
+    while True:
+        source = without_rare_classes(source, rare, config.rare_classes, len(fractions))
+        runs = _written(config, source, folder, scratch, data_dir, fractions, log)
+        rare = rare_by_content(source, runs, len(fractions))
+        if not rare or config.rare_classes == "train_only":
+            break
+    runs = deal_out(runs, folder, config.file_format, fractions)
     problems = [problem for run in runs for problem in run.problems]
-    if problems and config.on_error == "stop":
-        raise InputError(_tell(source, problems))
     counts = {name: sum(run.examples[name] for run in runs) for name in SPLITS}
     if not all(counts.values()):
         raise InputError(
@@ -97,6 +129,8 @@ def example_gen(
         QUARANTINE,
         [{"id": i, "reason": reason, "examples": n} for i, reason, n in problems],
     )
+    _write_contents(output.path / Examples.CONTENTS, runs)
+    output.write_json(LEFT_OUT, [[f.name, f.reason] for f in source.ignored])
     formats: dict[str, int] = {}
     for run in runs:
         for name, count in run.formats.items():
@@ -106,7 +140,8 @@ def example_gen(
         source=source.description,
         builder=f"{NAME}/{VERSION}",
         file_format=config.file_format,
-        ignored=source.ignored,
+        ignored=by_reason(source.ignored),
+        rare_classes=_rare_classes(config, labels, source, rare),
         outside=getattr(source, "outside", []),
         quarantined=sum(number for *_, number in problems),
         labels=list(source.labels),
@@ -127,15 +162,52 @@ def example_gen(
     output.digest = canonical_digest(content)
 
 
-def _written_here(
-    config: ExampleGenConfig, source: Source, folder: Path
-) -> Iterator[WrittenRun]:
-    """Write a source run by run, in this process."""
-    split_of = split_rule(config, source.splits)
-    size = config.examples_per_shard
-    for number, start in enumerate(range(0, len(source), size)):
-        examples = source.examples(start, start + size)
-        yield write_run(number, examples, folder, config, split_of)
+def _write_contents(file: Path, runs: Iterable[WrittenRun]) -> None:
+    import pandas as pd
+
+    rows = [(row.id, row.digest, row.stamp) for run in runs for row in run.rows]
+    pd.DataFrame(rows, columns=["id", "sha256", "stamp"]).to_parquet(file, index=False)
+
+
+def _written(
+    config: ExampleGenConfig,
+    source: Source,
+    folder: Path,
+    scratch: Path,
+    data_dir: Path,
+    fractions: dict[str, float],
+    log: Path,
+) -> list[WrittenRun]:
+    """Write a source run by run, here or on Beam."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if config.beam_python is not None:
+        from dlkeras.pipeline.examples.beam_job import written_on_beam
+
+        runs = written_on_beam(config, source, folder, scratch, data_dir)
+    else:
+        size = config.examples_per_shard
+        runs = [
+            write_run(
+                number, source.examples(start, start + size), folder, config, fractions
+            )
+            for number, start in enumerate(range(0, len(source), size))
+        ]
+    problems = [problem for run in runs for problem in run.problems]
+    if problems and config.on_error == "stop":
+        raise InputError(format_problems(source, problems, log))
+    return runs
+
+
+def _rare_classes(
+    config: ExampleGenConfig,
+    labels: Sequence[str],
+    source: Source,
+    rare: Mapping[str, int],
+) -> dict[str, Any] | None:
+    """Which classes had too few images, and what became of them."""
+    gone = sorted(rare) or [label for label in labels if label not in source.labels]
+    return {"policy": config.rare_classes, "classes": gone} if gone else None
 
 
 def _drawn(source: Source) -> list[str]:
@@ -144,30 +216,6 @@ def _drawn(source: Source) -> list[str]:
     return [name for name in SPLITS if name in lacking or (lacking and name == "train")]
 
 
-def _tell(source: Source, problems: list[tuple[str, str, int]]) -> str:
-    lost = sum(number for *_, number in problems)
-    named = "; ".join(f"{name}: {reason}" for name, reason, _ in problems[:MAX_NAMED])
-    more = len(problems) - MAX_NAMED
-    return (
-        f"expected examples that can be read whole in {source.description}; "
-        f"{lost} cannot: {named}"
-        + (f"; and {more} more" if more > 0 else "")
-        + " (--example-gen.on-error quarantine leaves them out, and lists them)"
-    )
-
-
 def left_out(examples: Examples) -> list[str]:
     """Say what of the source is not among the examples, a line for each kind."""
-    lines = []
-    if ignored := examples.properties["ignored"]:
-        named = ", ".join(ignored[:5]) + (", ..." if len(ignored) > 5 else "")
-        lines.append(f"left out, not CLASS/IMAGE: {len(ignored)} files: {named}")
-    if outside := examples.properties.get("outside"):
-        named = ", ".join(outside[:5]) + (", ..." if len(outside) > 5 else "")
-        lines.append(f"taken from elsewhere, by {len(outside)} links: {named}")
-    if number := examples.properties["quarantined"]:
-        lines.append(
-            f"quarantined, cannot be read: {number} examples, listed in "
-            f"{examples.path / QUARANTINE}"
-        )
-    return lines
+    return lines_of_left_out(examples.properties, examples.path)

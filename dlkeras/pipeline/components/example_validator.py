@@ -14,6 +14,8 @@ from dlkeras.pipeline.configuration.config import ExampleValidatorConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.examples.drift import Distributions, find_drift
+from dlkeras.pipeline.examples.labels import joined_labels, look_alike
+from dlkeras.pipeline.examples.overview.contradictions import contradictions
 from dlkeras.pipeline.store.publishing import Draft
 
 # Classes that are told one by one: a hundred thousand may all be too small.
@@ -101,6 +103,8 @@ def find_anomalies(
     _check_examples(table, schema, report)
     _check_classes(table, schema, report, (summary or {}).get("drawn_splits", ()))
     _check_copies(table, schema, report)
+    _check_contradictions(table, schema, report)
+    _check_names(schema, report)
     if summary is not None:
         _check_whole(summary, schema, report)
         now = Distributions.of_summary(summary)
@@ -130,8 +134,13 @@ def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
     }
     for column, (key, values) in allowed.items():
         offenders = table[~table[column].isin(values)]
+        if column == "channels" and "file_channels" in table:
+            # One file with colours makes a whole set of three channels.
+            offenders = offenders[offenders.file_channels != schema.channels]
         if len(offenders):
-            found = sorted(offenders[column].unique().tolist())
+            own = "file_channels" if "file_channels" in table else column
+            own = own if column == "channels" else column
+            found = sorted(offenders[own].unique().tolist())
             report(key, column, values, found, list(offenders.id))
     for column in ("height", "width"):
         low, high = getattr(schema, f"min_{column}"), getattr(schema, f"max_{column}")
@@ -210,6 +219,30 @@ def _check_copies(table: Any, schema: ImageSchema, report: Report) -> None:
             rule = f"share of {split} that repeats another image of it"
             bound = schema.max_duplicate_share
             report("max_duplicate_share", rule, bound, round(share, 4), list(copies.id))
+
+
+def _check_contradictions(table: Any, schema: ImageSchema, report: Report) -> None:
+    """Look for the same image in two classes: one of its labels is wrong."""
+    found = [
+        " = ".join(f"{name} ({label})" for name, label in sorted(same))
+        for same in contradictions(table)
+    ]
+    if len(found) > schema.max_contradictions:
+        rule = "images that stand in several classes"
+        bound = schema.max_contradictions
+        report("max_contradictions", rule, bound, len(found), found)
+
+
+def _check_names(schema: ImageSchema, report: Report) -> None:
+    """Look for classes that are one class, or two, by their names."""
+    for alike in look_alike(schema.labels):
+        rule = (
+            "classes whose names differ in case, spaces, hyphens or underscores alone"
+        )
+        report("labels", rule, "one name", alike, [], severity="warn")
+    for label, parts in joined_labels(schema.labels).items():
+        rule = f"class {label!r}, which joins others (an image has one label here)"
+        report("labels", rule, "one label", parts, [], severity="warn")
 
 
 def _check_whole(summary: dict[str, Any], schema: ImageSchema, report: Report) -> None:

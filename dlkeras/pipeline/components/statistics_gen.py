@@ -11,13 +11,19 @@ from dlkeras.pipeline.configuration.config import StatisticsGenConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.decoding import decode_image
 from dlkeras.pipeline.examples.digest import pixel_digest
-from dlkeras.pipeline.examples.near_duplicates import (
+from dlkeras.pipeline.examples.left_out import lines_of_left_out
+from dlkeras.pipeline.examples.overview.near_duplicates import (
     near_duplicate_pairs,
     perceptual_hashes,
     small_grey,
     thumbnails,
 )
-from dlkeras.pipeline.examples.statistics_page import MAX_CLASSES, thumbnail
+from dlkeras.pipeline.examples.overview.notable import notable, shown_ids
+from dlkeras.pipeline.examples.overview.statistics_page import (
+    MAX_CLASSES,
+    MAX_PAIRS,
+    thumbnail,
+)
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 # Pixels are uint8: what the images of a TFDS data set decode to.
@@ -28,7 +34,7 @@ MAX_LISTED = 1000
 PAGE = "statistics.html"
 COLUMNS = (
     "id", "split", "label", "format", "height", "width", "channels", "dtype", "sha256",
-    "phash", "mean", "std", "file_channels",
+    "phash", "mean", "std", "file_channels", "grey",
 )  # fmt: skip
 
 
@@ -50,11 +56,11 @@ def statistics_gen(
         config: number of histogram bins, and images of each class on the page.
         output: gets `examples.parquet`, a row for every example (id, split, label,
             format, height, width, channels, dtype, sha256 of the pixels, perceptual
-            hash, mean, std, channels of the file); `statistics.json`, the splits by
-            number and class: sizes, aspect ratios, pixel statistics for each channel,
-            brightness, contrast, formats, duplicates and near-duplicates;
-            `statistics.html`, a page of both; figures; and `images_per_second` as a
-            property.
+            hash, mean, std, channels of the file, whether it has no colours);
+            `statistics.json`, the splits by number and class: sizes, aspect ratios,
+            pixel statistics for each channel, brightness, contrast, formats,
+            duplicates and near-duplicates; `statistics.html`, a page of both; figures;
+            and `images_per_second` as a property.
         examples: what to describe.
     """
     import pandas as pd
@@ -104,7 +110,7 @@ def statistics_gen(
             row = (
                 example.id, split, label, example.format, height, width,
                 examples.channels, str(pixels.dtype), pixel_digest(pixels), mean, std,
-                channels,
+                channels, _is_grey(pixels),
             )  # fmt: skip
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
@@ -122,7 +128,10 @@ def statistics_gen(
         COLUMNS.index("phash"), "phash", [f"{value:016x}" for value in all_hashes]
     )
     near, complete = near_duplicate_pairs(
-        all_hashes, np.concatenate(thumbs), table.sha256.to_numpy()
+        all_hashes,
+        np.concatenate(thumbs),
+        table.sha256.to_numpy(),
+        table.split.to_numpy(),
     )
     summary = {
         "labels": list(examples.labels),
@@ -159,6 +168,21 @@ def _power_sums(histogram: np.ndarray) -> tuple[int, int, int]:
     """Number, sum and sum of squares of pixels, from how often each level occurs."""
     level = np.arange(LEVELS, dtype="int64")
     return int(histogram.sum()), int(histogram @ level), int(histogram @ level**2)
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return pixels.shape[-1] == 1 or bool((pixels == pixels[..., :1]).all())
+
+
+def _thumbnails(examples: Examples, wanted: set[str]) -> dict[str, np.ndarray]:
+    """The images of these names, small; they are read once more."""
+    found = {}
+    for split in SPLITS if wanted else ():
+        for example in examples.encoded(split):
+            if example.id in wanted:
+                pixels = decode_image(example.image, max_pixels=2**62).pixels
+                found[example.id] = thumbnail(pixels)
+    return found
 
 
 def moments(number: int, total: int, squares: int) -> tuple[float, float]:
@@ -286,7 +310,7 @@ def _illustrate(
 ) -> None:
     """Draw the figures, and write the page."""
     from dlkeras import visualization as show
-    from dlkeras.pipeline.examples.statistics_page import statistics_page
+    from dlkeras.pipeline.examples.overview.statistics_page import statistics_page
 
     splits = summary["splits"]
     figures = {
@@ -312,5 +336,14 @@ def _illustrate(
     for name, figure in figures.items():
         figure.savefig(output.figure_path(name))
     pictures = {name: output.figure_path(name).read_bytes() for name in figures}
-    page = statistics_page(examples.properties["source"], summary, gallery, pictures)
+    found = notable(table, summary)
+    page = statistics_page(
+        examples.properties["source"],
+        summary,
+        gallery,
+        pictures,
+        found,
+        _thumbnails(examples, shown_ids(found, summary, MAX_PAIRS)),
+        lines_of_left_out(examples.properties),
+    )
     (output.path / PAGE).write_text(page, encoding="utf-8")

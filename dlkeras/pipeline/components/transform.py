@@ -68,13 +68,21 @@ def preprocessing_model(config: TransformConfig, channels: int):
         config: size and rescaling.
         channels: number of channels of the images.
     """
+    from dlkeras.layers.aspect import PadToAspect
     from dlkeras.pipeline.tensorflow_import import keras
 
     images = keras.Input((None, None, channels), dtype="uint8", name="image")
-    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(images)
+    x = images
+    if config.aspect == "pad":
+        x = PadToAspect(config.height, config.width, name="pad")(x)
+    x = keras.layers.Rescaling(config.scale, config.offset, name="rescale")(x)
     # Antialiasing matters where a large photograph shrinks; it changes no enlargement.
     x = keras.layers.Resizing(
-        config.height, config.width, antialias=config.antialias, name="resize"
+        config.height,
+        config.width,
+        crop_to_aspect_ratio=config.aspect == "crop",
+        antialias=config.antialias,
+        name="resize",
     )(x)
     return keras.Model(images, x, name="preprocessing")
 

@@ -22,6 +22,7 @@ from dlkeras.pipeline.configuration.data import (
     StatisticsGenConfig,
     TransformConfig,
 )
+from dlkeras.pipeline.configuration.description import describe
 from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.configuration.key_fields import InKeyOf, NotInKey, T, section
 from dlkeras.pipeline.configuration.training import (
@@ -291,25 +292,3 @@ def _ends_with(name: str) -> list[str]:
         for flag in flags_of(PipelineConfig).values()
         if flag.path[-1] == name and not flag.negated
     ]
-
-
-def describe(error: ValidationError, flag: bool = False) -> str:
-    """Say in one line what is wrong with the first bad field of a configuration.
-
-    Args:
-        error: what pydantic raised.
-        flag: name the field as a command-line flag (`--trainer.epochs`) rather than as
-            a key (`trainer.epochs`).
-    """
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if flag:
-        place = "--" + place.replace("_", "-")
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    message = message[0].lower() + message[1:]
-    value = first["input"]
-    if first["type"] == "json_invalid":
-        return message
-    if "Received:" in message or isinstance(value, dict | BaseModel):
-        return f"{place}: {message}" if first["loc"] else message
-    return f"{place}: {message}; received {json.dumps(value, default=str)}"

@@ -3,17 +3,52 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
+from dlkeras.pipeline.configuration.description import one_line_error
 from dlkeras.pipeline.configuration.key_fields import NotInKey
 
+
+def _as_path(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path) or value == "":
+        raise ValueError(f"expected a path. Received: {value!r}")
+    return value if info.mode == "json" else Path(value)
+
+
 # A path is written as the user gave it, so that a configuration moves with its folder.
-PathField = Annotated[Path, PlainSerializer(os.fspath, return_type=str)]
+PathField = Annotated[
+    Path, BeforeValidator(_as_path), PlainSerializer(os.fspath, return_type=str)
+]
+
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
+
+    class _OneLineErrors(type(BaseModel)):
+        """Makes an error of a script's configuration one line with the field's name."""
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                raise one_line_error(cls.__name__, error) from None
+
+    class _Model(BaseModel, metaclass=_OneLineErrors):
+        pass
 
 
-class ComponentConfig(BaseModel):
+class ComponentConfig(_Model):
     """What every component's configuration has in common: frozen, strict, no extras."""
 
     model_config = ConfigDict(
@@ -49,14 +84,25 @@ class ExampleGenConfig(ComponentConfig):
     """TensorFlow data sets: what to test on (default: test, if not used above)"""
     image_folder: PathField | None = None
     """folder or archive of CLASS/*.png or SPLIT/CLASS/*.png, in place of dataset"""
+    layout: Literal["auto", "classes", "splits"] = "auto"
+    """what the top folders of image_folder are; auto reads it from their names"""
     manifest: PathField | None = None
-    """CSV or Parquet table: path, label, split and group if any, in place of dataset"""
+    """table of images (CSV, Parquet, Excel, JSON lines): path, label, and split and
+    group if any, in place of dataset"""
+    columns: dict[str, str] = {}
+    """manifest: which column is which, such as path=Filename,label=Class,split=Split
+    (default: the usual names)"""
+    image_root: PathField | None = None
+    """manifest: folder that the paths are relative to (default: the table's)"""
     npz: PathField | None = None
     """NumPy archive with x_train, y_train, x_test, y_test, in place of dataset"""
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     """share of the examples for validation, where the source has no such split"""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """share of the examples for the test, where the source has no such split"""
+    rare_classes: Literal["stop", "leave_out", "merge", "train_only"] = "stop"
+    """a class with fewer images than there are splits to draw (three, mostly) ends the
+    run, is left out, becomes part of a class "other", or is trained on alone"""
     on_error: Literal["stop", "quarantine"] = "stop"
     """an example that cannot be read ends the run, or is left out and listed"""
     max_pixels: int = Field(default=64_000_000, ge=1)
@@ -141,6 +187,9 @@ class TransformConfig(ComponentConfig):
     """height in pixels after resizing"""
     width: int = Field(default=32, ge=1)
     """width in pixels after resizing"""
+    aspect: Literal["crop", "pad", "stretch"] = "crop"
+    """a photo of another shape is cropped about its middle, padded with black, or
+    stretched, which makes an ellipse of a circle"""
     scale: float = 1.275 / 255
     """factor on raw pixels; the default gives LeCun's range -0.1 to 1.175"""
     offset: float = -0.1

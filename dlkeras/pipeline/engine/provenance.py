@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.artifacts.types import Artifact, types_in
+from dlkeras.pipeline.artifacts.types import Artifact, Examples, types_in
 from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import Record
@@ -63,6 +63,13 @@ def reasons(store: Path, lineage: Mapping[str, Any], component: str) -> Iterator
         )
         yield f"{name}: made, since these changed from {_name(nearest)}"
         changed = list(differences(nearest.record, record))
+        if isinstance(made := found[0], Examples) and isinstance(nearest, Examples):
+            files = made.changes_since(nearest)
+            if files is not None:  # in place of the digest of their names and times
+                changed = [
+                    f"source: {files}" if line.startswith("config source:") else line
+                    for line in changed
+                ]
         yield from (f"  {line}" for line in changed)
         if not changed:
             yield "  nothing: it was forced"

@@ -21,21 +21,26 @@ from pathlib import Path
 import dlkeras
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError, PipelineError, last_line
-from dlkeras.pipeline.examples.shards import WrittenRun, split_rule, write_run
+from dlkeras.pipeline.examples.shards import WrittenRun, drawn_fractions, write_run
 from dlkeras.pipeline.examples.sources import Source, open_source
+from dlkeras.pipeline.examples.sources.relabelled import Relabelled
 from dlkeras.pipeline.store.publishing import write_atomically
 
 JOB = "job.json"
 
 
 def written_on_beam(
-    config: ExampleGenConfig, examples: int, folder: Path, scratch: Path, data_dir: Path
+    config: ExampleGenConfig,
+    source: Source,
+    folder: Path,
+    scratch: Path,
+    data_dir: Path,
 ) -> list[WrittenRun]:
     """Write a source's shards with Beam, in a process of its own environment.
 
     Args:
         config: the source, and the Python that has Beam.
-        examples: how many examples the source has.
+        source: how many examples it has, and what its classes are called instead.
         folder: where to write the shards.
         scratch: where to keep what the workers report.
         data_dir: where TFDS has prepared data sets, unless the configuration says.
@@ -48,13 +53,14 @@ def written_on_beam(
         PipelineError: Beam's job failed.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    runs = -(-examples // config.examples_per_shard)
+    runs = -(-len(source) // config.examples_per_shard)
     job = {
         "config": config.model_dump(mode="json"),
         "folder": str(folder.resolve()),
         "scratch": str(scratch.resolve()),
         "data_dir": str(data_dir.resolve()),
         "runs": runs,
+        "names": source.names if isinstance(source, Relabelled) else None,
     }
     file = scratch / JOB
     write_atomically(file, json.dumps(job).encode())
@@ -92,6 +98,8 @@ def _opened(job: str) -> tuple[ExampleGenConfig, Source, Path, Path]:
     scratch = Path(content["scratch"])
     private = scratch / f"worker-{os.getpid()}"
     source = open_source(config, Path(content["data_dir"]), private)
+    if content["names"]:
+        source = Relabelled(source, content["names"])
     return config, source, Path(content["folder"]), scratch
 
 
@@ -100,7 +108,8 @@ def write_numbered_run(number: int, job: str) -> int:
     config, source, folder, scratch = _opened(job)
     start = number * config.examples_per_shard
     examples = source.examples(start, start + config.examples_per_shard)
-    run = write_run(number, examples, folder, config, split_rule(config, source.splits))
+    fractions = drawn_fractions(config, source.splits)
+    run = write_run(number, examples, folder, config, fractions)
     report = scratch / f"run-{number:06d}.json"
     write_atomically(report, run.model_dump_json().encode())
     return number

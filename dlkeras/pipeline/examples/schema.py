@@ -91,6 +91,8 @@ class ImageSchema(Part):
     a hash of the images has left out of a split only warns"""
     max_class_imbalance: float = Field(default=20.0, ge=1)
     """largest ratio of the largest class of train to the smallest"""
+    max_contradictions: int = Field(default=0, ge=0)
+    """largest number of images that may stand in several classes"""
     max_leaked_share: float = Field(default=0.0, ge=0, le=1)
     """largest share of validation and test that may be the same images as in train"""
     max_duplicate_share: float = Field(default=0.05, ge=0, le=1)

@@ -8,15 +8,16 @@ the same bytes.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from dlkeras.datasets.splitting import hash_split
+from dlkeras.datasets.splitting import hash_split, hash_split_by_class
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import reason
 from dlkeras.pipeline.examples.decoding import (
@@ -35,14 +36,33 @@ VERSION = "1.0.0"
 SUFFIXES = {"tfrecord": "tfrecord", "array_record": "array_record"}
 
 
+class Row(NamedTuple):
+    """What is known of an example that was written.
+
+    Attributes:
+        split: where it was written.
+        id: its name.
+        label: its class's number.
+        digest: SHA-256 of its pixels, hexadecimal.
+        key: what decides its split, hexadecimal; "" where the source has decided.
+        stamp: size and time of its file; "" where it is none.
+    """
+
+    split: str
+    id: str
+    label: int
+    digest: str
+    key: str
+    stamp: str = ""
+
+
 class WrittenRun(BaseModel):
     """What became of a run of examples.
 
     Attributes:
         number: the run's place in the source.
-        examples: number of examples written, by split.
+        rows: the examples written, in the source's order.
         sizes: bytes of the records written, by split.
-        digests: for each example SHA-256 of (split, id, label, pixels), hexadecimal.
         problems: examples that could not be written: id, reason, number of examples.
         channels: 3 where any image has colours, else 1.
         formats: number of images by the format of their files.
@@ -51,44 +71,36 @@ class WrittenRun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int
-    examples: dict[str, int]
+    rows: list[Row]
     sizes: dict[str, int]
-    digests: list[str]
     problems: list[tuple[str, str, int]]
     channels: int
     formats: dict[str, int]
 
+    @property
+    def examples(self) -> dict[str, int]:
+        """Number of examples written, by split."""
+        counts = Counter(row.split for row in self.rows)
+        return {split: counts[split] for split in SPLITS}
 
-def split_rule(
-    config: ExampleGenConfig, given: Iterable[str]
-) -> Callable[[SourceExample, str], str]:
-    """Make the function that gives an example's split.
+    @property
+    def digests(self) -> list[str]:
+        """For each example SHA-256 of (split, id, label, pixels), hexadecimal."""
+        return [canonical_digest(list(row[:4])) for row in self.rows]
 
-    Splits that the source has stay; those that it lacks are taken out of train, by a
-    hash of the pixels, or of the group where examples have one.
+
+def drawn_fractions(config: ExampleGenConfig, given: Iterable[str]) -> dict[str, float]:
+    """The splits that a hash deals out, and their shares; empty where there are none.
+
+    Splits that the source has stay; those that it lacks are taken out of train.
 
     Args:
         config: the shares of validation and test.
         given: the splits that the source has.
-
-    Returns:
-        A function of an example and of the digest of its pixels.
     """
-    given = set(given)
     shares = {"validation": config.validation_fraction, "test": config.test_fraction}
-    missing = {name: share for name, share in shares.items() if name not in given}
-    fractions = {"train": 1 - sum(missing.values()), **missing}
-
-    def split(example: SourceExample, digest: str) -> str:
-        if example.split not in (None, "train"):
-            return example.split
-        if not missing:
-            return "train"
-        if example.group is not None:
-            digest = hashlib.sha256(example.group.encode()).hexdigest()
-        return hash_split(digest, fractions)
-
-    return split
+    missing = {name: share for name, share in shares.items() if name not in set(given)}
+    return {"train": 1 - sum(missing.values()), **missing} if missing else {}
 
 
 def write_run(
@@ -96,7 +108,7 @@ def write_run(
     examples: Iterable[SourceExample | Problem],
     folder: Path,
     config: ExampleGenConfig,
-    split_of: Callable[[SourceExample, str], str],
+    fractions: Mapping[str, float],
 ) -> WrittenRun:
     """Write a run of examples.
 
@@ -105,14 +117,16 @@ def write_run(
         examples: the examples.
         folder: where to write the shards.
         config: the form of the shards, and the largest image.
-        split_of: from `split_rule`.
+        fractions: from `drawn_fractions`. Each example goes where its hash says; what a
+            class lacks then is mended by `deal_out`, when all runs are known.
 
     Returns:
         What was written, and what could not be.
     """
     writers: dict[str, Any] = {}
-    counts, sizes, formats = _zeros(), _zeros(), {}
-    digests: list[str] = []
+    sizes: dict[str, int] = dict.fromkeys(SPLITS, 0)
+    formats: dict[str, int] = {}
+    rows: list[Row] = []
     problems: list[tuple[str, str, int]] = []
     channels = 1
     try:
@@ -127,34 +141,118 @@ def write_run(
                 problems.append((example.id, why, 1))
                 continue
             digest = pixel_digest(image.pixels)
-            split = split_of(example, digest)
+            key = _key(example, digest) if fractions else ""
+            split = hash_split(key, fractions) if key else example.split or "train"
             record = serialize(image.encoded, example.label, example.id, image.format)
             if split not in writers:
                 path = run_path(folder, number, split, config.file_format)
                 writers[split] = _writer(path, config.file_format)
             writers[split].write(record)
-            counts[split] += 1
             sizes[split] += len(record)
             channels = max(channels, image.pixels.shape[-1])
             formats[image.format] = formats.get(image.format, 0) + 1
-            row = [split, example.id, example.label, digest]
-            digests.append(canonical_digest(row))
+            stamp = _stamp(example.file) if example.file is not None else ""
+            rows.append(Row(split, example.id, example.label, digest, key, stamp))
     finally:
         for writer in writers.values():
             writer.close()
     return WrittenRun(
         number=number,
-        examples=counts,
+        rows=rows,
         sizes=sizes,
-        digests=digests,
         problems=problems,
         channels=channels,
         formats=formats,
     )
 
 
-def _zeros() -> dict[str, int]:
-    return dict.fromkeys(SPLITS, 0)
+def _stamp(file: str | Path) -> str:
+    status = os.stat(file)
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _key(example: SourceExample, digest: str) -> str:
+    """What decides the split of an example; "" where the source has decided."""
+    if example.split not in (None, "train"):
+        return ""
+    if example.group is None:
+        return digest
+    return hashlib.sha256(example.group.encode()).hexdigest()
+
+
+def deal_out(
+    runs: list[WrittenRun], folder: Path, file_format: str, fractions: dict[str, float]
+) -> list[WrittenRun]:
+    """Give every class its examples in every split that is drawn.
+
+    Args:
+        runs: all runs, as `write_run` has left them.
+        folder: where their shards are; those of a run in which an example moves to
+            another split are written anew.
+        file_format: the form of the shards.
+        fractions: from `drawn_fractions`.
+
+    Returns:
+        The runs as they are then.
+    """
+    drawn = [row for run in runs for row in run.rows if row.key]
+    splits = iter(
+        hash_split_by_class(
+            [row.key for row in drawn], [row.label for row in drawn], fractions
+        )
+        if drawn
+        else ()
+    )
+    dealt = []
+    for run in runs:
+        rows = [
+            row._replace(split=next(splits)) if row.key else row for row in run.rows
+        ]
+        dealt.append(
+            run if rows == run.rows else _moved(run, rows, folder, file_format)
+        )
+    return dealt
+
+
+def _moved(
+    run: WrittenRun, rows: list[Row], folder: Path, file_format: str
+) -> WrittenRun:
+    """Write the shards of a run anew, each example in its new split."""
+    stored = {
+        split: _records(run_path(folder, run.number, split, file_format), file_format)
+        for split, number in run.examples.items()
+        if number
+    }
+    made = {
+        split: run_path(folder, run.number, f"{split}-moved", file_format)
+        for split in {row.split for row in rows}
+    }
+    writers = {split: _writer(path, file_format) for split, path in made.items()}
+    sizes: dict[str, int] = dict.fromkeys(SPLITS, 0)
+    try:
+        for before, after in zip(run.rows, rows, strict=True):
+            record = next(stored[before.split])
+            writers[after.split].write(record)
+            sizes[after.split] += len(record)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    for split in stored:
+        run_path(folder, run.number, split, file_format).unlink()
+    for split, path in made.items():
+        path.rename(run_path(folder, run.number, split, file_format))
+    return run.model_copy(update={"rows": rows, "sizes": sizes})
+
+
+def _records(path: Path, file_format: str) -> Iterator[bytes]:
+    if file_format == "array_record":
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        reader = ArrayRecordReader(os.fspath(path))
+        return (reader.read([n])[0] for n in range(reader.num_records()))
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    return tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator()
 
 
 def _whole_image(raw: bytes | np.ndarray, max_pixels: int) -> DecodedImage:

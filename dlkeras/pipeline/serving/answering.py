@@ -1,6 +1,7 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.images import begins_as_image
 
 TOP = 3
 
@@ -22,33 +24,37 @@ def predict(
     images: Sequence[Path],
     invert: bool = False,
 ) -> list[dict[str, Any]]:
-    """Classify image files.
+    """Classify image files, and the images in folders.
 
     Args:
         model_path: a `.keras` file: raw uint8 images to class probabilities.
         labels: names of the classes; None uses their numbers.
-        images: PNG, JPEG or other image files of any size.
+        images: PNG, JPEG or other image files of any size, or folders of them.
         invert: take 255 minus each pixel.
 
     Returns:
-        For each image its path and the three likeliest classes: label, probability.
+        For each image its path, as `image`, and as `top` the three likeliest classes:
+        label, probability. For one that cannot be read its path, and the reason as
+        `error`.
 
     Raises:
-        InputError: an image cannot be read, or the model cannot be loaded.
+        InputError: the model cannot be loaded, or gives no answer.
     """
-    pixels = [_read(path) for path in images]  # before TensorFlow: errors come at once
-
-    model = load_safely(model_path)
-    channels, classes = model.input_shape[-1], model.output_shape[-1]
-    if labels is not None and len(labels) != classes:
-        raise InputError(
-            f"MODEL: expected a label for each of the {classes} classes of "
-            f"{model_path}; {len(labels)} stand beside it"
-        )
-    answers = []
-    sizes = CheckedSizes(model)
-    for path, image in zip(images, pixels, strict=True):
-        image = with_channels(image, channels)
+    model: Any = None
+    answers: list[dict[str, Any]] = []
+    sizes: Any = None
+    for path in _image_files(images):
+        try:
+            image = decode(read_image_file(path))[1]
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or reason(error)
+            answers.append({"image": str(path), "error": why})
+            continue
+        if model is None:  # errors come before TensorFlow does
+            model = load_safely(model_path)
+            sizes = CheckedSizes(model)
+            _check_labels(model_path, labels, model.output_shape[-1])
+        image = with_channels(image, model.input_shape[-1])
         probabilities = _answer(model, 255 - image if invert else image, path, sizes)
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         answers.append(
@@ -64,6 +70,31 @@ def predict(
             }
         )
     return answers
+
+
+def _image_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files that are named, and in place of each folder the images below it."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = False
+        for folder, folders, names in os.walk(path):
+            folders[:] = sorted(name for name in folders if name[0] != ".")
+            for name in sorted(names):
+                if name[0] != "." and begins_as_image(Path(folder, name)):
+                    found = True
+                    yield Path(folder, name)
+        if not found:
+            raise InputError(f"IMAGE: expected images in {path}; it has none")
+
+
+def _check_labels(model_path: Path, labels: list[str] | None, classes: int) -> None:
+    if labels is not None and len(labels) != classes:
+        raise InputError(
+            f"MODEL: expected a label for each of the {classes} classes of "
+            f"{model_path}; {len(labels)} stand beside it"
+        )
 
 
 def _answer(
@@ -85,15 +116,6 @@ def _answer(
     except Exception as error:  # a network from outside may fail anywhere
         raise InputError(
             f"MODEL: the network gives no answer for {path}; {reason(error)}"
-        ) from error
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        return decode(read_image_file(path))[1]
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"IMAGE: expected an image file; {path}: {reason(error)}"
         ) from error
 
 

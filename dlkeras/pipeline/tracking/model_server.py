@@ -1,6 +1,7 @@
 """MLflow's own model server for a pushed model, with limits on what it takes."""
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -12,7 +13,7 @@ import mlflow
 
 from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.tracking.database.connection import connect
-from dlkeras.pipeline.tracking.registry.flavors import check_flavors
+from dlkeras.pipeline.tracking.registry.model_folder import check_flavors
 from dlkeras.pipeline.tracking.registry.registered import (
     downloaded_model,
     errors_of,
@@ -113,8 +114,50 @@ async def _refuse(send: Any, status: int, reason: str) -> None:
     await answer({"type": "http", "method": "POST", "headers": []}, None, send)  # type: ignore[arg-type]
 
 
+class NamedAnswers:
+    """Put the names of the classes beside the probabilities of an answer.
+
+    Args:
+        app: the application behind, whose answers are `{"predictions": [...]}`.
+        labels: the names, in the order of the probabilities.
+    """
+
+    def __init__(self, app: Any, labels: list[str]):
+        self.app, self.labels = app, labels
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
+    ) -> None:
+        """Answer as ASGI asks."""
+        if scope["type"] != "http" or scope["path"] != "/invocations":
+            await self.app(scope, receive, send)
+            return
+        start: dict[str, Any] = {}
+        body = bytearray()
+
+        async def named(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body.extend(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            whole = bytes(body)
+            if start["status"] == 200 and whole.startswith(b"{"):
+                whole = whole.rstrip()[:-1]
+                whole += b', "labels": ' + json.dumps(self.labels).encode() + b"}"
+            headers = [h for h in start["headers"] if h[0].lower() != b"content-length"]
+            headers.append((b"content-length", str(len(whole)).encode()))
+            await send({**start, "headers": headers})
+            await send({"type": "http.response.body", "body": whole})
+
+        await self.app(scope, receive, named)
+
+
 def application(model: Any, max_bytes: int) -> Any:
     """MLflow's server for a model, an ASGI application; its errors are a client's.
+
+    Answers have the names of the classes as `labels`, and `GET /labels` lists them.
 
     Args:
         model: from `load_served_model`.
@@ -133,7 +176,11 @@ def application(model: Any, max_bytes: int) -> Any:
 
     for kind in (RecursionError, ValueError, TypeError, KeyError, AttributeError):
         app.add_exception_handler(kind, bad_body)
-    return BodyLimit(app, max_bytes)
+    labels = model.get_raw_model().labels
+    if labels is None:
+        return BodyLimit(app, max_bytes)
+    app.add_api_route("/labels", lambda: {"labels": labels}, methods=["GET"])
+    return BodyLimit(NamedAnswers(app, labels), max_bytes)
 
 
 def serve(model: Any, listener: socket.socket, max_bytes: int) -> None:

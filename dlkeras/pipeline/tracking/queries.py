@@ -8,8 +8,8 @@ from pathlib import Path
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
 from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
+from dlkeras.pipeline.tracking.registry.model_folder import data_folder
 from dlkeras.pipeline.tracking.registry.registered import (
-    data_folder,
     downloaded_model,
     registered_version,
 )

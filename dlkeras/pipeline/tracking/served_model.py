@@ -52,6 +52,10 @@ class ServedModel:
 
         self._answer = checked
 
+    def get_raw_model(self) -> "ServedModel":
+        """What MLflow's wrapper gives whoever asks for the model itself."""
+        return self
+
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
         """Give class probabilities, `(images, classes)` float32.
 

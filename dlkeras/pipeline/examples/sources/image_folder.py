@@ -2,77 +2,106 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.examples.labels import label_name
+from dlkeras.pipeline.examples.sources.layout import FLAG, NO_CLASS, find_layout
 from dlkeras.pipeline.examples.sources.source import (
-    SPLIT_NAMES,
+    Ignored,
     Problem,
     SourceExample,
     printable,
+    split_name,
 )
 from dlkeras.pipeline.examples.sources.walking import walk
 from dlkeras.untrusted import archives
-from dlkeras.untrusted.images import read_image_file
+from dlkeras.untrusted.images import begins_as_image, read_image_file
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
-FLAG = "--example-gen.image-folder"
+# A file of such a name is meant as an image: one that is none is a broken one. Of any
+# other file the content decides.
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif",
+     ".tiff", ".avif", ".heic", ".heif"}
+)  # fmt: skip
+# What systems and programs leave behind.
+LITTER = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "zbthumbnail.info"}
+)
+LITTER_FOLDERS = frozenset(
+    {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "lost+found", "mlruns",
+     "system volume information", "node_modules"}
+)  # fmt: skip
 
 
 class ImageFolderSource:
     """Images in folders named by class, with or without folders of splits above.
 
-    The files are gone through in the order of a hash of their names, so that a shard
-    holds a mixture of the classes.
+    Images in folders below a class's are the class's. The files are gone through in the
+    order of a hash of their names, so that a shard holds a mixture of the classes.
 
     Args:
         folder: the folder.
         name: what to call it.
+        layout: what its top folders are: "classes", "splits", or "auto".
 
     Raises:
-        InputError: there is no such folder, or it does not hold images of two classes.
+        InputError: there is no such folder, it does not hold images of two classes, or
+            its layout is not plain.
     """
 
-    def __init__(self, folder: Path, name: str | None = None):
+    def __init__(self, folder: Path, name: str | None = None, layout: str = "auto"):
         if not folder.is_dir():
             raise InputError(f"{FLAG}: expected a folder; received {folder}")
         self._folder = folder
+        self._unpacked = name is not None
         self.description = f"image folder {name or folder.name}"
-        self.ignored: list[str] = []
+        self.ignored: list[Ignored] = []
         self.outside: list[str] = []
-        paths = list(_files(folder, self.ignored, self.outside))
-        tops = {path.split(os.sep, 1)[0] for path in paths if _may_count(path)}
-        split_folders = {name: SPLIT_NAMES[name] for name in tops & SPLIT_NAMES.keys()}
-        if len(split_folders) != len(tops) or "train" not in split_folders.values():
-            split_folders = {"": ""}
-        self.splits = frozenset(split_folders.values()) - {""}
-        files: list[tuple[str, str, str]] = []  # (path below the folder, split, class)
-        for path in paths:
-            parts = path.split(os.sep)
-            split = parts.pop(0) if self.splits and len(parts) > 1 else ""
-            known = split in split_folders
-            if known and len(parts) == 2 and _suffix(path) in IMAGE_SUFFIXES:
-                files.append((path, split_folders[split], parts[0]))
+        paths = list(_images(folder, self.ignored, self.outside))
+        ways = [path.split(os.sep)[:-1] for path in paths]
+        found = find_layout(ways, layout, str(name or folder))
+        # (path below the folder, split, class)
+        files: list[tuple[str, str, str]] = []
+        for path, way in zip(paths, ways, strict=True):
+            place = found.place(way)
+            if isinstance(place, str):
+                chosen = layout == "splits" and place != NO_CLASS
+                self.ignored.append(Ignored(printable(path), place, chosen))
             else:
-                self.ignored.append(printable(path))
-        self.ignored.sort()
+                split, label = place
+                files.append((path, split, printable(label_name(label) or label)))
+        self.ignored.sort(key=lambda file: file.name)
+        self.splits = frozenset(split for _, split, _ in files) - {""}
         labels = sorted({label for _, _, label in files})
         if not files:
             raise InputError(
                 f"{FLAG}: expected images as {folder}/CLASS/*.png or "
-                f"{folder}/train/CLASS/*.png (also jpg, jpeg, bmp, gif, webp); "
-                "found none"
+                f"{folder}/train/CLASS/*.png (also jpg, tif, gif, bmp, webp, avif); "
+                f"found {_without_class(len(paths))}"
             )
         if len(labels) < 2:
+            below = sorted({way[1] for way in ways if len(way) > 1})
             raise InputError(
                 f"{FLAG}: expected at least two class folders with images in {folder}; "
-                f"found one, {printable(labels[0])!r}"
+                f"found one, {labels[0]!r}"
+                + (
+                    f", with the folders {', '.join(map(printable, below[:5]))} in it: "
+                    f"if those are the classes, name {folder / labels[0]}"
+                    if below
+                    else ""
+                )
             )
-        self.labels = tuple(printable(label) for label in labels)
-        self._numbers = {label: number for number, label in enumerate(labels)}
+        self.labels = tuple(labels)
+        numbers = {label: number for number, label in enumerate(labels)}
+        self._numbers = numbers
         self._files = sorted(files, key=lambda file: _mixed(file[0]))
+        self.label_counts = Counter(
+            numbers[label] for _, split, label in files if split in ("", "train")
+        )
 
     @property
     def paths(self) -> list[str]:
@@ -97,7 +126,17 @@ class ImageFolderSource:
                 split=split or None,
                 label=self._numbers[label],
                 read=partial(read_image_file, file),
+                file=None if self._unpacked else file,
             )
+
+
+def _without_class(number: int) -> str:
+    if not number:
+        return "none"
+    return (
+        f"{number:,} in no class folder: make a folder for each class, or a table of "
+        "their labels for --example-gen.manifest"
+    )
 
 
 def _what_it_is(file: Path) -> str:
@@ -116,30 +155,46 @@ def _mixed(path: str) -> bytes:
     return hashlib.sha256(os.fsencode(path)).digest()
 
 
-def _may_count(path: str) -> bool:
-    """Whether a file may be CLASS/IMAGE or SPLIT/CLASS/IMAGE."""
-    return path.count(os.sep) in (1, 2) and _suffix(path) in IMAGE_SUFFIXES
+def _images(folder: Path, ignored: list[Ignored], outside: list[str]) -> Iterator[str]:
+    """Give every image below a folder; the other files are listed as left out."""
+
+    def leave_out(path: str, reason: str, expected: bool) -> None:
+        ignored.append(Ignored(printable(path), reason, expected))
+
+    for path in _files(folder, leave_out, outside):
+        name = os.path.basename(path)
+        if name[0] == ".":
+            leave_out(path, "hidden", True)
+        elif _suffix(name) in IMAGE_SUFFIXES or begins_as_image(folder / path):
+            yield path
+        else:
+            leave_out(path, "not an image", name.lower() in LITTER)
 
 
-def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str]:
-    """Give every file below a folder but hidden ones; a loop of links is left out.
+def _files(folder: Path, leave_out, outside: list[str]) -> Iterator[str]:
+    """Give every file below a folder; a loop of links is left out.
 
     People put data sets together of links, so they are followed, but no deeper than
-    images lie. Those that leave the folder are listed.
+    SPLIT/CLASS. Those that leave the folder are listed.
     """
-
-    def leave_out(link: str) -> None:
-        ignored.append(printable(os.path.relpath(link, folder)))
-
     root = os.path.join(os.path.realpath(folder), "")
 
     def leaves(path: str) -> bool:
         return not os.path.join(os.path.realpath(path), "").startswith(root)
 
-    for place, folders, names in walk(folder, FLAG, leave_out, _unreadable):
+    def loops(link: str) -> None:
+        leave_out(os.path.relpath(link, folder), "a link to a folder above it", True)
+
+    for place, folders, names in walk(folder, FLAG, loops, _unreadable):
         below = os.path.relpath(place, folder)
         linked = os.path.realpath(place) != os.path.normpath(root + below)
-        folders[:] = [name for name in folders if name[0] != "."]
+        folders[:] = [
+            name
+            for name in folders
+            if name[0] != "." and name.lower() not in LITTER_FOLDERS
+        ]
+        if not folders and not names:
+            leave_out(os.path.join(below, ""), "an empty folder", True)
         for name in (*folders, *names):
             path = os.path.join(place, name)
             if name[0] != "." and os.path.islink(path) and leaves(path):
@@ -154,8 +209,7 @@ def _files(folder: Path, ignored: list[str], outside: list[str]) -> Iterator[str
                 if not (linked or os.path.islink(os.path.join(place, name)))
             ]
         for name in names:
-            if name[0] != ".":
-                yield os.path.normpath(os.path.join(below, name))
+            yield os.path.normpath(os.path.join(below, name))
 
 
 def _unreadable(error: OSError) -> None:
@@ -187,6 +241,10 @@ def unpack(archive: Path, target: Path) -> Path:
         if error.filename != archive:
             raise  # the disk is full
         raise InputError(f"{FLAG}: {archive}: {error.strerror}") from error
-    inside = [f for f in target.iterdir() if f.name[0] != "."]
+    inside = [
+        f
+        for f in target.iterdir()
+        if f.name[0] != "." and f.name.lower() not in LITTER_FOLDERS
+    ]
     only = inside[0] if len(inside) == 1 and inside[0].is_dir() else target
-    return only if only.name not in SPLIT_NAMES else target
+    return only if split_name(only.name) is None else target

@@ -1,71 +1,83 @@
-"""A manifest: a CSV or Parquet table of paths and labels, with splits and groups."""
+"""A manifest: a table of paths and labels, with splits and groups if it has any."""
 
 import contextlib
 import hashlib
 import os
-import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import InputError, reason
+import numpy as np
+
+from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.examples.labels import label_name
+from dlkeras.pipeline.examples.sources.named_columns import ROLES, with_role_names
+from dlkeras.pipeline.examples.sources.named_files import FileFinder, plain_path
 from dlkeras.pipeline.examples.sources.source import (
-    SPLIT_NAMES,
+    Ignored,
     Problem,
     SourceExample,
     printable,
+    split_name,
 )
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import read_image_file
-from dlkeras.untrusted.tables import read_table
+from dlkeras.untrusted.tables import NumberedTable, read_numbered_table
 
 FLAG = "--example-gen.manifest"
-COLUMNS = ("path", "label", "split", "group")
 MAX_NAMED = 5
 
 
 class ManifestSource:
     """The images that a table names: columns `path`, `label`, and maybe more.
 
-    A path is relative to the table's folder and stays inside it. `split` is train,
-    validation or test. All examples of one `group` (a patient, a film, a camera) go to
-    one split. The examples are gone through in the order of a hash of their paths.
-    Any other column is metadata, by which the evaluator can slice.
+    A path is relative to the table's folder, or to the one that is named for it, and
+    stays inside it. `split` is train, validation or test. All examples of one `group`
+    (a patient, a film, a camera) go to one split. The examples are gone through in the
+    order of a hash of their paths. Any other column is metadata, by which the evaluator
+    can slice.
 
     Args:
-        manifest: a .csv or .parquet file.
+        manifest: the table.
+        columns: which column is which, by `path`, `label`, `split` and `group`; the
+            usual names are known.
+        image_root: the folder that paths are relative to; default: the table's.
 
     Raises:
         InputError: the table cannot be read, lacks a column, has fewer than two
             labels, or puts a group into two splits.
     """
 
-    def __init__(self, manifest: Path):
-        table = _read(manifest)
-        missing = [name for name in COLUMNS[:2] if name not in table]
-        if missing:
-            raise InputError(
-                f"{FLAG}: expected the columns path and label; {manifest} lacks "
-                f"{' and '.join(missing)}, it has {', '.join(map(str, table))}"
-            )
-        self._root = os.path.realpath(manifest.parent)
+    def __init__(
+        self,
+        manifest: Path,
+        columns: Mapping[str, str] | None = None,
+        image_root: Path | None = None,
+    ):
+        read = _read(manifest)
+        table = with_role_names(manifest, read, columns or {})
+        self._files = _finder(manifest, image_root)
         self.description = f"manifest {manifest.name}"
-        self.ignored: list[str] = []
+        self.ignored: list[Ignored] = []
         self.metadata = _metadata(table)
-        table = table.assign(row=range(2, len(table) + 2))
-        for name in COLUMNS:
-            if name in table:
-                table[name] = table[name].astype("string").str.strip()
+        # What is made of the user's columns stands apart: any name may be one of his.
+        rows: dict[str, list[Any]] = {"number": read.numbers}
+        for name in ROLES:
+            rows[name] = _texts(table[name]) if name in table else [None] * len(table)
+        rows["label"] = [
+            label and printable(label_name(label)) for label in rows["label"]
+        ]
+        rows["id"] = [printable(plain_path(path or "")) for path in rows["path"]]
         self._has_groups = "group" in table
+        self.splits: frozenset[str] = frozenset()
         if "split" in table:
-            table["split"] = table["split"].str.lower().map(SPLIT_NAMES)
-            self.splits = frozenset(table["split"].dropna())
+            rows["split"] = [split_name(split or "") for split in rows["split"]]
+            self.splits = frozenset(split for split in rows["split"] if split)
             if self._has_groups:
-                _check_groups(manifest, table)
-        else:
-            self.splits = frozenset()
-        labels = sorted(table["label"].dropna().replace("", None).dropna().unique())
+                _check_groups(manifest, rows)
+        labels = sorted({label for label in rows["label"] if label})
         if len(labels) < 2:
             raise InputError(
                 f"{FLAG}: expected at least two labels in {manifest}; found "
@@ -73,99 +85,132 @@ class ManifestSource:
             )
         self.labels = tuple(labels)
         self._numbers = {label: number for number, label in enumerate(labels)}
-        table["twice"] = table["path"].duplicated()
-        order = [
-            hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).digest()
-            for path in table["path"]
-        ]
-        numbers = sorted(range(len(table)), key=lambda number: order[number])
-        self._table = table.iloc[numbers]
+        seen: set[str] = set()
+        rows["twice"] = [name in seen or seen.add(name) for name in rows["id"]]
+        order = [hashlib.sha256(name.encode()).digest() for name in rows["id"]]
+        self._order = sorted(range(len(order)), key=order.__getitem__)
+        self._rows = rows
+        self.label_counts = Counter(
+            self._numbers[label]
+            for label, split in zip(rows["label"], rows["split"], strict=True)
+            if label and (not self.splits or split == "train")
+        )
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._order)
 
     def examples(
         self, start: int = 0, stop: int | None = None
     ) -> Iterator[SourceExample | Problem]:
         """Go through the rows in the order of a hash of their paths."""
-        part = self._table.iloc[start:stop]
-        columns = [part[name] for name in part.columns]
-        for values in zip(*columns, strict=True):
-            row = dict(zip(part.columns, values, strict=True))
-            problem = self._problem(row)
-            if problem is not None:
-                yield Problem(
-                    f"row {row['row']} ({printable(str(row['path']))})", problem
-                )
+        for place in self._order[start:stop]:
+            row = {name: values[place] for name, values in self._rows.items()}
+            found = self._file(row)
+            if isinstance(found, Problem):
+                yield found
                 continue
             yield SourceExample(
-                id=printable(row["path"]),
+                id=row["id"],
                 split=row["split"] if self.splits else None,
                 label=self._numbers[row["label"]],
-                read=partial(read_image_file, Path(self._root, row["path"])),
+                read=partial(read_image_file, found),
                 group=row["group"] if self._has_groups else None,
+                file=found,
             )
 
+    def _file(self, row: dict[str, Any]) -> str | Problem:
+        """The file of a row, or what is wrong with the row."""
+        problem = self._problem(row)
+        if problem is None:
+            try:
+                return self._files.find(row["path"])
+            except (OSError, ValueError) as error:
+                problem = str(error)
+        # Shown as it is written: a name may be anything.
+        return Problem(f"row {row['number']} ({printable(row['path'] or '')})", problem)
+
     def _problem(self, row: dict[str, Any]) -> str | None:
-        """Say what is wrong with a row of the table, if anything is."""
-        path = row["path"]
-        if not isinstance(path, str) or not path:
+        """Say what is wrong with the cells of a row, if anything is."""
+        if not row["path"]:
             return "expected a path; it is empty"
         if row["twice"]:
-            return "the path stands in the table twice"
-        if not isinstance(row["label"], str) or not row["label"]:
+            return f"the path stands in the table twice ({row['id']})"
+        if not row["label"]:
             return "expected a label; it is empty"
-        if self.splits and not isinstance(row["split"], str):
+        if self.splits and not row["split"]:
             return "expected the split train, validation or test"
-        if self._has_groups and (not isinstance(row["group"], str) or not row["group"]):
+        if self._has_groups and not row["group"]:
             return "expected a group; it is empty"
-        try:
-            file = os.path.realpath(os.path.join(self._root, path))
-            if os.path.commonpath([self._root, file]) != self._root:
-                return "expected a path inside the table's folder"
-            if not stat.S_ISREG(os.stat(file).st_mode):
-                return "not a regular file"
-        except FileNotFoundError:
-            return "no such file"
-        except (OSError, ValueError) as error:
-            return getattr(error, "strerror", None) or reason(error)
         return None
 
 
-def named_files(manifest: Path) -> list[str]:
-    """The files that a table names, as it names them.
+def named_files(
+    manifest: Path,
+    columns: Mapping[str, str] | None = None,
+    image_root: Path | None = None,
+) -> list[str]:
+    """The files that a table names, where they are; else as it names them.
 
     Raises:
         InputError: the table cannot be read.
     """
-    table = _read(manifest)
-    paths = table.get("path", [])
-    return sorted({str(path).strip() for path in paths})
+    read = _read(manifest)
+    table = with_role_names(manifest, read, columns or {})
+    finder, names = _finder(manifest, image_root), set()
+    for path in _texts(table["path"]):
+        try:
+            names.add(os.path.relpath(finder.find(path or ""), manifest.parent))
+        except (OSError, ValueError):
+            names.add(path or "")
+    return sorted(names)
 
 
-def _read(manifest: Path) -> Any:
+def _finder(manifest: Path, image_root: Path | None) -> FileFinder:
+    if image_root is not None and not image_root.is_dir():
+        raise InputError(
+            f"--example-gen.image-root: expected a folder; received {image_root}"
+        )
+    return FileFinder(image_root or manifest.parent, manifest.name)
+
+
+def _texts(column: Any) -> list[str | None]:
+    """The cells of a column as text; None for a missing one."""
+    if column.dtype.kind == "f":  # whole numbers, of which some are missing
+        whole = column.dropna()
+        if len(whole) and np.array_equal(whole, np.floor(whole)):
+            column = column.astype("Int64")
+    texts = column.astype("string").str.strip()
+    return [
+        None if missing else str(text)
+        for text, missing in zip(texts, texts.isna(), strict=True)
+    ]
+
+
+def _read(manifest: Path) -> NumberedTable:
     try:
-        return read_table(manifest)
+        return read_numbered_table(manifest)
     except UntrustedFileError as error:
         raise InputError(f"{FLAG}: {error}") from error
     except OSError as error:
         raise InputError(
-            f"{FLAG}: expected a table in CSV (UTF-8) or Parquet; {manifest}: "
-            f"{error.strerror}"
+            f"{FLAG}: expected a table in CSV, Parquet, Excel or JSON lines; "
+            f"{manifest}: {error.strerror}"
         ) from error
 
 
-def metadata_columns(manifest: Path) -> list[str]:
+def metadata_columns(
+    manifest: Path, columns: Mapping[str, str] | None = None
+) -> list[str]:
     """Names of the columns of a table by which the evaluator can slice.
 
     Raises:
         InputError: the table cannot be read.
     """
-    return _described(_read(manifest))
+    return _described(with_role_names(manifest, _read(manifest), columns or {}))
 
 
 def _described(table: Any) -> list[str]:
-    return [str(name) for name in table if name not in (*COLUMNS[:3], "id")]
+    return [str(name) for name in table if name not in (*ROLES[:3], "id")]
 
 
 def _metadata(table: Any) -> Any:
@@ -176,7 +221,8 @@ def _metadata(table: Any) -> Any:
     if not names:
         return None
     found = table[names].copy()
-    found.insert(0, "id", [printable(str(path).strip()) for path in table["path"]])
+    paths = [path or "" for path in _texts(table["path"])]
+    found.insert(0, "id", [printable(plain_path(path)) for path in paths])
     for name in names:
         with contextlib.suppress(ValueError, TypeError):  # a CSV's numbers are text
             blank = found[name].astype("string").str.fullmatch(r"\s*").fillna(True)
@@ -184,9 +230,12 @@ def _metadata(table: Any) -> Any:
     return found.drop_duplicates("id")
 
 
-def _check_groups(manifest: Path, table: Any) -> None:
-    spread = table.groupby("group")["split"].nunique()
-    torn = list(spread[spread > 1].index)
+def _check_groups(manifest: Path, rows: Mapping[str, list[Any]]) -> None:
+    splits: dict[str, set[str]] = {}
+    for group, split in zip(rows["group"], rows["split"], strict=True):
+        if group and split:
+            splits.setdefault(group, set()).add(split)
+    torn = [group for group, found in sorted(splits.items()) if len(found) > 1]
     if torn:
         more = ", ..." if len(torn) > MAX_NAMED else ""
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dlkeras.pipeline.errors import InputError
-from dlkeras.pipeline.examples.sources.source import Problem, SourceExample
+from dlkeras.pipeline.examples.sources.source import Ignored, Problem, SourceExample
 from dlkeras.untrusted.arrays import NpzFile, UntrustedFileError
 from dlkeras.untrusted.gate import Budget
 from dlkeras.untrusted.images import MAX_PIXELS
@@ -40,7 +40,7 @@ class NumpySource:
 
     def __init__(self, file: Path, scratch: Path):
         self.description = f"NumPy archive {file.name}"
-        self.ignored: list[str] = []
+        self.ignored: list[Ignored] = []
         try:
             archive = NpzFile(file)
             names = archive.names
@@ -56,7 +56,11 @@ class NumpySource:
                     f"{file} lacks {', '.join(missing)}, it has "
                     f"{', '.join(names[:10]) or 'none'}"
                 )
-            self.ignored = sorted(set(names) - {n for pair in pairs for n in pair[:2]})
+            used = {n for pair in pairs for n in pair[:2]}
+            self.ignored = [
+                Ignored(name, "not images or labels", True)
+                for name in sorted(set(names) - used)
+            ]
             held = Budget(MAX_HELD, file)
             for x, y, _ in pairs:
                 images, labels = archive.about(x), archive.about(y)

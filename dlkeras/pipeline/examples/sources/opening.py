@@ -32,10 +32,12 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
         folder = config.image_folder
         if folder.is_file():
             scratch.mkdir(parents=True, exist_ok=True)
-            return ImageFolderSource(unpack(folder, scratch), folder.name)
-        return ImageFolderSource(folder)
+            return ImageFolderSource(
+                unpack(folder, scratch), folder.name, config.layout
+            )
+        return ImageFolderSource(folder, layout=config.layout)
     if config.manifest is not None:
-        return ManifestSource(config.manifest)
+        return ManifestSource(config.manifest, config.columns, config.image_root)
     if config.npz is not None:
         return NumpySource(config.npz, scratch)
     packaged = re.split("[:/]", config.dataset_name)[0] in PACKAGED
@@ -61,10 +63,11 @@ def fingerprint(config: ExampleGenConfig) -> str:
         folder = config.image_folder
         if folder.is_file():
             return _stat_digest(folder.parent, [folder.name])
-        return _stat_digest(folder, sorted(ImageFolderSource(folder).paths))
+        return _stat_digest(folder, sorted(open_source(config, folder, folder).paths))
     if config.manifest is not None:
         table = config.manifest
-        return _stat_digest(table.parent, [table.name, *named_files(table)])
+        files = named_files(table, config.columns, config.image_root)
+        return _stat_digest(table.parent, [table.name, *files])
     if config.npz is not None:
         return _stat_digest(config.npz.parent, [config.npz.name])
     if config.builder_dir is not None:

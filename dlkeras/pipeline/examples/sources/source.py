@@ -1,6 +1,7 @@
 """What a source of examples is: named images with labels, and what is wrong with it."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,25 @@ from typing import Protocol
 import numpy as np
 
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-    "testing": "test",
+    name: split
+    for split, names in {
+        "train": "train training trainset trainingset trn",
+        "validation": "validation validate valid val valset validationset dev",
+        "test": "test testing testset tst",
+    }.items()
+    for name in names.split()
 }
+
+
+def split_name(text: str) -> str | None:
+    """The split that a name stands for, in any case; None where it stands for none.
+
+    Example:
+    >>> split_name("Val"), split_name("test_set"), split_name("cat")
+    ('validation', 'test', None)
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    return SPLIT_NAMES.get(plain.replace("_", "").replace("-", "").replace(" ", ""))
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class SourceExample:
         read: gives the bytes of an image file, or pixels `(height, width[, channels])`
             uint8.
         group: examples of one group never stand in two splits; None for no group.
+        file: the file on disk, where the image is one.
     """
 
     id: str
@@ -37,6 +50,7 @@ class SourceExample:
     label: int
     read: Callable[[], "bytes | np.ndarray"]
     group: str | None = None
+    file: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,21 @@ class Problem:
     count: int = 1
 
 
+@dataclass(frozen=True)
+class Ignored:
+    """A file beside the examples that is none of them.
+
+    Attributes:
+        name: the file, below the source.
+        reason: why it is left out.
+        expected: nobody misses it: it is hidden, or systems leave it behind.
+    """
+
+    name: str
+    reason: str
+    expected: bool = False
+
+
 class Source(Protocol):
     """Where examples come from.
 
@@ -64,12 +93,14 @@ class Source(Protocol):
         splits: the splits that the source itself gives.
 
     A source may have `metadata`, too: a pandas table of what else is known of the
-    examples, a row for each `id`; and `outside`: links that lead out of its folder.
+    examples, a row for each `id`; `outside`: links that lead out of its folder; and
+    `label_counts`: the number of examples of each label whose split is still to be
+    drawn, by its number, where that is known before they are read.
     """
 
     description: str
     labels: tuple[str, ...]
-    ignored: list[str]
+    ignored: list[Ignored]
     splits: frozenset[str]
 
     def __len__(self) -> int:

@@ -13,7 +13,12 @@ from typing import Any
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.errors import InputError, reason
-from dlkeras.pipeline.examples.sources.source import SPLIT_NAMES, Problem, SourceExample
+from dlkeras.pipeline.examples.sources.source import (
+    SPLIT_NAMES,
+    Ignored,
+    Problem,
+    SourceExample,
+)
 
 # Records that are read together where none of them is damaged.
 BLOCK = 256
@@ -54,7 +59,7 @@ class TFDSSource:
                 f"{info.name} has none"
             )
         self.labels = tuple(names)
-        self.ignored: list[str] = []
+        self.ignored: list[Ignored] = []
         self.description = f"TensorFlow data set {info.full_name}"
         self._parts = self._instructions(config)
         self._open: dict[tuple[str, int, int], Iterator[bytes]] = {}

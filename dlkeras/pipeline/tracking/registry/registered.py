@@ -20,7 +20,6 @@ from dlkeras.pipeline.errors import (
 )
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.tracking.database.connection import every
-from dlkeras.pipeline.tracking.registry.flavors import check_flavors
 
 FILES_TAG = "dlkeras.files"
 CHAMPION = "champion"
@@ -122,12 +121,3 @@ def digests_of_mlflow(location: str) -> str:
             for name in names
         }
     )
-
-
-def data_folder(folder: Path) -> Path:
-    """What the pusher wrote, inside a folder in MLflow's format.
-
-    Raises:
-        InputError: it is not a model that the pusher registered.
-    """
-    return folder / check_flavors(folder)["data"]

@@ -12,8 +12,11 @@ from dlkeras.pipeline.artifacts.types import PushedModel
 from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.tracking.database.connection import every
 from dlkeras.pipeline.tracking.descriptions import MODEL_CARD, described
-from dlkeras.pipeline.tracking.registry.flavors import LOADER
-from dlkeras.pipeline.tracking.registry.registered import FILES_TAG, digests_of_mlflow
+from dlkeras.pipeline.tracking.registry.model_folder import LOADER
+from dlkeras.pipeline.tracking.registry.registered import (
+    FILES_TAG,
+    digests_of_mlflow,
+)
 
 ALIASED = "dlkeras.aliased"
 # What `served_model` imports beside MLflow, which names itself.

@@ -17,6 +17,10 @@ BANDS = (11, 11, 11, 11, 10, 10)  # pigeonhole: of 6 bands of the bits one is th
 MIN_CORRELATION = 0.98
 # Images with which one is compared at least, for each band.
 MIN_NEIGHBOURS = 256
+# And at most: the work and the memory grow with the number of images.
+MAX_NEIGHBOURS = 512
+# Near-duplicates of one image that are kept from a band, within splits and across.
+MAX_KEPT = 16
 
 # The cosine transform in whole numbers: sums of their products stay below 2**53, where
 # float64 is exact in whatever order a machine adds.
@@ -69,18 +73,23 @@ def thumbnails(small: np.ndarray) -> np.ndarray:
 
 
 def near_duplicate_pairs(
-    hashes: np.ndarray, thumbs: np.ndarray, digests: np.ndarray
+    hashes: np.ndarray,
+    thumbs: np.ndarray,
+    digests: np.ndarray,
+    splits: np.ndarray | None = None,
 ) -> tuple[np.ndarray, bool]:
     """Find the pairs of images that are nearly, but not exactly, the same.
 
     The work grows with the number of images, not with its square: where a great many
-    hash alike, such as frames of one film, each is compared with the next ones only.
+    hash alike, such as frames of one film, each is compared with the next ones only,
+    and only some of its near-duplicates are kept.
 
     Args:
         hashes: `(images,)` uint64, from `perceptual_hashes`.
         thumbs: `(images, 256)` uint8, from `thumbnails`.
         digests: `(images,)` of the exact content; of exact copies only the first is
             compared with others.
+        splits: `(images,)` names; those of other splits are kept as many again.
 
     Returns:
         `(pairs, 2)` int64, positions, the smaller first, in rising order; and whether
@@ -92,6 +101,10 @@ def near_duplicate_pairs(
     correlation = _Correlation(thumbs)
     # By chance 1 of 2**10 images is alike in a band; some times that are compared.
     neighbours = MIN_NEIGHBOURS + 8 * len(values) // 2 ** min(BANDS)
+    neighbours = min(neighbours, MAX_NEIGHBOURS)
+    home = np.zeros(len(hashes), "int64")
+    if splits is not None:
+        home = np.unique(splits, return_inverse=True)[1]
     found, complete, masks = [np.empty((0, 2), "int64")], True, []
     start = 0
     for width in BANDS:
@@ -101,6 +114,7 @@ def near_duplicate_pairs(
         sorted_values, positions = values[order], first[order]
         keys = sorted_values & mask
         alive = np.arange(len(keys) - 1)
+        kept = np.zeros((len(hashes), 2), "int64")
         for offset in range(1, neighbours + 1):
             alive = alive[alive + offset < len(keys)]
             alive = alive[keys[alive] == keys[alive + offset]]
@@ -111,7 +125,13 @@ def near_duplicate_pairs(
             for earlier in masks:  # alike in that band: compared there
                 near &= (bits & earlier) != 0
             one, other = positions[alive[near]], positions[alive[near] + offset]
+            across = (home[one] != home[other]).astype("int64")
+            wanted = kept[one, across] < MAX_KEPT
+            if not wanted.all():
+                complete = False
+                one, other, across = one[wanted], other[wanted], across[wanted]
             alike = correlation(one, other) >= MIN_CORRELATION
+            kept[one[alike], across[alike]] += 1  # each is there once
             pairs = np.stack([one[alike], other[alike]], axis=1)
             found.append(np.sort(pairs, axis=1))
         else:

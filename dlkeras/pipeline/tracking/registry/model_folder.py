@@ -1,4 +1,4 @@
-"""MLflow's description of a model, `MLmodel`: looked into before MLflow reads it."""
+"""A folder in MLflow's format, which is looked into before MLflow reads it."""
 
 import os
 from pathlib import Path
@@ -18,6 +18,15 @@ _KEYS = frozenset(("data", "env", "loader_module", "python_version", "streamable
 _MAX_DESCRIPTION = 2**22
 _MAX_BESIDE = 2**23
 _MOST_PARTS, _LONGEST, _DEEPEST = 200_000, 2**16, 50
+
+
+def data_folder(folder: Path) -> Path:
+    """What the pusher wrote, inside a folder in MLflow's format.
+
+    Raises:
+        InputError: it is not a model that the pusher registered.
+    """
+    return folder / check_flavors(folder)["data"]
 
 
 def check_flavors(folder: Path) -> dict[str, Any]:
