@@ -5,6 +5,7 @@ import pytest
 
 from dlkeras.architectures import alexnet, create
 from dlkeras.stages import find_layer, stages
+from tests.strangers.models import MODELS
 
 
 def test_a_resnets_stages_are_conv2_x_to_conv5_x():
@@ -44,6 +45,20 @@ def test_stages_of_a_foreign_network_are_its_resolutions():
     assert sizes == [16, 8, 4, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("custom_blocks", ["block_1", "block_2", "block_3"]),  # each halves the image
+        ("squeeze_and_excitation", ["scaled"]),  # a summary of maps is no resolution
+        ("sequential", ["first", "second"]),
+        ("base_inside_subclassed", ["base/conv1", "base/conv2"]),
+        ("unet", ["down", "mask"]),
+    ],
+)
+def test_stages_of_a_strangers_network_are_where_its_maps_shrink(name, expected):
+    assert list(stages(MODELS[name]()).values()) == expected
+
+
 def test_an_unknown_stage_is_refused_with_the_stages_and_near_layers():
     model = create("lenet5")
     assert find_layer(model, "stage2", "until").name == "C3"
@@ -56,5 +71,5 @@ def test_an_unknown_stage_is_refused_with_the_stages_and_near_layers():
         find_layer(model, "S_activation", "until")
     with pytest.raises(ValueError, match=r"did you mean stage3 or stage2.*'stag3'"):
         find_layer(model, "stag3", "until")
-    with pytest.raises(ValueError, match="needs a Functional model"):
+    with pytest.raises(ValueError, match="must be a Keras model"):
         stages(keras.layers.Dense(3))

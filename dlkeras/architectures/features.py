@@ -5,23 +5,26 @@ from typing import Any
 
 import keras
 
-from dlkeras.stages import find_layer
+from dlkeras.model_graph import read
+from dlkeras.stages import find_ends
 
 
 def feature_extractor(model: Any, layers: str | Sequence[str]) -> keras.Model:
     """Return a model of the same weights whose outputs are intermediate features.
 
     Args:
-        model: A Functional model of images.
-        layers: Names of stages (`"stage2"` is the last layer of stage 2) or of layers;
-            one name, or several.
+        model: A built Keras model: Functional, Sequential, nested, or subclassed and
+            written in layers and `keras.ops`.
+        layers: Names of stages (`"stage2"` is the last layer of stage 2) or of layers,
+            `"base/conv1"` inside a nested model; one name, or several.
 
     Returns:
         A Functional model that shares the layers: with one output for one name, with
         a list of outputs in the order of several names.
 
     Raises:
-        ValueError: A name is neither a stage nor a layer, or there is no name.
+        ValueError: A name is neither a stage nor a layer, there is no name, or the
+            model's graph cannot be known.
 
     Example:
         >>> from dlkeras.architectures import feature_extractor, resnet18
@@ -35,9 +38,10 @@ def feature_extractor(model: Any, layers: str | Sequence[str]) -> keras.Model:
         raise ValueError(
             f"layers must name at least one stage or layer. Received: layers={layers!r}"
         )
-    outputs = [find_layer(model, name, "layers").output for name in names]
+    graph = read(model)
+    tensors = graph.symbolic([find_ends(graph, name, "layers")[0] for name in names])
     return keras.Model(
-        model.input,
-        outputs[0] if isinstance(layers, str) else outputs,
+        graph.start,
+        tensors[0] if isinstance(layers, str) else tensors,
         name=f"{model.name}_features",
     )

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from dlkeras.architectures.costs import multiply_adds, windows
+from dlkeras.architectures.costs import call_multiply_adds, per_example
+from dlkeras.model_graph import ReceptiveFields
 
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -16,15 +17,18 @@ class LayerSummary:
     """One layer's row.
 
     Attributes:
-        layer: Name of the layer.
-        type: Class of the layer.
+        layer: Name of the layer, behind those of the models around it: `base/conv1`;
+            `conv#2` where a layer is called a second time.
+        type: Class of the layer, or of a plain operation.
         output: Shape of the output without the batch.
         parameters: Trainable parameters.
         frozen: Weights that training does not change: moving statistics, fixed
             bitmaps, the weights of frozen layers.
-        multiply_adds: Of the layer's convolutions and dense layers, for one example.
+        multiply_adds: Of the layer's convolutions, dense layers and matrix products,
+            for one example; `None` where they cannot be known.
         receptive_field: Pixels of the input that one output pixel sees along the
-            height, padding included; `None` where the output is not an image.
+            height, padding included; `None` where the output is not an image. What is
+            measured ends with the image.
         memory: Bytes of the output, for one example.
     """
 
@@ -33,7 +37,7 @@ class LayerSummary:
     output: tuple[int | None, ...]
     parameters: int
     frozen: int
-    multiply_adds: int
+    multiply_adds: int | None
     receptive_field: int | None
     memory: int
 
@@ -47,9 +51,10 @@ class SummaryTable(list[LayerSummary]):
         return sum(row.parameters for row in self)
 
     @property
-    def multiply_adds(self) -> int:
-        """Multiply-adds of the network's convolutions and dense layers."""
-        return sum(row.multiply_adds for row in self)
+    def multiply_adds(self) -> int | None:
+        """Multiply-adds of the network; `None` where a layer's are not known."""
+        counts = [row.multiply_adds for row in self]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     @property
     def memory(self) -> int:
@@ -73,13 +78,13 @@ class SummaryTable(list[LayerSummary]):
                 row.layer,
                 "x".join("?" if size is None else str(size) for size in row.output),
                 f"{row.parameters:,}",
-                f"{row.multiply_adds:,}",
+                _written(row.multiply_adds),
                 "" if row.receptive_field is None else str(row.receptive_field),
                 f"{row.memory:,}",
             )
             for row in self
         ]
-        total = ("", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "")
+        total = ("", "", f"{self.parameters:,}", _written(self.multiply_adds), "")
         lines = [head, *lines, (*total, f"{self.memory:,}")]
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         return "\n".join(
@@ -95,14 +100,15 @@ def summary_table(model: Any) -> SummaryTable:
     """Return what each layer of a network gives, holds, costs and sees.
 
     Args:
-        model: A Functional model of images with known height and width.
+        model: A built Keras model, nested ones and subclassed ones included; a call of
+            a layer, or of a plain operation, is a row.
 
     Returns:
         A list of `LayerSummary` with totals; `print` shows it, `to_pandas` turns it
         into a data frame.
 
     Raises:
-        ValueError: The height or width of a convolution's output is not known.
+        ValueError: The model is not built, or its graph cannot be known.
 
     Example:
         >>> from dlkeras.architectures import lenet5, summary_table
@@ -113,35 +119,38 @@ def summary_table(model: Any) -> SummaryTable:
         LayerSummary(layer='S2', type='AveragePooling2D', output=(14, 14, 6),
             parameters=0, frozen=0, multiply_adds=0, receptive_field=6, memory=4704)
     """
-    seen = {id(tensor): (1, 1) for tensor in model.inputs}  # receptive field, step
+    graph = per_example(model)
+    fields = ReceptiveFields(model)
     rows = SummaryTable()
-    for layer in model.layers:
-        inputs = keras.tree.flatten(layer.input)
-        output = keras.tree.flatten(layer.output)[0]
-        field, step = max((seen.get(id(x), (1, 1)) for x in inputs), default=(1, 1))
-        for kernel, stride in windows(layer):
-            field += (kernel - 1) * step
-            step *= stride
-        seen[id(output)] = (field, step)
+    counted: set[int] = set()
+    for call, sized in zip(graph.calls, fields.graph.calls, strict=True):
+        new = [x for x in call.weights if id(x) not in counted]
+        counted.update(map(id, new))
+        output = call.outputs[0]
         shape = tuple(output.shape)[1:]
-        is_input = isinstance(layer, keras.layers.InputLayer)
-        trained = _count(layer.trainable_weights)
+        trained = _count([x for x in new if x.trainable])
+        try:
+            field = fields.box(sized.outputs[0])
+        except ValueError:  # neither known nor measured
+            field = None
         rows.append(
             LayerSummary(
-                layer=layer.name,
-                type=type(layer).__name__,
+                layer=call.name,
+                type=type(call.operation).__name__,
                 output=shape,
                 parameters=trained,
-                frozen=_count(layer.weights) - trained,
-                multiply_adds=0
-                if is_input
-                else multiply_adds(layer, inputs[0].shape, output.shape),
-                receptive_field=field if len(shape) == 3 else None,
+                frozen=_count(new) - trained,
+                multiply_adds=call_multiply_adds(call),
+                receptive_field=None if field is None else field.height,
                 memory=math.prod(size or 0 for size in shape)
                 * _BYTES.get(keras.backend.standardize_dtype(output.dtype), 4),
             )
         )
     return rows
+
+
+def _written(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"
 
 
 def _count(variables: list[Any]) -> int:

@@ -43,6 +43,8 @@ CAUSES = (
 TIER = {name: tier for tier, names in enumerate(CAUSES) for name in names}
 # Of causes in one tier all are told; of those above this none is a symptom of another.
 FIRST_SYMPTOM = TIER["non_finite"]
+NOT_LEARNED = TIER["nothing_learned"]
+MAY_BE_HEALTHY = ("saturation", "dead_relu")
 # Those before this are wrong whatever training makes of them.
 FIRST_OUTCOME = TIER["penalty_too_large"]
 # Who advises shorter steps, and who longer ones: never both.
@@ -168,6 +170,14 @@ def judge(
             else finding
             for finding in merged
         ]  # fmt: skip
+    if any(f.severity != "note" and _tier(f) == NOT_LEARNED for f in merged):
+        # What may be healthy is the likely cause where nothing is learned.
+        merged = [
+            replace(f, severity="warning")
+            if f.severity == "note" and f.name in MAY_BE_HEALTHY
+            else f
+            for f in merged
+        ]
     # The surest of a tier first.
     sure = {"certain": 0, "likely": 1, "": 2, "possible": 3}
     merged.sort(key=lambda f: (_tier(f), f.rank, sure[f.sure]))

@@ -1,6 +1,7 @@
 """What the frozen part of a network sees, computed once and kept."""
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
+
+from dlkeras.model_graph import Call, Graph, read
 
 
 def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
@@ -18,7 +21,7 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
     network: training the second trains the network.
 
     Args:
-        model: A Functional model with one input and one output.
+        model: A built Keras model of one input, as `freeze` takes it.
 
     Returns:
         The model from the images to the frozen features, and the model from there to
@@ -36,40 +39,43 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
         >>> frozen.output_shape, rest.output_shape
         ((None, 120), (None, 10))
     """
-    still: set[int] = {id(tensor) for tensor in model.inputs}
-    ends = []
-    for layer in model.layers:  # an input comes before its readers
-        if isinstance(layer, keras.layers.InputLayer) or not _is_still(layer):
-            continue
-        inputs = keras.tree.flatten(layer.input)
-        if all(id(tensor) in still for tensor in inputs):
-            outputs = keras.tree.flatten(layer.output)
-            still.update(id(tensor) for tensor in outputs)
-            if len(outputs) == 1:
-                ends.append(layer)
-    if not any(layer.weights for layer in ends):
+    graph = read(model)
+    still, ends = _frozen_part(graph)
+    if not any(call.weights for call in ends):
+        changing = next(c for c in graph.calls if not c.is_input and not _is_still(c))
         raise ValueError(
             "split_frozen needs a network that is frozen from its images up to a "
             "place: call freeze first. Received: model "
-            f"{model.name!r} with no frozen layer at its beginning"
+            f"{model.name!r} with no frozen layer at its beginning; {changing.name!r} "
+            "learns or draws random numbers"
         )
-    if all(id(tensor) in still for tensor in model.outputs):
+    if all(id(tensor) in still for tensor in graph.outputs):
         raise ValueError(
             "split_frozen needs a network of which something can train. Received: "
             f"model {model.name!r}, all of which is frozen"
         )
-    output = model.outputs[0] if len(model.outputs) == 1 else model.outputs
-    for layer in reversed(ends):
+    graph.check_training()
+    for call in reversed(ends):
+        tensor = call.outputs[0]
         try:
-            rest = keras.Model(layer.output, output, name=f"{model.name}_rest")
+            rest = graph.rest(tensor, name=f"{model.name}_rest")
         except ValueError:  # a path leads around this layer
             continue
-        frozen = keras.Model(model.inputs[0], layer.output, name=f"{model.name}_frozen")
-        return frozen, rest
+        return graph.front([tensor], name=f"{model.name}_frozen"), rest
     raise ValueError(
         f"The frozen part of model {model.name!r} does not end in a single tensor; "
         "freeze up to the end of a stage."
     )
+
+
+def augments_images(model: Any) -> bool:
+    """Return whether a model draws random numbers before its first weights."""
+    for call in read(model).calls:
+        if isinstance(call.operation, keras.layers.Layer) and _draws(call):
+            return True
+        if call.weights:
+            return False
+    return False
 
 
 def cached_features(
@@ -131,7 +137,7 @@ def _computed(frozen: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def _digest(frozen: Any, images: np.ndarray) -> str:
-    digest = hashlib.sha256(frozen.to_json().encode())
+    digest = hashlib.sha256(_structure(read(frozen)).encode())
     for array in (images, *frozen.get_weights()):
         array = np.asarray(array)
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -139,11 +145,65 @@ def _digest(frozen: Any, images: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _is_still(layer: Any) -> bool:
-    """Return whether a layer does the same in training, whatever was trained before."""
-    for part in layer._flatten_layers():
-        if part.trainable_weights or getattr(part, "seed_generator", None) is not None:
+def _structure(graph: Graph) -> str:
+    """What a model computes, in text, without the names that Keras counts up."""
+    places = {id(x): str(i) for i, x in enumerate(graph.inputs)}
+    lines = []
+    for call in graph.calls:
+        config = call.operation.get_config() if not call.is_input else {}
+        settings = {k: v for k, v in config.items() if k not in ("name", "trainable")}
+        kind = type(call.operation)
+        places.update((id(x), str(len(places) + i)) for i, x in enumerate(call.outputs))
+        read_from = [places[id(x)] for x in call.inputs]
+        arguments = [x for x in (*call.args[1:], *call.kwargs.items())]
+        lines.append(
+            f"{kind.__module__}.{kind.__name__} {read_from} "
+            f"{json.dumps(settings, sort_keys=True, default=str)} "
+            f"{[str(x) for x in arguments if not isinstance(x, keras.KerasTensor)]}"
+        )
+    return "\n".join(lines)
+
+
+def _frozen_part(graph: Graph) -> tuple[set[int], list[Call]]:
+    """The tensors that training does not change, and the calls that give one."""
+    still = {id(tensor) for tensor in graph.inputs}
+    ends = []
+    for call in graph.calls:  # an input comes before its readers
+        if call.is_input or not _is_still(call):
+            continue
+        if all(id(tensor) in still for tensor in call.inputs):
+            still.update(id(tensor) for tensor in call.outputs)
+            if len(call.outputs) == 1:
+                ends.append(call)
+    return still, ends
+
+
+def _is_still(call: Call) -> bool:
+    """Return whether a call does the same in training, whatever was trained before."""
+    if not isinstance(call.operation, keras.layers.Layer):
+        return not any(weight.trainable for weight in call.weights)
+    if _draws(call):
+        return False
+    for part in call.operation._flatten_layers():
+        if part.trainable_weights:
             return False
         if isinstance(part, keras.layers.BatchNormalization) and part.trainable:
             return False
     return True
+
+
+def _draws(call: Call) -> bool:
+    """Return whether a layer draws random numbers while training.
+
+    Keras notes every `SeedGenerator` of a layer, whatever attribute holds it.
+    """
+    return any(
+        part._seed_generators and not _never_drops(part)
+        for part in call.operation._flatten_layers()
+    )
+
+
+def _never_drops(part: Any) -> bool:
+    """Whether it is a recurrent cell without dropout, which has a generator."""
+    rates = [getattr(part, name, None) for name in ("dropout", "recurrent_dropout")]
+    return rates == [0, 0]

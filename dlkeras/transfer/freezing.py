@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from dlkeras.layers.output_policy import output_policy
-from dlkeras.stages import find_layer, stages
+from dlkeras.model_graph import Call, Graph, read
+from dlkeras.stages import find_ends, stages_of
 
 
 def freeze(model: Any, until: str | float | int) -> list[str]:
@@ -15,13 +16,15 @@ def freeze(model: Any, until: str | float | int) -> list[str]:
     its moving statistics. Compile the model afterwards.
 
     Args:
-        model: A Functional model of images.
-        until: The last frozen place: the name of a stage or of a layer; or a float
-            from 0 to 1, the share of the layers with weights; or an integer, their
-            number.
+        model: A built Keras model: Functional, Sequential, nested, or subclassed and
+            written in layers and `keras.ops`.
+        until: The last frozen place: the name of a stage, of a layer or of a nested
+            model; or a float from 0 to 1, the share of the layers with weights; or an
+            integer, their number.
 
     Returns:
-        Names of the layers with weights that are frozen now.
+        Names of the layers with weights that are frozen now; `base/conv1` inside a
+        nested model.
 
     Raises:
         ValueError: `until` names no stage and no layer (the message lists the stages),
@@ -33,10 +36,10 @@ def freeze(model: Any, until: str | float | int) -> list[str]:
         >>> freeze(lenet5(), until="stage2")
         ['C1', 'C3']
     """
-    chosen = _until(model, until)
-    for layer in chosen:
-        layer.trainable = False
-    return [layer.name for layer in chosen if layer.weights]
+    chosen = _until(read(model), until)
+    for call in chosen:
+        call.operation.trainable = False
+    return [call.name for call in chosen if call.weights]
 
 
 def unfreeze(
@@ -51,8 +54,9 @@ def unfreeze(
     of weights alone do not.
 
     Args:
-        model: A Functional model of images.
-        since: First thawed place, the name of a stage or of a layer; `None` thaws all.
+        model: A built Keras model, as `freeze` takes it.
+        since: First thawed place, the name of a stage, of a layer or of a nested model;
+            `None` thaws all.
         batch_normalization: Whether batch normalisations are thawed, too.
 
     Returns:
@@ -69,22 +73,53 @@ def unfreeze(
         >>> unfreeze(model, since="stage3")
         ['C5', 'F6', 'Out']
     """
+    graph = read(model)
     before: set[int] = set()
     if since is not None:
-        known = list(stages(model))
+        known = list(stages_of(graph))
         if since in known:
             place = known.index(since)
             if place:
-                before = {id(x) for x in leading_to(model, known[place - 1], "since")}
+                ends = find_ends(graph, known[place - 1], "since")
+                before = {id(call.operation) for call in graph.leading_to(ends)}
         else:
-            before = {id(x) for x in leading_to(model, since, "since")}
-            before.discard(id(find_layer(model, since, "since")))
-    for layer in model.layers:
-        if id(layer) not in before:
-            layer.trainable = True
-            for part in normalizations(layer):
+            ends = find_ends(graph, since, "since")
+            before = {id(call.operation) for call in graph.leading_to(ends)}
+            before -= {id(call.operation) for call in graph.belonging_to(since)}
+    _open_containers(graph)
+    layers = _layers(graph)
+    for call in layers:
+        if id(call.operation) not in before:
+            call.operation.trainable = True
+            for part in normalizations(call.operation):
                 part.trainable = batch_normalization
-    return [layer.name for layer in model.layers if layer.trainable_weights]
+    return [call.name for call in layers if call.operation.trainable_weights]
+
+
+def _open_containers(graph: Graph) -> None:
+    """Let nested models train again; each of their layers stays as it is."""
+    closed = [scope.model for scope in graph.scopes if not scope.model.trainable]
+    parts = [
+        (part, part.trainable)
+        for call in _layers(graph)
+        for part in call.operation._flatten_layers()
+    ]
+    for model in closed:
+        model.trainable = True
+    for part, trainable in parts if closed else ():  # a layer stands before its parts
+        part.trainable = trainable
+
+
+def _layers(graph: Graph, calls: list[Call] | None = None) -> list[Call]:
+    """The first call of every layer, or of the layers of some calls."""
+    chosen = {id(call.operation) for call in calls or graph.calls}
+    return [
+        call
+        for call in graph.calls
+        if not call.again
+        and isinstance(call.operation, keras.layers.Layer)
+        and id(call.operation) in chosen
+    ]
 
 
 def replace_head(
@@ -101,7 +136,7 @@ def replace_head(
     classifiers are left out. A network without a head is pooled first.
 
     Args:
-        model: A Functional or Sequential model of images.
+        model: A built Keras model, as `freeze` takes it.
         num_classes: Number of outputs.
         activation: Of the outputs; None gives logits.
         dropout: Share of the features dropped while training.
@@ -124,25 +159,21 @@ def replace_head(
         raise ValueError(
             f"num_classes must be at least 1. Received: num_classes={num_classes}"
         )
-    x = _features(model)
+    graph = read(model)
+    graph.check_training()
+    x = _features(graph)
     if dropout:
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
     outputs = keras.layers.Dense(
         num_classes, activation=activation, dtype=output_policy(), name=name
     )(x)
-    return keras.Model(_only(model.inputs), outputs, name=model.name)
+    return keras.Model(graph.start, outputs, name=model.name)
 
 
-def leading_to(model: Any, name: str, argument: str) -> list[Any]:
-    """Return the layers on the way from the images to a place, and the last one."""
-    output = find_layer(model, name, argument).output
-    return keras.Model(model.input, output).layers
-
-
-def _until(model: Any, until: Any) -> list[Any]:
+def _until(graph: Graph, until: Any) -> list[Call]:
     if isinstance(until, str):
-        return leading_to(model, until, "until")
-    weighted = [layer for layer in model.layers if layer.weights]
+        return _layers(graph, graph.leading_to(find_ends(graph, until, "until")))
+    weighted = [call for call in _layers(graph) if call.weights]
     if isinstance(until, float) and 0 <= until <= 1:
         return weighted[: round(until * len(weighted))]
     if (
@@ -152,8 +183,8 @@ def _until(model: Any, until: Any) -> list[Any]:
     ):
         return weighted[:until]
     raise ValueError(
-        f"until must name a stage ({', '.join(stages(model))}) or a layer, be a share "
-        f"from 0.0 to 1.0 or a number of layers from 0 to {len(weighted)}. "
+        f"until must name a stage ({', '.join(stages_of(graph))}) or a layer, be a "
+        f"share from 0.0 to 1.0 or a number of layers from 0 to {len(weighted)}. "
         f"Received: until={until!r}"
     )
 
@@ -167,31 +198,26 @@ def normalizations(layer: Any) -> list[Any]:
     ]
 
 
-def _only(tensors: Any) -> Any:
-    """Return the tensor of a list of one: a model may have been built of lists."""
-    return tensors[0] if isinstance(tensors, list) and len(tensors) == 1 else tensors
-
-
-def _features(model: Any) -> Any:
-    """Return what the model's classifier reads."""
-    output = _only(model.outputs)  # a Sequential has no `output` before it is called
-    producers = [x for x in model.layers if x.output is output]
-    while producers:
-        layer = producers[0]
-        if isinstance(layer, keras.layers.Dense) or type(layer).__name__ == "RBFOutput":
-            return layer.input
-        if type(layer).__name__ == "MainOutput":  # of auxiliary classifiers
-            output = layer.input[0]
-        elif isinstance(layer, keras.layers.Activation | keras.layers.Softmax):
-            output = layer.input
-        else:
+def _features(graph: Graph) -> Any:
+    """Return what the model's classifier reads, pooled if it is maps."""
+    tensor = graph.outputs[0]
+    while True:
+        call = graph.producer(tensor)
+        kind = type(call.operation).__name__
+        if isinstance(call.operation, keras.layers.Dense) or kind == "RBFOutput":
+            tensor = call.inputs[0]
             break
-        producers = [x for x in model.layers if x.output is output]
+        # "MainOutput" hides auxiliary classifiers.
+        if kind not in ("MainOutput", "Activation", "Softmax", "Sigmoid"):
+            break
+        tensor = call.inputs[0]
+    (output,) = graph.symbolic([tensor])
     if len(output.shape) == 4:
         return keras.layers.GlobalAveragePooling2D(name="global_pool")(output)
     if len(output.shape) == 2:
         return output
     raise ValueError(
         "The model must end in a dense layer or in features of images. "
-        f"Received: model {model.name!r} with an output of shape {tuple(output.shape)}"
+        f"Received: model {graph.model.name!r} with an output of shape "
+        f"{tuple(output.shape)}"
     )

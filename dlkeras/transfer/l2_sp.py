@@ -58,7 +58,7 @@ def penalize_distance(
     this again, on the weights to stay near, before the training goes on.
 
     Args:
-        model: A Functional model of images.
+        model: A built Keras model, as `freeze` takes it.
         alpha: Strength for the stages, at least 0.
         beta: Strength for the head, at least 0.
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from dlkeras.stages import stages
-from dlkeras.transfer.freezing import leading_to, normalizations
+from dlkeras.model_graph import read
+from dlkeras.stages import find_ends, stages_of
+from dlkeras.transfer.freezing import normalizations
 
 
 def layerwise_learning_rates(
@@ -19,9 +20,9 @@ def layerwise_learning_rates(
     for schedules and for decoupled weight decay, and Adam's scaling does not undo it.
 
     Args:
-        model: A Functional model of images.
+        model: A built Keras model, as `freeze` takes it.
         optimizer: A Keras optimizer that has not trained yet: SGD, RMSprop, Adagrad,
-            Adadelta, Adamax, Adam, AdamW or Lion.
+            Adadelta, Adamax, Adam, AdamW or Lion, itself or in a `LossScaleOptimizer`.
         decay: Factor from one stage to the one before, above 0 and at most 1.
 
     Returns:
@@ -47,28 +48,52 @@ def layerwise_learning_rates(
         raise ValueError(
             f"decay must be above 0 and at most 1. Received: decay={decay!r}"
         )
-    if not stages(model):
+    staged = distances(model)
+    if not staged:
         raise ValueError(
             f"The model must have stages. Received: model {model.name!r}, in which "
             "no image layer has weights"
         )
-    kind = next((k for k in _KINDS if type(optimizer).__name__ == k.__name__), None)
-    if kind is None:
-        raise ValueError(
-            f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)}. "
-            f"Received: optimizer={optimizer!r}"
+    factors = {path: decay**distance for path, distance in staged.items()}
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scaling = optimizer.get_config()
+        for key in ("name", "inner_optimizer"):
+            scaling.pop(key)
+        inner = _with_factors(optimizer.inner_optimizer, factors)
+        return keras.optimizers.LossScaleOptimizer(inner, **scaling)
+    return _with_factors(optimizer, factors)
+
+
+def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
+    kind = type(optimizer)
+    # On PyTorch Keras makes one of its own subclasses, of the same name.
+    known = [
+        layerwise
+        for base, layerwise in _KINDS.items()
+        if kind is base
+        or (
+            issubclass(kind, base)
+            and kind.__name__ == base.__name__
+            and kind.__module__.startswith("keras.src.")
         )
-    factors = {path: decay**distance for path, distance in distances(model).items()}
+    ]
+    if not known:
+        raise ValueError(
+            f"optimizer must be one of {', '.join(k.__name__ for k in _KINDS)} of "
+            "keras.optimizers, and no subclass, whose update is not known here. "
+            f"Received: {kind.__module__}.{kind.__qualname__}"
+        )
     config = optimizer.get_config()
-    return _KINDS[kind].from_config({**config, "learning_rate_factors": factors})
+    return known[0].from_config({**config, "learning_rate_factors": factors})
 
 
 def distances(model: Any) -> dict[str, int]:
     """Return how many stages from the head each weight of a stage lies."""
     distances = {}
-    for distance, stage in enumerate(reversed(stages(model)), start=1):
-        for layer in leading_to(model, stage, "stage"):
-            distances.update((weight.path, distance) for weight in layer.weights)
+    graph = read(model)
+    for distance, stage in enumerate(reversed(stages_of(graph)), start=1):
+        for call in graph.leading_to(find_ends(graph, stage, "stage")):
+            distances.update((weight.path, distance) for weight in call.weights)
     return distances
 
 
@@ -107,7 +132,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Check the optimizer and note which weights thaw when."""
         model: Any = self.model
-        optimizer = model.optimizer
+        optimizer = _unscaled(model.optimizer)
         if not isinstance(optimizer, _Layerwise):
             raise ValueError(
                 "GradualUnfreezing needs an optimizer of layerwise_learning_rates. "
@@ -130,9 +155,10 @@ class GradualUnfreezing(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the learning rates of this epoch."""
         model: Any = self.model
-        optimizer, variables = model.optimizer, model.trainable_variables
-        if not optimizer.built:
-            optimizer.build(variables)
+        variables = model.trainable_variables
+        if not model.optimizer.built:
+            model.optimizer.build(variables)
+        optimizer: Any = _unscaled(model.optimizer)
         thawed = epoch // self.every
         optimizer.factors.assign(
             [
@@ -142,6 +168,13 @@ class GradualUnfreezing(keras.callbacks.Callback):
                 for v in variables
             ]
         )
+
+
+def _unscaled(optimizer: Any) -> Any:
+    """The optimizer itself: `compile` wraps it where a model is of half precision."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer.inner_optimizer
+    return optimizer
 
 
 class _Layerwise:

@@ -4,7 +4,12 @@ from typing import Any
 
 import keras
 
-from dlkeras.transfer.feature_cache import cached_features, split_frozen
+from dlkeras.model_graph import read
+from dlkeras.transfer.feature_cache import (
+    augments_images,
+    cached_features,
+    split_frozen,
+)
 from dlkeras.transfer.freezing import freeze, unfreeze
 from dlkeras.transfer.learning_rates import layerwise_learning_rates
 
@@ -34,10 +39,12 @@ def probe_then_fine_tune(
     A head of random weights sends large gradients through the network and distorts
     what it knows. So the head is trained first, on the features of the network, which
     are computed once; then the network is thawed and trained with a learning rate for
-    each stage, the batch normalisations still frozen unless asked.
+    each stage, the batch normalisations still frozen unless asked. A model that
+    augments its images itself has other features in every epoch: it is run whole, its
+    head alone learning.
 
     Args:
-        model: A Functional model of images with a new head, as `replace_head` gives it.
+        model: A built Keras model of images with a new head, as of `replace_head`.
         x: `(examples, height, width, channels)`, an array.
         y: The targets.
         probe_epochs: Epochs of the head alone; 0 leaves them out.
@@ -103,6 +110,10 @@ def probe_then_fine_tune(
 
     if probe_epochs:
         freeze(model, until=_last_before_head(model))
+        optimizer = probe_optimizer or keras.optimizers.Adam(0.01)
+    if probe_epochs and augments_images(model):
+        train(model, optimizer, x, validation_data, probe_epochs)
+    elif probe_epochs:
         frozen, head = split_frozen(model)
 
         def features(images: Any) -> Any:
@@ -111,7 +122,6 @@ def probe_then_fine_tune(
         seen = None
         if validation_data is not None:
             seen = (features(validation_data[0]), *validation_data[1:])
-        optimizer = probe_optimizer or keras.optimizers.Adam(0.01)
         train(head, optimizer, features(x), seen, probe_epochs)
     if fine_tune_epochs:
         unfreeze(model, since, batch_normalization=batch_normalization)
@@ -123,7 +133,8 @@ def probe_then_fine_tune(
 
 def _last_before_head(model: Any) -> str:
     """Return the last layer with weights before the model's last dense layer."""
-    weighted = [layer.name for layer in model.layers if layer.weights]
+    calls = read(model).calls
+    weighted = [call.name for call in calls if call.weights and not call.again]
     if len(weighted) < 2:
         raise ValueError(
             "probe_then_fine_tune needs a network with a head behind its stages. "

@@ -1,6 +1,7 @@
 """What every file of a stranger passes: a regular file, with a budget of memory."""
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -18,7 +19,7 @@ class UntrustedFileError(ValueError):
 
 def open_regular(
     path: str | Path, max_bytes: int | None = None, *, written: bool = False
-) -> IO[bytes]:
+) -> io.BufferedReader:
     """Open a regular file: a pipe hangs, a device never ends.
 
     This is the one door for files of strangers. What is checked is what is read, though

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from dlkeras.untrusted.gate import Budget, UntrustedFileError, file_size, open_regular
+from dlkeras.untrusted.gate import (
+    Budget,
+    UntrustedFileError,
+    file_size,
+    open_regular,
+)
 from dlkeras.untrusted.parquet_pages import check_pages
 from dlkeras.untrusted.row_tables import rows_of_json, rows_of_workbook
 

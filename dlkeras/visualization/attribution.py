@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlkeras.stages import find_layer
-from dlkeras.visualization import backend
+from dlkeras.model_graph import Graph, backend, read
+from dlkeras.stages import find_ends
 from dlkeras.visualization.inputs import numbers
 
 
@@ -24,7 +24,7 @@ def grad_cam_map(
     ReLU(sum over k of a_k A^k), of the maps' size.
 
     Args:
-        model: a Functional classifier of images, `(batch, classes)` out; of a single
+        model: a built classifier of images, `(batch, classes)` out; of a single
             sigmoid the classes are 0 and 1.
         images: `(batch, height, width, channels)`, as the model takes them.
         layer: name of a layer or stage whose output is maps; by default the last one.
@@ -34,7 +34,7 @@ def grad_cam_map(
         The maps, `(batch, rows, columns)`, and the explained classes, `(batch,)`.
 
     Raises:
-        ValueError: the model is not Functional, has no such layer or class, the
+        ValueError: the model cannot be read, has no such layer or class, the
             layer's output is not maps, or a part of the model goes around the layer.
 
     Example:
@@ -51,13 +51,11 @@ def grad_cam_map(
         Selvaraju et al., "Grad-CAM: visual explanations from deep networks via
         gradient-based localization", ICCV 2017, equations 1 and 2.
     """
-    found = _maps(model, layer)
-    score_of = _scores(model, found.output, found.name)
-    images = _batch(model, images)
-    if isinstance(found, keras.layers.InputLayer):
-        maps = images
-    else:
-        maps = keras.Model(model.inputs[0], found.output)(images, training=False)
+    graph = _read(model)
+    found = _maps(graph, layer)
+    score_of = _scores(graph, found, graph.producer(found).name)
+    images = _batch(graph, images)
+    (maps,) = graph.run([(graph.inputs[0], images)], [found])
     chosen, score = _explained(score_of, maps, class_index)
     slope = np.asarray(backend.gradient(score, maps))
     maps = ops.convert_to_numpy(maps)
@@ -73,7 +71,7 @@ def saliency_map(
     """Compute how much each pixel moves the score of a class.
 
     Args:
-        model: a Functional classifier of images, `(batch, classes)` out; of a single
+        model: a built classifier of images, `(batch, classes)` out; of a single
             sigmoid the classes are 0 and 1.
         images: `(batch, height, width, channels)`, as the model takes them.
         class_index: the class to explain; by default each image's predicted one.
@@ -83,7 +81,7 @@ def saliency_map(
         score before the softmax; and the explained classes, `(batch,)`.
 
     Raises:
-        ValueError: the model is not Functional or has no such class.
+        ValueError: the model cannot be read or has no such class.
 
     Example:
     >>> import keras, numpy as np
@@ -98,24 +96,24 @@ def saliency_map(
         Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", ICLR
         workshop 2014, section 3.1.
     """
-    _check(model)
-    score_of = _scores(model, model.inputs[0], "the input")
-    images = _batch(model, images)
+    graph = _read(model)
+    score_of = _scores(graph, graph.inputs[0], "the input")
+    images = _batch(graph, images)
     chosen, score = _explained(score_of, images, class_index)
     slope = np.abs(backend.gradient(score, images)).max(-1)
-    integer = "int" in keras.backend.standardize_dtype(model.inputs[0].dtype)
+    integer = "int" in keras.backend.standardize_dtype(graph.inputs[0].dtype)
     if integer and not slope.any():
         raise ValueError(
             "model must take images of a floating dtype: through its input of "
-            f"{model.inputs[0].dtype} no gradient passes. Build it on "
+            f"{graph.inputs[0].dtype} no gradient passes. Build it on "
             "keras.Input(shape, dtype='float32')"
         )
     return slope, chosen
 
 
-def _batch(model: Any, images: Any) -> Any:
+def _batch(graph: Graph, images: Any) -> Any:
     """The images as a tensor of floats, which has a gradient where uint8 has none."""
-    shape = tuple(model.inputs[0].shape)
+    shape = (None, *graph.inputs[0].shape[1:])  # of any number of examples
     expected = f"images of shape {('batch', *shape[1:])}, as the model takes them"
     batch = numbers(images, "images", expected)
     if batch.ndim == 3 and len(shape) == 4:  # one image, or grey ones as of MNIST
@@ -132,57 +130,48 @@ def _batch(model: Any, images: Any) -> Any:
     return ops.convert_to_tensor(batch if wide else batch.astype("float32"))
 
 
-def _check(model: Any) -> None:
-    if not getattr(model, "inputs", None) or not hasattr(model, "operations"):
-        raise ValueError(
-            "model must be a Functional or built Sequential model, whose layers are "
-            f"known. Received: model={model!r}"
-        )
-    if len(model.inputs) != 1 or len(model.outputs[0].shape) != 2:
+def _read(model: Any) -> Graph:
+    graph = read(model)
+    if len(graph.inputs) != 1 or len(graph.outputs[0].shape) != 2:
         raise ValueError(
             "model must take one image and answer with one score for each class. "
-            f"Received: inputs {[tuple(x.shape) for x in model.inputs]}, outputs "
-            f"{[tuple(x.shape) for x in model.outputs]}"
+            f"Received: inputs {[tuple(x.shape) for x in graph.inputs]}, outputs "
+            f"{[tuple(x.shape) for x in graph.outputs]}"
         )
+    return graph
 
 
-def _maps(model: Any, name: str | None) -> Any:
-    """The layer whose maps are explained."""
-    _check(model)
+def _maps(graph: Graph, name: str | None) -> Any:
+    """The tensor of maps that is explained."""
     if name is None:
-        several = [x for x in model.layers if len(_shape(x)) == 4]
+        several = [x for c in graph.calls for x in c.outputs if len(x.shape) == 4]
+        several = [x for x in several if x is not graph.inputs[0]] or several
         if not several:
             raise ValueError(
                 "model must have a layer whose output is maps, (batch, rows, columns, "
-                f"maps). Received: model {model.name!r} without one"
+                f"maps). Received: model {graph.model.name!r} without one"
             )
-        found = several[-1]
-    elif name == model.inputs[0].name:
-        found = next(x for x in model.layers if isinstance(x, keras.layers.InputLayer))
-    else:
-        found = find_layer(model, name, "layer")
-    if len(_shape(found)) != 4:
+        return several[-1]
+    if name == graph.inputs[0].name:  # of the tensor, as `keras.Input` gives it
+        return graph.inputs[0]
+    found = find_ends(graph, name, "layer")[0]
+    if len(found.shape) != 4:
         raise ValueError(
             "layer must name one whose output is maps, (batch, rows, columns, maps). "
-            f"Received: layer={name!r} with output {_shape(found)}"
+            f"Received: layer={name!r} with output {tuple(found.shape)}"
         )
     return found
 
 
-def _shape(layer: Any) -> tuple:
-    output = layer.output
-    return tuple(output.shape) if hasattr(output, "shape") else ()
-
-
-def _scores(model: Any, start: Any, name: str) -> Any:
+def _scores(graph: Graph, start: Any, name: str) -> Any:
     """The function from the tensor `start` to the scores before the activation.
 
     A single sigmoid is a classifier of two: -z is the score of class 0, z of class 1.
     """
-    last = model.outputs[0]._keras_history.operation
-    if type(last).__name__ == "MainOutput":  # auxiliary classifiers stand aside
-        last = last.input[0]._keras_history.operation
-    end, kernel, bias = last.output, None, None
+    call = graph.producer(graph.outputs[0])
+    if type(call.operation).__name__ == "MainOutput":  # auxiliary ones stand aside
+        call = graph.producer(call.inputs[0])
+    last, end, kernel, bias = call.operation, call.outputs[0], None, None
     activation = getattr(last, "activation", None)
     squashing = (keras.activations.softmax, keras.activations.sigmoid)
     sigmoid = (
@@ -191,24 +180,19 @@ def _scores(model: Any, start: Any, name: str) -> Any:
     if isinstance(last, keras.layers.Softmax) or (
         type(last).__name__ in ("Softmax", "Sigmoid")
     ):
-        end = last.input
+        end = call.inputs[0]
     elif activation in squashing:
-        end = last.input
+        end = call.inputs[0]
         if isinstance(last, keras.layers.Dense):
             kernel, bias = last.kernel, last.bias
-    if end is start:
-        head = None
-    else:
-        try:
-            head = keras.Model(start, end)
-        except ValueError as error:
-            raise ValueError(
-                "layer must be one that everything passes through. "
-                f"Received: layer={name!r}, which a part of the model goes around"
-            ) from error
+    if any(c.is_input for c in graph.leading_to([end], [start])):
+        raise ValueError(
+            "layer must be one that everything passes through. "
+            f"Received: layer={name!r}, which a part of the model goes around"
+        )
 
     def scores(x: Any) -> Any:
-        x = x if head is None else head(x, training=False)
+        (x,) = graph.run([(start, x)], [end])
         if kernel is not None:
             x = ops.matmul(x, kernel)
         x = x if bias is None else ops.add(x, bias)

@@ -7,9 +7,6 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from dlkeras.layers import (
     AuxiliaryClassifier,
-    BottleneckBlock,
-    InceptionModule,
-    ResidualBlock,
 )
 from dlkeras.visualization.figure import GREY, TIMES, say
 
@@ -27,7 +24,7 @@ KINDS = {
     "dense": ("fully connected", "totalmente conectada"),
     "other": ("other", "outras"),
 }
-_PASSES_ON = (
+PASSES_ON = (
     "Activation", "BatchNormalization", "Dropout", "Flatten", "GroupNormalization",
     "LayerNormalization", "LocalResponseNormalization", "Normalization", "ReLU",
     "Rescaling", "Softmax", "SpatialDropout2D", "ZeroPadding2D",
@@ -44,9 +41,10 @@ _SHORT = {
 class Glyph:
     """A box of the diagram; `x` is its left side and `y` its middle, in inches."""
 
-    def __init__(self, layer: Any, language: str) -> None:
+    def __init__(self, call: Any, language: str) -> None:
+        layer = call.operation
         self.layer, self.language, self.count = layer, language, 1
-        self.names = [layer.name]
+        self.names, self.shape = [call.name], shape_of(call)
         self.x = self.y = 0.0
         self.row = 0
         self.width, self.height = 1.22, 0.86
@@ -56,14 +54,14 @@ class Glyph:
     def name(self) -> str:
         """The layer's name; of several, the first and the end of the last."""
         if self.count == 1:
-            return self.layer.name
+            return self.names[0]
         last = self.names[-1]
         return f"{self.names[0]} … {last.rsplit('_', 1)[-1]}"
 
     def draw(self, axis: Any) -> None:
         """Draw the box with the layer's name, its work and its output's shape."""
         _box(axis, self.x, self.y, self.width, self.height, kind_of(self.layer))
-        lines = [work(self.layer, self.language), shape_of(self.layer)]
+        lines = [work(self.layer, self.language), self.shape]
         middle = self.x + self.width / 2
         size = 8 if len(self.name) <= 16 else 8 * 16 / len(self.name)
         axis.text(
@@ -80,8 +78,8 @@ class Glyph:
 class Narrow(Glyph):
     """A layer that only passes values on: its work, turned by 90 degrees."""
 
-    def __init__(self, layer: Any, language: str) -> None:
-        super().__init__(layer, language)
+    def __init__(self, call: Any, language: str) -> None:
+        super().__init__(call, language)
         self.width = 0.26
 
     def draw(self, axis: Any) -> None:
@@ -93,12 +91,20 @@ class Narrow(Glyph):
         )  # fmt: skip
 
 
+class Nested(Glyph):
+    """A model inside of the model, of too many layers to be drawn one by one."""
+
+    def __init__(self, call: Any, language: str) -> None:
+        super().__init__(call, language)
+        self.kinds = {"other"}
+
+
 class Residual(Glyph):
     """A residual block: the branch's convolutions, and the shortcut over them."""
 
-    def __init__(self, layer: Any, language: str) -> None:
-        super().__init__(layer, language)
-        self.width = 0.76 * len(layer.convolutions) + 0.62
+    def __init__(self, call: Any, language: str) -> None:
+        super().__init__(call, language)
+        self.width = 0.76 * len(self.layer.convolutions) + 0.62
         self.height = 1.42
         self.kinds = {"convolution"}
 
@@ -148,8 +154,8 @@ class Residual(Glyph):
 class Inception(Glyph):
     """An inception module: four views of one input, stacked."""
 
-    def __init__(self, layer: Any, language: str) -> None:
-        super().__init__(layer, language)
+    def __init__(self, call: Any, language: str) -> None:
+        super().__init__(call, language)
         self.width, self.height = 2.16, 1.78
         self.kinds = {"convolution", "pooling"}
 
@@ -195,49 +201,6 @@ class Inception(Glyph):
         _arrow(axis, (join, self.y), (self.x + self.width, self.y), head=False)
 
 
-def glyphs_of(model: Any, language: str) -> tuple[list[Glyph], list[tuple[int, int]]]:
-    """The boxes of a model in the order of its layers, and the arrows between them."""
-    glyphs: list[Glyph] = []
-    made: dict[int, int] = {}  # tensor: the glyph that gives it
-    edges: set[tuple[int, int]] = set()
-    for layer in model.layers:
-        inputs = keras.tree.flatten(layer.input)
-        sources = {made[id(x)] for x in inputs if id(x) in made}
-        glyph = _glyph(layer, language)
-        last = len(glyphs) - 1
-        if glyphs and sources == {last} and _repeats(glyphs[-1], layer):
-            glyphs[-1].count += 1
-            glyphs[-1].names.append(layer.name)
-        else:
-            glyphs.append(glyph)
-            edges.update((source, len(glyphs) - 1) for source in sources)
-        for x in keras.tree.flatten(layer.output):
-            made[id(x)] = len(glyphs) - 1
-    return glyphs, sorted(edges)
-
-
-def _glyph(layer: Any, language: str) -> Glyph:
-    if isinstance(layer, InceptionModule):
-        return Inception(layer, language)
-    if isinstance(layer, ResidualBlock | BottleneckBlock):
-        return Residual(layer, language)
-    if type(layer).__name__ in _PASSES_ON:
-        return Narrow(layer, language)
-    return Glyph(layer, language)
-
-
-def _repeats(glyph: Glyph, layer: Any) -> bool:
-    """Whether a residual block is like the one before it."""
-    before = glyph.layer
-    return (
-        isinstance(glyph, Residual)
-        and type(layer) is type(before)
-        and shape_of(layer) == shape_of(before)
-        and (layer.projection is None) == (before.projection is None)
-        and layer.strides == before.strides
-    )
-
-
 def kind_of(layer: Any) -> str:
     """What a layer is, for its colour."""
     name = type(layer).__name__
@@ -261,7 +224,7 @@ def work(layer: Any, language: str) -> str:
         return function
     if name in ("Dropout", "SpatialDropout2D"):
         return f"dropout {layer.rate:g}"
-    if name in _PASSES_ON:
+    if name in PASSES_ON:
         return _SHORT.get(name, name.lower())
     words = _words(layer, name, language)
     plain = function == "linear" or isinstance(layer, AuxiliaryClassifier)
@@ -269,6 +232,9 @@ def work(layer: Any, language: str) -> str:
 
 
 def _words(layer: Any, name: str, language: str) -> str:
+    if isinstance(layer, keras.Model):
+        count = len(layer.layers)
+        return say(language, f"model of\n{count} layers", f"modelo de\n{count} camadas")
     if isinstance(layer, AuxiliaryClassifier):
         return say(language, "auxiliary\nclassifier", "classificador\nauxiliar")
     if name == "Dense":
@@ -309,10 +275,10 @@ def _window(layer: Any) -> str:
     return TIMES.join(map(str, size)) + (f" /{stride}" if stride > 1 else "")
 
 
-def shape_of(layer: Any) -> str:
-    """The shape of a layer's output without the batch: 28×28×6."""
-    output = keras.tree.flatten(layer.output)[0]
-    return TIMES.join("?" if size is None else str(size) for size in output.shape[1:])
+def shape_of(call: Any) -> str:
+    """The shape of a call's output without the batch: 28×28×6."""
+    shape = call.outputs[0].shape[1:]
+    return TIMES.join("?" if size is None else str(size) for size in shape)
 
 
 def _frame(axis: Any, glyph: Glyph) -> None:
@@ -326,7 +292,7 @@ def _frame(axis: Any, glyph: Glyph) -> None:
         fontsize=7.5, weight="bold",
     )  # fmt: skip
     axis.text(
-        middle, glyph.y - glyph.height / 2 + 0.13, shape_of(glyph.layer), color="black",
+        middle, glyph.y - glyph.height / 2 + 0.13, glyph.shape, color="black",
         ha="center", va="center", fontsize=7,
     )  # fmt: skip
 

@@ -7,7 +7,19 @@ import keras
 from matplotlib.patches import FancyArrowPatch, Patch
 from matplotlib.text import Text
 
-from dlkeras.visualization.diagram_glyphs import COLOURS, KINDS, Glyph, glyphs_of
+from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
+from dlkeras.model_graph import Graph, Scope, read
+from dlkeras.visualization.diagram_glyphs import (
+    COLOURS,
+    KINDS,
+    PASSES_ON,
+    Glyph,
+    Inception,
+    Narrow,
+    Nested,
+    Residual,
+    shape_of,
+)
 from dlkeras.visualization.figure import (
     GREY,
     Figure,
@@ -17,9 +29,11 @@ from dlkeras.visualization.figure import (
     paper,
     say,
 )
-from dlkeras.visualization.inputs import received
 
+# A nested model with more calls than these is one box.
+_MANY = 12
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
+_ABOVE = 0.24
 _WIDESCREEN = 16 / 9
 _ARROW: dict[str, Any] = {
     "arrowstyle": "-|>",
@@ -49,7 +63,8 @@ def architecture_diagram(
     the figure fits a wide slide.
 
     Args:
-        model: a Functional or built Sequential model.
+        model: a built model: Functional, Sequential, nested or subclassed. A nested
+            model of more than 12 calls is one box; a layer called twice is two.
         title: text above the diagram; by default the model's name and parameters.
         language: `"en"` or `"pt"`.
         figsize: width and height in inches; the texts shrink with the diagram.
@@ -59,7 +74,8 @@ def architecture_diagram(
         The figure, as large as the diagram; texts are 7 to 8 points at its own size.
 
     Raises:
-        ValueError: the model's layers are not known, or the language.
+        ValueError: the model is not built or cannot be traced, or the language is
+            unknown.
 
     Example:
     >>> from dlkeras.architectures import lenet5
@@ -71,14 +87,12 @@ def architecture_diagram(
         Drawn after figure 2 of LeCun et al. (1998), figures 2(b) and 3 of Szegedy et
         al. (2015) and figures 2, 3 and 5 of He et al. (2016).
     """
-    if not hasattr(model, "operations") or not getattr(model, "inputs", None):
-        raise ValueError(
-            "architecture_diagram needs a Functional or built Sequential model. "
-            f"Received: {received(model)}"
-        )
-    glyphs, edges = glyphs_of(model, language)
+    glyphs, edges = _glyphs(model, language)
     rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
     width, height = _size(rows)
+    # Room for what the first row reads from afar.
+    above = any(start + 1 < end < len(rows[0]) for start, end in edges)
+    height += _ABOVE if above else 0
     if ax is None:
         figure = Figure(figsize=figsize or (width, height), dpi=120)
         axis = figure.add_axes((0, 0, 1, 1))
@@ -98,7 +112,7 @@ def architecture_diagram(
         )
     else:
         axis.set_title(heading)
-    _place(rows, height)
+    _place(rows, height - (_ABOVE if above else 0))
     for glyph in glyphs:
         glyph.draw(axis)
     distant: dict[int, list[str]] = {}
@@ -126,6 +140,72 @@ def architecture_diagram(
         for text in texts:
             text.set_fontsize(text.get_fontsize() * scale)
     return figure
+
+
+def _glyphs(model: Any, language: str) -> tuple[list[Glyph], list[tuple[int, int]]]:
+    """The boxes of a model in the order of its calls, and the arrows between them."""
+    glyphs: list[Glyph] = []
+    made: dict[int, int] = {}  # tensor: the glyph that gives it
+    edges: set[tuple[int, int]] = set()
+    graph = read(model)
+    whole = _whole(graph)
+    known: dict[int, int] = {}  # a nested model that is one box: its glyph
+    for call in graph.calls:
+        sources = {made[id(x)] for x in call.inputs}
+        last = len(glyphs) - 1
+        scope = whole.get(id(call.scope))
+        if scope is not None and id(scope) in known:
+            place = known[id(scope)]
+            edges.update((source, place) for source in sources - {place})
+            glyphs[place].shape = shape_of(call)
+        elif scope is None and sources == {last} and _repeats(glyphs[-1], call):
+            glyphs[-1].count += 1
+            glyphs[-1].names.append(call.name)
+        else:
+            glyph = _glyph(call, language) if scope is None else Nested(call, language)
+            if scope is not None:
+                known[id(scope)] = len(glyphs)
+                glyph.layer, glyph.names = scope.model, [scope.name]
+            glyphs.append(glyph)
+            edges.update((source, len(glyphs) - 1) for source in sources)
+        for x in call.outputs:
+            made[id(x)] = len(glyphs) - 1
+    return glyphs, sorted(edges)
+
+
+def _whole(graph: Graph) -> dict[int, Scope]:
+    """Nested models of many calls: what is inside of them, and the outermost one."""
+    whole: dict[int, Scope] = {}
+    for scope in graph.scopes[1:]:
+        inside = [c for c in graph.calls if c.name.startswith(f"{scope.name}/")]
+        if scope.parent is not None and id(scope.parent) in whole:
+            whole[id(scope)] = whole[id(scope.parent)]
+        elif len(inside) > _MANY:
+            whole[id(scope)] = scope
+    return whole
+
+
+def _glyph(call: Any, language: str) -> Glyph:
+    layer = call.operation
+    if isinstance(layer, InceptionModule):
+        return Inception(call, language)
+    if isinstance(layer, ResidualBlock | BottleneckBlock):
+        return Residual(call, language)
+    if type(layer).__name__ in PASSES_ON:
+        return Narrow(call, language)
+    return Glyph(call, language)
+
+
+def _repeats(glyph: Glyph, call: Any) -> bool:
+    """Whether a residual block is like the one before it."""
+    layer, before = call.operation, glyph.layer
+    return (
+        isinstance(glyph, Residual)
+        and type(layer) is type(before)
+        and shape_of(call) == glyph.shape
+        and (layer.projection is None) == (before.projection is None)
+        and layer.strides == before.strides
+    )
 
 
 def _counted(model: Any, language: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dlkeras.model_graph import read
 from dlkeras.visualization.attribution import grad_cam_map, saliency_map
 from dlkeras.visualization.figure import (
     drawing,
@@ -36,7 +37,7 @@ def grad_cam(
     """Draw where a layer's maps speak for a class: image, map, and both together.
 
     Args:
-        model: a Functional classifier of images.
+        model: a built classifier of images.
         images: `(batch, height, width, channels)`, channels 1 or 3, as the model takes
             them; each is a row of the figure.
         layer: name of a layer or stage whose output is maps; by default the last one.
@@ -95,7 +96,7 @@ def saliency(
     """Draw how much each pixel moves the score of a class.
 
     Args:
-        model: a Functional classifier of images.
+        model: a built classifier of images.
         images: `(batch, height, width, channels)`, channels 1 or 3, as the model takes
             them; each is a row of the figure.
         class_index: the class to explain; by default each image's predicted one.
@@ -147,7 +148,7 @@ def _words(model: Any, classes: np.ndarray, labels: Any) -> list[str]:
     """The names of the explained classes."""
     if labels is None:
         return [str(chosen) for chosen in classes]
-    known = names(labels, max(model.outputs[0].shape[-1], 2), "labels", "classes")
+    known = names(labels, max(read(model).outputs[0].shape[-1], 2), "labels", "classes")
     return [known[chosen] for chosen in classes]
 
 

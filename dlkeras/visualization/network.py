@@ -77,7 +77,7 @@ def network_table(
         ),
         (
             say(language, "multiply-adds", "multiplicações e somas"),
-            [row.multiply_adds for row in rows],
+            [row.multiply_adds or 0 for row in rows],
             ORANGE,
             "",
         ),
@@ -93,6 +93,11 @@ def network_table(
     for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
         _bars(axis, values, colour, unit)
         axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
+    for place, row in enumerate(rows):
+        if row.multiply_adds is None:  # not known, which is not 0
+            axes[0][1].text(0, place, " ?", va="center", fontsize=7)
+    if any(row.multiply_adds is None for row in rows):
+        axes[0][1].set_title(f"{columns[1][0]}\n?", fontsize=9)
     seen = [row.receptive_field or 0 for row in rows]
     _bars(axes[0][3], seen, GREY, "", plain=True)
     axes[0][3].set_title(say(language, "sees\npixels", "vê\npixels"), fontsize=9)

@@ -1,7 +1,6 @@
 """The receptive field: which pixels of the image one pixel of a layer sees."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,8 +10,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
-from dlkeras.stages import find_layer
+from dlkeras.model_graph import Box as Box
+from dlkeras.model_graph import ReceptiveFields
+from dlkeras.stages import find_ends
 from dlkeras.visualization.figure import (
     CYCLE,
     DASHES,
@@ -25,62 +25,26 @@ from dlkeras.visualization.images import show_image
 from dlkeras.visualization.inputs import numbers, picture, received
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of pixels; it leaves the image where the layers pad.
-
-    Attributes:
-        top: First row, negative above the image.
-        left: First column, negative to the left of it.
-        height: Number of rows.
-        width: Number of columns.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True)
-class _View:
-    """What the pixels of one axis see: pixel i sees `size` from `first + i step`."""
-
-    first: int = 0
-    step: int = 1
-    size: int = 1
-
-    def through(self, kernel: int, stride: int, before: int) -> "_View":
-        """What the next layer's pixels see, whose input is padded by `before`."""
-        return _View(
-            self.first - before * self.step,
-            self.step * stride,
-            self.size + (kernel - 1) * self.step,
-        )
-
-    def joined(self, other: "_View") -> "_View":
-        """What a pixel sees that reads one pixel of each of two inputs."""
-        first = min(self.first, other.first)
-        last = max(self.first + self.size, other.first + other.size)
-        return _View(first, self.step, last - first)
-
-
 def receptive_field_box(
     model: keras.Model, layer: str, position: tuple[int, int] | None = None
 ) -> Box:
     """Return which pixels of the image one pixel of a layer sees.
 
     Args:
-        model: a Functional model of one image, channels last, of known size.
-        layer: name of a layer or stage whose output is maps.
+        model: a built model of images, channels last: Functional, Sequential, nested
+            or subclassed. Where it takes images of any size, they are 256 pixels wide.
+        layer: name of a layer or stage whose output is maps; `"base/conv1"` inside a
+            nested model.
         position: row and column in the layer's maps; by default the middle.
 
     Returns:
-        The smallest rectangle that holds all that the pixel sees, padding included.
+        The smallest rectangle that holds all that the pixel sees. Behind convolutions,
+        poolings, padding and what works on each pixel alone it is computed, padding
+        included; behind anything else it is measured by the gradient with respect to a
+        random image, and ends with the image.
 
     Raises:
-        ValueError: there is no such layer or position, or a layer on the way changes
-            the image's size in a way that is not known here.
+        ValueError: there is no such layer or position, or the layer sees no image.
 
     Example:
     >>> from dlkeras.architectures import lenet5
@@ -93,14 +57,18 @@ def receptive_field_box(
         Araujo, Norris and Sim, "Computing receptive fields of convolutional neural
         networks", Distill 2019.
     """
-    found = find_layer(model, layer, "layer")
-    output = keras.tree.flatten(found.output)[0]
+    return _box(ReceptiveFields(model), layer, position)
+
+
+def _box(fields: ReceptiveFields, layer: str, position: tuple[int, int] | None) -> Box:
+    output = find_ends(fields.graph, layer, "layer")[0]
     if len(output.shape) != 4:
         raise ValueError(
             "layer must name one whose output is maps, (batch, rows, columns, maps). "
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
+    place: Any = None
     if position is not None:
         place = numbers(position, "position", "a row and a column", axes=1).tolist()
         if len(place) != 2 or any(i % 1 for i in place):
@@ -108,20 +76,19 @@ def receptive_field_box(
                 "position must be a row and a column. Received: "
                 f"position={received(position)}"
             )
-    else:
-        place = tuple((size or 1) // 2 for size in sizes)
-    if any(not 0 <= i < (n or i + 1) for i, n in zip(place, sizes, strict=True)):
+        place = [int(i) for i in place]
+    if place and any(not 0 <= i < n for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
             f"position must lie in the layer's maps of {tuple(sizes)} pixels. "
             f"Received: position={position}"
         )
-    rows, columns = _views(model)[id(output)]
-    return Box(
-        top=rows.first + place[0] * rows.step,
-        left=columns.first + place[1] * columns.step,
-        height=rows.size,
-        width=columns.size,
-    )
+    box = fields.box(output, place)
+    if box is None:
+        raise ValueError(
+            f"Layer {layer!r} sees no image of model {fields.graph.model.name!r}: its "
+            "maps are made from something else, or its weights are all zero."
+        )
+    return box
 
 
 @drawing()
@@ -139,7 +106,7 @@ def receptive_field(
     """Draw over an image what one neuron of a layer sees of it.
 
     Args:
-        model: a Functional model of one image, channels last, of known size.
+        model: a built model of one image, channels last, of known size.
         layers: name of a layer or stage whose output is maps; of several, the boxes
             show how the view grows with depth.
         image: `(height, width, channels)` of the model's input size, channels 1 or 3;
@@ -172,7 +139,8 @@ def receptive_field(
         raise ValueError(
             f"position needs one layer. Received: position={position}, layers={names}"
         )
-    size = tuple(model.inputs[0].shape[1:3])
+    fields = ReceptiveFields(model)
+    size = tuple(fields.graph.inputs[0].shape[1:3])
     shown = np.full((*size, 1), 0.5) if image is None else picture(image)
     if shown.shape[:2] != size:
         raise ValueError(
@@ -194,7 +162,7 @@ def receptive_field(
         show_image(axis, shown)
     frame = Rectangle((-0.5, -0.5), size[1], size[0], fill=False, linewidth=1.5)
     axis.add_patch(frame)
-    boxes = [receptive_field_box(model, name, position) for name in names]
+    boxes = [_box(fields, name, position) for name in names]
     for index, (name, box) in enumerate(zip(names, boxes, strict=True)):
         axis.add_patch(
             Rectangle(
@@ -223,68 +191,3 @@ def receptive_field(
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
     return figure
-
-
-def _views(model: Any) -> dict[int, tuple[_View, _View]]:
-    """What the pixels of every tensor of maps see, along the rows and the columns."""
-    views: dict[int, Any] = {id(x): (_View(), _View()) for x in model.inputs}
-    for layer in model.layers:
-        inputs = keras.tree.flatten(layer.input)
-        outputs = keras.tree.flatten(layer.output)
-        if any(len(x.shape) != 4 or id(x) not in views for x in inputs):
-            continue
-        if len(outputs[0].shape) != 4 or id(outputs[0]) in views:
-            continue
-        joined = views[id(inputs[0])]
-        for x in inputs[1:]:
-            pair = zip(joined, views[id(x)], strict=True)
-            joined = tuple(a.joined(b) for a, b in pair)
-        views[id(outputs[0])] = tuple(
-            _passed(layer, view, axis, inputs[0].shape[axis + 1], outputs[0])
-            for axis, view in enumerate(joined)
-        )
-    return views
-
-
-def _passed(layer: Any, view: _View, axis: int, size: Any, output: Any) -> _View:
-    """What the layer's pixels see along one axis, where its input's see `view`."""
-    if isinstance(layer, ResidualBlock | BottleneckBlock):
-        branch, pixels = view, size
-        for convolution in layer.convolutions:
-            kernel = convolution.kernel_size[axis]
-            stride = convolution.strides[axis]
-            explicit = layer.padding == "symmetric" and kernel > 1 and stride > 1
-            before = kernel // 2 if explicit else _same(kernel, stride, pixels)
-            branch = branch.through(kernel, stride, before)
-            pixels = None if pixels is None else -(-pixels // stride)
-        return branch.joined(view.through(1, layer.strides, 0))
-    if isinstance(layer, InceptionModule):
-        widest = max(3, layer.kernel_size_5x5)
-        return view.through(widest, 1, _same(widest, 1, size))
-    if isinstance(layer, keras.layers.ZeroPadding2D):
-        return view.through(1, 1, layer.padding[axis][0])
-    if isinstance(layer, keras.layers.Cropping2D):
-        return view.through(1, 1, -layer.cropping[axis][0])
-    window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    strides = getattr(layer, "strides", None)
-    if isinstance(window, tuple) and isinstance(strides, tuple) and len(window) == 2:
-        dilation = getattr(layer, "dilation_rate", (1, 1))[axis]
-        kernel = (window[axis] - 1) * dilation + 1
-        padding = getattr(layer, "padding", "valid")
-        before = _same(kernel, strides[axis], size) if padding == "same" else 0
-        return view.through(kernel, strides[axis], before)
-    if output.shape[axis + 1] != size:
-        raise ValueError(
-            "The receptive field is known behind convolutions, poolings, padding, the "
-            "blocks of dlkeras.layers and layers that keep the image's size. "
-            f"Received: layer {layer.name!r} of {type(layer).__name__}, which turns "
-            f"{size} pixels into {output.shape[axis + 1]}"
-        )
-    return view
-
-
-def _same(kernel: int, stride: int, size: int | None) -> int:
-    """Pixels that SAME padding adds before an axis."""
-    if size is None:
-        return (kernel - 1) // 2
-    return max((-(-size // stride) - 1) * stride + kernel - size, 0) // 2

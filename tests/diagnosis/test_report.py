@@ -55,6 +55,15 @@ def test_what_did_no_harm_is_a_note_but_not_a_number_lost_or_a_broken_loss():
     assert not judge([broken], learned=True).healthy
 
 
+def test_saturated_units_are_the_cause_only_where_nothing_was_learned():
+    saturated = found("saturation", "a", 0.8, 0.5, "epoch 1", "note")
+    assert judge([saturated]).healthy
+    nothing = cause("nothing_learned", "a guess", fix="", severity="warning")
+    (told,) = judge([nothing, saturated]).told
+    assert (told.name, told.severity) == ("saturation", "warning")
+    assert told.evidence == ("so: nothing learned",)
+
+
 def test_a_healthy_verdict_says_what_was_looked_at_and_what_was_not():
     diagnosis = judge([], checked=("64 examples",), unseen=("no gradients",))
     assert diagnosis.healthy and len(diagnosis) == 0

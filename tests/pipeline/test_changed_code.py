@@ -69,4 +69,4 @@ def test_a_changed_count_is_evaluated_anew_and_nothing_is_trained(package, tmp_p
         env=environment,
     )  # fmt: skip
     (line,) = [line for line in why.stdout.splitlines() if "code of" in line]
-    assert "dlkeras.architectures.costs:multiply_adds" in line
+    assert "dlkeras.architectures.costs:_of_weights" in line

@@ -90,6 +90,35 @@ def test_grad_cam_explains_the_main_output_of_a_network_with_auxiliary_ones():
     assert classes.tolist() == [answer.argmax()]
 
 
+class Outer(keras.Model):
+    def __init__(self, first, second):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def call(self, inputs):
+        return self.second(self.first(inputs))
+
+
+@pytest.mark.parametrize("kind", ["sequential", "nested", "subclassed"])
+def test_a_model_around_the_network_is_explained_as_the_network(pooled, kind):
+    maps = pooled.get_layer("maps").output
+    first = keras.Model(pooled.inputs[0], maps, name="first")
+    second = keras.Model(maps, pooled.outputs[0], name="second")
+    if kind == "sequential":
+        model = keras.Sequential([keras.Input((12, 10, 3)), *pooled.layers[1:]])
+    elif kind == "nested":
+        images = keras.Input((12, 10, 3))
+        model = keras.Model(images, second(first(images)))
+    else:
+        model = Outer(first, second)
+        model(IMAGES)
+    for explain, arguments in ((show.grad_cam_map, ("maps",)), (show.saliency_map, ())):
+        expected, classes = explain(pooled, IMAGES, *arguments)
+        found, chosen = explain(model, IMAGES, *arguments)
+        np.testing.assert_array_equal(chosen, classes)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,6 +9,7 @@ import pytest
 from dlkeras import visualization as show
 from dlkeras.architectures import googlenet, lenet5, resnet50
 from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
+from tests.strangers.models import MODELS
 
 
 def texts(figure):
@@ -89,6 +90,28 @@ def test_equal_residual_blocks_are_drawn_once_with_their_number():
     assert counts == [2, 3, 5, 2]
     assert drawn.count("+") == 8
     assert drawn.count("identity") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "boxes", "distant"),
+    [
+        ("sequential", ["first", "pool", "second", "classes"], []),
+        ("shared_layer", ["shared", "shared#2", "head"], []),
+        ("plain_operations", ["conv", "again"], ["from input"]),
+        ("siamese", ["left", "branch/eye", "branch#2/eye"],
+         ["from input", "from branch/embedding"]),
+        ("transfer_guide", ["base", "head"], []),  # 154 layers are one box
+        ("two_levels_deep", ["middle/inner/deep", "middle/mid", "last"], []),
+        ("subclassed", ["conv", "block", "out"], []),
+    ],
+)  # fmt: skip
+def test_a_strangers_model_is_drawn_call_by_call(name, boxes, distant):
+    model = MODELS[name]()
+    drawn = texts(show.architecture_diagram(model))
+    assert [text for text in drawn if text in boxes] == boxes
+    far = {text for text in drawn if text.startswith("from ")}
+    assert {text.replace(drawn[0], "input") for text in far} >= set(distant)
+    assert bool(far) == bool(distant)
 
 
 def test_what_reads_a_distant_layer_says_which():

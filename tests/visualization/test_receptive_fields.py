@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from dlkeras import visualization as show
-from dlkeras.architectures import create, lenet5
+from dlkeras.architectures import create, feature_extractor, lenet5, summary_table
 from dlkeras.layers import InceptionModule, ResidualBlock
+from tests.strangers.models import MODELS
 
 SMALL = {"kernel_initializer": "zeros", "width_multiplier": 0.0625}
 
@@ -88,7 +89,61 @@ def test_what_has_no_receptive_field_is_said():
         show.receptive_field_box(lenet5(), "F6")
     with pytest.raises(ValueError, match=r"of \(28, 28\) pixels. Received.*\(28, 0\)"):
         show.receptive_field_box(lenet5(), "C1", (28, 0))
-    images = keras.Input((8, 8, 1))
-    x = keras.layers.UpSampling2D(name="up")(images)
-    with pytest.raises(ValueError, match="'up' of UpSampling2D, which turns 8 pixels"):
-        show.receptive_field_box(keras.Model(images, x), "up")
+    noise = keras.Input((4,))
+    x = keras.layers.Reshape((8, 8, 1), name="maps")(keras.layers.Dense(64)(noise))
+    with pytest.raises(ValueError, match="'maps' sees no image"):
+        show.receptive_field_box(keras.Model(noise, x), "maps")
+
+
+STRANGERS = [
+    "unet", "upsampling", "dilated", "spatial_normalization", "block_of_two",
+    "autoencoder", "two_levels_deep", "shared_layer", "plain_operations",
+    "squeeze_and_excitation", "custom_blocks", "subclassed", "vision_transformer",
+    "sequential_of_sequentials", "separable",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_strangers_layers_see_the_pixels_whose_change_reaches_them(name):
+    """Rows and columns of noise are changed one by one, and what moves is noted."""
+    model = MODELS[name]()
+    rows = [
+        r for r in summary_table(model) if r.receptive_field and r.type != "InputLayer"
+    ]
+    names = [row.layer for row in rows]
+    part = feature_extractor(model, names)
+    size = part.inputs[0].shape[1]
+    draw = np.random.default_rng(0)
+    reached = [np.zeros((size, x.shape[1]), bool) for x in part.outputs]
+    for _ in range(3):  # a ReLU or a maximum hides some
+        start = draw.normal(size=(1, *part.inputs[0].shape[1:])).astype("float32")
+        changed = np.repeat(start, size, 0)
+        for row in range(size):
+            changed[row, row] += 3 * draw.normal(size=changed.shape[2:])
+        before = keras.tree.flatten(part(start, training=False))
+        after = keras.tree.flatten(part(changed, training=False))
+        for seen, a, b in zip(reached, after, before, strict=True):
+            a, b = keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b)
+            seen |= (np.abs(a - b) > 1e-6 * np.abs(b).max()).any((2, 3))
+    for layer, row, seen in zip(names, rows, reached, strict=True):
+        middle = seen.shape[1] // 2
+        pixels = np.flatnonzero(seen[:, middle])
+        box = show.receptive_field_box(model, layer)
+        assert row.receptive_field == box.height, layer
+        top, bottom = max(box.top, 0), min(box.top + box.height, size) - 1
+        assert [pixels[0], pixels[-1]] == [top, bottom], layer
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size"),
+    [
+        ("block_of_two", "block", 5),  # 3 + 2
+        ("dilated", "dilated", 5),  # (3 - 1) * 2 + 1
+        ("two_levels_deep", "middle", 7),  # 3 + 2 + 2
+        ("plain_operations", "again", 5),
+        ("spatial_normalization", "over_space", 10),  # the image of 8, and its padding
+        ("transfer_guide", "stage1", 7),  # 3, stride 2; 3; 1
+    ],
+)
+def test_a_strangers_field_is_the_sum_of_its_windows(name, layer, size):
+    assert show.receptive_field_box(MODELS[name](), layer).height == size

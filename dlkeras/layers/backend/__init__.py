@@ -4,6 +4,8 @@ Each answers None where Keras's own operations are as fast; on JAX and PyTorch t
 always are.
 """
 
+from typing import Any
+
 import keras
 
 if keras.backend.backend() == "tensorflow":
@@ -17,7 +19,7 @@ if keras.backend.backend() == "tensorflow":
     from dlkeras.layers.backend.tensorflow import visited_pixels as visited_pixels
 else:
 
-    def _left_to_keras(*arguments):
+    def _left_to_keras(*arguments: Any) -> Any:
         """None: Keras's own operations are used."""
         del arguments
 

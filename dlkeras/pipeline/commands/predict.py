@@ -16,7 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a registered name, name@alias, name/version, or a .keras file",
     )
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", type=Path, help="a file, or a folder"
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="files, or folders of them",
     )
     parser.add_argument(
         "--invert", action="store_true", help="dark on light: invert the grey levels"
@@ -25,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the likeliest classes of each image, and name what cannot be read."""
+    """Print a line for each image, and one on standard error for what cannot be read.
+
+    Returns:
+        The exit code: 0; 1 where some images cannot be read; 2 where none can.
+    """
     from dlkeras.pipeline.serving.answering import predict
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 

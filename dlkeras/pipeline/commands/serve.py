@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         host = f"[{options.host}]" if ":" in options.host else options.host
         address = f"http://{host}:{options.port}"
         print(
-            f"{options.model} answers POST {address}/invocations; GET "
-            f"{address}/labels lists its classes",
+            f"{options.model} answers POST {address}/invocations; GET {address}/labels "
+            "lists its classes",
             flush=True,
         )
         model_server.serve(model, listener, options.max_body * 2**20)

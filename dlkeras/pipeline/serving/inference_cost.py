@@ -23,15 +23,15 @@ def cost_of_answers(
         repetitions: how many answers are timed, after some that are not.
 
     Returns:
-        parameters, bytes (of the weights), multiply_adds (of one image's convolutions
-        and dense layers; None where a layer's cannot be counted), and latency_ms with
-        p50 and p95.
+        parameters, bytes (of the weights), multiply_adds (of one image's convolutions,
+        dense layers and matrix products; None where a layer's cannot be counted), and
+        latency_ms with p50 and p95.
     """
-    from dlkeras.architectures import summary_table
+    from dlkeras.architectures.costs import model_multiply_adds
 
     try:
-        multiply_adds = summary_table(network).multiply_adds
-    except (ValueError, NotImplementedError):
+        multiply_adds = model_multiply_adds(network)
+    except ValueError:
         multiply_adds = None
     seconds = []
     for index in range(WARM_UP + repetitions):

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 from matplotlib.figure import Figure
 
-from dlkeras.visualization import backend
+from dlkeras.model_graph import backend
 from dlkeras.visualization.figure import (
     BLUE,
     GREY,

@@ -51,9 +51,10 @@ def check_flavors(folder: Path) -> dict[str, Any]:
             f"MODEL: expected a model in MLflow's format; {error}"
         ) from error
     except Exception as error:  # a file from outside may be anything
+        file = folder / "MLmodel"
+        why = reason(error) if file.is_file() else "there is no such file"
         raise InputError(
-            f"MODEL: expected MLflow's description of a model in {folder / 'MLmodel'}; "
-            f"{reason(error)}"
+            f"MODEL: expected MLflow's description of a model in {file}; {why}"
         ) from error
     inside = data.resolve().is_relative_to(folder.resolve())
     if loader != LOADER or found or not inside:

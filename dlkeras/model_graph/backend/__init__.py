@@ -9,13 +9,13 @@ Each backend's file offers the same name:
 import keras
 
 if keras.backend.backend() == "jax":
-    from dlkeras.visualization.backend.jax import gradient as gradient
+    from dlkeras.model_graph.backend.jax import gradient as gradient
 elif keras.backend.backend() == "tensorflow":
-    from dlkeras.visualization.backend.tensorflow import gradient as gradient
+    from dlkeras.model_graph.backend.tensorflow import gradient as gradient
 elif keras.backend.backend() == "torch":
-    from dlkeras.visualization.backend.torch import gradient as gradient
+    from dlkeras.model_graph.backend.torch import gradient as gradient
 else:
     raise ImportError(
-        "dlkeras.visualization needs the backend tensorflow, jax or torch for "
+        "dlkeras.model_graph needs the backend tensorflow, jax or torch for "
         f"gradients. Received: KERAS_BACKEND={keras.backend.backend()}"
     )

@@ -1,0 +1,1 @@
+"""Models, arrays and folders that strangers would bring."""

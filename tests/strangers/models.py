@@ -1,0 +1,465 @@
+"""Models that a stranger would bring: small, built in every way that Keras has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+MODELS: dict[str, Callable[[], Any]] = {}
+
+
+def stranger(build: Callable[[], Any]) -> Callable[[], Any]:
+    """Enter a builder into `MODELS`; every model is drawn from the same seed."""
+
+    def seeded() -> Any:
+        keras.utils.set_random_seed(0)
+        return build()
+
+    MODELS[build.__name__] = seeded
+    return seeded
+
+
+# --- Sequential ---------------------------------------------------------------------
+
+
+@stranger
+def sequential():
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(4, 3, activation="relu", name="first"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.Conv2D(6, 3, activation="relu", name="second"),
+            layers.Flatten(),
+            layers.Dense(5, activation="softmax", name="classes"),
+        ],
+        name="sequential_network",
+    )
+
+
+@stranger
+def sequential_built_by_data():
+    model = keras.Sequential(
+        [
+            layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3),
+        ]
+    )
+    model(ops.ones((1, 16, 16, 1)))
+    return model
+
+
+@stranger
+def sequential_of_sequentials():
+    features = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(4, 3, padding="same", name="a"),
+            layers.MaxPooling2D(2, name="halve"),
+            layers.Conv2D(8, 3, padding="same", name="b"),
+        ],
+        name="features",
+    )
+    head = keras.Sequential(
+        [keras.Input((8, 8, 8)), layers.Flatten(), layers.Dense(4, name="out")],
+        name="head",
+    )
+    return keras.Sequential([keras.Input((16, 16, 3)), features, head])
+
+
+# --- Transfer models ----------------------------------------------------------------
+
+
+def _base():
+    return keras.applications.MobileNetV2(
+        (32, 32, 3), alpha=0.35, include_top=False, weights=None, name="base"
+    )
+
+
+@stranger
+def transfer_guide():
+    """As in Keras's guide "Transfer learning & fine-tuning"."""
+    base = _base()
+    base.trainable = False
+    inputs = keras.Input((32, 32, 3))
+    x = inputs
+    for layer in (layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)):
+        x = layer(x)
+    x = layers.Rescaling(1 / 127.5, offset=-1)(x)
+    x = base(x, training=False)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.2)(x)
+    return keras.Model(inputs, layers.Dense(1, name="head")(x), name="guide")
+
+
+@stranger
+def transfer_sequential():
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.RandomFlip(),
+            layers.Rescaling(1 / 255),
+            _base(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax", name="head"),
+        ]
+    )
+
+
+@stranger
+def two_levels_deep():
+    images = keras.Input((12, 12, 1))
+    x = layers.Conv2D(2, 3, name="deep")(images)
+    inner = keras.Model(images, layers.Conv2D(2, 3, name="deeper")(x), name="inner")
+    images = keras.Input((12, 12, 1))
+    x = layers.ReLU()(inner(images))
+    middle = keras.Model(images, layers.Conv2D(3, 3, name="mid")(x), name="middle")
+    images = keras.Input((12, 12, 1))
+    x = layers.GlobalMaxPooling2D()(middle(images))
+    return keras.Model(images, layers.Dense(2, name="last")(x))
+
+
+# --- Graphs -------------------------------------------------------------------------
+
+
+@stranger
+def plain_operations():
+    images = keras.Input((10, 10, 2))
+    h = layers.Conv2D(2, 3, padding="same", name="conv")(images)
+    h = ops.relu(h) + images
+    h = layers.Conv2D(2, 3, padding="same", name="again")(h)
+    return keras.Model(images, layers.Dense(3)(ops.mean(h, axis=(1, 2))))
+
+
+@stranger
+def shared_layer():
+    images = keras.Input((12, 12, 2))
+    conv = layers.Conv2D(2, 3, name="shared")
+    x = conv(layers.ReLU(name="between")(conv(images)))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2, name="head")(x))
+
+
+@stranger
+def siamese():
+    branch = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(3, 3, activation="relu", name="eye"),
+            layers.Flatten(),
+            layers.Dense(4, name="embedding"),
+        ],
+        name="branch",
+    )
+    left, right = keras.Input((8, 8, 1), name="left"), keras.Input((8, 8, 1))
+    apart = ops.abs(branch(left) - branch(right))
+    return keras.Model([left, right], layers.Dense(1, "sigmoid", name="same")(apart))
+
+
+@stranger
+def two_inputs_two_outputs():
+    images = keras.Input((8, 8, 3), name="image")
+    facts = keras.Input((4,), name="facts")
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(images)
+    x = layers.concatenate([layers.GlobalAveragePooling2D()(x), facts])
+    outputs = {
+        "kind": layers.Dense(3, activation="softmax", name="kind")(x),
+        "size": layers.Dense(1, name="size")(x),
+    }
+    return keras.Model({"image": images, "facts": facts}, outputs)
+
+
+@stranger
+def unet():
+    images = keras.Input((16, 16, 1))
+    down = layers.Conv2D(4, 3, padding="same", activation="relu", name="down")(images)
+    x = layers.MaxPooling2D(2)(down)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="bottom")(x)
+    x = layers.Conv2DTranspose(4, 3, strides=2, padding="same", name="up")(x)
+    x = layers.Concatenate()([down, x])
+    return keras.Model(images, layers.Conv2D(1, 1, name="mask")(x))
+
+
+@stranger
+def upsampling():
+    images = keras.Input((8, 8, 1))
+    x = layers.UpSampling2D(2, name="twice")(images)
+    return keras.Model(images, layers.Conv2D(1, 3, padding="same", name="smooth")(x))
+
+
+@stranger
+def squeeze_and_excitation():
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(images)
+    s = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    s = layers.Dense(2, activation="relu", name="squeeze")(s)
+    s = layers.Dense(4, activation="sigmoid", name="excite")(s)
+    x = layers.Multiply(name="scaled")([x, s])
+    return keras.Model(images, layers.Dense(2)(layers.Flatten()(x)))
+
+
+@stranger
+def dilated():
+    images = keras.Input((16, 16, 1))
+    x = layers.Conv2D(2, 3, dilation_rate=2, padding="same", name="dilated")(images)
+    return keras.Model(images, layers.Conv2D(1, 3, padding="same", name="next")(x))
+
+
+@stranger
+def spatial_normalization():
+    images = keras.Input((8, 8, 2))
+    x = layers.Conv2D(2, 3, padding="same", name="conv")(images)
+    x = layers.GroupNormalization(1, name="over_space")(x)
+    return keras.Model(images, layers.Conv2D(1, 1, name="after")(x))
+
+
+@stranger
+def unknown_size():
+    images = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(images)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2)(x))
+
+
+@stranger
+def separable():
+    images = keras.Input((12, 12, 4))
+    x = layers.SeparableConv2D(6, 3, name="separable")(images)
+    x = layers.DepthwiseConv2D(3, strides=2, name="depthwise")(x)
+    x = layers.Conv2D(4, 1, groups=2, name="grouped")(x)
+    return keras.Model(images, layers.Dense(2)(layers.GlobalMaxPooling2D()(x)))
+
+
+# --- Subclassed ---------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("strangers")
+class HalvingBlock(layers.Layer):
+    """Two 3x3 convolutions and a shortcut; the first halves the image."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.one = layers.Conv2D(filters, 3, strides=2, padding="same")
+        self.two = layers.Conv2D(filters, 3, padding="same")
+        self.side = layers.Conv2D(filters, 1, strides=2)
+
+    def build(self, input_shape):
+        self.one.build(input_shape)
+        self.side.build(input_shape)
+        self.two.build(self.one.compute_output_shape(input_shape))
+
+    def call(self, inputs):
+        return ops.relu(self.two(ops.relu(self.one(inputs))) + self.side(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return self.one.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@stranger
+def custom_blocks():
+    images = x = keras.Input((32, 32, 3))
+    for number, filters in enumerate((4, 6, 8), start=1):
+        x = HalvingBlock(filters, name=f"block_{number}")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(4, name="head")(x))
+
+
+@keras.saving.register_keras_serializable("strangers")
+class TwoConvolutions(layers.Layer):
+    """Two 3x3 convolutions that keep the size: each pixel sees 5 x 5."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.one = layers.Conv2D(2, 3, padding="same")
+        self.two = layers.Conv2D(2, 3, padding="same")
+
+    def build(self, input_shape):
+        self.one.build(input_shape)
+        self.two.build((*input_shape[:-1], 2))
+
+    def call(self, inputs):
+        return self.two(self.one(inputs))
+
+
+@stranger
+def block_of_two():
+    images = keras.Input((12, 12, 1))
+    return keras.Model(images, TwoConvolutions(name="block")(images))
+
+
+class Subclassed(keras.Model):
+    """A classifier that is a class: its layers are known, its graph is not."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.block = HalvingBlock(6, name="block")
+        self.pool = layers.GlobalAveragePooling2D()
+        self.drop = layers.Dropout(0.2)
+        self.out = layers.Dense(3, activation="softmax", name="out")
+
+    def call(self, inputs, training=None):
+        x = ops.relu(self.norm(self.conv(inputs), training=training))
+        x = self.pool(self.block(x))
+        return self.out(self.drop(x, training=training))
+
+
+@stranger
+def subclassed():
+    model = Subclassed(name="subclassed_network")
+    model(ops.ones((2, 16, 16, 3)))
+    return model
+
+
+@stranger
+def subclassed_inside_functional():
+    images = keras.Input((16, 16, 3))
+    x = Subclassed(name="backbone")(images)
+    return keras.Model(images, layers.Dense(2, name="head")(x))
+
+
+class FunctionalInside(keras.Model):
+    """A subclassed model around a base, as many tutorials write it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.base = keras.Sequential(
+            [
+                keras.Input((16, 16, 3)),
+                layers.Conv2D(4, 3, strides=2, padding="same", name="conv1"),
+                layers.Conv2D(6, 3, strides=2, padding="same", name="conv2"),
+            ],
+            name="base",
+        )
+        self.pool = layers.GlobalAveragePooling2D()
+        self.head = layers.Dense(2, name="head")
+
+    def call(self, inputs):
+        return self.head(self.pool(self.base(inputs)))
+
+
+@stranger
+def base_inside_subclassed():
+    model = FunctionalInside(name="around_a_base")
+    model(ops.ones((1, 16, 16, 3)))
+    return model
+
+
+class Opaque(layers.Layer):
+    """A layer whose call reads values: nothing can be known but by computing."""
+
+    def call(self, inputs):
+        return inputs * float(ops.convert_to_numpy(inputs).mean())
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@stranger
+def opaque_layer():
+    images = keras.Input((6, 6, 1))
+    x = layers.Conv2D(2, 3, name="conv")(images)
+    return keras.Model(images, Opaque(name="opaque")(x))
+
+
+# --- Not images ---------------------------------------------------------------------
+
+
+@stranger
+def text_lstm():
+    words = keras.Input((7,), dtype="int32")
+    x = layers.Embedding(20, 6, mask_zero=True, name="words")(words)
+    x = layers.Bidirectional(layers.LSTM(5, return_sequences=True), name="both")(x)
+    x = layers.GRU(4, name="gru")(x)
+    return keras.Model(words, layers.Dense(2, name="head")(x))
+
+
+@stranger
+def transformer():
+    tokens = keras.Input((6, 8))
+    a = layers.MultiHeadAttention(2, 3, name="attention")(tokens, tokens)
+    x = layers.LayerNormalization()(layers.Add()([tokens, a]))
+    f = layers.Dense(16, activation="gelu", name="wide")(x)
+    x = layers.Add()([x, layers.Dense(8, name="narrow")(f)])
+    return keras.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+
+@stranger
+def vision_transformer():
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 4, strides=4, name="patches")(images)
+    x = layers.Reshape((16, 8))(x)
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = layers.Reshape((4, 4, 8), name="maps")(x)
+    return keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+
+
+@stranger
+def conv1d():
+    signal = keras.Input((32, 2))
+    x = layers.Conv1D(4, 5, strides=2, activation="relu", name="conv")(signal)
+    x = layers.Conv1DTranspose(2, 3, strides=2, name="back")(x)
+    return keras.Model(signal, layers.Dense(1)(layers.GlobalMaxPooling1D()(x)))
+
+
+@stranger
+def conv3d():
+    volume = keras.Input((6, 8, 8, 1))
+    x = layers.Conv3D(2, 3, name="conv")(volume)
+    x = layers.AveragePooling3D(2)(x)
+    return keras.Model(volume, layers.Dense(2)(layers.Flatten()(x)))
+
+
+@stranger
+def one_unit_sigmoid():
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(images)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(1, activation="sigmoid", name="dog")(x))
+
+
+@stranger
+def regression():
+    return keras.Sequential(
+        [keras.Input((5,)), layers.Dense(8, activation="tanh"), layers.Dense(1)]
+    )
+
+
+@stranger
+def half_precision():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, dtype="mixed_float16", name="conv"),
+            layers.GlobalAveragePooling2D(dtype="mixed_float16"),
+            layers.Dense(2, dtype="float32", activation="softmax"),
+        ]
+    )
+
+
+@stranger
+def autoencoder():
+    images = keras.Input((8, 8, 1))
+    encoder = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, strides=2, padding="same", name="code"),
+        ],
+        name="encoder",
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((4, 4, 4)),
+            layers.Conv2DTranspose(1, 3, strides=2, padding="same", name="picture"),
+        ],
+        name="decoder",
+    )
+    return keras.Model(images, decoder(encoder(images)), name="autoencoder")

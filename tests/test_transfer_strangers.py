@@ -1,0 +1,271 @@
+"""Transfer learning with the models and optimizers that a stranger brings."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from dlkeras.stages import stages
+from dlkeras.transfer import (
+    GradualUnfreezing,
+    cached_features,
+    freeze,
+    layerwise_learning_rates,
+    penalize_distance,
+    probe_then_fine_tune,
+    replace_head,
+    split_frozen,
+    unfreeze,
+)
+from tests.strangers.models import MODELS
+
+IMAGES = np.random.default_rng(0).random((4, 32, 32, 3)).astype("float32") * 255
+CLASSES = np.arange(4) % 2
+
+
+def values(weights):
+    return {w.path: keras.ops.convert_to_numpy(w).copy() for w in weights}
+
+
+def moved(model, before):
+    after = values(model.weights)
+    changed = {p for p in before if not np.array_equal(before[p], after[p])}
+    return {path for path in changed if "seed_generator" not in path}
+
+
+def test_the_model_of_keras_guide_is_frozen_thawed_and_trained():
+    """https://keras.io/guides/transfer_learning: base(x, training=False) and a head."""
+    model = MODELS["transfer_guide"]()
+    base = model.get_layer("base")
+    frozen = freeze(model, "base")
+    assert len(frozen) == sum(bool(layer.weights) for layer in base.layers)
+    assert [v.path for v in model.trainable_variables] == ["head/kernel", "head/bias"]
+    thawed = unfreeze(model, "stage5")  # the guide froze the base itself
+    assert base.trainable
+    assert not base.get_layer("Conv1").trainable
+    assert thawed[-2:] == ["base/Conv_1", "head"]
+    optimizer = layerwise_learning_rates(model, keras.optimizers.SGD(0.1), 0.5)
+    assert optimizer.learning_rate_factors["Conv_1/kernel"] == 0.5
+    assert optimizer.learning_rate_factors["Conv1/kernel"] == 0.5**5
+    model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+    for layer in base.layers:  # so that signals of random weights do not fade
+        if isinstance(layer, layers.BatchNormalization):
+            layer.gamma.assign(keras.ops.full(layer.gamma.shape, 4.0))
+    before = values(model.weights)
+    model.fit(IMAGES, np.array([0, 1, 1, 1]), batch_size=4, verbose=0)
+    learnt = moved(model, before)
+    assert {"head/kernel", "Conv_1/kernel"} <= learnt
+    assert not learnt & {"Conv1/kernel", "Conv_1_bn/gamma", "Conv_1_bn/moving_mean"}
+    assert unfreeze(model, "base", batch_normalization=True)[0] == "base/Conv1"
+    assert replace_head(model, 7).output_shape == (None, 7)
+    assert penalize_distance(model, 0.1, 0.2)["Conv1/kernel"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "expected"),
+    [
+        ("sequential", "stage1", ["first"]),
+        ("sequential_of_sequentials", "features", ["features/a", "features/b"]),
+        ("sequential_built_by_data", 1, ["conv2d"]),
+        ("two_levels_deep", "inner", ["middle/inner/deep", "middle/inner/deeper"]),
+        ("shared_layer", "shared", ["shared"]),
+        ("siamese", "branch#2", ["branch/eye", "branch/embedding"]),
+        ("subclassed", "stage1", ["conv", "norm"]),
+        ("base_inside_subclassed", "base", ["base/conv1", "base/conv2"]),
+        ("custom_blocks", "stage2", ["block_1", "block_2"]),
+    ],
+)
+def test_any_model_is_frozen_up_to_a_place(name, until, expected):
+    model = MODELS[name]()
+    names = freeze(model, until)
+    assert [n.rstrip("_0123456789") for n in names] == [
+        n.rstrip("_0123456789") for n in expected
+    ]
+    held = {id(w) for layer in model._flatten_layers() for w in layer.trainable_weights}
+    assert len(held) == len(model.trainable_weights) < len(model.weights)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sequential", "sequential_of_sequentials", "two_levels_deep", "subclassed",
+     "base_inside_subclassed", "plain_operations", "subclassed_inside_functional"],
+)  # fmt: skip
+def test_the_two_parts_of_a_cut_model_are_the_model(name):
+    model = MODELS[name]()
+    freeze(model, list(stages(model))[-1])
+    frozen, rest = split_frozen(model)
+    shape = (3, *frozen.inputs[0].shape[1:])
+    images = np.random.default_rng(0).random(shape).astype("float32")
+    np.testing.assert_allclose(
+        rest.predict(cached_features(frozen, images), verbose=0),
+        model.predict(images, verbose=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+class Branching(keras.Model):
+    def __init__(self):
+        super().__init__(name="branching")
+        self.conv, self.head = layers.Conv2D(2, 3), layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        x = self.conv(inputs)
+        x = keras.ops.mean(x * 2 if training else x, axis=(1, 2))
+        return self.head(x)
+
+
+def test_a_call_that_branches_on_training_is_not_cut():
+    model = Branching()
+    model(IMAGES)
+    freeze(model, 1)
+    with pytest.raises(ValueError, match="'branching' does something else in training"):
+        split_frozen(model)
+    with pytest.raises(ValueError, match="'branching' does something else in training"):
+        replace_head(model, 3)
+
+
+def test_blocks_that_halve_the_image_learn_at_rates_of_their_own():
+    factors = layerwise_learning_rates(
+        MODELS["custom_blocks"](), keras.optimizers.Adam(), 0.5
+    ).learning_rate_factors
+    assert {path.split("/")[0]: factor for path, factor in factors.items()} == {
+        "block_1": 0.125,
+        "block_2": 0.25,
+        "block_3": 0.5,
+    }
+
+
+# --- Augmentation -------------------------------------------------------------------
+
+SETTINGS = {
+    "RandomCrop": {"height": 8, "width": 8},
+    "RandomFlip": {},
+    "RandomErasing": {},
+    "RandomGrayscale": {},
+    "RandomElasticTransform": {},
+    "RandomPerspective": {},
+    "RandomSharpness": {"factor": 0.5},
+    "RandomColorJitter": {"brightness_factor": 0.5},
+    "RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
+    "RandomShear": {"x_factor": 0.1},
+    "RandomZoom": {"height_factor": 0.1},
+    "RandomGaussianBlur": {},
+    "RandomInvert": {},
+    "RandomPosterization": {"factor": 4},
+    "RandAugment": {},
+    "AugMix": {},
+    "MixUp": {},
+    "CutMix": {},
+    "GaussianNoise": {"stddev": 0.1},
+    "GaussianDropout": {"rate": 0.1},
+    "AlphaDropout": {"rate": 0.1},
+    "Dropout": {"rate": 0.1},
+    "SpatialDropout2D": {"rate": 0.1},
+}
+RANDOM = sorted(
+    {name for name in dir(layers) if name.startswith("Random")} | set(SETTINGS)
+)
+
+
+def augmenting(name):
+    settings = SETTINGS.get(name, {"factor": 0.1})
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            getattr(layers, name)(**settings),
+            layers.Conv2D(2, 3, name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax", name="head"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_no_feature_behind_a_random_layer_is_kept(name):
+    if not hasattr(layers, name):
+        pytest.skip(f"Keras {keras.__version__} has no {name}")
+    model = augmenting(name)
+    freeze(model, "conv")
+    with pytest.raises(ValueError, match=r"draws random numbers"):
+        split_frozen(model)
+
+
+@pytest.mark.parametrize("name", ["RandomFlip", "GaussianNoise"])
+def test_a_head_is_probed_on_augmented_images(name):
+    """Each epoch draws: the generator's state is another afterwards."""
+    model = augmenting(name)
+    generator = next(v for v in model.non_trainable_variables if "seed" in v.path)
+    before = values([generator, model.get_layer("conv").kernel])
+    images = IMAGES[:, :8, :8]
+    history = probe_then_fine_tune(
+        model, images, CLASSES, probe_epochs=2, fine_tune_epochs=0
+    )
+    assert len(history["loss"]) == 2
+    after = values([generator, model.get_layer("conv").kernel])
+    (drawn,) = [p for p in before if not np.array_equal(before[p], after[p])]
+    assert drawn == generator.path
+
+
+def test_the_same_network_built_again_finds_its_features(tmp_path):
+    for _ in range(2):  # the second one's layers are named conv2d_1, ...
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.Flatten(),
+             layers.Dense(2)]
+        )  # fmt: skip
+        freeze(model, 1)
+        cached_features(split_frozen(model)[0], IMAGES[:, :8, :8], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# --- Optimizers ---------------------------------------------------------------------
+
+
+def test_stages_thaw_under_a_loss_scale():
+    model = MODELS["sequential"]()
+    scaled = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=8.0
+    )
+    optimizer = layerwise_learning_rates(model, scaled)
+    assert optimizer.initial_scale == 8.0
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    before = values(model.weights)
+    images = IMAGES[:, :16, :16] / 255
+    model.fit(images, CLASSES, verbose=0, callbacks=[GradualUnfreezing(every=1)])
+    assert {path.split("/")[1] for path in moved(model, before)} == {"classes"}
+
+
+def test_stages_thaw_in_half_precision():
+    """`compile` wraps the optimizer of a model of mixed_float16 itself."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = MODELS["sequential"]()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rate = layerwise_learning_rates(model, keras.optimizers.SGD(0.1))
+    model.compile(rate, "sparse_categorical_crossentropy")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    before = values(model.weights)
+    images = IMAGES[:, :16, :16] / 255
+    thaw = GradualUnfreezing(every=1)
+    model.fit(images, CLASSES, epochs=2, verbose=0, callbacks=[thaw])
+    layers_moved = {path.split("/")[1] for path in moved(model, before)}
+    assert layers_moved == {"second", "classes"}
+
+
+class Adam(keras.optimizers.Adam):
+    """Another rule of the same name."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(-gradient, variable, learning_rate)
+
+
+def test_an_optimizer_is_known_by_its_type_and_not_by_its_name():
+    model = MODELS["sequential"]()
+    with pytest.raises(ValueError, match=r"and no subclass.*strangers\.Adam"):
+        layerwise_learning_rates(model, Adam())
+    several = keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD())
+    with pytest.raises(ValueError, match=r"Received: .*MultiOptimizer"):
+        layerwise_learning_rates(model, several)
