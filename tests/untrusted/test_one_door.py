@@ -37,6 +37,7 @@ ALLOWED = {
         pipeline/store/publishing.py pipeline/store/sealed.py
         pipeline/training/train_state.py pipeline/tracking/queries.py""",
     "notes of its own processes to each other": """
+        pipeline/examples/shards.py
         pipeline/batches/batch_feeding.py pipeline/examples/beam_job.py
         pipeline/store/fault_injection.py pipeline/store/ownership.py
         pipeline/training/search_recovery.py pipeline/training/search_workers.py
@@ -50,7 +51,8 @@ ALLOWED = {
     "TensorFlow data sets that the user has prepared": """
         pipeline/examples/reading.py pipeline/examples/sources/tfds_source.py""",
     "what comes with the package": """
-        architectures/weights/shipped.py pipeline/engine/code_dependencies.py""",
+        architectures/weights/shipped.py pipeline/engine/code_dependencies.py
+        pipeline/examples/overview/statistics_page.py""",
     "what the checks of layers have saved themselves": """
         testing/architecture.py testing/callback.py testing/layer_config.py""",
     "MLflow's folder, once `check_flavors` has passed it": """
@@ -63,6 +65,7 @@ INSIDE = {
     "gate.py": {"os.open"},
     "images.py": {"Image.open"},
     "models.py": {"h5py.File", "keras.saving.load_model", "load_model"},
+    "row_tables.py": {"archive.open"},
     "tables.py": {"gzip.GzipFile", "pd.read_csv", "pq.ParquetFile"},
     "tar_stream.py": {"bz2.BZ2File", "gzip.GzipFile"},
     "zips.py": {"self._archive.open", "zipfile.ZipFile", "zipfile.is_zipfile"},

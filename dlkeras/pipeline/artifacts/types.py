@@ -116,13 +116,12 @@ class Examples(Artifact):
         was, now = old.loc[both], new.loc[both]
         changed = was.sha256 != now.sha256
         counts = {
-            "touched": ((was.stamp != now.stamp) & ~changed).sum(),
+            "files touched": ((was.stamp != now.stamp) & ~changed).sum(),
             "added": len(new) - len(both),
             "removed": len(old) - len(both),
             "changed": changed.sum(),
         }
-        said = ", ".join(f"{number} {what}" for what, number in counts.items())
-        return said.replace(" touched", " files touched")
+        return ", ".join(f"{number} {what}" for what, number in counts.items())
 
     @property
     def metadata(self) -> "pd.DataFrame | None":
