@@ -11,7 +11,7 @@ from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources import Problem
 from dlkeras.pipeline.examples.sources.manifest import ManifestSource, named_files
 from dlkeras.untrusted.gate import UntrustedFileError
-from dlkeras.untrusted.tables import read_table
+from dlkeras.untrusted.tables.reading import read_table
 from tests.strangers import tables
 from tests.strangers.folders import Photos
 

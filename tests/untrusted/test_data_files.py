@@ -18,8 +18,9 @@ from dlkeras.untrusted import gate
 from dlkeras.untrusted.arrays import NpzFile
 from dlkeras.untrusted.gate import Budget, UntrustedFileError
 from dlkeras.untrusted.images import decode_image, read_image_file
-from dlkeras.untrusted.parquet_pages import check_pages
-from dlkeras.untrusted.tables import _width, read_table
+from dlkeras.untrusted.tables.delimited import _width
+from dlkeras.untrusted.tables.parquet_pages import check_pages
+from dlkeras.untrusted.tables.reading import read_table
 from tests.untrusted.own_process import tried
 
 MEBI = 2**20
@@ -152,7 +153,7 @@ READERS = {
         "arrays",
         "npz = NpzFile(path); [npz.about(name) for name in npz.names]",
     ),
-    "tables": (write_tables, ".csv", "tables", "read_table(path)"),
+    "tables": (write_tables, ".csv", "tables.reading", "read_table(path)"),
 }
 MOST_MIB = {"images": 160, "arrays": 100, "tables": 300}
 NUMBER = {"images": 11, "arrays": 11, "tables": 21}
@@ -287,8 +288,11 @@ def test_a_parquet_table_may_not_claim_to_be_small(large_columns, lies, tmp_path
         assert claim(size) in content
         content = content.replace(claim(size), one_byte(claim(size)))
     (tmp_path / "large.parquet").write_bytes(content)
-    imports = "from dlkeras.untrusted import tables; tables.MAX_TABLE_BYTES = 2**25"
-    answers = tried(imports, "tables.read_table(path)", [tmp_path / "large.parquet"])
+    imports = (
+        "from dlkeras.untrusted.tables import parquet, reading; "
+        "parquet.MAX_TABLE_BYTES = 2**25"
+    )
+    answers = tried(imports, "reading.read_table(path)", [tmp_path / "large.parquet"])
     ((said, mib, _),) = answers.values()
     assert "its parts need more than 33,554,432 bytes" in said
     assert mib < 250
@@ -305,8 +309,11 @@ def test_a_page_is_not_unpacked_to_learn_how_large_it_is(tmp_path):
     for size in {group.total_byte_size, group.column(0).total_uncompressed_size}:
         content = content.replace(claim(size), one_byte(claim(size)))
     large.write_bytes(content)
-    imports = "from dlkeras.untrusted import tables; tables.MAX_TABLE_BYTES = 2**25"
-    answers = tried(imports, "tables.read_table(path)", [small, large])
+    imports = (
+        "from dlkeras.untrusted.tables import parquet, reading; "
+        "parquet.MAX_TABLE_BYTES = 2**25"
+    )
+    answers = tried(imports, "reading.read_table(path)", [small, large])
     said, mib, _ = answers["large.parquet"]
     assert "its parts need more than 33,554,432 bytes" in said
     assert mib < answers["0.parquet"][1] + 32

@@ -24,7 +24,8 @@ from dlkeras.pipeline.examples.sources.source import (
 )
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import read_image_file
-from dlkeras.untrusted.tables import NumberedTable, read_numbered_table
+from dlkeras.untrusted.tables.numbered import NumberedTable
+from dlkeras.untrusted.tables.reading import read_numbered_table
 
 FLAG = "--example-gen.manifest"
 MAX_NAMED = 5

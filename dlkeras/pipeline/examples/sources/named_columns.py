@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkeras.pipeline.errors import InputError
-from dlkeras.untrusted.tables import NumberedTable
+from dlkeras.untrusted.tables.numbered import NumberedTable
 
 FLAG = "--example-gen.manifest"
 ROLES = ("path", "label", "split", "group")

@@ -1,0 +1,1 @@
+"""Tables of strangers: CSV, Parquet, Excel's workbooks, JSON lines."""
