@@ -5,14 +5,16 @@ import gc
 import os
 import zlib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
 collect_ignore = [
-    f"dlkeras/{part}/backend/{backend}.py"
-    for part in ("layers", "callbacks", "visualization")
+    str(file.relative_to(HERE))
     for backend in ("tensorflow", "jax", "torch")
     if find_spec(backend) is None
+    for file in (HERE / "dlkeras").rglob(f"backend/{backend}.py")
 ]
 
 

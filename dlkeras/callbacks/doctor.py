@@ -1,6 +1,6 @@
 """TrainingDoctor: both monitors, the checks of model and data, and a verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class TrainingDoctor(keras.callbacks.Callback):
             `diagnosis`.
         validation_data: `(x, y)` or batches; compared with the training data.
         report: where an HTML page with the verdict and the curves is written.
+        rules: of your own, as in `diagnose`.
 
     Attributes:
         diagnosis: what is known so far.
@@ -75,10 +76,12 @@ class TrainingDoctor(keras.callbacks.Callback):
         *,
         validation_data: Any = None,
         report: str | Path | None = None,
+        rules: Collection[Callable[[Any], Any]] = (),
     ) -> None:
         super().__init__()
         self._report = Reporter(on_finding)
         self.validation_data, self.report = validation_data, report
+        self.rules = tuple(rules)
         self.gradients = GradientNormMonitor(frequency, on_finding=None)
         self.gradients.on_batch = self._keep
         self._forget()
@@ -212,7 +215,7 @@ class TrainingDoctor(keras.callbacks.Callback):
             first_penalty=self._first_penalty,
         )
         measured = [m for m in (self.gradients, self.activations) if m is not None]
-        findings = [*found(facts), *diagnose(*measured)]
+        findings = [*found(facts), *diagnose(*measured, rules=self.rules)]
         known = {finding.name for finding in findings}
         findings += [f for f in self._early if f.name not in known]
         unseen = () if self.gradients.reason is None else (self.gradients.reason,)

@@ -1,6 +1,6 @@
 """diagnose: from measurements to findings, each with its layer, its bound, a remedy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ from dlkeras.diagnosis.gradients import (
 SPREAD = 512
 
 
-def diagnose(*measurements: Any) -> list[TrainingFinding]:
+def diagnose(
+    *measurements: Any,
+    rules: Collection[Callable[[GradientHistory], Iterable[TrainingFinding]]] = (),
+) -> list[TrainingFinding]:
     """Say what is wrong with a training, from what the monitors have measured.
 
     RMS is a kernel's gradient norm over the root of its size (of an embedding: the rows
@@ -61,6 +64,8 @@ def diagnose(*measurements: Any) -> list[TrainingFinding]:
 
     Args:
         *measurements: `GradientNormMonitor`, `ActivationMonitor`, or their `history`.
+        rules: of your own, beside these: functions of a `GradientHistory` that give
+            `TrainingFinding`s.
 
     Returns:
         The findings, errors first. An empty list: nothing was found.
@@ -85,15 +90,15 @@ def diagnose(*measurements: Any) -> list[TrainingFinding]:
     for source in measurements:
         history: Any = getattr(source, "history", source)
         if isinstance(history, GradientHistory):
-            rules: Sequence[Callable] = GRADIENT_RULES
+            asked: Sequence[Callable] = (*GRADIENT_RULES, *rules)
         elif hasattr(history, "dead_share"):
-            rules = ACTIVATION_RULES
+            asked = ACTIVATION_RULES
         else:
             raise TypeError(
                 "`diagnose` takes GradientNormMonitor, ActivationMonitor or their "
                 f"`history`. Received: {source!r}"
             )
-        for rule in rules:
+        for rule in asked:
             findings += rule(history)
     return sorted(findings, key=lambda finding: finding.rank)
 

@@ -30,6 +30,11 @@ def test_a_new_architecture_is_one_file_that_passes_its_own_test(tmp_path):
     run("-c", check, folder=tmp_path)
 
 
+def test_a_new_rule_of_the_diagnosis_is_one_file_that_finds_what_it_says(tmp_path):
+    _, (check,) = files_of("new_rule.md", tmp_path)
+    run("-c", check, folder=tmp_path)
+
+
 @pytest.mark.job
 def test_a_new_architecture_is_trained_until_its_code_changes(tmp_path):
     """In the search's worker process, too, which has to find it by itself."""
