@@ -57,7 +57,7 @@ def attack(
 
 def _artifacts(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
     from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, RECORD_FILE
-    from dlkeras.pipeline.errors import CorruptArtifactError
+    from dlkeras.pipeline.store.errors import CorruptArtifactError
     from dlkeras.pipeline.store.publishing import Store
 
     store = Store(mlruns / "store")
@@ -96,7 +96,7 @@ def _lineages(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
 def _database(mlruns: Path, offsets: int) -> Iterator[tuple[str, str | None]]:
     """A torn database is refused in one line, or gives what it has."""
     from dlkeras.pipeline import tracking
-    from dlkeras.pipeline.errors import PipelineError
+    from dlkeras.pipeline.store.errors import PipelineError
 
     copy = mlruns.with_name("database")
     copy.mkdir()

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlkeras.pipeline.commands import COMMANDS
 from dlkeras.pipeline.commands.arguments import add_places
-from dlkeras.pipeline.errors import exit_code_of
+from dlkeras.pipeline.store.errors import exit_code_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

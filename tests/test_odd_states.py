@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from dlkeras.cli import main
-from dlkeras.pipeline.errors import InputError, PipelineError, exit_code_of
+from dlkeras.pipeline.store.errors import InputError, PipelineError, exit_code_of
 from dlkeras.pipeline.training.transfer_source import locate_weights
 from tests.conftest import ROOT
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from dlkeras.callbacks import backend
 from dlkeras.callbacks.attachment import replaced
-from dlkeras.diagnosis.activation_history import ActivationHistory
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
-from dlkeras.diagnosis.layer_tree import LayerInfo, describe, walk
+from dlkeras.diagnosis.histories.activation_history import ActivationHistory
+from dlkeras.diagnosis.histories.layer_tree import LayerInfo, describe, walk
 from dlkeras.diagnosis.measured import diagnose
 
 # Functions that are 0 on a half-line: a unit on it has no gradient.

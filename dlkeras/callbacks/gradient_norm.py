@@ -16,8 +16,8 @@ from dlkeras.callbacks.backend import optimizer_state
 from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
-from dlkeras.diagnosis.gradient_history import QUANTITIES, GradientHistory
-from dlkeras.diagnosis.layer_tree import layer_infos, owners, walk
+from dlkeras.diagnosis.histories.gradient_history import QUANTITIES, GradientHistory
+from dlkeras.diagnosis.histories.layer_tree import layer_infos, owners, walk
 from dlkeras.diagnosis.measured import diagnose_new
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkeras.diagnosis.gradient_history import QUANTITIES
+from dlkeras.diagnosis.histories.gradient_history import QUANTITIES
 
 # What is known of a row beside its values: step, epoch, loss, loss scale.
 FACTS = 4

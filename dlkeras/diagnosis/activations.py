@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from dlkeras.diagnosis.activation_history import ActivationHistory
 from dlkeras.diagnosis.finding import TrainingFinding, found
+from dlkeras.diagnosis.histories.activation_history import ActivationHistory
 
 DEAD_SHARE = SATURATED_SHARE = 0.5
 # More than so many dead units are an error whatever they were at the start, so many

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlkeras.diagnosis.histories.layer_tree import activation_name, walk
 from dlkeras.diagnosis.labels_seen import Labels
-from dlkeras.diagnosis.layer_tree import activation_name, walk
 
 # What only reshapes, thins out or scales: neither nonlinear nor an answer of its own.
 PASSING = (

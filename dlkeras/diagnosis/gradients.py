@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from dlkeras.diagnosis.finding import TrainingFinding, found
-from dlkeras.diagnosis.gradient_history import GradientHistory
+from dlkeras.diagnosis.histories.gradient_history import GradientHistory
 
 # The first so many samples are judged: later a training that has converged may have
 # gradients as small as it likes.

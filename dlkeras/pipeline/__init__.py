@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from dlkeras.pipeline.engine.component import component as component
     from dlkeras.pipeline.engine.execution import Run as Run
     from dlkeras.pipeline.engine.result import PipelineResult as PipelineResult
-    from dlkeras.pipeline.errors import PipelineError as PipelineError
     from dlkeras.pipeline.graph import run as run
     from dlkeras.pipeline.graph import standard as standard
+    from dlkeras.pipeline.store.errors import PipelineError as PipelineError
     from dlkeras.pipeline.store.publishing import Draft as Draft
 
 __getattr__, __dir__ = on_demand(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from dlkeras.pipeline import early_checks, tracking
+from dlkeras.pipeline import tracking
 from dlkeras.pipeline.components.blessing import bless
 from dlkeras.pipeline.components.evaluator import evaluator
 from dlkeras.pipeline.components.example_gen import example_gen
@@ -24,10 +24,11 @@ from dlkeras.pipeline.engine.execution import Job, Run
 from dlkeras.pipeline.engine.last_run import last_statistics
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.machines.distribution import chief_port_closed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
+from dlkeras.pipeline.training import early_checks
 from dlkeras.pipeline.training.baseline import last_blessed
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import resolve_transfer_source

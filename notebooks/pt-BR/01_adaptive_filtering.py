@@ -134,9 +134,9 @@ for _ in range(steps):
     J.append(noise_power + v)
     v = (1 - 2 * 0.02 + 0.02**2 * (taps + 2)) * v + 0.02**2 * taps * noise_power
 np.testing.assert_allclose(theories[0.02].learning_curve(steps), J, rtol=1e-9)
-print(f"Seguro abaixo de mu = {theory.safe_step_size:.3f}; com regressores "
-      f"independentes, estável abaixo de {theory.max_step_size:.3f}; "
-      f"pesos médios abaixo de {theory.max_step_size_mean:.3f}")  # fmt: skip
+print(f"Safe below mu = {theory.safe_step_size:.3f}; if regressors were independent, "
+      f"stable below {theory.max_step_size:.3f}; "
+      f"mean weights below {theory.max_step_size_mean:.3f}")  # fmt: skip
 np.testing.assert_allclose(theory.safe_step_size, 2 / (3 * taps))  # 2 / (3 tr R)
 np.testing.assert_allclose(theory.max_step_size, 2 / (taps + 2))
 

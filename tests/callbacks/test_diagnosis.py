@@ -16,7 +16,7 @@ from dlkeras.callbacks import (
     diagnose,
 )
 from dlkeras.diagnosis.finding import summary
-from dlkeras.diagnosis.layer_tree import LayerInfo
+from dlkeras.diagnosis.histories.layer_tree import LayerInfo
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from dlkeras.callbacks.measurements import Measurements
-from dlkeras.diagnosis.gradient_history import GradientHistory
 from dlkeras.diagnosis.gradients import median_rms
+from dlkeras.diagnosis.histories.gradient_history import GradientHistory
 from dlkeras.diagnosis.measured import diagnose_new
 
 

@@ -26,9 +26,9 @@ from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.engine.component import components_of, names_of, with_sections
-from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.machines.cluster import cluster
+from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.training.search_spaces import search_space
 from tests.conftest import ROOT
 

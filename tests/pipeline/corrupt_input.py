@@ -26,7 +26,7 @@ from PIL import Image
 
 from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 
 GOOD = 40

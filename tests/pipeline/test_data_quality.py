@@ -17,7 +17,6 @@ from dlkeras.pipeline.artifacts.types import Examples, ImageSchema
 from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.components.example_validator import find_anomalies, format_anomaly
 from dlkeras.pipeline.components.statistics_gen import statistics_gen
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.drift import jensen_shannon
 from dlkeras.pipeline.examples.overview.near_duplicates import (
     _Correlation,
@@ -27,6 +26,7 @@ from dlkeras.pipeline.examples.overview.near_duplicates import (
     thumbnails,
 )
 from dlkeras.pipeline.examples.schema import DriftRules, load_schema, to_toml
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 
 

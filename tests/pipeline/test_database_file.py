@@ -16,7 +16,7 @@ from mlflow.store.db import utils as schema
 from sqlalchemy import Engine, NullPool, create_engine, event
 
 from dlkeras.pipeline import tracking
-from dlkeras.pipeline.errors import InputError, TrackingError
+from dlkeras.pipeline.store.errors import InputError, TrackingError
 
 
 @pytest.fixture(scope="module")

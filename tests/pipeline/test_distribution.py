@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.machines import distribution, multi_worker_fit
+from dlkeras.pipeline.store.errors import InputError
 from tests.conftest import ROOT
 from tests.ports import addresses
 

@@ -9,7 +9,7 @@ from scipy.spatial import distance
 from sklearn.datasets import load_digits
 
 from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, SchemaGenConfig, run
-from dlkeras.pipeline.errors import AnomaliesError
+from dlkeras.pipeline.store.errors import AnomaliesError
 
 
 def digits_folder(folder: Path, factor: float, zeros: int) -> Path:

@@ -9,7 +9,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     main,
 )
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training.network import check_frozen_layers, compiled_network
 from dlkeras.pipeline.training.search_spaces import search_space
 

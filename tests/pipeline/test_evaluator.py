@@ -23,7 +23,7 @@ from dlkeras.pipeline.components.evaluator import (
     predictions_table,
     reliability,
 )
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 
 LABELS = ("a", "b", "c", "d")

@@ -12,7 +12,7 @@ from dlkeras.datasets.splitting import stratified_split
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.artifacts.types import Examples
 from dlkeras.pipeline.components.example_gen import decode, example_gen
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -22,7 +22,7 @@ from dlkeras.pipeline.batches import input_pipeline
 from dlkeras.pipeline.batches.file_sharding import FileSharding, assign, files_of_others
 from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch, training_batches
 from dlkeras.pipeline.components.trainer import trainer
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 
 pytestmark = pytest.mark.job

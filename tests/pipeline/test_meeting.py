@@ -13,12 +13,12 @@ import time
 import pytest
 
 from dlkeras.pipeline.engine.execution import Job
-from dlkeras.pipeline.errors import InputError, WorkerLostError
 from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.machines import meeting
 from dlkeras.pipeline.machines.cluster import Cluster
 from dlkeras.pipeline.machines.meeting import meet, training_is_left
 from dlkeras.pipeline.machines.worker_watch import native_wait
+from dlkeras.pipeline.store.errors import InputError, WorkerLostError
 from dlkeras.pipeline.store.publishing import Store
 from tests.conftest import ROOT, SCRIPT
 from tests.ports import addresses

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from dlkeras.pipeline import PipelineConfig, tracking
-from dlkeras.pipeline.errors import RunInterrupted, TrackingError
+from dlkeras.pipeline.store.errors import RunInterrupted, TrackingError
 from dlkeras.pipeline.store.ownership import heartbeat
 from dlkeras.pipeline.tracking.database.connection import connect
 

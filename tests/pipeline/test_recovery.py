@@ -17,7 +17,7 @@ from dlkeras.pipeline import (
     tracking,
 )
 from dlkeras.pipeline.components.example_gen import source_fingerprint
-from dlkeras.pipeline.errors import InputError, PipelineError, TrackingError
+from dlkeras.pipeline.store.errors import InputError, PipelineError, TrackingError
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
 
 pytestmark = pytest.mark.job

@@ -30,8 +30,12 @@ from dlkeras.pipeline.artifacts.types import (
     Transform,
 )
 from dlkeras.pipeline.components import infra_validator
-from dlkeras.pipeline.errors import CorruptArtifactError, InputError, PipelineError
 from dlkeras.pipeline.serving.servable import FILES, digests, load_form
+from dlkeras.pipeline.store.errors import (
+    CorruptArtifactError,
+    InputError,
+    PipelineError,
+)
 from dlkeras.pipeline.store.publishing import Draft, Store
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from tests.conftest import ROOT

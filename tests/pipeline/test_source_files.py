@@ -12,9 +12,9 @@ from dlkeras.cli import main
 from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, run
 from dlkeras.pipeline.artifacts.types import Examples, Record
 from dlkeras.pipeline.components.example_gen import left_out, source_fingerprint
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources import Problem, SourceExample, open_source
 from dlkeras.pipeline.examples.sources.numpy_arrays import NumpySource
+from dlkeras.pipeline.store.errors import InputError
 
 
 def write_photos(folder, number=30, split=""):

@@ -18,12 +18,12 @@ from PIL import Image
 from dlkeras.datasets.splitting import hash_split
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.components.example_gen import example_gen
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode, decode_image
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.reading import read_split
 from dlkeras.pipeline.examples.sources import SourceExample, open_source
 from dlkeras.pipeline.examples.sources.numpy_arrays import NumpySource
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"

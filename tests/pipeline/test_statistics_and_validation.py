@@ -13,7 +13,7 @@ from dlkeras.pipeline.artifacts.types import ImageSchema
 from dlkeras.pipeline.components.example_validator import find_anomalies
 from dlkeras.pipeline.components.schema_gen import load_schema
 from dlkeras.pipeline.components.statistics_gen import COLUMNS, leaked
-from dlkeras.pipeline.errors import AnomaliesError, InputError
+from dlkeras.pipeline.store.errors import AnomaliesError, InputError
 
 SCHEMA = ImageSchema(
     labels=("cat", "dog"), channels=3, min_height=8, max_height=8, min_width=8,

@@ -9,7 +9,7 @@ from dlkeras.pipeline import Draft, PipelineConfig, component
 from dlkeras.pipeline.artifacts.types import Schema
 from dlkeras.pipeline.engine.call import call
 from dlkeras.pipeline.engine.execution import Execution
-from dlkeras.pipeline.errors import CorruptArtifactError, StorageError
+from dlkeras.pipeline.store.errors import CorruptArtifactError, StorageError
 from dlkeras.pipeline.store.publishing import Store, write_atomically
 
 

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 
 from dlkeras.pipeline import run, tracking
 from dlkeras.pipeline.engine.observer import NullObserver, Observer
-from dlkeras.pipeline.errors import (
+from dlkeras.pipeline.store.errors import (
     CorruptArtifactError,
     InputError,
     StorageError,

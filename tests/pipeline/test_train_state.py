@@ -78,7 +78,7 @@ def test_a_checkpoint_of_other_machines_own_files_is_refused_and_one_of_as_many_
     import keras
     import numpy as np
 
-    from dlkeras.pipeline.errors import InputError
+    from dlkeras.pipeline.store.errors import InputError
     from dlkeras.pipeline.training.train_state import TrainState
 
     def trained(parts, epochs):

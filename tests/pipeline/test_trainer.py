@@ -184,7 +184,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(tmp_path, silent):
 
 
 def test_an_unknown_architecture_is_named_before_any_trial(tiny_config, silent):
-    from dlkeras.pipeline.errors import InputError
+    from dlkeras.pipeline.store.errors import InputError
 
     config = tiny_config.model_copy(
         update={
@@ -210,7 +210,7 @@ def test_monitors_leave_the_weights_bit_identical(uninterrupted, tmp_path, silen
 
 
 def test_a_finding_ends_the_run_when_asked(tmp_path, silent):
-    from dlkeras.pipeline.errors import PipelineError
+    from dlkeras.pipeline.store.errors import PipelineError
 
     config = PipelineConfig(
         mlruns=tmp_path,

@@ -8,7 +8,7 @@ import pytest
 
 from dlkeras.architectures import lenet5, pretrained_card, resnet20
 from dlkeras.pipeline.configuration.config import TrainerConfig, TransferConfig
-from dlkeras.pipeline.errors import InputError, NoSuchModelError
+from dlkeras.pipeline.store.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.transfer_source import (
     check_pixels,

@@ -9,7 +9,7 @@ import pytest
 from dlkeras.pipeline import TrainerConfig, TunerConfig, run
 from dlkeras.pipeline.artifacts.types import Hyperparameters
 from dlkeras.pipeline.components.tuner import SEARCH_COPY, tuner
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.store.errors import InputError, PipelineError
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training.search_recovery import _files, recover_search
 from dlkeras.pipeline.training.search_spaces import Choice, Range, search_space

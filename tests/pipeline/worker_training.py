@@ -155,8 +155,8 @@ def main(engine, folder, epochs, address=None, processes=1, index=0):
 
 
 if __name__ == "__main__":
-    from dlkeras.pipeline.errors import WorkerLostError
     from dlkeras.pipeline.machines.worker_watch import end_process
+    from dlkeras.pipeline.store.errors import WorkerLostError
 
     try:
         main(*sys.argv[1:])

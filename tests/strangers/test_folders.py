@@ -10,11 +10,11 @@ import pytest
 from dlkeras.pipeline import ExampleGenConfig
 from dlkeras.pipeline.artifacts.types import Examples, Record
 from dlkeras.pipeline.components.example_gen import example_gen, left_out
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.reading import read_encoded
 from dlkeras.pipeline.examples.sources import open_source
 from dlkeras.pipeline.examples.sources.layout import HANDFUL
 from dlkeras.pipeline.examples.splits import SPLITS
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 from tests.strangers import folders
 from tests.strangers.reported import REPORTED

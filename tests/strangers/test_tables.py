@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources import Problem
 from dlkeras.pipeline.examples.sources.manifest import ManifestSource, named_files
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.tables.reading import read_table
 from tests.strangers import tables

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from dlkeras.pipeline.artifacts.types import PushedModel
-from dlkeras.pipeline.errors import CorruptArtifactError, reason
+from dlkeras.pipeline.store.errors import CorruptArtifactError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.store.record import RECORD_FILE, Record
 from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regular

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from dlkeras.pipeline.errors import CorruptArtifactError
 from dlkeras.pipeline.examples.labels import repeated
 from dlkeras.pipeline.examples.schema import SCHEMA_FILE, load_schema
 from dlkeras.pipeline.examples.schema import ImageSchema as ImageSchema
 from dlkeras.pipeline.examples.splits import SPLITS as SPLITS
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.record import RECORD_FILE, InputRecord, Record
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from dlkeras.pipeline.batches.input_pipeline import (
     steps_per_epoch,
     transform_config,
 )
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.store.errors import PipelineError
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.artifacts.types import Examples

@@ -7,7 +7,7 @@ import os
 import socket
 from pathlib import Path
 
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.store.errors import InputError, PipelineError
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.commands.arguments import count, seed
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.configuration.config import TransformConfig

@@ -24,14 +24,14 @@ from dlkeras.pipeline.configuration.config import (
 )
 from dlkeras.pipeline.configuration.flags import Flag, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
-from dlkeras.pipeline.errors import (
+from dlkeras.pipeline.machines.worker_watch import end_process
+from dlkeras.pipeline.store.errors import (
     InputError,
     RunInterrupted,
     WorkerLostError,
     exit_code_of,
     report,
 )
-from dlkeras.pipeline.machines.worker_watch import end_process
 
 if TYPE_CHECKING:
     from dlkeras.pipeline.engine.execution import Run

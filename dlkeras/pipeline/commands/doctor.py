@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkeras.pipeline.engine.versions import package_version
-from dlkeras.pipeline.errors import PipelineError, reason
+from dlkeras.pipeline.store.errors import PipelineError, reason
 
 HELP = "check versions, backend, devices and folders"
 PACKAGES = (

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.configuration.flags import Flag, add_help
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 
 # What is changed from job to job, beside all flags of components of the user's own.
 COMMON = (

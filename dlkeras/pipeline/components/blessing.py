@@ -8,7 +8,7 @@ from dlkeras.judging.uncertainty import mcnemar
 from dlkeras.pipeline.artifacts.types import Blessing, Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 
 # Of two equal decimal fractions one may be the lower by its rounding.

@@ -26,9 +26,9 @@ from dlkeras.pipeline.batches.shown_images import (
 )
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.serving.inference_cost import cost_of_answers
 from dlkeras.pipeline.serving.servable import serving_model
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 

@@ -14,7 +14,6 @@ from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.decoding import decode as decode
 from dlkeras.pipeline.examples.labels import repeated
 from dlkeras.pipeline.examples.left_out import (
@@ -42,6 +41,7 @@ from dlkeras.pipeline.examples.shards import (
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources import fingerprint as source_fingerprint
 from dlkeras.pipeline.examples.sources.layout import HANDFUL
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import (
     Draft,
     canonical_digest,

@@ -12,10 +12,10 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.configuration.config import ExampleValidatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import AnomaliesError
 from dlkeras.pipeline.examples.drift import Distributions, find_drift
 from dlkeras.pipeline.examples.labels import joined_labels, look_alike
 from dlkeras.pipeline.examples.overview.contradictions import contradictions
+from dlkeras.pipeline.store.errors import AnomaliesError
 from dlkeras.pipeline.store.publishing import Draft
 
 # Classes that are told one by one: a hundred thousand may all be too small.

@@ -23,7 +23,6 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.configuration.config import InfraValidatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.examples.decoding import image_pixels
 from dlkeras.pipeline.serving.servable import (
     KERAS,
@@ -37,6 +36,7 @@ from dlkeras.pipeline.serving.servable import (
     serving_model,
     write_form,
 )
+from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 PROTOCOL = "infra_validation.json"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples, Statistics
 from dlkeras.pipeline.configuration.config import StatisticsGenConfig
 from dlkeras.pipeline.engine.component import component
@@ -32,10 +33,6 @@ QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 BLOCK = 512
 MAX_LISTED = 1000
 PAGE = "statistics.html"
-COLUMNS = (
-    "id", "split", "label", "format", "height", "width", "channels", "dtype", "sha256",
-    "phash", "mean", "std", "file_channels", "grey",
-)  # fmt: skip
 
 
 def _lines(statistics: Statistics) -> list[str]:

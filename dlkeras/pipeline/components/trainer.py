@@ -13,8 +13,8 @@ from dlkeras.pipeline.batches.soft_labels import label_in_words
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.engine.versions import package_version
-from dlkeras.pipeline.errors import PipelineError
 from dlkeras.pipeline.machines import distribution
+from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 from dlkeras.pipeline.training.monitoring import FigureObserver
 from dlkeras.pipeline.training.search_spaces import chosen

@@ -8,7 +8,7 @@ from dlkeras.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.artifacts.types import Examples, Schema, Transform
 from dlkeras.pipeline.configuration.config import TransformConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.errors import PipelineError, last_line
+from dlkeras.pipeline.store.errors import PipelineError, last_line
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
 from dlkeras.pipeline.training.transfer_source import transfer_fingerprint

@@ -30,7 +30,7 @@ from dlkeras.pipeline.configuration.training import (
     TransferConfig,
     TunerConfig,
 )
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 
 __all__ = [
     "COMPONENTS",

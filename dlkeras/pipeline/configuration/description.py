@@ -6,7 +6,7 @@ from types import TracebackType
 
 from pydantic import BaseModel, ValidationError
 
-from dlkeras.pipeline.errors import InputError, PipelineError
+from dlkeras.pipeline.store.errors import InputError, PipelineError
 
 
 class ConfigurationError(InputError, ValueError):

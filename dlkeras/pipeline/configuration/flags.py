@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 
 UNSET = "None"
 # Where a new key of NAME=VALUE,NAME=VALUE begins; VALUE,VALUE is one value.

@@ -26,7 +26,7 @@ SERVICES = (
     "dlkeras.pipeline.commands",
     "dlkeras.pipeline.configuration",  # the values are in the key by themselves
     "dlkeras.pipeline.engine",
-    "dlkeras.pipeline.errors",
+    "dlkeras.pipeline.store.errors",
     "dlkeras.pipeline.graph",
     "dlkeras.pipeline.machines.meeting",
     "dlkeras.pipeline.machines.worker_watch",

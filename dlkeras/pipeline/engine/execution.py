@@ -21,7 +21,7 @@ from dlkeras.pipeline.engine.lineage import (
 from dlkeras.pipeline.engine.observer import NullObserver, Observer
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import Store
 
 A = TypeVar("A", bound=Artifact)

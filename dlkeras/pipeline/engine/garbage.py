@@ -18,7 +18,7 @@ from dlkeras.pipeline.engine.lineage import (
     used_by,
 )
 from dlkeras.pipeline.engine.store_report import last_change, lock_of, size_of
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.ownership import is_alive, owned_if_free
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import RECORD_FILE

@@ -6,7 +6,7 @@ from typing import Any
 from dlkeras.pipeline.artifacts.types import Anomalies, Statistics
 from dlkeras.pipeline.engine.execution import Run
 from dlkeras.pipeline.engine.lineage import read_lineage_file
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import Store
 
 

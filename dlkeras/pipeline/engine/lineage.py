@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.ownership import is_alive
 from dlkeras.pipeline.store.publishing import write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkeras.pipeline.artifacts.types import Artifact, Examples, types_in
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import Record
 

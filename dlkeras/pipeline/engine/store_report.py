@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkeras.pipeline.artifacts.types import Artifact, types_in
 from dlkeras.pipeline.engine.lineage import read_lineage_file
-from dlkeras.pipeline.errors import CorruptArtifactError, InputError
+from dlkeras.pipeline.store.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.store.ownership import Owner, read_owner
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.store.record import RECORD_FILE

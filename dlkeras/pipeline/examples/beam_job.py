@@ -20,10 +20,10 @@ from pathlib import Path
 
 import dlkeras
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
-from dlkeras.pipeline.errors import InputError, PipelineError, last_line
 from dlkeras.pipeline.examples.shards import WrittenRun, drawn_fractions, write_run
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources.relabelled import Relabelled
+from dlkeras.pipeline.store.errors import InputError, PipelineError, last_line
 from dlkeras.pipeline.store.publishing import write_atomically
 
 JOB = "job.json"

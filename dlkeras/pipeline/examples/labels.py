@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.untrusted.gate import UntrustedFileError, read_regular
 
 # They show nothing and join nothing, as the joiner of an emoji does: the zero-width

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.shards import WrittenRun
 from dlkeras.pipeline.examples.sources.relabelled import MERGED, Relabelled
 from dlkeras.pipeline.examples.sources.source import Source
+from dlkeras.pipeline.store.errors import InputError
 
 FLAG = "--example-gen.rare-classes"
 MAX_NAMED = 5

@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from dlkeras.pipeline.configuration.config import describe
-from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.labels import repeated
+from dlkeras.pipeline.store.errors import InputError, reason
 
 SCHEMA_FILE = "schema.toml"
 FLAG = "--schema-gen.path"

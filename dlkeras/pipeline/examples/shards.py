@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict
 
 from dlkeras.datasets.splitting import hash_split, hash_split_by_class
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
-from dlkeras.pipeline.errors import reason
 from dlkeras.pipeline.examples.decoding import (
     DecodedImage,
     decode_image,
@@ -29,6 +28,7 @@ from dlkeras.pipeline.examples.decoding import (
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.sources import Problem, SourceExample
 from dlkeras.pipeline.examples.splits import SPLITS
+from dlkeras.pipeline.store.errors import reason
 from dlkeras.pipeline.store.publishing import canonical_digest
 
 NAME = "image_examples"

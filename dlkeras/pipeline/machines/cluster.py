@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 
 Kind = Literal["none", "mirrored", "multi_worker", "data_parallel"]
 

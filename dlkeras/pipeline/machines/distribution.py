@@ -13,7 +13,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from dlkeras.pipeline.errors import InputError, WorkerLostError, reason
 from dlkeras.pipeline.machines.cluster import Cluster as Cluster
 from dlkeras.pipeline.machines.cluster import Kind as Kind
 from dlkeras.pipeline.machines.cluster import cluster as cluster
@@ -21,6 +20,7 @@ from dlkeras.pipeline.machines.cluster import place as place
 from dlkeras.pipeline.machines.meeting import listening, meet
 from dlkeras.pipeline.machines.multi_worker_fit import patch_keras_20585
 from dlkeras.pipeline.machines.worker_watch import native_wait, watch
+from dlkeras.pipeline.store.errors import InputError, WorkerLostError, reason
 
 T = TypeVar("T")
 # Within so many seconds the survivors of a process that has died must know.

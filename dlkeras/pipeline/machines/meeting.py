@@ -20,8 +20,8 @@ from dlkeras.pipeline.configuration.config import COMPONENTS
 from dlkeras.pipeline.engine.call import Call
 from dlkeras.pipeline.engine.execution import Job
 from dlkeras.pipeline.engine.progress import Progress
-from dlkeras.pipeline.errors import InputError, PipelineError, WorkerLostError
 from dlkeras.pipeline.machines.cluster import Cluster
+from dlkeras.pipeline.store.errors import InputError, PipelineError, WorkerLostError
 from dlkeras.pipeline.store.publishing import Store
 
 A = TypeVar("A", bound=Artifact)

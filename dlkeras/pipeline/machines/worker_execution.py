@@ -14,9 +14,9 @@ from dlkeras.pipeline.engine.execution import Job, UntilReached
 from dlkeras.pipeline.engine.observer import NullObserver
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
-from dlkeras.pipeline.errors import WorkerLostError
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.machines.meeting import TOGETHER, answers, training_is_left
+from dlkeras.pipeline.store.errors import WorkerLostError
 from dlkeras.pipeline.store.publishing import Draft, Store
 
 A = TypeVar("A", bound=Artifact)

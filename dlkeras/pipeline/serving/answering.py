@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.gate import UntrustedFileError

@@ -25,13 +25,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dlkeras.pipeline.errors import (
+from dlkeras.pipeline.store.digests import file_digest as file_digest
+from dlkeras.pipeline.store.errors import (
     CorruptArtifactError,
     PipelineError,
     StorageError,
     reason,
 )
-from dlkeras.pipeline.store.digests import file_digest as file_digest
 from dlkeras.pipeline.store.fault_injection import write_boundary
 from dlkeras.pipeline.store.ownership import owned
 from dlkeras.pipeline.store.record import RECORD_FILE, FileRecord, Record

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 
 NAME = b"sha256_above"
 _END = b"\n}\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import mlflow
 
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.tracking.database.connection import connect
 from dlkeras.pipeline.tracking.registry.model_folder import check_flavors
 from dlkeras.pipeline.tracking.registry.registered import (

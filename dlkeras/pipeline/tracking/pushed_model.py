@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dlkeras.pipeline.artifacts.manifest import check_manifest
 from dlkeras.pipeline.artifacts.types import PushedModel
-from dlkeras.pipeline.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.examples.labels import read_labels
+from dlkeras.pipeline.store.errors import InputError, NoSuchModelError
 
 
 def load_pushed_model(

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
-from dlkeras.pipeline.errors import InputError, NoSuchModelError
+from dlkeras.pipeline.store.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
 from dlkeras.pipeline.tracking.registry.model_folder import data_folder
 from dlkeras.pipeline.tracking.registry.registered import (

@@ -15,8 +15,8 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from dlkeras.pipeline.errors import PipelineError, reason
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
+from dlkeras.pipeline.store.errors import PipelineError, reason
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.images import image_size

@@ -14,7 +14,12 @@ from mlflow.exceptions import MlflowException
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.lasting_output import lasting_output
 from dlkeras.pipeline.engine.lineage import run_lock
-from dlkeras.pipeline.errors import RunInterrupted, StorageError, TrackingError, reason
+from dlkeras.pipeline.store.errors import (
+    RunInterrupted,
+    StorageError,
+    TrackingError,
+    reason,
+)
 from dlkeras.pipeline.store.ownership import (
     heartbeat,
     owner_file,

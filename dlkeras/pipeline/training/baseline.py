@@ -8,7 +8,7 @@ from dlkeras.pipeline.artifacts.types import (
     Transform,
 )
 from dlkeras.pipeline.engine.execution import Run
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 
 
 def last_blessed(

@@ -21,8 +21,8 @@ from typing import Any
 
 from dlkeras.pipeline.artifacts.types import ARTIFACT_TYPES, Artifact
 from dlkeras.pipeline.configuration.config import TrainerConfig
-from dlkeras.pipeline.errors import InputError, PipelineError
 from dlkeras.pipeline.machines import distribution
+from dlkeras.pipeline.store.errors import InputError, PipelineError
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training import own_architectures
 from dlkeras.pipeline.training.monitoring import FigureObserver

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkeras.pipeline.configuration.config import TrainerConfig
-from dlkeras.pipeline.errors import PipelineError
+from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft
 
 if TYPE_CHECKING:

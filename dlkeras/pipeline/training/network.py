@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dlkeras.architectures import create
 from dlkeras.pipeline.batches.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.configuration.config import TrainerConfig
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.training.search_spaces import Choice, Dimension
 from dlkeras.pipeline.training.transfer_source import transferred_network
 

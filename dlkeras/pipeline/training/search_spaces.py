@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 
 ON, OFF = "on", "off"
 LOGARITHMIC = frozenset({"learning_rate"})

@@ -24,7 +24,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-from dlkeras.pipeline.errors import PipelineError, last_line
+from dlkeras.pipeline.store.errors import PipelineError, last_line
 from dlkeras.pipeline.training.trials import TrialObserver, Trials, search_of
 
 ADDRESS = "DLKERAS_SEARCH_ADDRESS"

@@ -10,7 +10,7 @@ from dlkeras.pipeline.configuration.config import (
     TrainerConfig,
     TransferConfig,
 )
-from dlkeras.pipeline.errors import InputError, NoSuchModelError, reason
+from dlkeras.pipeline.store.errors import InputError, NoSuchModelError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 from dlkeras.pipeline.training.own_architectures import code_of
 from dlkeras.untrusted import models

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dlkeras.pipeline.artifacts.types import Examples, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
-from dlkeras.pipeline.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import canonical_digest, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json
 from dlkeras.pipeline.training import own_architectures

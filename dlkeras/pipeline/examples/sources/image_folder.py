@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.labels import label_name
 from dlkeras.pipeline.examples.sources.layout import FLAG, NO_CLASS, find_layout
 from dlkeras.pipeline.examples.sources.source import (
@@ -18,6 +17,7 @@ from dlkeras.pipeline.examples.sources.source import (
     split_name,
 )
 from dlkeras.pipeline.examples.sources.walking import walk
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted import archives
 from dlkeras.untrusted.images import begins_as_image, read_image_file
 
@@ -73,7 +73,7 @@ class ImageFolderSource:
                 self.ignored.append(Ignored(printable(path), place, chosen))
             else:
                 split, label = place
-                files.append((path, split, printable(label_name(label) or label)))
+                files.append((path, split, label_name(label) or label))
         self.ignored.sort(key=lambda file: file.name)
         self.splits = frozenset(split for _, split, _ in files) - {""}
         labels = sorted({label for _, _, label in files})
@@ -87,7 +87,7 @@ class ImageFolderSource:
             below = sorted({way[1] for way in ways if len(way) > 1})
             raise InputError(
                 f"{FLAG}: expected at least two class folders with images in {folder}; "
-                f"found one, {labels[0]!r}"
+                f"found one, {printable(labels[0])!r}"
                 + (
                     f", with the folders {', '.join(map(printable, below[:5]))} in it: "
                     f"if those are the classes, name {folder / labels[0]}"
@@ -95,7 +95,7 @@ class ImageFolderSource:
                     else ""
                 )
             )
-        self.labels = tuple(labels)
+        self.labels = tuple(map(printable, labels))
         numbers = {label: number for number, label in enumerate(labels)}
         self._numbers = numbers
         self._files = sorted(files, key=lambda file: _mixed(file[0]))

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources.source import printable, split_name
+from dlkeras.pipeline.store.errors import InputError
 
 FLAG = "--example-gen.image-folder"
 # So few images may lie beside the others; more of them are a question to the user.

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.labels import label_name
 from dlkeras.pipeline.examples.sources.named_columns import ROLES, with_role_names
 from dlkeras.pipeline.examples.sources.named_files import FileFinder, plain_path
@@ -22,6 +21,7 @@ from dlkeras.pipeline.examples.sources.source import (
     printable,
     split_name,
 )
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import read_image_file
 from dlkeras.untrusted.tables.numbered import NumberedTable

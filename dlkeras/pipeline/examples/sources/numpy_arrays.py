@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources.source import Ignored, Problem, SourceExample
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.untrusted.arrays import NpzFile, UntrustedFileError
 from dlkeras.untrusted.gate import Budget
 from dlkeras.untrusted.images import MAX_PIXELS

@@ -12,13 +12,13 @@ from typing import Any
 
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
-from dlkeras.pipeline.errors import InputError, reason
 from dlkeras.pipeline.examples.sources.source import (
     SPLIT_NAMES,
     Ignored,
     Problem,
     SourceExample,
 )
+from dlkeras.pipeline.store.errors import InputError, reason
 
 # Records that are read together where none of them is damaged.
 BLOCK = 256

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dlkeras.pipeline.errors import InputError
+from dlkeras.pipeline.store.errors import InputError
 
 # Links double the ways at each of their levels; people make a few to a folder.
 MAX_WAYS = 16

@@ -15,7 +15,7 @@ from typing import Any
 
 import filelock
 
-from dlkeras.pipeline.errors import InputError, TrackingError, reason
+from dlkeras.pipeline.store.errors import InputError, TrackingError, reason
 from dlkeras.pipeline.store.publishing import storage_errors
 from dlkeras.pipeline.tracking.database.patient_sqlite import wait_aloud
 

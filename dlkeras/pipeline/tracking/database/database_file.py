@@ -19,7 +19,7 @@ from mlflow.store.db.base_sql_model import Base
 from sqlalchemy import Engine, StaticPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dlkeras.pipeline.errors import TrackingError, reason
+from dlkeras.pipeline.store.errors import TrackingError, reason
 from dlkeras.pipeline.store.publishing import write_atomically
 from dlkeras.pipeline.tracking.database.patient_sqlite import opened
 

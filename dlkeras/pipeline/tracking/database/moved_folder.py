@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from dlkeras.pipeline.errors import TrackingError
+from dlkeras.pipeline.store.errors import TrackingError
 from dlkeras.pipeline.store.ownership import living_owner
 from dlkeras.pipeline.tracking.database.patient_sqlite import opened
 

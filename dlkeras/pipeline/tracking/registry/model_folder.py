@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from mlflow.pyfunc import FLAVOR_NAME
 
-from dlkeras.pipeline.errors import InputError, reason
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regular
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
@@ -82,7 +82,11 @@ def _description(folder: Path) -> Any:
         long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST
         if long or depth > _DEEPEST or number > _MOST_PARTS:
             raise UntrustedFileError(f"{file} is too long or nested too deep")
-    return yaml.load(text, Loader=loader)
+    reader = loader(text)
+    try:
+        return reader.get_single_data()
+    finally:
+        reader.dispose()
 
 
 def _check_beside(folder: Path, described: Any) -> None:

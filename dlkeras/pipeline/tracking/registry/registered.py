@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.artifacts.manifest import check_digest
-from dlkeras.pipeline.errors import (
+from dlkeras.pipeline.store.errors import (
     InputError,
     NoSuchModelError,
     PipelineError,

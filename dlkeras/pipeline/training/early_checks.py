@@ -3,10 +3,10 @@
 import os
 
 from dlkeras.judging.slices import check_columns
-from dlkeras.pipeline.components.statistics_gen import COLUMNS
+from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
 from dlkeras.pipeline.configuration.config import PipelineConfig
-from dlkeras.pipeline.errors import InputError
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
+from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training.search_spaces import Choice, search_space
 
 

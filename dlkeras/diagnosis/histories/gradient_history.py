@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.diagnosis.layer_tree import LayerInfo
+from dlkeras.diagnosis.histories.layer_tree import LayerInfo
 
 # The rows of a step's measurements; of a share the number of entries.
 QUANTITIES = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dlkeras.diagnosis.layer_tree import LayerInfo
+from dlkeras.diagnosis.histories.layer_tree import LayerInfo
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""What the monitors have measured, as the rules read it."""
