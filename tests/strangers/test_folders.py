@@ -258,6 +258,18 @@ def test_rare_classes_are_left_out_merged_or_trained_on_alone(
     assert draft.properties["rare_classes"]["classes"] == ["odd", "very rare"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "labels"),
+    [("leave_out", ["cat", "dog"]), ("merge", ["cat", "dog", "other"])],
+)
+def test_a_rare_class_may_be_called_other(policy, labels, photos, tmp_path):
+    photos.classes("{c}/{i}.png", names=("cat", "dog"))
+    photos.classes("{c}/{i}.png", number=1, names=("other",))
+    photos.classes("{c}/{i}.png", number=2, names=("zebra",))
+    draft = ingest(tmp_path / "out", image_folder=photos.root, rare_classes=policy)
+    assert draft.properties["labels"] == labels
+
+
 def test_copies_do_not_make_a_class_large_enough(rare, tmp_path):
     content = (rare / "odd" / "0.png").read_bytes()
     for index in range(5):
