@@ -13,6 +13,8 @@ from keras import layers
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import found
 from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.generalisation import one_answer
+from dlkeras.diagnosis.labels import far_from_one
 from dlkeras.diagnosis.labels_seen import Labels
 from dlkeras.diagnosis.optimisation import schedule_at_zero
 
@@ -59,6 +61,22 @@ def own_loss(y_true, y_pred):
 def test_a_loss_that_measures_no_distance_may_have_any_labels(loss, x, y, shape):
     model = net(layers.Dense(4, "softmax"), loss=loss, shape=shape)
     assert not told(model, x, y)
+
+
+def test_scores_of_80_classes_are_not_one_answer_beside_padded_class_numbers():
+    """CTC: each of 80 scores is near 1 / 80 for most examples, labels go to 79."""
+    y = np.pad(np.arange(64)[:, None] + 16, ((0, 0), (0, 1)), constant_values=-1)
+    scores = np.zeros((64, 5, 80))
+    scores[np.arange(64), 0, np.arange(64) + 16] = 1
+    model = net(layers.Dense(80, "softmax"), loss=keras.losses.CTC(), shape=(5, 6))
+    rules = [one_answer, far_from_one]
+    logs = [{"loss": 9.0}]
+    facts = Facts(model, labels=Labels(y), answers=scores, logs=logs)
+    assert not list(found(facts, rules))
+    same = Facts(net(layers.Dense(1), loss="mse"), labels=Labels(y[:, 0]),
+                 answers=np.full((64, 1), 3.0), logs=[{"loss": 4e3}])  # fmt: skip
+    names = {finding.name for finding in found(same, rules)}
+    assert names == {"one_answer", "targets_far_from_one"}
 
 
 @pytest.mark.parametrize("loss", ["mse", "huber", keras.losses.LogCosh()])
@@ -125,7 +143,8 @@ class Head(keras.layers.Layer):
     ids=["TimeDistributed", "EinsumDense", "SeparableConv1D", "GRU", "own"],
 )
 def test_dropout_before_a_last_layer_of_any_kind_is_no_dropout_of_answers(last, x, y):
-    model = net(layers.Dropout(0.2), last(), loss="mse", shape=(5, 6))
+    parts = [layers.Dense(8, "relu"), layers.Dropout(0.2), last()]
+    model = net(*parts, loss="mse", shape=(5, 6))
     assert not told(model, x, y)
     model.add(layers.Dropout(0.2))
     model.compile("adam", "mse")
