@@ -18,16 +18,17 @@ _GLOBAL_SEEDS = "global_seed_generator"
 def untouched(model: Any) -> Iterator[None]:
     """Nothing is recorded for a backward pass; states and seeds are put back.
 
-    That is the model's variables that no optimizer trains (moving averages, states,
-    seeds), Keras's own seed for layers that have none, and what `same_luck` puts back.
+    That is the model's variables that no optimizer trains (moving averages, seeds), the
+    states of recurrent layers, Keras's own seed for layers that have none, and what
+    `same_luck` puts back.
     """
-    kept = [
-        (variable, np.array(keras.ops.convert_to_numpy(variable)))
-        for variable in model.non_trainable_variables
-    ]
     seeds = _global_seeds()
-    if seeds is not None:
-        kept.append((seeds.state, np.array(keras.ops.convert_to_numpy(seeds.state))))
+    variables = [
+        *model.non_trainable_variables,
+        *_recurrent_states(model),
+        *([] if seeds is None else [seeds.state]),
+    ]
+    kept = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in variables]
     with ExitStack() as stack:
         stack.enter_context(same_luck())
         if keras.backend.backend() == "torch":
@@ -53,6 +54,13 @@ def same_luck() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+def _recurrent_states(model: Any) -> list[Any]:
+    """What stateful layers carry from batch to batch: Keras lists it nowhere else."""
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "states")]
+    states = keras.tree.flatten([layer.states for layer in layers])
+    return [state for state in states if isinstance(state, keras.Variable)]
 
 
 def _global_seeds() -> Any:

@@ -134,6 +134,30 @@ def test_layers_that_draw_at_inference_train_bit_for_bit_as_without(seeded):
     assert doctor.diagnosis.checked
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras on PyTorch cannot train it"
+)
+def test_a_stateful_recurrent_layer_goes_on_where_it_was():
+    x = np.random.default_rng(0).normal(size=(64, 5, 6)).astype("float32")
+
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        parts = [layers.GRU(4, stateful=True), layers.Dense(1)]
+        model = keras.Sequential([keras.Input((5, 6), batch_size=32), *parts])
+        model.compile("adam", "mse")
+        options: dict = {"batch_size": 32, "shuffle": False, "verbose": 0}
+        model.fit(x[:32], x[:32, 0, :1], epochs=3, callbacks=callbacks, **options)
+        return [*model.get_weights(), np.array(parts[0].states[0])], model
+
+    doctor = TrainingDoctor(on_finding=None)
+    (watched, model), (plain, _) = trained(doctor), trained()
+    check_training(model, x[:32], x[:32, 0, :1])
+    watched[-1] = np.array(model.layers[0].states[0])
+    for ours, theirs in zip(watched, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert doctor.activations.reason is None
+
+
 def test_check_training_leaves_states_and_seeds_as_they_were():
     model = sampling()
     before = [np.array(v) for v in model.variables]
