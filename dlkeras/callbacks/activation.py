@@ -18,6 +18,7 @@ from dlkeras.diagnosis.finding import Reporter, TrainingFinding
 from dlkeras.diagnosis.histories.activation_history import ActivationHistory
 from dlkeras.diagnosis.histories.layer_tree import LayerInfo, describe, walk
 from dlkeras.diagnosis.measured import diagnose
+from dlkeras.diagnosis.untouched import untouched
 
 # Functions that are 0 on a half-line: a unit on it has no gradient.
 RELU_LIKE = ("relu", "relu6")
@@ -200,10 +201,6 @@ class ActivationMonitor(keras.callbacks.Callback):
         has_training = model._call_has_training_arg
         if not model.built:  # inference makes the variables and changes none
             model(self.probe, **({"training": False} if has_training else {}))
-        kept = [
-            (variable, np.array(keras.ops.convert_to_numpy(variable)))
-            for variable in model.non_trainable_variables
-        ]
         training = {"training": True} if has_training else {}
         self.blind = [
             f"what {name!r} computes in its own `call`, outside of layers"
@@ -211,16 +208,12 @@ class ActivationMonitor(keras.callbacks.Callback):
             if isinstance(part, keras.Model)
             and not type(part).call.__module__.startswith("keras.")
         ]
-        with ExitStack() as stack, backend.aside():
+        with untouched(model), ExitStack() as stack:
             for name, part in listened(model):
                 self._layers.setdefault(name, facts(part, name))
                 keep = tensors.setdefault(name, []).append
                 stack.enter_context(replaced(part, "call", heard(part.call, keep)))
-            try:
-                outputs = model(self.probe, **training)
-            finally:
-                for variable, value in kept:
-                    variable.assign(value)
+            outputs = model(self.probe, **training)
         made = keras.tree.flatten(outputs)
         self._outputs = [
             name
@@ -272,11 +265,7 @@ def listened(model: Any) -> Iterator[tuple[str, Any]]:
 def facts(part: Any, name: str) -> LayerInfo:
     """What is known of a layer, or of an operation such as `keras.ops.relu`."""
     if isinstance(part, keras.Layer):
-        info = describe(part, name)
-        slope = getattr(part, "negative_slope", 0)
-        if info.activation == "relu" and slope:  # leaky: never dead
-            return LayerInfo(name, info.kind, "leaky_relu", "", info.frozen)
-        return info
+        return describe(part, name)
     kind = type(part).__name__
     return LayerInfo(name, kind, kind.lower(), "", frozen=False)
 

@@ -160,7 +160,9 @@ class Attachment:
         numbers = iter(range(len(leaves)))
         places = [next(numbers) if there else None for there in known]
         self._batch_structure = keras.tree.pack_sequence_as(data, places)
-        return {BATCH: [x for x, there in zip(leaves, known, strict=True) if there]}
+        # A list TensorFlow's eager loop would stack to one tensor.
+        there = [x for x, there in zip(leaves, known, strict=True) if there]
+        return {BATCH: tuple(there)}
 
     def _listened(self, function: Callable) -> Callable:
         """A function during which the optimizer is listened to.

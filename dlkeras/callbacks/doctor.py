@@ -13,8 +13,8 @@ from dlkeras.callbacks.gradient_norm import GradientNormMonitor
 from dlkeras.diagnosis.checks import (
     ROWS,
     answers_of,
-    examples,
     found,
+    held_examples,
     looked_at,
     of_batches,
     to_numpy,
@@ -24,7 +24,8 @@ from dlkeras.diagnosis.finding import Reporter, TrainingFinding
 from dlkeras.diagnosis.measured import diagnose
 from dlkeras.diagnosis.optimisation import penalty_of
 from dlkeras.diagnosis.report import FIRST_OUTCOME, TIER, Diagnosis, judge
-from dlkeras.diagnosis.structure import STRUCTURE_RULES
+from dlkeras.diagnosis.structure import equal_weights
+from dlkeras.diagnosis.untouched import same_luck
 
 PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
 
@@ -99,6 +100,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._early: list[TrainingFinding] = []
         self._first_penalty = 0.0
         self._data: tuple = ([], None, False, [])
+        self._held: tuple = ([], None)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or a pickle: with the verdict; it begins anew when it trains."""
@@ -112,9 +114,10 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.set_params(self.params)
         self.gradients.set_model(model)
         self.gradients.on_train_begin(logs)
-        if model.built:
-            facts = Facts(model)
-            self._early = list(found(facts, STRUCTURE_RULES))
+        if model.built:  # of the weights alone: they differ once trained
+            self._early = list(found(Facts(model), (equal_weights,)))
+        with suppress(Exception), same_luck():  # once: a generator has no second pass
+            self._held = held_examples(self.validation_data)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tell the monitor."""
@@ -128,7 +131,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._rates.append(Facts(self._model).learning_rate)
         if self._batches and self._seen < len(self._batches):
             self._seen = len(self._batches)
-            self._data = of_batches(self._batches)
+            with suppress(Exception):
+                self._data = of_batches(self._batches)
         if self.activations is None and self._batches:
             self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
             self.activations.set_model(self._model)
@@ -192,11 +196,6 @@ class TrainingDoctor(keras.callbacks.Callback):
     def _judge(self) -> None:
         model: Any = self._model
         inputs, labels, weighted, by_batch = self._data
-        held: tuple = ([], None)
-        if isinstance(self.validation_data, (tuple, list)):
-            held = examples(*self.validation_data[:2])[:2]
-        elif self.validation_data is not None:
-            held = examples(self.validation_data)[:2]
         history = self.gradients.history
         first = len(history) and history.steps[0] == 1
         facts = Facts(
@@ -205,7 +204,7 @@ class TrainingDoctor(keras.callbacks.Callback):
             labels,
             weighted,
             by_batch,
-            *held,
+            *self._held,
             answers=answers_of(model, self._probe(ANSWERED)) if inputs else None,
             logs=self._logs,
             rates=self._rates,

@@ -17,6 +17,7 @@ from dlkeras.diagnosis.labels_seen import Labels
 from dlkeras.diagnosis.optimisation import OPTIMISATION_RULES
 from dlkeras.diagnosis.report import Diagnosis, judge
 from dlkeras.diagnosis.structure import STRUCTURE_RULES
+from dlkeras.diagnosis.untouched import untouched
 
 RULES: tuple[Callable, ...] = (
     *STRUCTURE_RULES,
@@ -38,8 +39,8 @@ def check_training(
 
     The last layer is compared with the loss and the labels, the inputs with what
     initial weights are made for, the learning rate with what its optimizer is used
-    with. No weight is changed. Up to 512 examples are looked at: of arrays drawn over
-    all of them, of data sets from the first batches.
+    with. No weight, state or seed is changed. Up to 512 examples are looked at: of
+    arrays drawn over all of them, of data sets from the first batches.
 
     Args:
         model: compiled.
@@ -68,14 +69,8 @@ def check_training(
     if not getattr(model, "compiled", False):
         raise ValueError("`model` must be compiled: its loss is looked at, too")
     inputs, labels, weighted, batches = examples(x, y)
-    held_inputs, held_labels, *_ = (
-        examples(*validation_data[:2])
-        if isinstance(validation_data, (tuple, list))
-        else ([], None)
-        if validation_data is None
-        else examples(validation_data)
-    )
-    facts = Facts(model, inputs, labels, weighted, batches, held_inputs, held_labels)
+    held = held_examples(validation_data)
+    facts = Facts(model, inputs, labels, weighted, batches, *held)
     facts.before = answers_of(model, first_rows(x, inputs))
     return judge(found(facts), checked=looked_at(facts))
 
@@ -127,6 +122,15 @@ def examples(x: Any, y: Any = None) -> tuple[list, Labels | None, bool, list]:
     return of_batches(batches)
 
 
+def held_examples(validation_data: Any) -> tuple[list, Labels | None]:
+    """Inputs and labels of what `fit` takes as `validation_data`."""
+    if validation_data is None:
+        return [], None
+    if isinstance(validation_data, (tuple, list)):
+        return examples(*validation_data[:2])[:2]
+    return examples(validation_data)[:2]
+
+
 def of_batches(batches: list[Any]) -> tuple[list, Labels | None, bool, list]:
     """The same of batches `x`, `(x, y)` or `(x, y, weights)`."""
     parts: list[list[np.ndarray]] = []
@@ -173,14 +177,21 @@ def first_rows(x: Any, inputs: list[np.ndarray]) -> Any:
     return rows[0] if len(rows) == 1 else rows
 
 
+def _symbol_of(array: np.ndarray) -> Any:
+    return keras.KerasTensor((None, *array.shape[1:]), dtype=array.dtype.name)
+
+
 def answers_of(model: Any, inputs: Any) -> np.ndarray | None:
     """The model's answers, `(samples, ...)`; None if there are several or none."""
     try:
+        if not model.built:  # by shapes alone: states begin with the first step
+            model(keras.tree.map_structure(_symbol_of, inputs))
         has_training = getattr(model, "_call_has_training_arg", False)
-        made = keras.tree.flatten(
-            model(inputs, **({"training": False} if has_training else {}))
-        )
-        answers = to_numpy(keras.ops.convert_to_numpy(made[0]))
+        with untouched(model):
+            made = keras.tree.flatten(
+                model(inputs, **({"training": False} if has_training else {}))
+            )
+            answers = to_numpy(keras.ops.convert_to_numpy(made[0]))
     except Exception:  # what the model does not take, `fit` will say better
         return None
     return answers if len(made) == 1 and answers.ndim else None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,8 @@ SCALING = (
     "GroupNormalization", "UnitNormalization", "Embedding", "TextVectorization",
     "StringLookup", "IntegerLookup", "CategoryEncoding", "Hashing", "Discretization",
 )  # fmt: skip
+# Behind the last layer, these change what answers can be.
+STRETCHING = ("Rescaling", "Normalization")
 RELU_LIKE = ("relu", "relu6", "softplus", "exponential")
 LOSSES = {
     "categorical_crossentropy": "categorical",
@@ -31,6 +33,11 @@ LOSSES = {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
 }
+# Losses that are 0 only where the answers are the targets themselves.
+DISTANCES = (
+    "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error", "huber", "log_cosh",
+)  # fmt: skip
 ACCURACIES = (
     "accuracy", "acc", "binary_accuracy", "categorical_accuracy",
     "sparse_categorical_accuracy",
@@ -79,6 +86,15 @@ class Facts:
     first_penalty: float = 0.0
     planned: int = 0
 
+    def __post_init__(self) -> None:
+        """Tell the labels what the loss takes them for."""
+        if self.loss == "sparse":
+            as_classes = {"sparse": True, "ignored": self._loss_setting("ignore_class")}
+            if self.labels is not None:
+                self.labels = replace(self.labels, **as_classes)
+            if self.held_labels is not None:
+                self.held_labels = replace(self.held_labels, **as_classes)
+
     @cached_property
     def layers(self) -> list[Any]:
         """The layers without those that only hold others, in order of depth."""
@@ -104,14 +120,26 @@ class Facts:
                 found.append(layer)
         return found
 
+    @property
+    def _loss_given(self) -> Any:
+        """What `compile` was given, without the list or dictionary around one loss."""
+        loss: Any = getattr(self.model, "loss", None)
+        while isinstance(loss, (list, tuple, dict)) and len(loss) == 1:
+            (loss,) = loss.values() if isinstance(loss, dict) else loss
+        return loss
+
+    def _loss_setting(self, name: str) -> Any:
+        """An argument that the loss was made with; None if it is not known."""
+        try:
+            return self._loss_given.get_config().get(name)
+        except (AttributeError, NotImplementedError, TypeError, ValueError):
+            return None
+
     @cached_property
     def loss(self) -> str:
         """Which loss: `"sparse"`, `"mean_squared_error"`, ...; `""` if of one's own."""
-        loss: Any = self.model.loss
-        if isinstance(loss, (list, dict)) and len(loss) == 1:
-            (loss,) = loss.values() if isinstance(loss, dict) else loss
         try:
-            loss = keras.losses.get(loss)
+            loss: Any = keras.losses.get(self._loss_given)
         except (TypeError, ValueError):
             return ""
         name = getattr(loss, "__name__", None)
@@ -122,18 +150,17 @@ class Facts:
     @property
     def from_logits(self) -> bool:
         """Whether the loss says that it takes logits."""
-        loss: Any = self.model.loss
-        if not isinstance(loss, keras.losses.Loss):
-            return False
-        try:
-            return bool(loss.get_config().get("from_logits", False))
-        except (NotImplementedError, TypeError, ValueError):
-            return False
+        return bool(self._loss_setting("from_logits"))
 
     @property
     def cross_entropy(self) -> bool:
         """Whether the loss is a cross-entropy of any kind."""
         return self.loss in ("sparse", "categorical", "binary")
+
+    @property
+    def distance(self) -> bool:
+        """Whether the loss is known to measure how far answers are from targets."""
+        return self.loss in DISTANCES
 
     @cached_property
     def output_layer(self) -> Any:
@@ -146,7 +173,8 @@ class Facts:
             if not parts or len(getattr(model, "outputs", None) or [0]) > 1:
                 return None
             made = [p for p in parts if type(p).__name__ not in PASSING]
-            if not made:
+            behind = parts[parts.index(made[-1]) + 1 :] if made else []
+            if not made or any(type(p).__name__ in STRETCHING for p in behind):
                 return None
             model = made[-1]
         return model

@@ -68,6 +68,8 @@ def one_answer(facts: Facts) -> Iterator[TrainingFinding]:
         same = bool((chosen == chosen[0]).all())
         seen = f"class {int(chosen[0])} for all of {len(answers)} examples"
     elif labels.kind == "numbers" and labels.rows.std() > 0:
+        if labels.rows.size != len(labels.values) * answers[0].size:
+            return  # scores of classes, by a loss of one's own: of another size
         flat = answers.reshape(len(answers), -1).astype(np.float64)
         same = bool(np.median(flat.std(0)) < 1e-3 * labels.rows.std())
         seen = f"answers of {np.nanmean(flat):.4g} for all of {len(answers)} examples"

@@ -83,7 +83,11 @@ def one_class(facts: Facts) -> Iterator[TrainingFinding]:
     labels = facts.labels
     if labels is None or len(labels.values) < ENOUGH or not labels.kind:
         return
-    rows = labels.rows.reshape(len(labels.values), -1)
+    if not (facts.cross_entropy or facts.distance):
+        return  # a loss of one's own may be given labels that it does not need
+    rows = labels.rows
+    if labels.ignored is None:
+        rows = rows.reshape(len(labels.values), -1)
     if (rows == rows[:1]).all():
         yield cause(
             "labels_all_equal",
@@ -121,7 +125,7 @@ def far_from_one(facts: Facts) -> Iterator[TrainingFinding]:
     if labels is None or labels.kind != "numbers" or facts.learned:
         return
     size = labels.rows.std() + abs(labels.rows.mean())
-    if not facts.cross_entropy and size > FAR:
+    if facts.distance and size > FAR:
         yield cause(
             "targets_far_from_one",
             "the targets are far larger than the answers of an untrained network",
@@ -161,6 +165,8 @@ def link_to_inputs(facts: Facts) -> float:
     inputs = [v for v in facts.inputs if v.dtype.kind in "biuf"]
     if len(inputs) != 1 or len(inputs[0]) != len(labels.values):
         return np.nan
+    if len(labels.rows) != len(labels.values):
+        return np.nan  # an answer to each position
     x = inputs[0][:PROBED].reshape(min(PROBED, len(inputs[0])), -1).astype(np.float64)
     y = labels.rows[: len(x)]
     y = y.argmax(1) if labels.kind == "one_hot" else y[:, 0]

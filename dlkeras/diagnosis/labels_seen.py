@@ -16,9 +16,14 @@ class Labels:
 
     Attributes:
         values: as they came, as numbers.
+        sparse: whether each number is a class, as sparse cross-entropies take it;
+            otherwise the last axis has the columns of one answer.
+        ignored: the class number that the loss leaves out.
     """
 
     values: np.ndarray
+    sparse: bool = False
+    ignored: int | None = None
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -26,8 +31,9 @@ class Labels:
         values = np.asarray(self.values)
         if values.dtype.kind not in "biuf":
             values = np.zeros((len(values), 0))
-        width = values.shape[-1] if values.ndim > 1 else 1
-        return values.reshape(-1, width).astype(np.float64)
+        width = values.shape[-1] if values.ndim > 1 and not self.sparse else 1
+        rows = values.reshape(-1, width).astype(np.float64)
+        return rows if self.ignored is None else rows[rows[:, 0] != self.ignored]
 
     @cached_property
     def whole(self) -> bool:

@@ -29,8 +29,10 @@ PENALTY_SHARE, MUCH = 0.5, 10.0
 def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
     """A learning rate beside what its optimizer is used with."""
     optimizer, rate = facts.model.optimizer, facts.learning_rate
-    rate = facts.rates[0] if facts.rates else rate
-    kind = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
+    # Warm-up begins with nearly nothing: what counts is how far it goes.
+    rate = max(facts.rates) if facts.rates else _largest_planned(inner, rate)
+    kind = type(inner).__name__
     if not np.isfinite(rate) or not type(optimizer).__module__.startswith("keras."):
         return
     low, high, usual = USUAL.get(kind, ADAPTIVE)
@@ -55,17 +57,29 @@ def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
+def _largest_planned(optimizer: Any, rate: float) -> float:
+    """The largest rate of a schedule, at some of its steps; `rate` without one."""
+    planned = optimizer.get_config().get("learning_rate")
+    if not isinstance(planned, dict):
+        return rate
+    schedule: Any = keras.optimizers.schedules.deserialize(planned)
+    to_numpy: Any = keras.ops.convert_to_numpy
+    steps = [0, *np.logspace(0, 6, 25).astype(int).tolist()]
+    return max(float(to_numpy(schedule(step))) for step in steps)
+
+
 def schedule_at_zero(facts: Facts) -> Iterator[TrainingFinding]:
     """A schedule that has ended long before the training."""
     rates = np.array(facts.rates, float)
     if len(rates) < 4 or not np.isfinite(rates).all() or rates.max() <= 0:
         return
-    over = np.flatnonzero(rates < 1e-3 * rates.max())
-    if len(over) and over[0] < len(rates) / 2 and not facts.learned:
+    # Warm-up and restarts begin with nothing, too: it has ended where none follows.
+    over = np.flatnonzero(rates >= 1e-3 * rates.max())[-1] + 1
+    if over < len(rates) / 2 and not facts.learned:
         yield cause(
             "schedule_at_zero",
             "the learning rate has fallen to nothing before half of the training",
-            f"{rates.max():.3g} falls to {rates[over[0]]:.3g} in epoch {over[0] + 1} "
+            f"{rates.max():.3g} falls to {rates[over]:.3g} in epoch {over + 1} "
             f"of {len(rates)}", severity="warning", source=RATES, sure="likely",
             fix="decay_steps = epochs * steps_per_epoch in the schedule",
         )  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import PASSING, RELU_LIKE, Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
+from dlkeras.diagnosis.histories.layer_tree import activation_name
 
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 SYMMETRY = "Goodfellow, Bengio and Courville, Deep learning, 8.4"
@@ -130,6 +131,8 @@ def output_beside_labels(facts: Facts) -> Iterator[TrainingFinding]:
     activation, labels = facts.output_activation, facts.labels
     if labels is None or not labels.kind:
         return
+    if not (facts.cross_entropy or facts.distance):
+        return  # what a loss of one's own, or CTC, takes is not known
     name, units = getattr(facts.output_layer, "name", ""), facts.units or "N"
     if activation == "softmax" and labels.kind == "several" and facts.units > 1:
         per = labels.rows.sum(1)
@@ -163,13 +166,8 @@ def output_beside_labels(facts: Facts) -> Iterator[TrainingFinding]:
             layer=name, source=OUTPUT_UNITS, value=float(outside), bound=0.01,
             fix=f"keras.layers.Dense({units})  # no activation",
         )  # fmt: skip
-    elif facts.loss.startswith("mean_") and (
-        (labels.kind == "one_hot" and activation in ("softmax", "sigmoid"))
-        or (
-            labels.kind == "classes"
-            and len(labels.shares) > 2
-            and _wants_accuracy(facts)
-        )
+    elif (labels.kind == "one_hot" and activation in ("softmax", "sigmoid")) or (
+        labels.kind == "classes" and len(labels.shares) > 2 and _wants_accuracy(facts)
     ):
         whole = labels.kind == "classes"
         fix = 'loss="categorical_crossentropy"'
@@ -220,8 +218,7 @@ def linear_network(facts: Facts) -> Iterator[TrainingFinding]:
         if kind in WEIGHTED:
             run = [*run, layer.name]
             longest = max(longest, run, key=len)
-        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-        if activation != "linear":
+        if activation_name(layer):
             run = []
     weighted = [p.name for p in facts.chain if type(p).__name__ in WEIGHTED]
     if len(longest) > 1:
@@ -253,9 +250,7 @@ def softmax_within(facts: Facts) -> Iterator[TrainingFinding]:
     """A hidden softmax: all units of a layer share a sum of 1."""
     weighted = [p for p in facts.chain if type(p).__name__ in WEIGHTED]
     hidden = [
-        layer.name
-        for layer in weighted[:-1]
-        if getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"
+        layer.name for layer in weighted[:-1] if activation_name(layer) == "softmax"
     ]
     if hidden:
         yield cause(
@@ -312,7 +307,7 @@ def dropout(facts: Facts) -> Iterator[TrainingFinding]:
     for index, layer in enumerate(chain):
         if type(layer).__name__ not in ("Dropout", "SpatialDropout2D"):
             continue
-        later = [p for p in chain[index + 1 :] if type(p).__name__ in WEIGHTED]
+        later = [part for part in chain[index + 1 :] if part.weights]
         if not later and layer.rate > 0 and index:
             yield cause(
                 "dropout_of_the_answers",
@@ -333,7 +328,7 @@ def dropout(facts: Facts) -> Iterator[TrainingFinding]:
 def bias_before_normalization(facts: Facts) -> Iterator[TrainingFinding]:
     """A bias that batch normalisation takes away again: no harm, no use."""
     for layer, following in zip(facts.chain, facts.chain[1:], strict=False):
-        plain = getattr(getattr(layer, "activation", None), "__name__", "") == "linear"
+        plain = not activation_name(layer)
         normalized = type(following).__name__ == "BatchNormalization"
         if normalized and plain and getattr(layer, "use_bias", False):
             yield cause(

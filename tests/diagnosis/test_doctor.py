@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from dlkeras.callbacks import TrainingDoctor
+from dlkeras.diagnosis import check_training
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(128, 6)).astype("float32")
@@ -80,3 +81,120 @@ def test_where_the_data_do_not_pass_by_the_gradients_are_judged_alone():
     model.fit(X, Y, epochs=2, verbose=0, callbacks=[doctor])
     assert doctor.activations is None and doctor.diagnosis.healthy
     assert "gradients of 4 steps" in doctor.diagnosis.verdict
+
+
+class Drawn(layers.Layer):
+    """Adds noise in every pass, as Monte Carlo dropout and samplers do."""
+
+    def __init__(self, seeded=True, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(7) if seeded else None
+
+    def build(self, shape):
+        self.passes = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.passes.assign(self.passes + 1)
+        noise = keras.random.normal(keras.ops.shape(inputs), seed=self.seeds)
+        return inputs + 0.1 * noise
+
+
+def sampling(seeded=True):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(8, "relu"), Drawn(seeded), layers.Dense(3)]
+    )
+    # Eagerly: Keras on JAX and a compiled step refuse Keras's own seed.
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, run_eagerly=not seeded)
+    return model
+
+
+@pytest.mark.parametrize(
+    "seeded",
+    [
+        True,
+        pytest.param(
+            False,
+            marks=pytest.mark.skipif(
+                keras.backend.backend() == "jax", reason="Keras on JAX refuses it"
+            ),
+        ),
+    ],
+)
+def test_layers_that_draw_at_inference_train_bit_for_bit_as_without(seeded):
+    def trained(*callbacks):
+        model = sampling(seeded)
+        model.fit(X, Y, epochs=3, verbose=0, callbacks=callbacks)
+        return model.get_weights()
+
+    doctor = TrainingDoctor(on_finding=None, validation_data=(X, Y))
+    for ours, theirs in zip(trained(doctor), trained(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert doctor.diagnosis.checked
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras on PyTorch cannot train it"
+)
+def test_a_stateful_recurrent_layer_goes_on_where_it_was():
+    x = np.random.default_rng(0).normal(size=(64, 5, 6)).astype("float32")
+
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        parts = [layers.GRU(4, stateful=True), layers.Dense(1)]
+        model = keras.Sequential([keras.Input((5, 6), batch_size=32), *parts])
+        model.compile("adam", "mse")
+        options: dict = {"batch_size": 32, "shuffle": False, "verbose": 0}
+        model.fit(x[:32], x[:32, 0, :1], epochs=3, callbacks=callbacks, **options)
+        return [*model.get_weights(), np.array(parts[0].states[0])], model
+
+    doctor = TrainingDoctor(on_finding=None)
+    (watched, model), (plain, _) = trained(doctor), trained()
+    check_training(model, x[:32], x[:32, 0, :1])
+    watched[-1] = np.array(model.layers[0].states[0])
+    for ours, theirs in zip(watched, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert doctor.activations.reason is None
+
+
+def test_check_training_leaves_states_and_seeds_as_they_were():
+    model = sampling()
+    before = [np.array(v) for v in model.variables]
+    for _ in range(2):  # the second time the answers are the same
+        assert check_training(model, X, Y).healthy
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(np.array(variable), value)
+    keras.utils.set_random_seed(0)
+    fresh = np.array(keras.random.normal((3,)))
+    keras.utils.set_random_seed(0)
+    # Not built yet: built by shapes, and no pass is counted.
+    unbuilt = keras.Sequential([Drawn(seeded=False), layers.Dense(3)])
+    unbuilt.compile("adam", "mse")
+    check_training(unbuilt, X, X[:, :3])
+    keras.utils.set_random_seed(0)
+    check_training(unbuilt, X, X[:, :3])
+    assert float(unbuilt.layers[0].passes) == 0
+    np.testing.assert_array_equal(np.array(keras.random.normal((3,))), fresh)
+
+
+def test_validation_data_are_read_once_and_no_fault_in_them_ends_a_training():
+    batches = ((x, y) for x, y in [(255 * X, Y)])
+    doctor = TrainingDoctor(1, on_finding=None, validation_data=batches)
+    fitted(doctor, epochs=2)
+    names = [finding.name for finding in doctor.diagnosis.findings]
+    assert "validation_of_another_scale" in names
+    for broken in (iter(()), (x for x in [None]), 3):
+        doctor = TrainingDoctor(1, on_finding=None, validation_data=broken)
+        fitted(doctor, epochs=2)
+        assert doctor.diagnosis.checked
+
+
+def test_what_labels_say_of_a_loss_is_told_without_its_opposite():
+    several = np.random.default_rng(1).integers(0, 2, (128, 3))
+    doctor = TrainingDoctor(1, on_finding=None)
+    loss = "categorical_crossentropy"
+    fitted(doctor, last="sigmoid", y=several, loss=loss, epochs=2)
+    names = [finding.name for finding in doctor.diagnosis.findings]
+    assert names[0] == "categorical_crossentropy_for_several_labels"
+    assert "sigmoid_with_categorical_crossentropy" not in names

@@ -16,8 +16,6 @@ Each backend's file offers the same names:
   trainable when it ran first.
 - `wait(outputs)`: returns when the step that made `outputs` is done.
 - `alone(model)`: whether a call of the train function is one step of one replica.
-- `aside()`: a context in which a forward pass leaves no trace: nothing is recorded for
-  a backward pass, and the backend's own random state is put back.
 
 The vector has a row of one number a variable (in the order `order`) for each of the
 `quantities`, which are some of `QUANTITIES` in their order, the gradient norm
@@ -29,7 +27,6 @@ import keras
 if keras.backend.backend() == "jax":
     from dlkeras.callbacks.backend.jax import APPLY as APPLY
     from dlkeras.callbacks.backend.jax import alone as alone
-    from dlkeras.callbacks.backend.jax import aside as aside
     from dlkeras.callbacks.backend.jax import direct as direct
     from dlkeras.callbacks.backend.jax import has_value as has_value
     from dlkeras.callbacks.backend.jax import logs_of as logs_of
@@ -40,7 +37,6 @@ if keras.backend.backend() == "jax":
 elif keras.backend.backend() == "tensorflow":
     from dlkeras.callbacks.backend.tensorflow import APPLY as APPLY
     from dlkeras.callbacks.backend.tensorflow import alone as alone
-    from dlkeras.callbacks.backend.tensorflow import aside as aside
     from dlkeras.callbacks.backend.tensorflow import has_value as has_value
     from dlkeras.callbacks.backend.tensorflow import logs_of as logs_of
     from dlkeras.callbacks.backend.tensorflow import measuring as measuring
@@ -51,7 +47,6 @@ elif keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "torch":
     from dlkeras.callbacks.backend.torch import APPLY as APPLY
     from dlkeras.callbacks.backend.torch import alone as alone
-    from dlkeras.callbacks.backend.torch import aside as aside
     from dlkeras.callbacks.backend.torch import direct as direct
     from dlkeras.callbacks.backend.torch import has_value as has_value
     from dlkeras.callbacks.backend.torch import logs_of as logs_of

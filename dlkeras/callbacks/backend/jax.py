@@ -1,6 +1,5 @@
 """The measurements of a train step in JAX."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from dlkeras.callbacks.backend import optimizer_state as state
 from dlkeras.callbacks.backend.layout import Layout
 
 APPLY = "stateless_apply"
-aside = contextlib.nullcontext
 
 
 def direct(model: Any, step: Callable, otherwise: Callable) -> Callable:

@@ -1,6 +1,5 @@
 """The measurements of a train step in TensorFlow."""
 
-import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,6 @@ from dlkeras.callbacks.backend.layout import Layout
 APPLY = "apply"
 # A float32 sum of more entries than this may be off by 1e-6.
 LARGEST_SUM = 65_536
-aside = contextlib.nullcontext
 
 
 def logs_of(outputs: Any) -> Any:

@@ -1,7 +1,6 @@
 """The measurements of a train step in PyTorch."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,13 +9,6 @@ import torch
 from dlkeras.callbacks.backend import optimizer_state as state
 
 APPLY = "apply"
-
-
-@contextlib.contextmanager
-def aside() -> Iterator[None]:
-    """Record nothing, and put PyTorch's own random state (dropout) back."""
-    with torch.no_grad(), torch.random.fork_rng():
-        yield
 
 
 def direct(model: Any, step: Callable, otherwise: Callable) -> Callable:

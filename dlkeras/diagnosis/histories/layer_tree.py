@@ -33,6 +33,8 @@ def activation_name(layer: Any) -> str:
     """
     if isinstance(layer, keras.layers.RNN):
         return ""
+    if type(layer) is keras.layers.ReLU and layer.negative_slope:
+        return "leaky_relu"
     for kind in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"):
         if type(layer) is getattr(keras.layers, kind):
             return {"LeakyReLU": "leaky_relu"}.get(kind, kind.lower())
