@@ -179,11 +179,11 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
     sigmoid = (
         activation is keras.activations.sigmoid or type(last).__name__ == "Sigmoid"
     )
-    if isinstance(last, keras.layers.Softmax) or (
-        type(last).__name__ in ("Softmax", "Sigmoid")
+    if (
+        isinstance(last, keras.layers.Softmax)
+        or (type(last).__name__ in ("Softmax", "Sigmoid"))
+        or (activation in squashing and isinstance(last, keras.layers.Activation))
     ):
-        end = call.inputs[0]
-    elif activation in squashing and isinstance(last, keras.layers.Activation):
         end = call.inputs[0]
     elif activation in squashing and type(last).call is keras.layers.Dense.call:
         end, kernel, bias = call.inputs[0], last.kernel, last.bias
