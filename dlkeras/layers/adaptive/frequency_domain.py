@@ -113,7 +113,8 @@ class FrequencyDomainRule(Rule):
             begun > 0, ops.ones_like(begun), ops.zeros_like(begun)
         )
         power = kept * state["spectrum"] + (1.0 - kept) * power
-        floor = RELATIVE * ops.mean(power, axis=0, keepdims=True)
+        # not ops.mean, which takes float64 by way of float32 on PyTorch
+        floor = RELATIVE / (block + 1) * ops.sum(power, axis=0, keepdims=True)
         # The mean lags behind a signal that starts: the step is never above that of
         # what the partitions hold now.
         present = ops.sum(heard[0] ** 2 + heard[1] ** 2, axis=0)
