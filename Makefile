@@ -27,8 +27,8 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 	@$(BIN)/python pipelines/lenet5_digits.py $(ARGS)
 
 # Large networks and many trainings: minutes of their own.
-LONG = tests/architectures tests/callbacks tests/diagnosis tests/test_stages.py \
-  tests/test_transfer.py \
+LONG = tests/architectures tests/callbacks tests/diagnosis tests/model_graph \
+  tests/testing tests/test_stages.py tests/test_transfer.py \
   dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/transfer
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)

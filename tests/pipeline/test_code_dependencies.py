@@ -65,15 +65,18 @@ def test_a_script_depends_on_the_modules_beside_it_and_on_what_it_takes_of_ours(
     script, beside = tmp_path / "their_script.py", tmp_path / "their_losses.py"
     script.write_text(
         "import numpy as np\nimport their_losses\n"
+        "from their_parts.blocks import block\n"
         "from dlkeras.pipeline import component, main, standard\n"
         "from dlkeras.judging.uncertainty import mcnemar\n"
     )
     beside.write_text("weight = 1\n")
+    (tmp_path / "their_parts").mkdir()  # a folder without an `__init__`
+    (tmp_path / "their_parts" / "blocks.py").write_text("block = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     before = code_dependencies("their_script")
     tops = {name.partition(".")[0] for name in modules(before)}
-    assert tops == {"their_script", "their_losses", "dlkeras"}
+    assert tops == {"their_script", "their_losses", "their_parts", "dlkeras"}
     assert "dlkeras.judging.uncertainty" in modules(before)
     assert not any("components" in name for name in before)  # they only run with it
     beside.write_text("weight = 2\n")
@@ -89,6 +92,15 @@ def test_a_function_of_a_notebook_is_known_by_what_it_does_and_calls():
     calls = "def called():\n    return {}\n\ndef made():\n    return called()\n"
     assert set(cell(calls.format(1))) == {"a_notebook:made", "a_notebook:called"}
     assert cell(calls.format(1)) == cell(calls.format(1)) != cell(calls.format(2))
+    nested = (
+        "SIZE = {}\ndef inner():\n    return {}\nclass Kind:\n    size = {}\n"
+        "    def method(self):\n        return {}\n\n"
+        "def made():\n    return [inner() for _ in range(SIZE)], Kind\n"
+    )
+    keys = [cell(nested.format(*at)) for at in ((1, 1, 1, 1), (2, 1, 1, 1),
+            (1, 2, 1, 1), (1, 1, 2, 1), (1, 1, 1, 2))]  # fmt: skip
+    assert all(keys[0] != key for key in keys[1:])
+    assert keys[0] == cell(nested.format(1, 1, 1, 1))
     with_ours = "from dlkeras.optimization import newton\n\ndef made():\n    newton\n"
     found = modules(cell(with_ours))
     assert "a_notebook" in found and any("optimization" in name for name in found)

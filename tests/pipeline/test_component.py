@@ -1,5 +1,7 @@
 """A component says everything about itself in its signature, a user's own like ours."""
 
+import functools
+import importlib
 import inspect
 import json
 import re
@@ -23,7 +25,7 @@ from dlkeras.pipeline import (
 from dlkeras.pipeline.artifacts.types import Schema, Statistics
 from dlkeras.pipeline.components.schema_gen import schema_gen
 from dlkeras.pipeline.configuration.config import COMPONENTS
-from dlkeras.pipeline.engine.call import Services, call
+from dlkeras.pipeline.engine.call import Services, call, code_of
 from dlkeras.pipeline.engine.component import (
     components_of,
     names_of,
@@ -181,6 +183,79 @@ def test_what_is_asked_for_by_name_is_what_the_engine_has(execution, capsys):
     draft = Draft(execution.store.root)
     asked.write(draft, services)
     assert capsys.readouterr().out == "3 digits, seed 5, Counts, 1 times\n"
+
+
+def test_components_that_share_a_type_of_configuration_have_sections_of_their_own():
+    @component(packages=())
+    def first_gen(config: CountGenConfig, output: Draft[Counts]) -> None:
+        """Count."""
+
+    @component(packages=())
+    def second_gen(config: CountGenConfig, output: Draft[Counts]) -> None:
+        """Count."""
+
+    config = with_sections(PipelineConfig(), (first_gen, second_gen))
+    fields = {
+        name: getattr(config, name).model_copy(update={"digits": digits})
+        for name, digits in (("first_gen", 5), ("second_gen", 7))
+    }
+    config = config.model_copy(update=fields)
+    assert call(first_gen, (), config).configs["config"].digits == 5
+    assert call(second_gen, (), config).configs["config"].digits == 7
+
+
+def test_what_cannot_be_a_component_is_said_where_it_is_declared():
+    with pytest.raises(TypeError, match="expected a configuration of its own for `con"):
+
+        @component
+        def all_of_it(config: PipelineConfig, output: Draft[Counts]) -> None:
+            """Ask for the whole job."""
+
+    @component
+    def trainer(config: CountGenConfig, output: Draft[Counts]) -> None:
+        """Take the name of another."""
+
+    with pytest.raises(TypeError, match="trainer: expected another name of a compo"):
+        with_sections(PipelineConfig(), (trainer,))
+
+
+def test_a_graph_may_be_a_partial_function_or_an_object():
+    def graph(run: Run, *, once: bool) -> None:
+        run(count_gen)
+
+    class Graph:
+        def __call__(self, run: Run) -> None:
+            run(count_gen)
+
+    assert components_of(functools.partial(graph, once=True)) == (count_gen,)
+    assert components_of(Graph()) == (count_gen,)
+
+
+def test_code_that_is_edited_while_a_job_runs_is_not_in_its_key(
+    tmp_path, monkeypatch, execution
+):
+    script = tmp_path / "edited_component.py"
+    script.write_text(
+        "from dlkeras.pipeline import Draft, component\n"
+        "from dlkeras.pipeline.artifacts.types import Schema\n\n\n"
+        "@component(packages=())\n"
+        "def early_gen(output: Draft[Schema]) -> None:\n"
+        "    output.write_json('number.json', 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    early_gen = importlib.import_module("edited_component").early_gen
+    before = code_of(early_gen)
+
+    def graph(run: Run) -> None:
+        text = script.read_text()
+        script.write_text(text.replace("json', 1", "json', 2"))
+        run(early_gen)
+
+    assert job(execution, graph)
+    (step,) = execution.steps
+    assert step.artifact.record.code == before != code_of(early_gen)
+    sys.modules.pop("edited_component")
 
 
 def job(execution, graph, until=None, force=(), **fields):

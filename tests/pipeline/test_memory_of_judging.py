@@ -23,11 +23,13 @@ def held(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.job
 def test_the_evaluator_holds_a_part_of_the_photographs(held):
     assert held["raw"] > 500
     assert held["photographs"] < held["raw"] / 3
 
 
+@pytest.mark.job
 def test_a_split_beyond_the_cache_is_not_held(held):
     """Nor 256 images of it as a view of all: the monitors measure that many."""
     assert min(held["validation"], held["test"]) > 120
@@ -35,6 +37,7 @@ def test_a_split_beyond_the_cache_is_not_held(held):
     assert held["evaluator beyond"] < 0.8 * held["test"]
 
 
+@pytest.mark.job
 def test_a_split_that_fits_the_cache_is_held_once(held):
     assert held["validation"] < held["trainer within"] < 1.8 * held["validation"]
 
@@ -59,9 +62,9 @@ def pictures(tmp_path_factory):
 
 
 def test_images_are_judged_at_the_size_of_the_network(pictures):
-    images = first_images(pictures, 100, 32, 24)
+    images = first_images(pictures, 100, 24, 32)
     gallery = gallery_images(pictures, set(range(100)))
-    assert {image.shape for image in images} == {(32, 24, 3)}
+    assert {image.shape for image in images} == {(24, 32, 3)}
     assert len(images) == len(gallery) == pictures.splits["test"]
     assert {image.shape for image in gallery.values()} == {(192, 256, 3)}
     whole = next(pictures.dataset("test").take(1).as_numpy_iterator())["image"]

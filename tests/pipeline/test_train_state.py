@@ -44,6 +44,7 @@ def test_the_training_has_all_that_a_checkpoint_must_hold(whole):
     assert any(name.startswith("gradient_norm/") for name in whole["history"][-1])
 
 
+@pytest.mark.job
 def test_killed_again_and_again_it_ends_with_the_same_bits_and_measurements(
     tmp_path, whole
 ):

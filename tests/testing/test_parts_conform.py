@@ -296,6 +296,10 @@ def test_adaptive_filter_conforms(case):
 def test_stateful_filter_conforms_but_for_its_state(layer):
     # a second call starts elsewhere: that is the point of a state
     init = {"taps": 3, "stateful": True}
+    if layer is AffineProjectionFilter:
+        # By default a share of the largest power so far: the same signal for the second
+        # time stands on the kink of that maximum.
+        init["epsilon"] = 1e-3
     passed = check_layer(layer, init, PAIR, dynamic_batch=False, skip=["state"])
     always = {"config", "save", "clone", "shapes", "mixed_precision", "rank", "dtype"}
     assert always <= set(passed)

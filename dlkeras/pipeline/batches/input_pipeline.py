@@ -31,7 +31,9 @@ LARGE_BYTES = 2**13
 
 def transform_config(transform: Transform) -> TransformConfig:
     """The configuration that a transform was made with."""
-    return TransformConfig.model_validate(transform.record.config["transform"])
+    # Before there was a choice, photos were stretched.
+    made_with = {"aspect": "stretch"} | transform.record.config["transform"]
+    return TransformConfig.model_validate(made_with)
 
 
 def evaluation_batches(

@@ -13,6 +13,7 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.store.errors import PipelineError, last_line
 from dlkeras.pipeline.store.publishing import Draft
+from dlkeras.pipeline.training.own_architectures import code_of
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
 from dlkeras.pipeline.training.transfer_source import transfer_fingerprint
 from dlkeras.pipeline.training.trials import (
@@ -26,9 +27,18 @@ from dlkeras.pipeline.training.trials import (
 SEARCH_COPY = "search.copy.json"
 
 
+def _fingerprint(config: TunerConfig, trainer: TrainerConfig) -> dict[str, Any]:
+    """What the networks start from, and the code of those that are the user's own."""
+    varied = config.space.get("architecture", "").split(",")
+    return {
+        "source": transfer_fingerprint(trainer),
+        "architectures": {name: code for name in varied if (code := code_of(name))},
+    }
+
+
 @component(
     packages=("keras", "tensorflow", "keras-tuner"),
-    fingerprint=transfer_fingerprint,
+    fingerprint=_fingerprint,
     cache="Trial",
 )
 def tuner(

@@ -36,6 +36,7 @@ class Call(Generic[A]):
         configs: its configurations, by parameter.
         values: what else it takes from the pipeline's configuration, such as `seed`.
         services: names of what it takes from the engine, such as `say`.
+        code: digests of the code that the output depends on.
     """
 
     component: Component[A]
@@ -43,6 +44,7 @@ class Call(Generic[A]):
     configs: Mapping[str, ComponentConfig]
     values: Mapping[str, Any]
     services: tuple[str, ...]
+    code: dict[str, str]
 
     def config(self, output: str) -> dict[str, Any]:
         """All that an output depends on besides the inputs, as JSON.
@@ -67,16 +69,6 @@ class Call(Generic[A]):
         if "keras" in self.component.packages:
             config["floatx"] = os.environ.get("KERAS_FLOATX", "float32")
         return config
-
-    @cached_property
-    def code(self) -> dict[str, str]:
-        """Digests of the code that the output depends on."""
-        function = self.component.function
-        if has_source(function.__module__):
-            return code_dependencies(function.__module__, *self.component.code)
-        own = function_dependencies(function)
-        more = self.component.code
-        return own | (code_dependencies(*more) if more else {})
 
     @cached_property
     def versions(self) -> dict[str, str]:
@@ -123,11 +115,21 @@ class Call(Generic[A]):
         )
 
 
+def code_of(component: Component[Any]) -> dict[str, str]:
+    """Digests of the code that a component's output depends on, as it is now."""
+    function = component.function
+    if has_source(function.__module__):
+        return code_dependencies(function.__module__, *component.code)
+    more = component.code
+    return function_dependencies(function) | (code_dependencies(*more) if more else {})
+
+
 def call(
     component: Component[A],
     artifacts: tuple[Artifact | None, ...],
     config: BaseModel,
     own: ComponentConfig | None = None,
+    code: Mapping[str, str] | None = None,
 ) -> Call[A]:
     """Give a component its arguments.
 
@@ -136,15 +138,21 @@ def call(
         artifacts: what it reads, in the order of its parameters.
         config: the pipeline's configuration.
         own: the component's configuration in place of the pipeline's.
+        code: what `code_of` says of the component; default: that is asked now.
 
     Raises:
         TypeError: an artifact is missing or of another type, or the component asks for
             what there is not.
     """
-    parts = (*((own,) if own is not None else ()), *sections(config).values())
+    there = sections(config)
     configs = {}
     for name, kind in component.configs.items():
-        fitting = [part for part in parts if isinstance(part, kind)]
+        mine = [own, there.get(component.section)] if name == "config" else []
+        # A section of exactly this type comes before one of a type below it.
+        exact = [part for part in there.values() if type(part) is kind]
+        fitting = [
+            part for part in (*mine, *exact, *there.values()) if isinstance(part, kind)
+        ]
         configs[name] = fitting[0] if fitting else kind()
     values: dict[str, Any] = {}
     services: list[str] = []
@@ -158,7 +166,14 @@ def call(
                 f"{component.name}: expected a field of {type(config).__name__} or one "
                 f"of {', '.join(Services.NAMES)} for its parameter; received {name!r}"
             )
-    return Call(component, component.bind(artifacts), configs, values, tuple(services))
+    return Call(
+        component,
+        component.bind(artifacts),
+        configs,
+        values,
+        tuple(services),
+        dict(code_of(component) if code is None else code),
+    )
 
 
 def _is_required(component: Component[Any], parameter: str) -> bool:

@@ -74,6 +74,7 @@ def code_dependencies(*modules: str) -> dict[str, str]:
     >>> all(name.startswith("dlkeras.datasets.splitting:") for name in found)
     True
     """
+    modules = tuple(map(_of_a_package, modules))
     own = {_PACKAGE, *(module.partition(".")[0] for module in modules)}
     folders = set()
     for module in modules:
@@ -125,9 +126,16 @@ def function_dependencies(function: Callable[..., Any]) -> dict[str, str]:
             found[name] = _digest(_joined(_without_words(source, ast.parse(source))))
         except (OSError, TypeError):  # typed at a prompt
             found[name] = _digest(_compiled(item))
+        if inspect.isclass(item):
+            waiting += [v for v in vars(item).values() if inspect.isfunction(v)]
         if not inspect.isfunction(item):
             continue
-        for used in (item.__globals__.get(n) for n in item.__code__.co_names):
+        names = _names_of(item.__code__)
+        plain = {n: item.__globals__.get(n) for n in names}
+        constants = sorted(f"{n}={v!r}" for n, v in plain.items() if _is_plain(v))
+        if constants:
+            found[f"{name} constants"] = _digest("\n".join(constants).encode())
+        for used in plain.values():
             home = getattr(used, "__module__", None) or getattr(used, "__name__", "")
             if home == item.__module__ and hasattr(used, "__qualname__"):
                 waiting.append(inspect.unwrap(used) if callable(used) else used)
@@ -137,11 +145,27 @@ def function_dependencies(function: Callable[..., Any]) -> dict[str, str]:
     return found | (code_dependencies(*modules) if modules else {})
 
 
+def _names_of(code: types.CodeType) -> list[str]:
+    """The names that a function uses, also in what is defined within it."""
+    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return [*code.co_names, *(name for part in inner for name in _names_of(part))]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text, or a collection of such."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | complex | str | bytes)
+
+
 def _compiled(item: Any) -> bytes:
     """What a function does, where nobody knows its source."""
     code = getattr(item, "__code__", None)
-    if code is None:
-        return repr(item).encode()
+    if code is None:  # a class: what it has, beside the functions
+        has = {n: v for n, v in sorted(vars(item).items()) if _is_plain(v)}
+        return repr((item.__qualname__, item.__mro__, has)).encode()
     parts = [code.co_code, repr(code.co_names).encode()]
     for constant in code.co_consts[item.__doc__ is not None :]:
         inner = isinstance(constant, types.CodeType)
@@ -154,10 +178,22 @@ def has_source(module: str) -> bool:
     return _file(module) is not None
 
 
+def _of_a_package(module: str) -> str:
+    """The name of the script, where it was started as `python -m package.script`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    is_named = module == "__main__" and spec is not None and "." in (spec.name or "")
+    return spec.name if is_named else module
+
+
 def _is_beside(top: str, folders: Collection[Path]) -> bool:
     """Whether a module lies where a script does: it is its author's, too."""
-    if top in sys.stdlib_module_names or (path := _file(top)) is None:
+    if top in sys.stdlib_module_names:
         return False
+    path = _file(top)
+    if path is None:  # a folder without an `__init__`
+        spec = importlib.util.find_spec(top)
+        places = (spec and spec.submodule_search_locations) or ()
+        return any(Path(place).parent in folders for place in places)
     home = path.parent.parent if path.name == "__init__.py" else path.parent
     return home in folders and home.name not in ("site-packages", "dist-packages")
 

@@ -212,6 +212,11 @@ def component(
         elif isinstance(kind, type) and issubclass(kind, Artifact):
             inputs[parameter] = kind
             optional |= {parameter} if may_be_none else set()
+        elif isinstance(kind, type) and issubclass(kind, PipelineConfig):
+            raise TypeError(
+                f"{function.__name__}: expected a configuration of its own for "
+                f"`{parameter}`, or parameters such as `seed`; received {kind.__name__}"
+            )
         elif isinstance(kind, type) and issubclass(kind, ComponentConfig):
             configs[parameter] = kind
         else:
@@ -249,7 +254,14 @@ def components_of(graph: Callable[..., Any]) -> tuple[Component[Any], ...]:
     found: dict[Component[Any], None] = {}
     seen: set[int] = set()
 
-    def look(function: Callable[..., Any]) -> None:
+    def look(function: Any) -> None:
+        while isinstance(function, functools.partial):
+            function = function.func
+        function = inspect.unwrap(getattr(function, "__func__", function))
+        if not inspect.isfunction(function):
+            function = type(function).__call__
+            if not inspect.isfunction(function):
+                return
         code, names = [function.__code__], dict[str, None]()
         for part in code:
             names |= dict.fromkeys((*part.co_names, *part.co_freevars))
@@ -286,8 +298,15 @@ def with_sections(
     own: dict[str, Any] = {}
     for component in components:
         kind = component.configs.get("config")
-        if kind is not None and not any(issubclass(k, kind) for k in there):
-            own[component.section] = (kind, kind())
+        if kind is None or kind in there:
+            continue
+        if component.section in type(config).model_fields:
+            raise TypeError(
+                f"{component.section}: expected another name of a component whose "
+                f"configuration is {kind.__name__}; {type(config).__name__} has a "
+                "field of this name"
+            )
+        own[component.section] = (kind, kind())
     if not own:
         return config
     model = create_model(type(config).__name__, __base__=type(config), **own)

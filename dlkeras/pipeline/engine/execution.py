@@ -2,15 +2,16 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from dlkeras.pipeline.artifacts.types import Artifact
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.configuration.data import ComponentConfig
-from dlkeras.pipeline.engine.call import Call, Services, call
-from dlkeras.pipeline.engine.component import Component
+from dlkeras.pipeline.engine.call import Call, Services, call, code_of
+from dlkeras.pipeline.engine.component import Component, components_of
 from dlkeras.pipeline.engine.lineage import (
     Place,
     lineage_file,
@@ -55,6 +56,8 @@ class Run:
         config: the job.
         engine: what makes the artifacts.
         until: name of the component after which to stop.
+        code: what the components' outputs depend on, as it was when the job began;
+            whoever edits a file meanwhile does not change what runs.
 
     Example:
     ```python
@@ -65,9 +68,14 @@ class Run:
     """
 
     def __init__(
-        self, config: PipelineConfig, engine: Engine, until: str | None = None
+        self,
+        config: PipelineConfig,
+        engine: Engine,
+        until: str | None = None,
+        code: Mapping[Component[Any], Mapping[str, str]] | None = None,
     ):
         self.config, self._engine, self._until = config, engine, until
+        self._code = code or {}
         self._is_last = False
         self._made: dict[type[Artifact], Artifact] = {}
         self.store, self.run_id = engine.store, engine.run_id
@@ -94,7 +102,8 @@ class Run:
                 published; `--force` rebuilds it.
         """
         self._come_to(component)
-        asked = call(component, artifacts, self.config, config)
+        code = self._code.get(component)
+        asked = call(component, artifacts, self.config, config, code)
         found = self._engine.artifact(asked, is_own)
         if is_own:
             self._made[component.output] = found
@@ -105,7 +114,8 @@ class Run:
     ) -> A | None:
         """The same, or None where the component's configuration has `enabled=False`."""
         self._come_to(component)
-        asked = call(component, artifacts, self.config)
+        code = self._code.get(component)
+        asked = call(component, artifacts, self.config, None, code)
         if not all(getattr(c, "enabled", True) for c in asked.configs.values()):
             return None
         return self(component, *artifacts)
@@ -121,7 +131,7 @@ class Run:
         self._is_last = component.name == self._until
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """A graph, and how it is to be run.
 
@@ -141,6 +151,10 @@ class Job:
     force: Collection[str] = ()
     until: str | None = None
 
+    @cached_property
+    def _code(self) -> dict[Component[Any], dict[str, str]]:
+        return {asked: code_of(asked) for asked in components_of(self.graph)}
+
     def carry_out(self, engine: Engine, until: str | None = None) -> bool:
         """Run the graph with an engine; say whether it came to its end.
 
@@ -149,7 +163,7 @@ class Job:
             until: the component after which to stop, in place of the job's own.
         """
         try:
-            self.graph(Run(self.config, engine, until or self.until))
+            self.graph(Run(self.config, engine, until or self.until, self._code))
         except UntilReached:
             return False
         return True

@@ -30,7 +30,8 @@ def without_rare_classes(
     """
     if not rare or policy == "train_only":
         return source
-    if policy == "stop" or MERGED in rare:
+    merged = isinstance(source, Relabelled) and MERGED in rare
+    if policy == "stop" or (policy == "merge" and merged):
         few = ", ".join(
             f"{label} has {count} photo{'s' * (count != 1)}"
             for label, count in list(rare.items())[:MAX_NAMED]

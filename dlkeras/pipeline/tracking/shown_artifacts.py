@@ -1,7 +1,8 @@
 """What MLflow shows of each artifact that a run has made or reused."""
 
 import functools
-from typing import Any
+import re
+from typing import Any, TypeVar
 
 from dlkeras.pipeline.artifacts.types import (
     Artifact,
@@ -17,6 +18,18 @@ from dlkeras.pipeline.components.example_gen import QUARANTINE
 from dlkeras.pipeline.components.statistics_gen import PAGE
 from dlkeras.pipeline.engine.result import Step
 
+A = TypeVar("A", bound=Artifact)
+
+
+# What MLflow does not take in the name of a metric.
+_ALLOWED = re.compile(r"[^\w./ -]")
+
+
+def _input(step: Step, kind: type[A]) -> A | None:
+    """The artifact of a type that a component has read, whatever it calls it."""
+    found = [a for a in step.inputs.values() if isinstance(a, kind)]
+    return found[0] if found else None
+
 
 @functools.singledispatch
 def show(artifact: Artifact, step: Step, tracker: Any) -> None:
@@ -30,7 +43,7 @@ def show(artifact: Artifact, step: Step, tracker: Any) -> None:
     tracker.log_figures(artifact)
     if type(artifact).__module__ != Artifact.__module__:
         numbers = {
-            f"{step.component}/{name}": value
+            _ALLOWED.sub("_", f"{step.component}/{name}"): value
             for name, value in artifact.properties.items()
             if isinstance(value, int | float)
         }
@@ -47,7 +60,8 @@ def _(examples: Examples, step: Step, tracker: Any) -> None:
 def _(statistics: Statistics, step: Step, tracker: Any) -> None:
     tracker.log_figures(statistics)
     tracker.log_file(statistics.path / PAGE)
-    tracker.log_dataset(step.inputs["examples"], statistics.summary)
+    if (examples := _input(step, Examples)) is not None:
+        tracker.log_dataset(examples, statistics.summary)
 
 
 @show.register
@@ -88,7 +102,7 @@ def _(evaluation: Evaluation, step: Step, tracker: Any) -> None:
     for name, accuracies in metrics.get("robustness", {}).items():
         if name != "images":
             named[f"robustness/{name}"] = sum(accuracies) / len(accuracies)
-    model = step.inputs["model"]
+    model = _input(step, Model)
     epochs = model.properties["epochs"] if model else 0
     tracker.log_metrics(named, epochs)
     # A table: as metrics, each number would be a chart of a single point.

@@ -1,6 +1,7 @@
 """Networks of the user's own: the code that a key depends on, and other processes."""
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -21,11 +22,20 @@ def code_of(name: str) -> dict[str, str]:
     Args:
         name: of an architecture; nothing stands for one of the package.
     """
-    from dlkeras.architectures.registry import registered
+    registry = sys.modules.get("dlkeras.architectures.registry")
+    builder = registry.registered().get(name) if registry else None
+    return {} if builder is None else dict(_code_of(builder))
 
-    builder = registered().get(name)
-    if builder is None:
-        return {}
+
+def remember_code() -> None:
+    """Read the code of the user's architectures now, before anybody edits it."""
+    registry = sys.modules.get("dlkeras.architectures.registry")
+    for name in registry.registered() if registry else ():
+        code_of(name)
+
+
+@functools.cache
+def _code_of(builder: Any) -> dict[str, str]:
     return {"": _digest(builder)} | function_dependencies(builder)
 
 
@@ -57,22 +67,23 @@ def _digest(builder: Any) -> str:
     seen: set[Path] = set()
     file = inspect.getsourcefile(builder)
     if file is None or not Path(file).is_file():  # typed at a prompt
-        return hashlib.sha256(inspect.getsource(builder).encode()).hexdigest()
+        return ""  # `function_dependencies` says what it does
     tree = ast.parse(Path(file).read_bytes())
-    places: dict[str, ast.AST] = {}
+    places: dict[str, list[ast.stmt]] = {}
     for node in tree.body:
-        places |= dict.fromkeys(_bound_by(node), node)
+        for name in set(_bound_by(node)):
+            places.setdefault(name, []).append(node)
     waiting, used = [builder.__name__], set[str]()
     while waiting:
         name = waiting.pop()
         if name in used or name not in places:
             continue
         used.add(name)
-        node = places[name]
-        parts.append(ast.dump(node))
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            parts += _modules_beside(node, Path(file).parent, seen)
-        waiting += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
+        for node in places[name]:
+            parts.append(ast.dump(node))
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                parts += _modules_beside(node, Path(file).parent, seen)
+            waiting += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
@@ -83,9 +94,12 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Import | ast.ImportFrom):
         for alias in node.names:
             yield alias.asname or alias.name.partition(".")[0]
-    else:
+    else:  # a call such as WIDTHS.append(16) changes what it names, too
         for part in ast.walk(node):
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            changed = isinstance(node, ast.Expr | ast.AugAssign)
+            if isinstance(part, ast.Name) and (
+                changed or isinstance(part.ctx, ast.Store)
+            ):
                 yield part.id
 
 

@@ -123,7 +123,9 @@ def locate_weights(
     if not Path(weights).is_file():
         raise InputError(f"{FLAG}: expected a file; {weights} does not exist")
     sha256 = file_digest(Path(weights))
-    return config, {"kind": "file", "name": architecture, "sha256": sha256}
+    code = code_of(architecture)
+    own = {"code": code} if code else {}
+    return config, {"kind": "file", "name": architecture, "sha256": sha256, **own}
 
 
 def check_pixels(known: dict[str, Any] | None, scale: float, offset: float) -> None:

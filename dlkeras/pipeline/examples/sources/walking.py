@@ -34,7 +34,10 @@ def walk(
         InputError: links lead to one folder by more than 16 ways.
     """
     # The folders on the way to each, itself the last: by what they are, not their path.
-    ways = {os.fspath(folder): _way((), folder)}
+    way: tuple[tuple[int, int], ...] = ()
+    for above in reversed(Path(os.path.realpath(folder)).parents):
+        way = _way(way, above)  # a link to one of them leads back here
+    ways = {os.fspath(folder): _way(way, folder)}
     visits: Counter[tuple[int, int]] = Counter()
     for place, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
         way = ways.pop(place)
