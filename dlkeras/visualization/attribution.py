@@ -166,7 +166,9 @@ def _maps(graph: Graph, name: str | None) -> Any:
 def _scores(graph: Graph, start: Any, name: str) -> Any:
     """The function from the tensor `start` to the scores before the activation.
 
-    A single sigmoid is a classifier of two: -z is the score of class 0, z of class 1.
+    Of a last layer that is neither Dense nor an activation alone, the outputs: what
+    stands before its activation cannot be known. A single sigmoid is a classifier of
+    two: -z is the score of class 0, z of class 1; of outputs, 1 - p and p.
     """
     call = graph.producer(graph.outputs[0])
     if type(call.operation).__name__ == "MainOutput":  # auxiliary ones stand aside
@@ -177,14 +179,14 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
     sigmoid = (
         activation is keras.activations.sigmoid or type(last).__name__ == "Sigmoid"
     )
-    if isinstance(last, keras.layers.Softmax) or (
-        type(last).__name__ in ("Softmax", "Sigmoid")
+    if (
+        isinstance(last, keras.layers.Softmax)
+        or (type(last).__name__ in ("Softmax", "Sigmoid"))
+        or (activation in squashing and isinstance(last, keras.layers.Activation))
     ):
         end = call.inputs[0]
-    elif activation in squashing:
-        end = call.inputs[0]
-        if isinstance(last, keras.layers.Dense):
-            kernel, bias = last.kernel, last.bias
+    elif activation in squashing and type(last).call is keras.layers.Dense.call:
+        end, kernel, bias = call.inputs[0], last.kernel, last.bias
     if any(c.is_input for c in graph.leading_to([end], [start])):
         raise ValueError(
             "layer must be one that everything passes through. "
@@ -197,7 +199,8 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
             x = ops.matmul(x, kernel)
         x = x if bias is None else ops.add(x, bias)
         if sigmoid and x.shape[-1] == 1:
-            x = ops.concatenate([-x, x], -1)
+            other = 1 - x if end is call.outputs[0] else -x
+            x = ops.concatenate([other, x], -1)
         return x
 
     return scores

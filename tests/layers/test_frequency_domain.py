@@ -1,5 +1,6 @@
 """FrequencyDomainFilter beside the block recursions in NumPy, and on long echoes."""
 
+import contextlib
 import json
 
 import keras
@@ -10,7 +11,10 @@ from dlkeras.layers import FrequencyDomainFilter, LMSFilter
 
 
 def loop(x, d, taps, mu, block, forgetting, constrained):
-    """Soo and Pang's multidelay filter, in complex128: the errors and the taps."""
+    """Soo and Pang's multidelay filter, in complex128: the errors and the taps.
+
+    With the bound of ours on the step: no less power than the partitions hold.
+    """
     parts = taps // block
     weights = np.zeros((parts, 2 * block), complex)
     heard, power, last = np.zeros_like(weights), None, np.zeros(block)
@@ -25,7 +29,8 @@ def loop(x, d, taps, mu, block, forgetting, constrained):
         now = np.abs(new) ** 2
         power = now if power is None else forgetting * power + (1 - forgetting) * now
         floor = 1e-3 * power[: block + 1].mean()
-        move = mu * heard.conj() * wrong / (parts * (power + floor))
+        total = np.maximum(parts * (power + floor), (np.abs(heard) ** 2).sum(axis=0))
+        move = mu * heard.conj() * wrong / total
         if constrained:
             move = np.fft.ifft(move, axis=1)
             move[:, block:] = 0
@@ -56,6 +61,41 @@ def test_it_is_the_papers_loop_and_streams(taps, constrained):
         json.loads(json.dumps(layer.get_config()))
     )
     assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("step_size", [0.5, 1.0])
+def test_a_signal_that_starts_after_silence_does_not_drive_the_filter_away(step_size):
+    """Without adaptation the error is the desired response: 0 dB."""
+    rng = np.random.default_rng(4)
+    echo = rng.normal(size=64) * 0.95 ** np.arange(64)
+    silence, noise = np.zeros(20 * 64), rng.normal(size=(2, 20 * 64))
+    x = np.concatenate([silence, noise[0], silence, noise[1]]).astype("float32")
+    d = np.convolve(x, echo)[: len(x)].astype("float32")
+    for taps in (64, 128):  # one partition, and two
+        layer = FrequencyDomainFilter(taps, step_size, block=64)
+        error = keras.ops.convert_to_numpy(layer(x, d)[1]).reshape(-1, 64)
+        power = np.mean(error**2, axis=1) / np.mean(d[20 * 64 : 40 * 64] ** 2)
+        assert 10 * np.log10(power.max()) < 3
+        # and it learns: before the pause, and after it
+        assert 10 * np.log10(power[[38, 39, 78, 79]].max()) < -10
+
+
+def wide_floats():
+    """Where float64 is what it says, which JAX has to be told."""
+    if keras.backend.backend() != "jax":
+        return contextlib.nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
+
+
+def test_in_float64_it_is_the_loop_to_twelve_digits():
+    x, d = np.random.default_rng(5).normal(size=(2, 80))
+    with wide_floats():
+        layer = FrequencyDomainFilter(16, 0.5, block=8, dtype="float64")
+        error = keras.ops.convert_to_numpy(layer(x, d)[1])
+    expected = loop(x, d, 16, 0.5, 8, 0.9, True)[0]
+    np.testing.assert_allclose(error, expected, rtol=1e-12, atol=1e-12)
 
 
 def coloured(rng, time):
@@ -122,3 +162,26 @@ def test_a_stream_in_broken_blocks_is_refused():
     layer = FrequencyDomainFilter(8, 0.5, block=8, stateful=True)
     with pytest.raises(ValueError, match="whole blocks of 8"):
         layer(np.zeros((1, 20), "float32"), np.zeros((1, 20), "float32"))
+
+
+def test_a_call_without_samples_leaves_the_stream_as_it_was():
+    x, d = np.random.default_rng(6).normal(size=(2, 1, 48)).astype("float32")
+    nothing = np.zeros((1, 0), "float32")
+    errors = []
+    for pauses in (False, True):
+        layer = FrequencyDomainFilter(16, 0.5, block=8, stateful=True)
+        parts = []
+        for start in range(0, 48, 16):
+            if pauses:
+                assert layer(nothing, nothing)[1].shape == (1, 0)
+            chunk = slice(start, start + 16)
+            parts.append(keras.ops.convert_to_numpy(layer(x[:, chunk], d[:, chunk])[1]))
+        errors.append(np.concatenate(parts, axis=1))
+    np.testing.assert_array_equal(*errors)
+
+
+def test_a_stream_whose_length_is_not_known_is_refused():
+    layer = FrequencyDomainFilter(8, 0.5, block=8, stateful=True)
+    signal = keras.KerasTensor((1, None))
+    with pytest.raises(ValueError, match=r"number known.*time=None"):
+        layer.call(signal, signal)

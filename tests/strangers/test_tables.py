@@ -162,7 +162,7 @@ BOMB = (
     [
         ('<row r="1"><c r="XFD1" t="str"><v>a</v></c></row>', "at most 1,000 columns"),
         ("<row r='1'><c t='s'><v>7</v></c></row>", "expected a table in CSV, Parquet"),
-        (BOMB, "amplification"),
+        (BOMB, "without a DTD"),
     ],
     ids=["a cell far away", "a text that is not there", "an entity"],
 )  # fmt: skip

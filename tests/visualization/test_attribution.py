@@ -82,6 +82,40 @@ def test_the_score_is_the_one_before_the_softmax():
         assert found.tolist() == [[[100.0, 100.0], [100.0, 100.0]]]
 
 
+class Pooled(keras.layers.Layer):
+    """A head of another's: the mean, through a function that is called activation."""
+
+    activation = staticmethod(keras.activations.sigmoid)
+
+    def call(self, inputs):
+        return self.activation(keras.ops.mean(inputs, axis=1, keepdims=True))
+
+
+def test_a_head_that_is_not_dense_is_explained_by_its_outputs():
+    """softmax(z)_c = p_c has the slope p_c (W_c - sum_k p_k W_k); sigmoid's is p(1-p).
+
+    Five inputs go into a head of two classes: they are no scores of classes.
+    """
+    images = keras.Input((1, 5, 1))
+    flat = keras.layers.Flatten()(images)
+    head = keras.layers.EinsumDense("ab,bc->ac", 2, activation="softmax")
+    model = keras.Model(images, head(flat))
+    weights = np.array([[1, -1], [2, 0], [0, 0], [0, 0.5], [0, 3]])
+    head.set_weights([weights])
+    image = np.zeros((1, 1, 5, 1), "float32")
+    image[0, 0, 4] = 1  # the largest input is the fifth; z = (0, 3)
+    p = 1 / (1 + np.exp(-3))
+    found, classes = show.saliency_map(model, image)
+    assert classes.tolist() == [1]
+    slope = p * (1 - p) * np.abs(weights[:, 1] - weights[:, 0])
+    np.testing.assert_allclose(found[0, 0], slope, rtol=1e-5)
+
+    model = keras.Model(images, Pooled()(flat))
+    found, classes = show.saliency_map(model, image * -15)  # z = -3
+    assert classes.tolist() == [0]
+    np.testing.assert_allclose(found[0, 0], np.full(5, p * (1 - p) / 5), rtol=1e-5)
+
+
 def test_grad_cam_explains_the_main_output_of_a_network_with_auxiliary_ones():
     model = googlenet((65, 65, 3), 5, auxiliary=True, width_multiplier=0.0625)
     cam, classes = show.grad_cam_map(model, np.ones((1, 65, 65, 3), "float32"))

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.adaptive.backend import scan, where
+from dlkeras.layers.adaptive.backend import maximum, scan, where
 from dlkeras.layers.adaptive.recursions import swapped
 from dlkeras.layers.adaptive.rule import Rule
 
@@ -108,10 +108,17 @@ class FrequencyDomainRule(Rule):
         wrong = _spectrum(ops.concatenate([ops.zeros_like(error), error]))
 
         power = spectrum[0] ** 2 + spectrum[1] ** 2
-        kept = where(state["begun"] > 0, self.forgetting, 0.0)  # at first its own
+        begun = state["begun"]  # the first block's power is its own
+        kept = self.forgetting * where(
+            begun > 0, ops.ones_like(begun), ops.zeros_like(begun)
+        )
         power = kept * state["spectrum"] + (1.0 - kept) * power
-        floor = RELATIVE * ops.mean(power, axis=0, keepdims=True)
-        total = parts * (power + floor)
+        # not ops.mean, which takes float64 by way of float32 on PyTorch
+        floor = RELATIVE / (block + 1) * ops.sum(power, axis=0, keepdims=True)
+        # The mean lags behind a signal that starts: the step is never above that of
+        # what the partitions hold now.
+        present = ops.sum(heard[0] ** 2 + heard[1] ** 2, axis=0)
+        total = maximum(parts * (power + floor), present)
         audible = total > 0
         gain = self.step_size / where(audible, total, ops.ones_like(total))
         gain = where(audible, gain, ops.zeros_like(gain))
@@ -131,7 +138,7 @@ class FrequencyDomainRule(Rule):
             "heard_imag": heard[1],
             "spectrum": power,
             "last": row["signal"],
-            "begun": ops.ones_like(state["begun"]),
+            "begun": ops.ones_like(begun),
         }, {"output": output}
 
 
@@ -157,7 +164,10 @@ class FrequencyDomainFilter(AdaptiveFilter):
     its power: coloured signals such as speech converge as white noise does.
 
     A filter whose block is as long as itself is the fast block LMS of Ferrara; with
-    several partitions it is the multidelay filter of Soo and Pang.
+    several partitions it is the multidelay filter of Soo and Pang. One thing is not
+    theirs: the power that divides the step is at least what the partitions hold at the
+    time. The mean alone lags behind a signal that starts after silence, by up to
+    1 / (1 - forgetting), and the filter would diverge there.
 
     Args:
         taps: Length of the filter, a multiple of `block`.
@@ -176,7 +186,8 @@ class FrequencyDomainFilter(AdaptiveFilter):
             their block's gradient.
 
     Input shape:
-        As `LMSFilter`'s `"signal"`; with `stateful` the time is a multiple of `block`.
+        As `LMSFilter`'s `"signal"`; with `stateful` the time is a multiple of `block`,
+        and known when the call is compiled.
 
     Output shape:
         Output and error as the desired response.
@@ -246,11 +257,12 @@ class FrequencyDomainFilter(AdaptiveFilter):
 
     def call(self, inputs, desired=None, adapt=True):
         """Filter the signal and let the weights follow the error."""
-        signal = inputs if desired is not None else inputs[0]
+        time = (inputs if desired is not None else inputs[0]).shape[1]
         self.expect(
-            not self.stateful or (signal.shape[1] or 0) % self.block == 0,
-            f"whole blocks of {self.block} samples when stateful=True",
-            time=signal.shape[1],
+            not self.stateful or (time is not None and time % self.block == 0),
+            f"whole blocks of {self.block} samples, their number known, when "
+            "stateful=True",
+            time=time,
         )
         return super().call(inputs, desired, adapt)
 

@@ -268,8 +268,7 @@ def _nothing(arrays, problem):
         if name in result:
             result[name] = result[name][:, :0]
     if problem.stateful:
-        for name in ("delay", "desired"):
-            result["state"][name] = arrays[f"state_{name}"]
+        result["state"] = {name: arrays[f"state_{name}"] for name in result["state"]}
     return result
 
 

@@ -11,13 +11,18 @@ from typing import IO, Any
 from xml.etree import ElementTree
 
 from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.tables.xml_elements import elements
 from dlkeras.untrusted.zips import check_packing, open_zip
 
 # Of one part of the workbook, unpacked.
 MAX_PART = 2**28
 MAX_COLUMNS = 1000
+# Excel has no more.
+MAX_ROWS = 2**20
 # An object of JSON takes some ten times its text.
 MAX_JSON_BYTES = 2**26
+# An empty one takes a hundred times its text.
+MAX_JSON_OBJECTS = 2_000_000
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 Row = tuple[int, list[str | None]]
 
@@ -37,14 +42,16 @@ def rows_of_workbook(path: Path, file: IO[bytes], max_cells: int) -> Iterator[Ro
         UntrustedFileError: it has more than that, or its parts are too large.
     """
     with open_zip(path, file) as archive:
-        texts = _shared_texts(path, archive)
+        texts = _shared_texts(path, archive, max_cells)
         spent = 0
         with _part(path, archive, _first_sheet(path, archive)) as sheet:
-            for _, element in ElementTree.iterparse(sheet):
-                if _name(element) != "row":
-                    continue
+            for count, element in enumerate(elements(path, sheet, "row"), 1):
+                if count > MAX_ROWS:
+                    raise UntrustedFileError(
+                        f"{path}: expected at most {MAX_ROWS:,} rows; it has more"
+                    )
                 cells: dict[int, str] = {}
-                number = int(element.get("r", spent + 1))
+                number = int(element.get("r", count))
                 for place, cell in enumerate(element):
                     column = _column(cell.get("r"), place)
                     if column >= MAX_COLUMNS:
@@ -55,15 +62,17 @@ def rows_of_workbook(path: Path, file: IO[bytes], max_cells: int) -> Iterator[Ro
                     value = _value(cell, texts)
                     if value is not None:
                         cells[column] = value
-                element.clear()
                 width = max(cells, default=-1) + 1
-                spent += 1 + width
+                spent += 1 + max(width, len(element))
                 if spent > max_cells:
-                    raise UntrustedFileError(
-                        f"{path}: expected a table of at most {max_cells:,} cells; it "
-                        "has more"
-                    )
+                    raise _too_large(path, max_cells)
                 yield number, [cells.get(column) for column in range(width)]
+
+
+def _too_large(path: Path, max_cells: int) -> UntrustedFileError:
+    return UntrustedFileError(
+        f"{path}: expected a table of at most {max_cells:,} cells; it has more"
+    )
 
 
 def _part(path: Path, archive: zipfile.ZipFile, name: str) -> IO[bytes]:
@@ -81,26 +90,26 @@ def _name(element: ElementTree.Element) -> str:
 def _first_sheet(path: Path, archive: zipfile.ZipFile) -> str:
     """The name of the part that holds the sheet which stands first."""
     with _part(path, archive, "xl/workbook.xml") as part:
-        sheets = [e for _, e in ElementTree.iterparse(part) if _name(e) == "sheet"]
-    wanted = next(v for k, v in sheets[0].items() if k.endswith("}id"))
+        sheet = next(elements(path, part, "sheet"), ElementTree.Element("sheet"))
+    wanted = next((v for k, v in sheet.items() if k.endswith("}id")), "")
     with _part(path, archive, "xl/_rels/workbook.xml.rels") as part:
-        for _, element in ElementTree.iterparse(part):
+        for element in elements(path, part, "Relationship"):
             if element.get("Id") == wanted:
                 target = element.get("Target", "")
                 return posixpath.normpath(posixpath.join("/xl", target)).lstrip("/")
     raise ValueError("its first sheet is missing")
 
 
-def _shared_texts(path: Path, archive: zipfile.ZipFile) -> list[str]:
+def _shared_texts(path: Path, archive: zipfile.ZipFile, max_cells: int) -> list[str]:
     name = "xl/sharedStrings.xml"
     if name not in archive.namelist():
         return []
     texts = []
     with _part(path, archive, name) as part:
-        for _, element in ElementTree.iterparse(part):
-            if _name(element) == "si":
-                texts.append(_text(element))
-                element.clear()
+        for element in elements(path, part, "si"):
+            texts.append(_text(element))
+            if len(texts) > max_cells:
+                raise _too_large(path, max_cells)
     return texts
 
 
@@ -152,11 +161,16 @@ def rows_of_json(
         raise UntrustedFileError(
             f"{path}: expected at most {MAX_JSON_BYTES:,} bytes of JSON; write Parquet"
         )
+    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_OBJECTS:
+        raise UntrustedFileError(
+            f"{path}: expected at most {MAX_JSON_OBJECTS:,} objects and lists of JSON; "
+            "write Parquet"
+        )
     text = raw.decode("utf-8-sig")
     if text.lstrip()[:1] == "[":
         found = list(enumerate(json.loads(text), 1))
     else:
-        lines = enumerate(text.splitlines(), 1)
+        lines = enumerate(io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig"), 1)
         found = [(number, json.loads(line)) for number, line in lines if line.strip()]
     cells, names, lists = 0, {}, set()
     for number, row in found:
