@@ -54,7 +54,7 @@ def test_a_new_architecture_is_trained_until_its_code_changes(tmp_path):
     text = file.read_text()
     file.write_text(text.replace("# Filters, kernel size", "# Maps, size"))
     assert how() == {"Tuner": "cached", "Trainer": "cached"}
-    file.write_text(text.replace("(wide, 1, 1)]", "(wide, 3, 1)]"))
+    file.write_text(text.replace("(wide, 1, 1)", "(wide, 5, 1)"))
     assert how() == {"Tuner": "run", "Trainer": "run"}
 
 

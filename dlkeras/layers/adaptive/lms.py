@@ -36,7 +36,7 @@ class LMSFilter(AdaptiveFilter):
             the delay line; `"sign_error"`, `"sign_data"`, `"sign_sign"`, the signs of
             error, data or both; `"variable_step"`, mu(n+1) = `step_decay` mu(n) +
             `step_gain` e(n)^2 within `step_range`; `"set_membership"`, the normalised
-            step times 1 - `error_bound` / |e(n)|, and none where the error is within
+            step times `1 - error_bound / |e(n)|`, and none where the error is within
             the bound (the paper's step size is 1).
         leakage: gamma of the leaky filter, w(n+1) = (1 - mu gamma) w(n) + ...
         momentum: alpha of the term alpha (w(n) - w(n-1)), in [0, 1).

@@ -179,7 +179,7 @@ def has_source(module: str) -> bool:
 
 
 def _of_a_package(module: str) -> str:
-    """The name of the script, where it was started as `python -m package.script`."""
+    """The name of a script that was started as a module of a package (`-m`)."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     is_named = module == "__main__" and spec is not None and "." in (spec.name or "")
     return spec.name if is_named else module

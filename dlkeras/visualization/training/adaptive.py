@@ -33,7 +33,7 @@ def lms_learning_curve(
 
     Args:
         errors: the filter's errors e(n), `(runs, samples)` or `(samples,)`, real or
-            complex; the ensemble average of |e(n)|^2 is drawn.
+            complex; the ensemble average of `|e(n)|^2` is drawn.
         theory: what `lms_theory` predicts, drawn beside.
         initial_weights: the filter's first weights, `(taps,)`; zeros by default.
         title: text above the figure.
