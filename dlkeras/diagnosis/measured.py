@@ -64,8 +64,8 @@ def diagnose(
 
     Args:
         *measurements: `GradientNormMonitor`, `ActivationMonitor`, or their `history`.
-        rules: of your own, beside these: functions of a `GradientHistory`, each of which
-            gives instances of `TrainingFinding`.
+        rules: of your own, beside these: functions of a `GradientHistory` that give
+            instances of `TrainingFinding`.
 
     Returns:
         The findings, errors first. An empty list: nothing was found.
