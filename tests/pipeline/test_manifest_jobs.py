@@ -101,9 +101,12 @@ def holds_one_model_of(machines, mlruns):
     store = Store(mlruns / "store")
     (model,) = store.artifacts(Model)
     assert model.properties["machines"] == machines
-    for kind in (Evaluation, Blessing, PushedModel):
-        (artifact,) = store.artifacts(kind)
+    (evaluation,) = store.artifacts(Evaluation)
+    (blessing,), (pushed,) = store.artifacts(Blessing), store.artifacts(PushedModel)
+    for artifact in (evaluation, pushed):
         assert artifact.record.inputs["model"].digest == model.record.digest
+    judged = blessing.record.inputs["evaluation"]
+    assert judged.digest == evaluation.record.digest
 
 
 @pytest.fixture(scope="module")
