@@ -10,6 +10,7 @@ a warning or an error. The bounds of the rules were chosen on every other kind,
 
 import argparse
 import json
+import sys
 import time
 from typing import Any
 
@@ -34,7 +35,8 @@ def diagnosed(recipe: Recipe) -> tuple[Diagnosis, float]:
     )
     try:
         recipe.train(doctor, last)
-    except Exception:
+    except Exception as error:  # a training that Keras refuses; the doctor's would show
+        print(f"fit ended: {type(error).__name__}: {error}"[:300], file=sys.stderr)
         return check_training(recipe.model(), recipe.x, recipe.y), losses[-1]
     return doctor.diagnosis, losses[-1]
 
