@@ -26,19 +26,21 @@ help:  ## list the targets
 run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 	@$(BIN)/python pipelines/lenet5_digits.py $(ARGS)
 
-# Large networks and many trainings: minutes of their own.
-LONG = tests/architectures tests/callbacks tests/diagnosis tests/model_graph \
-  tests/testing tests/test_stages.py tests/test_transfer.py \
-  dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/transfer
+# Large networks, many trainings, many compiled loops: minutes of their own.
+LONG = tests/architectures tests/callbacks tests/diagnosis tests/layers/adaptive \
+  tests/model_graph tests/testing tests/test_stages.py tests/test_transfer.py \
+  tests/test_transfer_features.py tests/test_transfer_strangers.py \
+  dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/layers/adaptive \
+  dlkeras/testing dlkeras/transfer
 
 test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	@$(COMPILE_QUICKLY) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup \
 	  -m "not slow and not browser and not job" $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
 
 test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline tests/untrusted $(ARGS)
 
-test-long: .venv/torch.stamp  ## run the tests of the architectures and callbacks
+test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, adaptive filters
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
 
 # All that a change may break, whole; `.ci/run` takes the long parts of it in turn.

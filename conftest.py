@@ -1,9 +1,8 @@
-"""What is collected, what shares a process, and what is run in turn (`--part`)."""
+"""What is collected, what shares a process, and what is run in turn."""
 
 import atexit
 import gc
 import os
-import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,13 +23,17 @@ atexit.register(gc.freeze)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--part K/N`."""
-    parser.addoption(
-        "--part",
-        metavar="K/N",
-        help="of the files marked `rotates`, only every Nth, beginning with the Kth: "
-        "N runs with K from 0 on run all of them",
-    )
+    """Add `--part K/N` and `--files K/N`."""
+    for name, which in (
+        ("--part", "the files marked `rotates`"),
+        ("--files", "all files"),
+    ):
+        parser.addoption(
+            name,
+            metavar="K/N",
+            help=f"of {which}, only every Nth, beginning with the Kth: N runs with K "
+            "from 0 on run all of them",
+        )
 
 
 # Written in Keras's operations alone, without code for a backend: TensorFlow proves
@@ -58,16 +61,20 @@ KERAS_ALONE = (
 
 
 def _not_in_turn(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
-    """What `--part` leaves for other runs."""
-    if not config.getoption("--part"):
+    """What `--part` and `--files` leave for other runs."""
+    turn = config.getoption("--files") or config.getoption("--part")
+    if not turn:
         return []
-    part, parts = map(int, config.getoption("--part").split("/"))
-    return [
-        item
-        for item in items
-        if (item.get_closest_marker("rotates") or item.path.suffix == ".ipynb")
-        and zlib.crc32(item.location[0].encode()) % parts != part % parts
-    ]
+    part, parts = map(int, turn.split("/"))
+    if not config.getoption("--files"):
+        items = [i for i in items if i.get_closest_marker("rotates") or _notebook(i)]
+    # Neighbours by name are often as long as each other.
+    number = {file: n for n, file in enumerate(sorted({i.location[0] for i in items}))}
+    return [i for i in items if number[i.location[0]] % parts != part % parts]
+
+
+def _notebook(item: pytest.Item) -> bool:
+    return item.path.suffix == ".ipynb"
 
 
 # First: xdist reads the marks when its own turn comes.

@@ -11,6 +11,7 @@ from dlkeras.pipeline.serving.answering import load_safely
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import CheckedSizes, check_activations
 from dlkeras.untrusted.gate import UntrustedFileError
+from tests.conftest import ROOT
 from tests.untrusted.hostile_models import (
     functional,
     keras_file,
@@ -160,6 +161,24 @@ def test_a_server_refuses_what_would_fill_its_memory(tmp_path):
     assert served.predict(np.full((1, 2, 2, 1), 7)).tolist() == [[7]]
     with pytest.raises(MlflowException, match="for an image of 64 x 64 its layers"):
         served.predict(np.full((1, 64, 64, 1), 7))
+
+
+@pytest.mark.job
+def test_the_largest_network_that_is_let_through_takes_what_the_page_says(tmp_path):
+    """Five arrays of 205 million numbers, of the 2**30 that are let through."""
+    import keras
+
+    image = keras.Input((8, 8, 1))
+    grown = [keras.layers.UpSampling2D(1792)(image) for _ in range(3)]
+    out = keras.layers.GlobalMaxPooling2D()(keras.layers.Add()(grown))
+    keras.Model(image, out).save(tmp_path / "wide.keras")
+    door = "from tests.untrusted.doors import _predicted"
+    files = [tmp_path / "wide.keras"]
+    ((said, mib, _),) = tried(door, "_predicted(Path(path))", files, 300).values()
+    assert said == "read"
+    page = (ROOT / "docs/pipeline/production.md").read_text(encoding="utf-8")
+    bound = 1024 * int(re.search(r"may still take (\d+) GiB", page)[1])
+    assert 0.6 * bound < mib < 1.2 * bound
 
 
 def test_windows_of_a_pooling_and_products_of_attention_are_counted():
