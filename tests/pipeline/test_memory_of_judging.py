@@ -1,6 +1,9 @@
 """What evaluation and training hold in memory does not grow with the photographs."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,14 +14,16 @@ from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, run
 from dlkeras.pipeline.batches.shown_images import first_images, gallery_images, shrunk
 from dlkeras.pipeline.components.trainer import first_images as probe_images
 from dlkeras.pipeline.tracking.descriptions import described
-from tests.warm_process import run_python
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
     """MiB that components took in a process of its own, and those of their images."""
     folder = tmp_path_factory.mktemp("held")
-    done = run_python("tests/pipeline/held_memory.py", folder)
+    program = [sys.executable, "tests/pipeline/held_memory.py", folder]
+    env = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, env=env, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -32,9 +37,9 @@ def test_the_evaluator_holds_a_part_of_the_photographs(held):
 @pytest.mark.job
 def test_a_split_beyond_the_cache_is_not_held(held):
     """Nor 256 images of it as a view of all: the monitors measure that many."""
-    assert min(held["validation"], held["test"]) > 120
+    assert min(held["validation"], held["test"]) > 240
     assert held["trainer beyond"] < held["trainer within"] - 0.5 * held["validation"]
-    assert held["evaluator beyond"] < 0.8 * held["test"]
+    assert held["evaluator beyond"] < 0.7 * held["test"]
 
 
 @pytest.mark.job
