@@ -250,8 +250,15 @@ def test_a_head_is_probed_on_features_that_were_kept_in_bfloat16(tmp_path):
         for folder in (None, tmp_path, tmp_path):  # computed, written, found
             model.set_weights(weights)
             keras.utils.set_random_seed(0)
-            options = {"probe_epochs": 2, "fine_tune_epochs": 0, "batch_size": 4}
-            probe_then_fine_tune(model, IMAGES, CLASSES, cache_folder=folder, **options)
+            probe_then_fine_tune(
+                model,
+                IMAGES,
+                CLASSES,
+                probe_epochs=2,
+                fine_tune_epochs=0,
+                batch_size=4,
+                cache_folder=folder,
+            )
             heads.append(model.get_layer("classifier").get_weights())
     finally:
         keras.config.set_dtype_policy("float32")
