@@ -68,7 +68,7 @@ def _one_by_one(function: Callable) -> Callable:
     """Stand in for a kernel that takes many tensors at once, a private one."""
 
     def each(tensors: Any, other: Any, **options: Any) -> list:
-        others = other if isinstance(other, list) else [other] * len(tensors)
+        others = other if isinstance(other, list | tuple) else [other] * len(tensors)
         pairs = zip(tensors, others, strict=True)
         return [function(x, y, **options) for x, y in pairs]
 
