@@ -212,3 +212,57 @@ def test_a_model_that_was_built_of_lists_gets_a_new_head():
     assert model.output_shape == (None, 3)
     freeze(model, "stage4")
     assert split_frozen(model)[1].output_shape == (None, 3)
+
+
+# The types that Keras has for arrays.
+DTYPES = [
+    *("bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2"),
+    *("complex64", "complex128", "bool", "uint8", "uint16", "uint32"),
+    *("int8", "int16", "int32", "int64"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_features_of_every_type_come_back_from_their_file_as_they_were(dtype, tmp_path):
+    x = keras.Input((3,))
+    features = keras.layers.Rescaling(1.0)(x)
+    model = keras.Model(x, keras.ops.cast(features, dtype))
+    numbers = np.array([[0, 1, 2], [3, 0.3, 0]], "float32")
+    try:
+        computed = cached_features(model, numbers)
+    except TypeError as error:  # PyTorch gives NumPy no float8
+        assert "ScalarType Float8" in str(error)
+        return
+    assert computed.dtype.name == dtype or keras.backend.backend() != "tensorflow"
+    for _ in ("written", "found"):
+        kept = cached_features(model, numbers, tmp_path)
+        assert isinstance(kept, np.memmap)
+        assert kept.dtype == computed.dtype
+        np.testing.assert_array_equal(kept, computed)
+
+
+def test_a_head_is_probed_on_features_that_were_kept_in_bfloat16(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = replace_head(network(), num_classes=4)
+        weights = model.get_weights()
+        heads = []
+        for folder in (None, tmp_path, tmp_path):  # computed, written, found
+            model.set_weights(weights)
+            keras.utils.set_random_seed(0)
+            probe_then_fine_tune(
+                model,
+                IMAGES,
+                CLASSES,
+                probe_epochs=2,
+                fine_tune_epochs=0,
+                batch_size=4,
+                cache_folder=folder,
+            )
+            heads.append(model.get_layer("classifier").get_weights())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for kernel, bias in heads[1:]:
+        np.testing.assert_array_equal(kernel, heads[0][0])
+        np.testing.assert_array_equal(bias, heads[0][1])
+    assert not np.array_equal(heads[0][0], weights[-2])

@@ -65,8 +65,9 @@ def googlenet(
 ) -> keras.Model:
     """Build GoogLeNet: a stem, nine inception modules, and one dense layer.
 
-    All convolutions and poolings have SAME padding. Where the paper is not of one
-    mind, this is what is built:
+    All convolutions and poolings have SAME padding; those of Caffe's and PyTorch's
+    models come with `stem_padding="symmetric"`. Where the paper is not of one mind,
+    this is what is built:
 
     - The stem. Table 1's sizes (7x7, 64 filters, stride 2) are those of an ordinary
       convolution, which has 9,408 weights and 118 million multiply-adds; its columns
@@ -90,15 +91,18 @@ def googlenet(
     use the main one.
 
     Args:
-        input_shape: Height, width and channels of the images, at least 32 by 32, or
-            65 by 65 with auxiliary classifiers.
+        input_shape: Height, width and channels of the images, at least 32 by 32; with
+            auxiliary classifiers 65 by 65, or 79 by 79 where `stem_padding` is
+            `"symmetric"`.
         num_classes: Number of outputs; 0 for the maps of inception 5b without a head.
         auxiliary: Whether the auxiliary classifiers are there.
         auxiliary_loss_weight: Weight of their losses.
         stem: `"table"` or `"separable"`.
-        stem_padding: Of the first convolution: `"same"`, which for an even size pads
-            2 pixels before and 3 behind, or `"symmetric"`, as Caffe's and PyTorch's
-            models have it.
+        stem_padding: `"same"`, with which the first convolution pads an even size by 2
+            pixels before and 3 behind, or `"symmetric"`, as Caffe's and PyTorch's
+            models have it: 3 on both sides, and the poolings with strides pad behind
+            alone, with 0, where a map has an even size (SAME pads an odd one on both
+            sides).
         filters_5x5_reduce_5a: The 5x5 reduction of inception 5a, 32 or 48.
         kernel_size_5x5: Size of the "5x5" kernels; torchvision's network has 3.
         pool4_size: Window of the pooling before 5a; torchvision's network has 2.
@@ -152,7 +156,8 @@ def googlenet(
             f"Received: normalization={normalization!r}"
         )
     check_head(name, num_classes, pooling)
-    smallest = 65 if auxiliary else 32
+    symmetric = stem_padding == "symmetric"
+    smallest = (79 if symmetric else 65) if auxiliary else 32
     why = "its strides divide by 32"
     if auxiliary:
         why = "the auxiliary classifiers pool 5x5 pixels of a sixteenth of the image"
@@ -176,7 +181,7 @@ def googlenet(
     def convolution(x: Any, filters: int, size: int, label: str, strides: int = 1):
         filters = scaled(filters, width_multiplier)
         plain = normalization is None
-        explicit = strides > 1 and stem_padding == "symmetric"
+        explicit = strides > 1 and symmetric
         if explicit:
             x = layers.ZeroPadding2D(size // 2, name=f"{label}_padding")(x)
         options: dict[str, Any] = {
@@ -218,7 +223,17 @@ def googlenet(
         return x
 
     def pool(x: Any, label: str, size: int = 3) -> Any:
-        return layers.MaxPooling2D(size, 2, padding="same", name=label)(x)
+        # As Caffe and PyTorch's ceil_mode count windows: what the last one lacks is
+        # padded behind. So does SAME for windows of 3 on even maps and of 2 on all.
+        lacks = [1 if n is None else (n - size) % 2 for n in x.shape[1:3]]
+        even = size == 3 and None not in x.shape[1:3] and min(lacks) == 1
+        padding = "same"
+        if symmetric and size > 2 and not even:
+            padding = "valid"
+            if any(lacks):
+                behind = tuple((0, n) for n in lacks)
+                x = layers.ZeroPadding2D(behind, name=f"{label}_padding")(x)
+        return layers.MaxPooling2D(size, 2, padding=padding, name=label)(x)
 
     def local(x: Any, label: str) -> Any:
         if normalization is not None:

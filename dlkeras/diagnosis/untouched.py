@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from dlkeras.private_names import private
+
 if keras.backend.backend() == "torch":
     import torch
 
@@ -65,15 +67,12 @@ def _recurrent_states(model: Any) -> list[Any]:
 
 def _global_seeds() -> Any:
     """Keras's generator for random operations without one; None before the first."""
-    try:
-        from keras.src.backend.common import global_state
-    except ImportError:  # a private place of Keras
-        return None
-    return global_state.get_global_attribute(_GLOBAL_SEEDS)
+    get = private("keras.src.backend.common.global_state.get_global_attribute")
+    return None if get is None else get(_GLOBAL_SEEDS)
 
 
 def _forget_global_seeds() -> None:
     """As it was: made, from Python's random state, where it is needed first."""
-    from keras.src.backend.common import global_state
-
-    global_state.set_global_attribute(_GLOBAL_SEEDS, None)
+    name = "keras.src.backend.common.global_state.set_global_attribute"
+    if (put := private(name)) is not None:
+        put(_GLOBAL_SEEDS, None)

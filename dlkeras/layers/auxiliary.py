@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.layers.frozen_parts import FrozenPartsMixin
+from dlkeras.layers.composite import CompositeLayer
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channels_of,
@@ -23,7 +23,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
-class AuxiliaryClassifier(FrozenPartsMixin):
+class AuxiliaryClassifier(CompositeLayer):
     """GoogLeNet's side branch: it classifies from the middle of the network.
 
     Average pooling 5x5 with stride 3, a 1x1 convolution, a dense layer of 1024
@@ -142,6 +142,7 @@ class AuxiliaryClassifier(FrozenPartsMixin):
             dtype=self.dtype_policy,
             name="pool",
         )
+        self.pool.build(input_shape)
         self.convolution = keras.layers.Conv2D(
             self.filters,
             1,
@@ -169,6 +170,9 @@ class AuxiliaryClassifier(FrozenPartsMixin):
         self.flatten = keras.layers.Flatten(
             data_format=self.data_format, dtype=self.dtype_policy, name="flatten"
         )
+        self.flatten.build(
+            image_shape(batch, rows, columns, self.filters, self.data_format)
+        )
         self.hidden = keras.layers.Dense(
             self.units, name="hidden", **self._weights_of(1)
         )
@@ -176,11 +180,12 @@ class AuxiliaryClassifier(FrozenPartsMixin):
         self.drop = keras.layers.Dropout(
             self.dropout, seed=self.seed, dtype=self.dtype_policy, name="drop"
         )
+        self.drop.build((batch, self.units))
         self.classifier = keras.layers.Dense(
             self.num_classes, name="classifier", **self._weights_of(2)
         )
         self.classifier.build((batch, self.units))
-        self._hand_on_trainable()
+        self._finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the class probabilities seen from here."""

@@ -53,15 +53,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         training by reducing internal covariate shift".
     """
 
-    def __init__(
-        self,
-        axis: int = -1,
-        momentum: float = 0.99,
-        epsilon: float = 1e-3,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
-
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise by the batch's statistics, or at inference by the moving ones."""
         require_float(self, inputs)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from dlkeras.layers.backend import pointwise_convolution, visited_pixels
+from dlkeras.layers.inputs import holds_nothing, nothing
 
 
 # The name is Keras's, because a weight file addresses a layer within a block by the
@@ -47,8 +48,10 @@ class Conv2D(keras.layers.Conv2D):
 
         With `visited`, `inputs` are the pixels that the strides visit, and no others.
         """
+        if holds_nothing(inputs):
+            return nothing(self, inputs)
         outputs, strides = None, (1, 1) if visited else self.strides
-        if training and self.is_pointwise:
+        if self.is_pointwise and training:
             outputs = pointwise_convolution(inputs, self.kernel, strides)
         if outputs is None and visited:
             outputs = ops.conv(inputs, self.kernel, 1, data_format=self.data_format)
@@ -60,9 +63,12 @@ class Conv2D(keras.layers.Conv2D):
 
     @property
     def is_pointwise(self) -> bool:
-        """Whether it is one matrix for every pixel, of channels-last images."""
+        """Whether it may be trained as one matrix for every pixel."""
         return (
-            tuple(self.kernel_size) == (1, 1)
+            # Elsewhere `training` is not looked at: under a RematScope of JAX it is
+            # traced, and has no value.
+            keras.backend.backend() == "tensorflow"
+            and tuple(self.kernel_size) == (1, 1)
             and self.groups == 1
             and self.data_format == "channels_last"
         )
@@ -79,7 +85,7 @@ def both_pointwise(
         Both outputs; None where the convolutions are of another kind, do not train, or
         pick their pixels as fast.
     """
-    if second is None or not (training and first.is_pointwise and second.is_pointwise):
+    if second is None or not (first.is_pointwise and second.is_pointwise and training):
         return None
     strides = tuple(first.strides)
     if strides == (1, 1) or strides != tuple(second.strides):

@@ -21,7 +21,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         filters: Number of filters, a multiple of `groups`.
         kernel_size: Height and width of the kernels.
         groups: Number of groups; the input's channels are a multiple of it.
-        **kwargs: The other arguments of `keras.layers.Conv2D`.
+        **kwargs: The other arguments of `keras.layers.Conv2D`, whose positions are
+            those of all arguments.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, channels, height, width)` for
@@ -41,11 +42,6 @@ class GroupedConv2D(keras.layers.Conv2D):
         Krizhevsky, Sutskever and Hinton (2012), "ImageNet classification with deep
         convolutional neural networks", section 3.2.
     """
-
-    def __init__(
-        self, filters: int, kernel_size: Any, groups: int = 1, **kwargs: Any
-    ) -> None:
-        super().__init__(filters, kernel_size, groups=groups, **kwargs)
 
     def call(self, inputs: Any) -> Any:
         """Convolve the channels of each group with the group's own filters."""

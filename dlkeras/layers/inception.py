@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D
-from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -24,7 +24,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
-class InceptionModule(FrozenPartsMixin):
+class InceptionModule(CompositeLayer):
     """Inception module with dimension reduction: four views of one input, stacked.
 
     A 1x1 convolution, a 3x3 and a 5x5 convolution behind 1x1 reductions, and a 1x1
@@ -183,7 +183,8 @@ class InceptionModule(FrozenPartsMixin):
             dtype=self.dtype_policy,
             name="pool",
         )
-        self._hand_on_trainable()
+        self.pool.build(input_shape)
+        self._finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Stack the four views along the channels."""

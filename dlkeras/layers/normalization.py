@@ -109,7 +109,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         half = self.compute_dtype in ("float16", "bfloat16")
         a = ops.cast(inputs, "float32") if half else inputs
         result: Any = None
-        if training and self.data_format == "channels_last" and self._has_band:
+        if self.data_format == "channels_last" and self._has_band and training:
             band: Any = self.alpha * self._neighbours.astype("float64")
             band = ops.cast(band, a.dtype)
             result = local_response(a, band, self.k, self.beta, self._inverse_power)

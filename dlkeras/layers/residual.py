@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from dlkeras.layers.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D, both_pointwise
-from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -27,7 +27,7 @@ VERSIONS = ("v1", "v1.5", "v2")
 SHORTCUTS = ("A", "B", "C", "identity")
 
 
-class _Residual(FrozenPartsMixin):
+class _Residual(CompositeLayer):
     """What the two blocks share; a block adds its `_plan` of convolutions."""
 
     def __init__(
@@ -105,7 +105,7 @@ class _Residual(FrozenPartsMixin):
                 last = index == len(plan) - 1
                 gamma = "zeros" if self.zero_gamma and last else "ones"
                 self._add_normalization(shape, f"normalization_{index + 1}", gamma)
-        self.projection = self.projection_normalization = None
+        self.projection = self.projection_normalization = self.drop_branch = None
         if self.shortcut == "C" or (self.shortcut == "B" and changes):
             self.projection = self._convolution(
                 channels_out, 1, self.strides, "projection", len(plan)
@@ -114,7 +114,6 @@ class _Residual(FrozenPartsMixin):
             if not before:
                 name = "projection_normalization"
                 self.projection_normalization = self._normalization(shape, name)
-        self.drop_branch = None
         if self.stochastic_depth:
             self.drop_branch = keras.layers.Dropout(
                 self.stochastic_depth,
@@ -123,7 +122,8 @@ class _Residual(FrozenPartsMixin):
                 dtype=self.dtype_policy,
                 name="drop_branch",
             )
-        self._hand_on_trainable()
+            self.drop_branch.build(shape)
+        self._finish_build()
 
     def _check_shortcut(
         self, input_shape: Any, channels_in: int, channels_out: int, changes: bool

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import tree
 
+from dlkeras.private_names import private
+
 
 class NotTraceableError(ValueError):
     """The graph of a model or a layer cannot be known."""
@@ -111,12 +113,8 @@ def traced(
 @contextlib.contextmanager
 def _names_kept() -> Iterator[None]:
     """Let the next layer have the name that it would have had: `conv2d_1`."""
-    try:
-        from keras.src.backend.common import global_state
-
-        counters = global_state.get_global_attribute("object_name_uids")
-    except (ImportError, AttributeError):
-        counters = None
+    get = private("keras.src.backend.common.global_state.get_global_attribute")
+    counters = None if get is None else get("object_name_uids")
     before = None if counters is None else dict(counters)
     try:
         yield

@@ -122,14 +122,29 @@ def cached_features(
         descriptor, name = tempfile.mkstemp(dir=folder, suffix=".incomplete")
         try:
             with os.fdopen(descriptor, "wb") as opened:
-                np.save(opened, _computed(frozen, images, batch_size))
+                np.save(opened, _named_bits(_computed(frozen, images, batch_size)))
                 opened.flush()
                 os.fsync(opened.fileno())
             os.replace(name, file)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+    kept = np.load(file, mmap_mode="r", allow_pickle=False)
+    for name in kept.dtype.names or ():
+        return kept[name].view(np.dtype(name))
+    return kept
+
+
+def _named_bits(features: np.ndarray) -> np.ndarray:
+    """The bits under their type's name, where a `.npy` file cannot say the type.
+
+    NumPy writes its own types alone: bfloat16 and the two float8 would come back as
+    bytes without a meaning, or not at all.
+    """
+    dtype = features.dtype
+    if dtype.isbuiltin == 1:
+        return features
+    return features.view(np.dtype([(dtype.name, f"u{dtype.itemsize}")]))
 
 
 def _computed(frozen: Any, images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from dlkeras.private_names import private
 from dlkeras.untrusted.gate import UntrustedFileError, open_regular
 from dlkeras.untrusted.model_parts import Own, check_parts, unknown
 from dlkeras.untrusted.torch_pickle import printable
@@ -84,9 +85,8 @@ def _built(path: Path, file: IO[bytes]) -> Any:
     """
     import keras
 
-    try:
-        from keras.src.saving.saving_lib import load_model as load_opened
-    except ImportError:  # private: another Keras may have it elsewhere
+    load_opened = private("keras.src.saving.saving_lib.load_model")
+    if load_opened is None:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     file.seek(0)
     return load_opened(file, compile=False, safe_mode=True)

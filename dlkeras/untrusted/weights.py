@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -43,6 +44,11 @@ _SAFETENSORS_TYPES = {
     "BOOL": "?",
 }
 
+# As training scripts save checkpoints; what data-parallel training, torch.compile and
+# Lightning put before every name.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
 # Names and shapes alone: those of ResNet-152 take 100 kilobytes.
 _LARGEST_LIST = 2**22
 _MOST_DIMENSIONS = 32
@@ -57,7 +63,7 @@ class WeightFileError(UntrustedFileError):
 
 
 def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a `.pth`, `.pt`, `.bin` or `.safetensors` file by name.
+    """Read the arrays of a file of PyTorch or a `.safetensors` file by name.
 
     A PyTorch file holds a pickle, which may ask for any function to be called. Here
     it can ask for arrays and dictionaries and for nothing else, so that a hostile
@@ -68,8 +74,7 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
         path: The file.
 
     Returns:
-        Arrays by the names of the state dict; `module.` in front of all of them, as
-        data-parallel training leaves it, is dropped.
+        Arrays by the names of the state dict, `unwrapped`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -91,9 +96,33 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
             f"{str(path)!r} is not a readable weight file "
             f"({type(error).__name__}: {printable(str(error), 200)})."
         ) from error
-    if arrays and all(name.startswith("module.") for name in arrays):
-        arrays = {name.removeprefix("module."): a for name, a in arrays.items()}
-    return arrays
+    return dict(unwrapped(arrays))
+
+
+def unwrapped(content: Mapping) -> Mapping:
+    """Return the state dict in a checkpoint, by the names of the network.
+
+    Args:
+        content: A state dict; or a dictionary that has one under `"state_dict"`,
+            `"model_state_dict"` or `"model"`.
+
+    Returns:
+        The state dict; `module.`, `_orig_mod.` or `model.` in front of all of its
+        names, as data-parallel training, `torch.compile` and Lightning leave it, is
+        dropped.
+
+    Example:
+        >>> unwrapped({"epoch": 3, "model": {"module._orig_mod.fc.bias": 0.5}})
+        {'fc.bias': 0.5}
+    """
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), Mapping):
+            return unwrapped(content[wrapper])
+    for prefix in _PREFIXES:
+        if content and all(str(name).startswith(prefix) for name in content):
+            bare = {str(n).removeprefix(prefix): x for n, x in content.items()}
+            return unwrapped(bare)
+    return content
 
 
 def open_weight_file(path: str | Path) -> IO[bytes]:
@@ -294,10 +323,9 @@ def _read_torch(path: Path, file: IO[bytes], budget: Budget) -> dict[str, np.nda
         (pickled,) = [n for n in archive.sizes if n.endswith("/data.pkl")]
         root = pickled.removesuffix("/data.pkl")
         content = _TorchFile(archive, root, budget).content()
-    for wrapper in ("state_dict", "model"):  # as training scripts save checkpoints
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not content:
+    if isinstance(content, dict):
+        content = unwrapped(content)
+    if not isinstance(content, Mapping) or not content:
         raise WeightFileError(
             f"{str(path)!r} holds {type(content).__name__}, not a state dict."
         )

@@ -20,14 +20,16 @@ from dlkeras.untrusted.weights import (
 )
 
 Found = dict[str, list[np.ndarray]]
+Left = dict[str, list[tuple[int, ...]]]
 
 
-def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
-    """Read the arrays of a `.weights.h5` file by the layers of a model.
+def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, Left]:
+    """Read the arrays of a `.weights.h5` or `.h5` file by the layers of a model.
 
-    The file knows a layer by its class and its number among those of its class, so
-    the model says where its weights would be. Nothing is read that lies in another
-    file, and no array that is larger than any that the model holds.
+    The first knows a layer by its class and its number among those of its class, the
+    second, that of Keras 2 and of keras.applications, by its name; so the model says
+    where its weights would be. Nothing is read that lies in another file, and no
+    array that is larger than any that the model holds.
 
     Args:
         model: A model of this package.
@@ -35,7 +37,8 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
 
     Returns:
         The arrays of every layer of the model that the file has, by the path in
-        `parts`; and the places in the file where it has weights beside them.
+        `parts`; and the shapes of the weights that it has beside them, by their
+        places in the file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -49,13 +52,24 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
             budget = weight_budget(path, opened)
             given = dict(datasets(file))
             found: Found = {}
-            for layer, place in _places(model):
-                arrays: list[np.ndarray] = []
-                while (name := f"{place}/vars/{len(arrays)}") in given:
-                    arrays.append(_array(given.pop(name), name, largest, budget))
+            by_class = any(name.startswith("layers/") for name in given)
+            for layer, names in (_numbered_names if by_class else _names)(model, given):
+                arrays = [
+                    _array(given.pop(name), name, largest, budget)
+                    for name in names
+                    if name in given
+                ]
                 if arrays:
                     found[layer] = arrays
-            left = [name.partition("/vars/")[0] for name in given]
+            left: Left = {}
+            for name, dataset in given.items():
+                # Beside the layers a file may hold an optimizer and random states.
+                if name.startswith("optimizer") or "seed_generator" in name:
+                    continue
+                place = name.removeprefix("model_weights/").partition("/")[0]
+                if by_class:
+                    place = name.partition("/vars/")[0]
+                left.setdefault(place, []).append(dataset.shape)
     except (FileNotFoundError, WeightFileError):
         raise
     except UntrustedFileError as error:
@@ -65,22 +79,34 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, list[str]]:
             f"{str(path)!r} is not a readable weight file of Keras "
             f"({type(error).__name__}: {error})."
         ) from error
-    # Beside the layers a file may hold an optimizer and random states.
-    return found, [
-        name
-        for name in dict.fromkeys(left)
-        if not name.startswith("optimizer") and "seed_generator" not in name
-    ]
+    return found, left
 
 
 def _array(dataset: Any, name: str, largest: int, budget: Budget) -> np.ndarray:
-    if dataset.dtype.kind not in "fiu" or dataset.size > largest:
+    brain = dataset.dtype == "V2"  # bfloat16, of which HDF5 knows the size alone
+    if (dataset.dtype.kind not in "fiu" and not brain) or dataset.size > largest:
         raise WeightFileError(
             f"{name!r} has {dataset.size} values of type {dataset.dtype}, where at "
             f"most {largest} numbers are expected"
         )
-    budget.spend(dataset.size * dataset.dtype.itemsize)
-    return np.asarray(dataset[()])
+    budget.spend(dataset.size * dataset.dtype.itemsize * (3 if brain else 1))
+    array = np.asarray(dataset[()])
+    return array.view("bfloat16").astype("float32") if brain else array
+
+
+def _numbered_names(model: Any, given: Any) -> Iterator[tuple[str, list[str]]]:
+    for layer, place in _places(model):
+        count = sum(name.startswith(f"{place}/vars/") for name in given)
+        yield layer, [f"{place}/vars/{index}" for index in range(count)]
+
+
+def _names(model: Any, given: Any) -> Iterator[tuple[str, list[str]]]:
+    """Give each part's path and the names of its arrays in a file of Keras 2."""
+    top = "model_weights/" if any(n.startswith("model_weights/") for n in given) else ""
+    end = ":0" if any(name.endswith(":0") for name in given) else ""
+    for layer, part in parts(model).items():
+        first = top + layer.partition("/")[0]
+        yield layer, [f"{first}/{weight.path}{end}" for weight in part.weights]
 
 
 def _places(model: Any) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """Weights from elsewhere: keras.applications, PyTorch's networks, weight files."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,19 +7,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.architectures.weights.h5 import Found, read_keras_weights
+from dlkeras.architectures.weights.h5 import Found, Left, read_keras_weights
 from dlkeras.architectures.weights.matching import (
     HEADS,
     Arrays,
+    array_of,
     check_nothing_left,
     check_shapes,
     in_width_of,
     matched,
+    warn_of_padding,
 )
 from dlkeras.architectures.weights.names import (
     family,
     in_keras_applications,
-    in_torch,
     parts,
 )
 from dlkeras.architectures.weights.shipped import (
@@ -28,15 +28,16 @@ from dlkeras.architectures.weights.shipped import (
     imagenet,
     pretrained,
 )
+from dlkeras.architectures.weights.state_dicts import from_torch, is_module
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.models import load_model
+from dlkeras.untrusted.torch_pickle import printable
 from dlkeras.untrusted.weights import (
     WeightFileError,
     read_weight_file,
 )
 
-# PyTorch's own, and what torchvision's GoogLeNet sets.
-_TORCH_EPSILON = {"resnet": 1e-5, "alexnet": 1e-5, "googlenet": 1e-3}
+_TORCH_FILES = (".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
 def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
@@ -57,15 +58,23 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
     two epsilons. A first kernel of three channels is summed for images of one. The
     model changes only if everything fits.
 
-    A state dict does not say where the strides lie, how the images are padded or
-    what epsilon is (PyTorch's own is assumed). Where the strides or the padding are
-    not those of PyTorch's networks, a warning says so.
+    A state dict does not say where the strides lie, how the images are padded, what
+    epsilon is (PyTorch's own is assumed), nor whether convolutions are dilated or
+    blur before a stride: the weights of timm's `resnetblur50`, `resnetaa50` and
+    networks with an `output_stride` load and compute something else here. Pass the
+    module itself, and strides, dilation, epsilon and the kinds of its modules are
+    compared. Where the strides or the padding of the model are not those of PyTorch's
+    networks, a warning says so.
 
     Args:
         model: The model that gets the weights.
-        source: A Keras model; a state dict, of tensors or arrays; or a file: `.pth`,
-            `.pt` or `.bin` of PyTorch, `.safetensors`, `.keras` or `.weights.h5`. A
-            pickle in a file cannot run code.
+        source: A Keras model; a module of PyTorch, its state dict, of tensors or
+            arrays, or a checkpoint that has it under `"state_dict"`,
+            `"model_state_dict"` or `"model"`, whatever stands before the names of the
+            network (`module.`, `_orig_mod.`, `model.`, ...); or a file: `.pth`,
+            `.pt`, `.bin`, `.ckpt`, `.tar` (as in `.pth.tar`) of PyTorch,
+            `.safetensors`, `.keras`, `.weights.h5`, or the `.h5` of Keras 2 and
+            keras.applications. A pickle in a file cannot run code.
         head: Whether the classifier's weights are loaded, too. A model without a
             classifier takes none in any case.
 
@@ -81,12 +90,13 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
         >>> ours = resnet50(num_classes=10, version="v1")
         >>> load_weights_from(ours, theirs)
     """
-    if isinstance(source, str | Path) and str(source).endswith(".weights.h5"):
+    if isinstance(source, str | Path) and str(source).endswith(".h5"):
         found, left = read_keras_weights(model, source)
-        if family(model) == "resnet" and "layers/conv2d_1" in left:
-            source = _application_in(model, source, found.get("classifier"))
+        if family(model) == "resnet" and {"layers/conv2d_1", "conv1_conv"} & set(left):
+            source = _application_in(model, source, found.get("classifier"), left)
         else:
-            values = _from_own(model, found, left, f"file {str(source)!r}", head)
+            places = list(left)
+            values = _from_own(model, found, places, f"file {str(source)!r}", head)
             source = None
     elif isinstance(source, str | Path):
         source = _opened(source)
@@ -97,12 +107,12 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
             values = _from_keras_applications(model, source, head)
         else:
             values = _from_our_model(model, source, head)
-    elif isinstance(source, Mapping):
-        values = _from_torch(model, source, head)
+    elif isinstance(source, Mapping) or is_module(source):
+        values = from_torch(model, source, head)
     else:
         raise ValueError(
-            "source must be a Keras model, a state dict or the path of a weight file. "
-            f"Received: source={source!r}"
+            "source must be a Keras model, a module of PyTorch, a state dict or the "
+            f"path of a weight file. Received: source={printable(repr(source))}"
         )
     for variable, value in values:
         variable.assign(value)
@@ -135,21 +145,23 @@ def _opened(file: str | Path) -> Any:
             raise FileNotFoundError(f"There is no weight file {name!r}.") from None
         except UntrustedFileError as error:
             raise WeightFileError(str(error)) from error
-    if name.endswith((".pth", ".pt", ".bin", ".safetensors")):
+    if name.endswith((*_TORCH_FILES, ".safetensors")):
         return read_weight_file(file)
     raise ValueError(
-        "A weight file must end in .pth, .pt, .bin, .safetensors, .keras or "
-        f".weights.h5. Received: source={name!r}"
+        f"A weight file must end in {', '.join(_TORCH_FILES)}, .safetensors, .keras, "
+        f".weights.h5 or .h5. Received: source={name!r}"
     )
 
 
-def _application_in(model: Any, file: Any, dense: Any) -> keras.Model:
+def _application_in(model: Any, file: Any, dense: Any, left: Left) -> keras.Model:
     """Return the network of keras.applications whose weights a file holds."""
     build = application_of(model, f"{str(file)!r}, a file of keras.applications,")
-    if dense is None:
+    shape = dense[0].shape if dense else None
+    if "classifier" in parts(model):  # a `.h5` file has it under their name
+        shape = next((x for x in left.get("predictions", ()) if len(x) == 2), shape)
+    if shape is None:
         theirs = build(weights=None, include_top=False)
     else:
-        shape = dense[0].shape
         width = next(x.kernel.shape[0] for x in model.layers if x.name == "classifier")
         if len(shape) != 2 or shape[0] != width or not shape[1]:
             raise ValueError(
@@ -179,7 +191,7 @@ def _from_our_model(model: Any, source: Any, head: bool) -> list:
             f"of keras.applications. Received: model {model.name!r}, source "
             f"{source.name!r}, whose first layers with weights are {list(theirs)[:3]}"
         )
-    found = {p: [_array(w) for w in layer.weights] for p, layer in theirs.items()}
+    found = {p: [array_of(w) for w in layer.weights] for p, layer in theirs.items()}
     left = [path for path in theirs if path not in parts(model)]
     return _from_own(model, found, left, f"source {source.name!r}", head)
 
@@ -224,52 +236,6 @@ def _from_own(
     return values
 
 
-def _from_torch(model: Any, state: Mapping, head: bool) -> list:
-    kind = family(model)
-    if kind is None:
-        raise ValueError(
-            "A state dict can be loaded into a ResNet, a GoogLeNet or an AlexNet. "
-            f"Received: model {model.name!r}"
-        )
-    if "head_normalization" in parts(model):
-        raise ValueError(
-            "PyTorch's ResNets normalise after the convolutions: pass version='v1.5'. "
-            f"Received: model {model.name!r} with version='v2'"
-        )
-    _warn_of_doubts(model, kind)
-    left = {name for name in state if not name.endswith("num_batches_tracked")}
-
-    def find(name: str, layer: Any) -> tuple[Arrays, float] | None:
-        keys = {"weight": "kernel", "bias": "bias"}
-        if isinstance(layer, keras.layers.BatchNormalization):
-            keys = {"weight": "gamma", "bias": "beta"}
-            keys |= {"running_mean": "mean", "running_var": "variance"}
-        found = {}
-        for key, ours in keys.items():
-            if f"{name}.{key}" in state:
-                left.discard(f"{name}.{key}")
-                found[ours] = _array(state[f"{name}.{key}"])
-        kernel = found.get("kernel")
-        if kernel is not None and kernel.ndim == 4:
-            found["kernel"] = kernel.transpose(2, 3, 1, 0)
-        elif kernel is not None:
-            found["kernel"] = _from_flattened_channels_first(model, layer, kernel)
-        return (found, _TORCH_EPSILON[kind]) if found else None
-
-    values = matched(model, find, in_torch(kind), head)
-    ignored = tuple(
-        f"{prefix}."
-        for prefix in ("aux1", "aux2")
-        if kind == "googlenet" and not hasattr(model, "loss_weight")
-    )
-    if not head or not set(HEADS) & set(parts(model)):
-        ignored += ("fc.", "classifier.")
-    check_nothing_left(
-        model, [n for n in state if n in left and not n.startswith(ignored)]
-    )
-    return values
-
-
 def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
     if family(model) != "resnet":
@@ -289,7 +255,7 @@ def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
             f"Received: model {model.name!r}, whose layer {first!r} the source does "
             "not have"
         )
-    _warn_of_padding(model)
+    warn_of_padding(model)
     left = dict(theirs)
     name_of = in_keras_applications(version)
 
@@ -314,75 +280,14 @@ def _from_keras_applications(model: Any, source: Any, head: bool) -> list:
         else:
             keys = ("kernel", "bias")
         found = {
-            key.removeprefix("moving_"): _array(getattr(other, key))
+            key.removeprefix("moving_"): array_of(getattr(other, key))
             for key in keys
             if getattr(other, key, None) is not None
         }
         return found, getattr(other, "epsilon", 0.0)
 
-    values = matched(model, find, name_of, head)
+    values = matched(model, find, name_of, theirs, head)
     if not head or "classifier" not in parts(model):
         left.pop("predictions", None)
     check_nothing_left(model, list(left))
     return values
-
-
-def _from_flattened_channels_first(model: Any, layer: Any, kernel: Any) -> np.ndarray:
-    """Turn (out, channels * height * width) to (height * width * channels, out)."""
-    shape = None
-    if layer.name == "F8" and any(x.name == "flatten" for x in model.layers):
-        shape = tuple(model.get_layer("flatten").input.shape)[1:]
-    for side in model.layers:
-        if getattr(side, "hidden", None) is layer:
-            height, width = side.pool.compute_output_shape(side.input.shape)[1:3]
-            shape = (height, width, side.filters)
-    if shape is None:
-        return kernel.T
-    height, width, channels = shape
-    if kernel.shape[1] != height * width * channels:
-        return kernel.T  # the comparison of the shapes will say so
-    maps = kernel.reshape(-1, channels, height, width)
-    return maps.transpose(2, 3, 1, 0).reshape(height * width * channels, -1)
-
-
-def _array(value: Any) -> np.ndarray:
-    """Return a Keras variable, a PyTorch tensor or an array as a numpy array."""
-    if isinstance(value, keras.Variable):
-        return np.asarray(keras.ops.convert_to_numpy(value))
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()
-        return value.numpy()
-    return np.asarray(value)
-
-
-def _warn_of_doubts(model: Any, kind: str) -> None:
-    _warn_of_padding(model)
-    if kind == "googlenet" and max(model.get_layer("pool4").pool_size) != 2:
-        _warn(
-            f"'pool4' of model {model.name!r} pools 3x3 pixels; PyTorch's pools "
-            "2x2: pass pool4_size=2"
-        )
-    blocks = [x for x in model.layers if x.name.startswith("stage")]
-    if kind == "resnet" and len(blocks[0].convolutions) == 3:
-        strided = next((b for b in blocks if b.strides > 1), None)
-        if strided is not None and strided.version == "v1":
-            _warn(
-                f"{strided.name!r} of model {model.name!r} has its stride in the first "
-                "1x1 convolution; PyTorch's has it in the 3x3: pass version='v1.5'"
-            )
-
-
-def _warn_of_padding(model: Any) -> None:
-    for argument, name in (("padding", "stem_convolution"), ("stem_padding", "conv1")):
-        stem = next((layer for layer in model.layers if layer.name == name), None)
-        if stem is not None and max(stem.strides) > 1 and stem.padding == "same":
-            _warn(
-                f"{name!r} of model {model.name!r} has SAME padding; the source was "
-                f"trained with padding on both sides: pass {argument}='symmetric'"
-            )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"{message}. The outputs will differ.", UserWarning, stacklevel=5)

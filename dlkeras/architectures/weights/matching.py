@@ -1,6 +1,8 @@
 """The source's arrays against the model's variables, in the order of the network."""
 
-from collections.abc import Callable
+import difflib
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -18,6 +20,7 @@ def matched(
     model: Any,
     find: Callable[[str, Any], tuple[Arrays, float] | None],
     name_of: Callable[[str], str | None],
+    names: Iterable[str],
     head: bool,
 ) -> list[tuple[Any, np.ndarray]]:
     """Return each variable with its value, in the order of the network.
@@ -27,6 +30,7 @@ def matched(
         find: From a name in the source and our layer to the arrays there and the
             epsilon of a normalisation, or `None`.
         name_of: From our path to the name in the source, or `None`.
+        names: The names of the source.
         head: Whether the classifier takes part.
 
     Raises:
@@ -45,7 +49,11 @@ def matched(
             raise ValueError(
                 f"Layer {path!r} of model {model.name!r}, of shape "
                 f"{tuple(layer.weights[0].shape)}, has no counterpart in the source"
-                + (f", where it would be {name!r}. " if name else ". ")
+                + (
+                    f", where it would be {name!r}{near(name, names)}. "
+                    if name
+                    else ". "
+                )
                 + "Is the source of another depth or version, or has it a shortcut or "
                 "a normalisation of another kind?"
             )
@@ -62,6 +70,14 @@ def matched(
     for path, layer in layers.items():
         arrays, epsilon, name = found[path]
         if isinstance(layer, keras.layers.BatchNormalization):
+            missing = {"gamma", "beta", "mean", "variance"} - set(arrays)
+            if missing:
+                raise ValueError(
+                    f"Layer {path!r} of model {model.name!r} is a batch normalisation, "
+                    f"the source's {name!r} has no {' and no '.join(sorted(missing))}: "
+                    "is it a group normalisation there, or one without "
+                    + ("running statistics?" if "mean" in missing else "a scale?")
+                )
             arrays["mean"] = arrays["mean"] - offsets.get(path, 0.0)
             arrays["variance"] = arrays["variance"] + (epsilon - layer.epsilon)
             if not (arrays["variance"] + layer.epsilon > 0).all():
@@ -94,6 +110,12 @@ def matched(
             check_shapes(model, path, variable, array, name)
             values.append((variable, array))
     return values
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Return `; its nearest names are ...`, for an error."""
+    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.0)
+    return f"; its nearest names are {', '.join(map(repr, found))}" if found else ""
 
 
 def in_width_of(variable: Any, path: str, array: np.ndarray) -> np.ndarray:
@@ -165,3 +187,31 @@ def check_nothing_left(model: Any, left: list[str]) -> None:
             f"The source has {left[0]!r} and {len(left) - 1} more weights for which "
             f"model {model.name!r} has no layer. {hint}"
         )
+
+
+def array_of(value: Any) -> np.ndarray:
+    """Return a Keras variable, a PyTorch tensor or an array as a numpy array."""
+    if isinstance(value, keras.Variable):
+        return np.asarray(keras.ops.convert_to_numpy(value))
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()
+        return value.numpy()
+    return np.asarray(value)
+
+
+def warn_of_padding(model: Any) -> None:
+    """Say where the images are padded otherwise than in every source."""
+    for argument, name in (("padding", "stem_convolution"), ("stem_padding", "conv1")):
+        stem = next((layer for layer in model.layers if layer.name == name), None)
+        if stem is not None and max(stem.strides) > 1 and stem.padding == "same":
+            warn(
+                f"{name!r} of model {model.name!r} has SAME padding; the source was "
+                f"trained with padding on both sides: pass {argument}='symmetric'"
+            )
+
+
+def warn(message: str) -> None:
+    """Warn of weights that fit a network which computes something else."""
+    warnings.warn(f"{message}. The outputs will differ.", UserWarning, stacklevel=5)

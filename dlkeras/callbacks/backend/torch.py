@@ -7,6 +7,7 @@ import keras
 import torch
 
 from dlkeras.callbacks.backend import optimizer_state as state
+from dlkeras.private_names import private
 
 APPLY = "apply"
 
@@ -59,7 +60,19 @@ def _norms(tensors: Any, order: float = 2) -> Any:
 
     The norm of order 0 counts the entries that are not 0.
     """
-    return torch.stack(torch._foreach_norm(tensors, order, torch.float64))
+    norms = private("torch._foreach_norm") or _one_by_one(torch.linalg.vector_norm)
+    return torch.stack(norms(tensors, order, dtype=torch.float64))
+
+
+def _one_by_one(function: Callable) -> Callable:
+    """Stand in for a kernel that takes many tensors at once, a private one."""
+
+    def each(tensors: Any, other: Any, **options: Any) -> list:
+        others = other if isinstance(other, list | tuple) else [other] * len(tensors)
+        pairs = zip(tensors, others, strict=True)
+        return [function(x, y, **options) for x, y in pairs]
+
+    return each
 
 
 def measuring(
@@ -69,6 +82,8 @@ def measuring(
     quantities: Sequence[str],
 ) -> Callable[..., Any]:
     """`apply` that also measures gradients, weights and updates."""
+    products = private("torch._foreach_mul") or _one_by_one(torch.mul)
+    differences = private("torch._foreach_sub") or _one_by_one(torch.sub)
 
     def prepare(grads: Any, variables: Any) -> tuple:
         if variables is None:
@@ -103,15 +118,15 @@ def measuring(
             rows["zero_share"] = sizes - _norms(dense, 0)
         if "non_finite_share" in quantities:
             # A number times 0 is 0 unless it is infinite or NaN.
-            rows["non_finite_share"] = _norms(torch._foreach_mul(dense, 0), 0)
+            rows["non_finite_share"] = _norms(products(dense, 0), 0)
         moves = "update_norm" in quantities
-        before = torch._foreach_mul(values, 1) if moves else None
+        before = products(values, 1) if moves else None
         return variables, before, rows, torch.stack([updates, scale])
 
     def finish(prepared: tuple) -> None:
         variables, before, rows, tail = prepared
         if before is not None:
-            moved = torch._foreach_sub([_value(v) for v in variables], before)
+            moved = differences([_value(v) for v in variables], before)
             rows["update_norm"] = _norms(moved)
         vector = torch.cat([*[rows[name] for name in quantities], tail])
         keep(variables, list(range(len(variables))), vector)

@@ -4,8 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from dlkeras.private_names import private
+
 # TensorFlow has no public name for the question whether kernels are deterministic.
-from tensorflow.python.framework import config as determinism
+_is_deterministic = private(
+    "tensorflow.python.framework.config.is_op_determinism_enabled"
+) or (lambda: True)
 
 # Pixels of an image up to which float32's 1x1 kernels are trained as products: 28 x 28.
 SMALL_IMAGE = 784
@@ -20,9 +24,7 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
     # it. Without a graph Keras's operations are as fast, and agree to the last bit.
     # Nor with deterministic kernels: XLA then gets a convolution that is folded with
     # the kernel and the activation, and knows that form for ReLU alone.
-    if statistics is not None and (
-        tf.executing_eagerly() or determinism.is_op_determinism_enabled()
-    ):
+    if statistics is not None and (tf.executing_eagerly() or _is_deterministic()):
         return None
     channels = x.shape[-1]
     mean, variance = statistics or ((), ())

@@ -21,6 +21,7 @@ from dlkeras.pipeline.machines.meeting import listening, meet
 from dlkeras.pipeline.machines.multi_worker_fit import patch_keras_20585
 from dlkeras.pipeline.machines.worker_watch import native_wait, watch
 from dlkeras.pipeline.store.errors import InputError, WorkerLostError, reason
+from dlkeras.private_names import private
 
 T = TypeVar("T")
 # Within so many seconds the survivors of a process that has died must know.
@@ -264,13 +265,13 @@ def _watched(kind: Kind) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
     def abort(address: str) -> None:
-        from tensorflow.python.eager import context
-
         from dlkeras.pipeline.tensorflow_import import tf
 
-        context.context().abort_collective_ops(
-            tf.errors.UNAVAILABLE, f"nothing listens at {address}"
-        )
+        context = private("tensorflow.python.eager.context.context")
+        if context is not None:
+            context().abort_collective_ops(
+                tf.errors.UNAVAILABLE, f"nothing listens at {address}"
+            )
 
     return watch(_others(kind), abort)
 
@@ -308,9 +309,11 @@ def data_parallel(address: str, processes: int, index: int) -> Any:
             "data_parallel: expected KERAS_BACKEND=jax; received "
             f"{keras.backend.backend()}; on TensorFlow use multi_worker"
         )
-    if processes > 1:
+    initialize_rng = private("keras.src.backend.jax.distribution_lib.initialize_rng")
+    if processes > 1 and initialize_rng is None:
+        keras.distribution.initialize(address, processes, index)
+    elif processes > 1:
         import jax
-        from keras.src.backend.jax.distribution_lib import initialize_rng
 
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         # What keras.distribution.initialize does, which cannot be told of a deadline.

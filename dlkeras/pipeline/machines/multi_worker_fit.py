@@ -3,6 +3,9 @@
 import inspect
 from typing import Any
 
+from dlkeras.private_names import private
+
+_TRAINER = "keras.src.backend.tensorflow.trainer"
 # What keras#20585 looks like; once Keras has other code there, nothing is changed.
 _BROKEN_BUILD = "self.distribute_strategy.reduce("
 _BROKEN_REDUCE = 'strategy.reduce("MEAN", v, axis=0)'
@@ -13,8 +16,9 @@ def needs_mending() -> bool:
 
     The code itself is looked at: a version number would not know of a back-port.
     """
-    from keras.src.backend.tensorflow import trainer
-
+    trainer = private(_TRAINER)
+    if trainer is None:
+        return False
     build = inspect.getsource(trainer.TensorFlowTrainer._maybe_symbolic_build)
     reduce = inspect.getsource(trainer.reduce_per_replica)
     return _BROKEN_BUILD in build and _BROKEN_REDUCE in reduce
@@ -30,12 +34,11 @@ def patch_keras_20585() -> bool:
     Returns:
         Whether anything was changed: False where Keras is mended already.
     """
-    from keras.src.backend.tensorflow import trainer
-
     from dlkeras.pipeline.tensorflow_import import tf
 
     if not needs_mending():
         return False
+    trainer = private(_TRAINER)
     reduce_before = trainer.reduce_per_replica
 
     def build_from_local_batch(

@@ -1,6 +1,5 @@
 """The adaptive filters' recursion over time as one XLA loop, spoken in JAX."""
 
-import contextlib
 import functools
 import sys
 from typing import Any
@@ -9,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.experimental.xla_metadata import set_xla_metadata
+
+from dlkeras.private_names import private
 
 BLOCK = 1
 BLOCK_DTYPES = {}
@@ -80,11 +80,8 @@ def _has_triton():
     if device.platform != "gpu":
         return False
     capability = getattr(device, "compute_capability", None) or "0"
-    with contextlib.suppress(ImportError):
-        from jax.experimental.pallas import triton
-
-        return float(capability) >= 8.0 and hasattr(triton, "CompilerParams")
-    return False
+    triton = private("jax.experimental.pallas.triton")
+    return float(capability) >= 8.0 and hasattr(triton, "CompilerParams")
 
 
 def pallas_lms(weights, signal, desired, step, *, stride, signs, interpret=False):
@@ -105,9 +102,8 @@ def pallas_lms(weights, signal, desired, step, *, stride, signs, interpret=False
     Returns:
         The last weights, and the output, `(time, filters)`.
     """
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton
-
+    pl = private("jax.experimental.pallas")
+    triton = private("jax.experimental.pallas.triton")
     size, (time, filters) = weights.shape[0], desired.shape
     tall = _power_of_two(size)  # Triton's arrays are powers of two
     room = max(NARROW_BLOCK, BLOCK_WEIGHTS // tall)
@@ -177,7 +173,9 @@ def one_kernel(function, *arrays):
     @jax.custom_batching.custom_vmap
     def run(*arrays):
         marks = {"inlineable": "false", "xla_cpu_small_call": "true"}
-        return set_xla_metadata(jax.jit(function)(*arrays), **marks)
+        outputs = jax.jit(function)(*arrays)
+        mark = private("jax.experimental.xla_metadata.set_xla_metadata")
+        return outputs if mark is None else mark(outputs, **marks)
 
     @run.def_vmap
     def _batched(size, is_batched, *arrays):

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlkeras.private_names import private
+
 # TensorFlow has no public name for the question whether a tape is on.
-from tensorflow.python.eager import record
+_may_record = private("tensorflow.python.eager.record.could_possibly_record") or (
+    lambda: True
+)
 
 BLOCK = 1
 BLOCK_DTYPES = {}
@@ -139,7 +143,7 @@ def fused(function, options):
             return tf.nest.flatten(structure[0]), pull_back
 
         tensors = {name: tf.convert_to_tensor(a) for name, a in arrays.items()}
-        if tf.executing_eagerly() and not record.could_possibly_record():
+        if tf.executing_eagerly() and not _may_record():
             return forward(tensors)  # no tape asks for a gradient
         flat = run(*tensors.values())
         return tf.nest.pack_sequence_as(structure[0], flat)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from dlkeras.private_names import private
+
 # Eager PyTorch pays for every call, so the block form takes many samples in one.
 BLOCK = 32
 ONE_KERNEL = False
@@ -57,10 +59,8 @@ def _eager(function, options, arrays):
 
 
 # PyTorch has no public name for the question whether `torch.func` wraps a tensor.
-_is_transformed = getattr(
-    getattr(torch._C, "_functorch", None),
-    "is_functorch_wrapped_tensor",
-    lambda tensor: False,
+_is_transformed = private("torch._C._functorch.is_functorch_wrapped_tensor") or (
+    lambda tensor: False
 )
 
 
