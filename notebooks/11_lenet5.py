@@ -68,6 +68,16 @@ TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the 
     ("Out", "fully connected", 10, 1, 1, 1),
 )
 by_hand, size, maps = {}, 32, 1
+
+keras.utils.set_random_seed(0)
+network = lenet5()
+table = summary_table(network)
+print(table)
+
+# %% tags=["check"]
+for row in table:
+    if row.layer in by_hand:
+        assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
 for name, kind, m, printed_size, f, s in TABLE:
     size = (size - f) // s + 1
     assert size == printed_size
@@ -77,14 +87,6 @@ for name, kind, m, printed_size, f, s in TABLE:
         m * f * f * maps * size * size if weighted else 0,
     )
     maps = m
-
-keras.utils.set_random_seed(0)
-network = lenet5()
-table = summary_table(network)
-print(table)
-for row in table:
-    if row.layer in by_hand:
-        assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
@@ -96,6 +98,8 @@ assert table.parameters == 61_706 and table.multiply_adds == 416_520
 # %%
 paper = {row.layer: row for row in summary_table(lenet5(version="1998"))}
 print({name: paper[name].parameters for name in by_hand})
+
+# %% tags=["check"]
 assert paper["C3"].parameters == 60 * 25 + 16 == 1516  # 60 connections of 25 weights
 assert sum(row.parameters for row in paper.values()) == 60_000
 
@@ -151,10 +155,10 @@ history = network.fit(
 accuracy = history.history["val_accuracy"][-1]
 print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
       f"{test.sum()} wrong")  # fmt: skip
-assert accuracy > 0.95
 
+# %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-epochs = range(1, 13)
+epochs = range(1, len(history.history["loss"]) + 1)
 axes.semilogy(epochs, history.history["loss"], "o-", color="#0072B2",
               label=say("training", "treino"))  # fmt: skip
 axes.semilogy(epochs, history.history["val_loss"], "s--", color="#D55E00",
@@ -163,6 +167,9 @@ axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
 axes.legend()
 visualization.in_language(figure, language)
 plt.show()
+
+# %% tags=["check"]
+assert accuracy > 0.95
 
 # %% [markdown]
 # ## The pictures
@@ -188,12 +195,14 @@ display(
 
 # %%
 fields = {row.layer: row.receptive_field for row in table}
-assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 display(
     visualization.receptive_field(
         network, ["C1", "C3", "S4", "C5"], x[chosen[0]], language=language
     )
 )
+
+# %% tags=["check"]
+assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 
 # %% [markdown]
 # And what speaks for the class that the network answered (Grad-CAM at C3).

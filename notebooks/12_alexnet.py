@@ -90,7 +90,6 @@ def by_hand(size, grouped=True):
 
 
 rows = by_hand(227)
-assert [rows[n][0] for n in ("C1", "S2", "C3", "S4", "C5")] == [55, 27, 27, 13, 13]
 keras.utils.set_random_seed(0)
 table = summary_table(alexnet(kernel_initializer="zeros"))
 for row in table:
@@ -101,11 +100,14 @@ parameters = {
     name: sum(row[1] for row in by_hand(227, grouped).values())
     for name, grouped in (("2012", True), ("one tower", False))
 }
-assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
 dense = sum(rows[name][1] for name in ("F8", "F9", "Out")) / parameters["2012"]
 convolved = sum(row[2] for name, row in rows.items() if name[0] == "C")
 print(f"the three dense layers have {dense:.0%} of the parameters, the convolutions "
       f"{convolved / table.multiply_adds:.0%} of the multiply-adds")  # fmt: skip
+
+# %% tags=["check"]
+assert [rows[n][0] for n in ("C1", "S2", "C3", "S4", "C5")] == [55, 27, 27, 13, 13]
+assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
 
 # %% [markdown]
 # ## Two peculiar parts, by hand
@@ -161,6 +163,8 @@ history = network.fit(x[~test], labels[~test], batch_size=32, epochs=6, verbose=
                       validation_data=(x[test], labels[test]))  # fmt: skip
 accuracy = history.history["val_accuracy"][-1]
 print(f"{network.count_params():,} parameters, test accuracy {accuracy:.3f}")
+
+# %% tags=["check"]
 assert accuracy > 0.9
 
 # %% [markdown]

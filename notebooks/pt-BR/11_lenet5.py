@@ -70,6 +70,16 @@ TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the 
     ("Out", "fully connected", 10, 1, 1, 1),
 )
 by_hand, size, maps = {}, 32, 1
+
+keras.utils.set_random_seed(0)
+network = lenet5()
+table = summary_table(network)
+print(table)
+
+# %% tags=["check"]
+for row in table:
+    if row.layer in by_hand:
+        assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
 for name, kind, m, printed_size, f, s in TABLE:
     size = (size - f) // s + 1
     assert size == printed_size
@@ -79,14 +89,6 @@ for name, kind, m, printed_size, f, s in TABLE:
         m * f * f * maps * size * size if weighted else 0,
     )
     maps = m
-
-keras.utils.set_random_seed(0)
-network = lenet5()
-table = summary_table(network)
-print(table)
-for row in table:
-    if row.layer in by_hand:
-        assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
@@ -98,6 +100,8 @@ assert table.parameters == 61_706 and table.multiply_adds == 416_520
 # %%
 paper = {row.layer: row for row in summary_table(lenet5(version="1998"))}
 print({name: paper[name].parameters for name in by_hand})
+
+# %% tags=["check"]
 assert paper["C3"].parameters == 60 * 25 + 16 == 1516  # 60 connections of 25 weights
 assert sum(row.parameters for row in paper.values()) == 60_000
 
@@ -106,9 +110,9 @@ assert sum(row.parameters for row in paper.values()) == 60_000
 #
 # Os dígitos têm 8x8; ampliados suavemente para 32x32, eles servem. A tinta vale 1,175 e
 # o fundo -0,1, como no artigo, de modo que um pixel médio fica em torno de 0 e a sua
-# dispersão em torno de 1. Para ver as imagens do MNIST do artigo, faça a variável
-# `DLKERAS_TFDS` nomear uma pasta do TensorFlow Datasets em que o MNIST esteja
-# preparado; usa-se um décimo delas.
+# dispersão em torno de 1. Para ver as imagens do MNIST do artigo, aponte a variável
+# `DLKERAS_TFDS` para uma pasta do TensorFlow Datasets em que o MNIST já esteja
+# preparado; usamos um décimo delas.
 
 # %%
 if os.environ.get("DLKERAS_TFDS"):
@@ -154,10 +158,10 @@ history = network.fit(
 accuracy = history.history["val_accuracy"][-1]
 print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
       f"{test.sum()} wrong")  # fmt: skip
-assert accuracy > 0.95
 
+# %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-epochs = range(1, 13)
+epochs = range(1, len(history.history["loss"]) + 1)
 axes.semilogy(epochs, history.history["loss"], "o-", color="#0072B2",
               label=say("training", "treino"))  # fmt: skip
 axes.semilogy(epochs, history.history["val_loss"], "s--", color="#D55E00",
@@ -166,6 +170,9 @@ axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
 axes.legend()
 visualization.in_language(figure, language)
 plt.show()
+
+# %% tags=["check"]
+assert accuracy > 0.95
 
 # %% [markdown]
 # ## As figuras
@@ -191,12 +198,14 @@ display(
 
 # %%
 fields = {row.layer: row.receptive_field for row in table}
-assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 display(
     visualization.receptive_field(
         network, ["C1", "C3", "S4", "C5"], x[chosen[0]], language=language
     )
 )
+
+# %% tags=["check"]
+assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 
 # %% [markdown]
 # E o que fala a favor da classe que a rede respondeu (Grad-CAM em C3).
