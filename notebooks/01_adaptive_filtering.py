@@ -246,8 +246,8 @@ plt.show()
 # Solutions are in the folder `solutions`.
 #
 # 1. The system changes: let `channel` become its negative at $n = 1000$. How long does
-#    the filter need to find the new channel with $\eta = 0.02$, and with 0.1? What would
-#    a filter do that stopped adapting at $n = 500$?
+#    the filter need to find the new channel with $\eta = 0.02$, and with 0.1? What
+#    would a filter do that stopped adapting at $n = 500$?
 # 2. Colour the input: replace `x` by $x(n) + 0.9\,x(n-1)$. Compute the eigenvalues of
 #    its 4 by 4 correlation matrix. Which learning rate is now the limit of the mean
 #    weights, and why does LMS need so much longer than before at a fifth of it?

@@ -20,9 +20,10 @@
 # In a deep network the error has a long way back. At every layer it is multiplied, by
 # slopes and by weights, and twenty factors a little below 1 leave nothing while twenty
 # a little above 1 blow up. (Recurrent networks, which use the same weights at each of
-# hundreds of steps in time, explode most often.) You will compute that by hand for 20 layers, watch it live
-# with `GradientNormMonitor`, see that the textbook's story is not the whole one, and
-# cure it with Xavier's and He's weights and with units that do not saturate.
+# hundreds of steps in time, explode most often.) You will compute that by hand for 20
+# layers, watch it live with `GradientNormMonitor`, see that the textbook's story is not
+# the whole one, and cure it with Xavier's and He's weights and with units that do not
+# saturate.
 
 # %%
 import os
@@ -183,13 +184,14 @@ assert ratios["tanh, N(0, 1)"] > 1e3 and "exploding_gradient" in names["tanh, N(
 # pass, so $\sigma^2 = 2/n_{in}$. Uniform weights between $-r$ and $r$ have the variance
 # $r^2/3$, so that $r = \sqrt3\,\sigma$:
 #
-# | activation | normal, $\sigma$ | uniform, $r$ | in Keras |
-# |---|---|---|---|
-# | tanh | $\sqrt{2/(n_{in}+n_{out})}$ | $\sqrt{6/(n_{in}+n_{out})}$ | `glorot_normal`, `glorot_uniform` |
-# | logistic | 4 times that, for its slope at 0 is 1/4 | 4 times that | |
-# | ReLU and its kin | $\sqrt{2/n_{in}}$ | $\sqrt{6/n_{in}}$ | `he_normal`, `he_uniform` |
+# | activation | normal, $\sigma$ | uniform, $r$ |
+# |---|---|---|
+# | tanh | $\sqrt{2/(n_{in}+n_{out})}$ | $\sqrt{6/(n_{in}+n_{out})}$ |
+# | logistic | 4 times that, its slope at 0 is 1/4 | 4 times that |
+# | ReLU and its kin | $\sqrt{2/n_{in}}$ | $\sqrt{6/n_{in}}$ |
 #
-# Both networks above keep their gradients within a
+# Keras calls them `glorot_normal`, `glorot_uniform`, `he_normal` and `he_uniform`. Both
+# networks above keep their gradients within a
 # factor of ten over 20 layers, and they learn.
 
 # %%

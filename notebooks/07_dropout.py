@@ -16,9 +16,9 @@
 # At every training step, every neuron may be absent, with probability $p$: its output
 # is zero in this step, and it may be back in the next. Nobody can rely on a neighbour,
 # so each has to be useful by itself. After training, nobody is dropped any more. The
-# course promises 1 to 2 % more accuracy, which is more than it sounds: from 95 % to 97 %
-# means 3 errors in place of 5, or 40 % fewer. You will see the algorithm in one line, the
-# detail that the course keeps for later, what it does to a cost that one can write
+# course promises 1 to 2 % more accuracy, which is more than it sounds: from 95 % to 97
+# % means 3 errors in place of 5, or 40 % fewer. You will see the algorithm in one line,
+# the detail that the course keeps for later, what it does to a cost that one can write
 # down, and then, with seeds and spreads, what it brings here.
 
 # %%
@@ -211,7 +211,9 @@ assert gain[:, -1].mean() > 0.2  # and in the end better
 blue, orange, grey = "#0072B2", "#D55E00", "#666666"
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
 ends = np.stack([scores[rate][:, -1] for rate in rates])
-left.plot(range(len(rates)), ends, "o-", color="0.75", markerfacecolor=blue, markersize=9)
+left.plot(
+    range(len(rates)), ends, "o-", color="0.75", markerfacecolor=blue, markersize=9
+)
 for place, values in enumerate(ends):
     left.hlines(values.mean(), place - 0.2, place + 0.2, color=orange, linewidth=3)
     summary = f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"

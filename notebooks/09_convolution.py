@@ -58,9 +58,9 @@ def say(english, portuguese):
 # $j+f_w-1$ of the layer below. Its output is the sum of what it sees times the
 # *filter*, plus a bias. With zeros around the image (*zero padding*), the map keeps the
 # image's size; with a stride of $s_h$ and $s_w$ the fields begin at $i\,s_h$ and
-# $j\,s_w$. How many zeros? Keras's "same" wants $\lceil n/s\rceil$ fields in $n$ pixels,
-# and they reach $(\lceil n/s\rceil - 1)\,s + f$ pixels far; what is missing is shared
-# between both ends, and an odd zero goes behind. Change the sizes and see.
+# $j\,s_w$. How many zeros? Keras's "same" wants $\lceil n/s\rceil$ fields in $n$
+# pixels, and they reach $(\lceil n/s\rceil - 1)\,s + f$ pixels far; what is missing is
+# shared between both ends, and an odd zero goes behind. Change the sizes and see.
 
 
 # %%
@@ -120,7 +120,10 @@ for size in ((5, 7), (6, 8), (7, 7), (9, 4)):  # the rule holds at any of them
                 atol=1e-5,
             )
 assert zero_padded(np.ones((5, 7, 1)), 3, 2).shape == (7, 9, 1)
-assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape == (3, 4)
+assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape == (
+    3,
+    4,
+)
 
 # %% [markdown]
 # ## Filters that look for lines

@@ -18,7 +18,8 @@
 # networks get *worse* when they get deeper, on the training data, too. He and his
 # colleagues made doing nothing the default: a shortcut carries the input past the
 # layers, and these only learn what to add. With 152 layers they won the ImageNet
-# challenge of 2015 with less than 3.6 % errors among the five best guesses. (He, Zhang, Ren and Sun, 2016.)
+# challenge of 2015 with less than 3.6 % errors among the five best guesses. (He, Zhang,
+# Ren and Sun, 2016.)
 
 # %%
 import os
@@ -114,8 +115,8 @@ print("the block agrees, and does nothing where it should")
 # %% [markdown]
 # ## Where the error passes, and where it does not
 #
-# Let $\beta_2$ become -10, as one bad step can do. Every sum is then negative, the outer
-# ReLU is shut, and the derivative is exactly 0: the shortcut does not help. With
+# Let $\beta_2$ become -10, as one bad step can do. Every sum is then negative, the
+# outer ReLU is shut, and the derivative is exactly 0: the shortcut does not help. With
 # $\gamma_2 = 0$ the block is $\max(0, \mathbf x)$, which passes where $\mathbf x$ is
 # positive. A year later the authors moved normalisation and ReLU *before* each
 # convolution ("Identity mappings in deep residual networks", 2016). This pre-activation

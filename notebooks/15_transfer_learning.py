@@ -51,10 +51,10 @@ def say(english, portuguese):
 # ## Source and target
 #
 # `lenet5(weights="mnist")` comes with the library. The target is scikit-learn's set of
-# 1,797 digits: other writers, 8x8 pixels. Source and
-# target have the same ten classes, which is more than transfer needs; we throw the old
-# head away all the same, as one must when the classes are new. As in MNIST a digit
-# fills 20 of the 32 pixels, ink is 1.175 and ground -0.1: hand the source what it knows.
+# 1,797 digits: other writers, 8x8 pixels. Source and target have the same ten classes,
+# which is more than transfer needs; we throw the old head away all the same, as one
+# must when the classes are new. As in MNIST a digit fills 20 of the 32 pixels, ink is
+# 1.175 and ground -0.1: hand the source what it knows.
 
 # %%
 digits = load_digits()

@@ -90,7 +90,10 @@ print(sorted(artifacts))
 model = artifacts["Model"]
 for name, file in model.record.files.items():
     digest = sha256((model.path / name).read_bytes()).hexdigest()
-    print(f"{name:24} {digest[:12]}", "as recorded" if digest == file.sha256 else "CHANGED")
+    print(
+        f"{name:24} {digest[:12]}",
+        "as recorded" if digest == file.sha256 else "CHANGED",
+    )
 print(f"{len(model.record.files)} files of {model.path} are what they were")
 print("made by", model.record.producer, "from", sorted(model.record.inputs))
 digest = model.record.inputs["examples"].digest

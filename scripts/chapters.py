@@ -1,13 +1,13 @@
-"""Runs every chapter once, for both languages: `python scripts/chapters.py [NUMBER ...]`.
+"""Runs each chapter once, for both languages: `python scripts/chapters.py`.
 
-What a chapter prints and draws is kept in build/chapters under a digest of its sources and
-of the library, so `make notebooks`, which asks whether all chapters still hold, and `make
-docs`, which shows them, share one run.
+What a chapter prints and draws is kept in build/chapters under a digest of its sources
+and of the library, so `make notebooks`, which asks whether all chapters still hold, and
+`make docs`, which shows them, share one run.
 
 English and Portuguese have the same code but for their words. Their syntax trees are
-merged: where the words differ, the merged code holds both and prints both, marked. Only
-cells that draw run twice. Cells tagged `check` hold what we expect of the numbers; they
-run here and are in no reader's notebook.
+merged: where the words differ, the merged code holds both and prints both, marked. Keys
+of dictionaries stay English in both. Only cells that draw run twice. Cells tagged
+`check` hold what we expect of the numbers; they run here and are in no reader's notebook.
 """
 
 import argparse
@@ -163,7 +163,10 @@ def executed(source: Path, folder: Path | None = None) -> dict[str, list]:
             outputs: list[list] = [[], []]
             if cells[0].cell_type == "code":
                 code = merged(*(cell.source for cell in cells))
-                if re.search(r"\blanguage\b|\bsay\(", code) and len(client.nb.cells) > 1:
+                if (
+                    re.search(r"\blanguage\b|\bsay\(", code)
+                    and len(client.nb.cells) > 1
+                ):
                     for place, language in enumerate(LANGUAGES):
                         run(f"language = _language = {language!r}")
                         outputs[place] = _in_language(run(code), place)
@@ -181,7 +184,7 @@ def executed(source: Path, folder: Path | None = None) -> dict[str, list]:
 
 
 def results(source: Path) -> tuple[dict[str, list], float]:
-    """Return what `executed` does, from the store if nothing has changed; and seconds."""
+    """Return `executed`, from the store if nothing has changed, and the seconds."""
     wanted, kept = digest(source), STORE / f"{source.stem}.json"
     if kept.exists():
         found = json.loads(kept.read_text("utf-8"))

@@ -73,8 +73,8 @@ d = np.convolve(x, channel)[:2000] + np.sqrt(noise_power) * random.normal(size=2
 # $$y(n) = \mathbf{w}^T(n)\,\mathbf{x}(n), \qquad e(n) = d(n) - y(n).$$
 #
 # A função de custo instantânea $\tfrac12 e^2(n)$ tem o gradiente
-# $-e(n)\,\mathbf{x}(n)$; um passo contra ele, com taxa de aprendizagem $\eta$ ($\mu$ nos
-# livros de processamento de sinais e nas páginas de filtros da biblioteca), é o
+# $-e(n)\,\mathbf{x}(n)$; um passo contra ele, com taxa de aprendizagem $\eta$ ($\mu$
+# nos livros de processamento de sinais e nas páginas de filtros da biblioteca), é o
 # processo adaptativo, a regra LMS (*least mean square*) de Widrow e Hoff:
 #
 # $$\mathbf{w}(n+1) = \mathbf{w}(n) + \eta\,e(n)\,\mathbf{x}(n).$$
@@ -84,7 +84,7 @@ eta, taps = 0.02, 4
 w, regressor = np.zeros(taps), np.zeros(taps)
 outputs, errors, weights = [], [], []
 for n in range(len(x)):
-    regressor = np.r_[x[n], regressor[:-1]]  # the delay line
+    regressor = np.r_[x[n], regressor[:-1]]  # a linha de atraso
     y = w @ regressor
     e = d[n] - y
     outputs.append(y), errors.append(e), weights.append(w)
@@ -94,7 +94,7 @@ lms = LMSFilter(taps, eta, return_weights=True)
 ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
 for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
     np.testing.assert_allclose(library, by_hand, atol=1e-4)
-print("channel:", channel, "  found:", w.round(3))
+print("canal:", channel, "  achado:", w.round(3))
 
 # %% tags=["check"]
 assert np.abs(w - channel).max() < 0.03
@@ -116,9 +116,9 @@ signals = random.normal(size=(runs, steps))
 answers = np.stack([np.convolve(row, channel)[:steps] for row in signals])
 answers += np.sqrt(noise_power) * random.normal(size=answers.shape)
 power = channel @ channel + noise_power
-p = np.zeros(taps)  # what of the channel the filter can learn
+p = np.zeros(taps)  # o que do canal o filtro pode aprender
 p[: len(channel)] = channel[:taps]
-minimum = power - p @ p  # with fewer taps than the channel, more than the noise
+minimum = power - p @ p  # com menos pesos que o canal, mais que o ruído
 
 curves, theories = {}, {}
 for step_size in (0.02, 0.1):
@@ -129,18 +129,18 @@ for step_size in (0.02, 0.1):
     settled = curves[step_size][300:].mean()
     expected = theory.learning_curve(steps)[300:].mean()
     print(
-        f"eta = {step_size}: settles at {settled:.5f}, theory {expected:.5f}, "
-        f"misadjustment {theory.misadjustment:.1%}"
+        f"eta = {step_size}: assenta em {settled:.5f}, teoria {expected:.5f}, "
+        f"desajuste {theory.misadjustment:.1%}"
     )
 
-# For white input the theory fits in three lines: each mode of J decays alike.
-J, v = [], p @ p  # v: mean squared distance of the weights
+# Com entrada branca a teoria cabe em três linhas: todos os modos de J decaem igual.
+J, v = [], p @ p  # v: distância quadrática média dos pesos
 for _ in range(steps):
     J.append(minimum + v)
     v = (1 - 2 * 0.02 + 0.02**2 * (taps + 2)) * v + 0.02**2 * taps * minimum
-print(f"Safe below eta = {theory.safe_step_size:.3f}; if regressors were independent, "
-      f"stable below {theory.max_step_size:.3f}; "
-      f"mean weights below {theory.max_step_size_mean:.3f}")  # fmt: skip
+print(f"Seguro abaixo de eta = {theory.safe_step_size:.3f}; regressores independentes: "
+      f"estável abaixo de {theory.max_step_size:.3f}; "
+      f"pesos médios abaixo de {theory.max_step_size_mean:.3f}")  # fmt: skip
 
 # %% tags=["check"]
 np.testing.assert_allclose(theories[0.02].learning_curve(steps), J, rtol=1e-9)
@@ -182,13 +182,13 @@ cleaned = found.error[0]
 
 
 def decibels(signal, of):
-    """Signal-to-noise ratio after the first second, in dB."""
+    """Relação sinal-ruído depois do primeiro segundo, em dB."""
     noise = (signal - of)[rate:]
     return 10 * np.log10(np.mean(of[rate:] ** 2) / np.mean(noise**2))
 
 
 before, after = decibels(heard, voice), decibels(cleaned, voice)
-print(f"voice against engine: {before:.1f} dB heard, {after:.1f} dB cleaned")
+print(f"voz contra motor: {before:.1f} dB ouvida, {after:.1f} dB limpa")
 
 # %% tags=["check"]
 assert after > before + 20
@@ -218,7 +218,9 @@ for k, colour in zip(range(taps), (blue, orange, green, grey), strict=False):
     left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
     left.axhline(p[k], color=colour, linestyle="--", linewidth=0.8)
 left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
-left.legend(loc="center right", bbox_to_anchor=(1, 0.32))  # where no line runs
+left.legend(
+    loc="center right", bbox_to_anchor=(1, 0.32)
+)  # onde não passa nenhuma linha
 
 for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
     middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)
@@ -247,8 +249,8 @@ plt.show()
 # As soluções estão na pasta `solutions`.
 #
 # 1. O sistema muda: faça `channel` virar o seu negativo em $n = 1000$. De quanto tempo
-#    o filtro precisa para achar o novo canal com $\eta = 0{,}02$, e com 0,1? O que faria
-#    um filtro que parou de se adaptar em $n = 500$?
+#    o filtro precisa para achar o novo canal com $\eta = 0{,}02$, e com 0,1? O que
+#    faria um filtro que parou de se adaptar em $n = 500$?
 # 2. Dê cor à entrada: troque `x` por $x(n) + 0{,}9\,x(n-1)$. Calcule os autovalores da
 #    sua matriz de correlação 4 por 4. Qual taxa de aprendizagem é agora o limite para a
 #    média dos pesos, e por que o LMS precisa de muito mais tempo que antes a um quinto

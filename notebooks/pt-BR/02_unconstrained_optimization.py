@@ -98,10 +98,10 @@ for w in ([0, 0], [-2, 8], [7, 1]):
     np.testing.assert_allclose(measured_gradient(w), gradient(w), atol=1e-6)
     np.testing.assert_allclose(surface.gradient(w), gradient(w), atol=1e-10)
 
-# grad E = R w - p is linear in w: the condition grad E = 0 is a system of equations.
+# grad E = R w - p é linear em w: a condição grad E = 0 é um sistema de equações.
 R, p = x.T @ x / len(x), x.T @ d / len(x)
 w_star = np.linalg.solve(R, p)
-print("grad E = 0 at", w_star.round(6))
+print("grad E = 0 em", w_star.round(6))
 
 # %% tags=["check"]
 np.testing.assert_allclose(w_star, [5, 3], rtol=1e-10)
@@ -131,7 +131,7 @@ by_hand = descend([-2, 8], eta, 25)
 costs = [cost(w) for w in by_hand]
 
 run = steepest_descent(surface, eta, [-2, 8], steps=25)
-print(f"after {run.iterations} steps: w = {run.final_weights.round(3)}")
+print(f"depois de {run.iterations} passos: w = {run.final_weights.round(3)}")
 
 # %% tags=["check"]
 assert (np.diff(costs) < 0).all()
@@ -160,7 +160,7 @@ assert cost(descend([5.4, 3.6], 0.95 * limit, 200)[-1]) < 1e-6
 # ## A figura
 
 # %%
-blue, orange, green = "#0072B2", "#D55E00", "#009E73"  # safe for colour-blind readers
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"  # seguras para daltônicos
 w1, w2 = np.linspace(-3, 13, 81), np.linspace(-5, 11, 81)
 grid = np.stack(np.meshgrid(w1, w2), -1)
 

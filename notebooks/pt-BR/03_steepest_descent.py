@@ -100,7 +100,7 @@ np.testing.assert_allclose(run.mean_square_error, J)
 # %%
 eigenvalues, Q = np.linalg.eigh(R)
 w_star = np.linalg.solve(R, p)
-print("eigenvalues", eigenvalues, " minimum at", w_star, " limit", 2 / eigenvalues[-1])
+print("autovalores", eigenvalues, " mínimo em", w_star, " limite", 2 / eigenvalues[-1])
 
 start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)
@@ -109,10 +109,10 @@ for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
     np.testing.assert_allclose(w, by_hand, atol=1e-10)
 
 for eta in (0.2, 1 / 1.5, 1.2):
-    said = regimes(surface, eta)  # before anything has run
+    said = regimes(surface, eta)  # antes de rodar qualquer coisa
     run = steepest_descent(surface, eta, start)
     print(f"eta = {eta:.3f}:", ", ".join(f"{regime}" for regime in said),
-          "- confirmed" if run.confirmed else "- not what the run shows")  # fmt: skip
+          "- confirmado" if run.confirmed else "- não é o que se vê")  # fmt: skip
 
 # %% tags=["check"]
 np.testing.assert_allclose(surface.eigenvalues, [0.5, 1.5])
@@ -134,7 +134,7 @@ for eta in (0.2, 1 / 1.5, 1.2):
 eta = 2 / (eigenvalues[0] + eigenvalues[-1])
 kappa = eigenvalues[-1] / eigenvalues[0]
 run = steepest_descent(surface, eta, start, steps=30)
-print(f"predicted rate {run.rate:.4f}, measured {run.measured_rate:.4f}")
+print(f"taxa prevista {run.rate:.4f}, medida {run.measured_rate:.4f}")
 
 # %% tags=["check"]
 np.testing.assert_allclose(best_step_size(surface), eta)
@@ -173,13 +173,11 @@ runs = {
     "Newton": newton(neuron, steps=60),
 }
 for name, run in runs.items():
-    print(
-        f"{name:18}: {run.iterations:3d} iterations, w = {run.final_weights.round(4)}"
-    )
+    print(f"{name:18}: {run.iterations:3d} iterações, w = {run.final_weights.round(4)}")
 
 # %% tags=["check"]
-assert run.iterations == 1
-np.testing.assert_allclose(run.final_weights, one_step, atol=1e-12)
+assert newton(surface, start).iterations == 1
+np.testing.assert_allclose(newton(surface, start).final_weights, one_step, atol=1e-12)
 np.testing.assert_allclose(one_step, w_star, atol=1e-12)
 np.testing.assert_allclose(gauss_newton(neuron, steps=5).final_weights, w, atol=1e-8)
 
@@ -204,7 +202,7 @@ for axes, eta, colour, title in (
     axes.contour(w1, w2, surface.cost(grid), levels=12, colors="0.75", linewidths=0.8)
     trajectory = steepest_descent(surface, eta, start, steps=25).weights
     axes.plot(*trajectory.T, "o-", color=colour, markersize=4)
-    for axis in surface.contour_axes(0.8).T:  # the principal axes
+    for axis in surface.contour_axes(0.8).T:  # os eixos principais
         axes.plot(*np.stack([w_star - axis, w_star + axis]).T, ":", color="0.3")
     axes.plot(*w_star, "*", color=green, markersize=16)
     axes.annotate("w(0)", start, xytext=(6, 4), textcoords="offset points")

@@ -64,7 +64,7 @@ model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
 model.summary()
 
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
-d = np.array([[0], [1], [1], [0]], float)  # XOR: no single neuron can do it
+d = np.array([[0], [1], [1], [0]], float)  # XOR: nenhum neurônio sozinho consegue
 W1, b1, W2, b2 = (w.astype(float) for w in model.get_weights())
 
 # %% [markdown]
@@ -93,9 +93,9 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # \varphi'(v_j)\sum_k \delta_k w_{kj} & j \text{ nó escondido.}\end{cases}$$
 #
 # A soma corre pelos neurônios $k$ que $j$ alimenta: a camada *depois* da de $j$ (a
-# transparência do curso a chama de C). As duas ativações entregam a derivada de graça: $\varphi' = y(1-y)$ para a logística,
-# $\varphi' = 1 - y^2$ para a tanh. A regra delta é então $\Delta w_{ji} =
-# \eta\,\delta_j\,y_i$.
+# transparência do curso a chama de C). As duas ativações entregam a derivada de graça:
+# $\varphi' = y(1-y)$ para a logística, $\varphi' = 1 - y^2$ para a tanh. A regra delta
+# é então $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
 
 # %%
 delta2 = e * y2 * (1 - y2)
@@ -109,10 +109,10 @@ for name, hand, library in (
     ("delta", delta2, ours.local_gradients[-1]),
 ):
     same = hand.shape == library.shape and np.allclose(hand, library, atol=1e-12)
-    print(f"{name:5} {hand.shape}:", "by hand as in the library" if same else
-          "NOT the library's: which line must follow your change?")  # fmt: skip
-print("delta of the output neuron, per example:", delta2.ravel().round(4))
-print("delta of the hidden neurons:\n", delta1.round(4))
+    print(f"{name:5} {hand.shape}:", "à mão igual à biblioteca" if same else
+          "DIFERENTE da biblioteca: que linha falta mudar?")  # fmt: skip
+print("delta do neurônio de saída, por exemplo:", delta2.ravel().round(4))
+print("delta dos neurônios escondidos:\n", delta1.round(4))
 
 # %% tags=["check"]
 np.testing.assert_allclose(ours.errors, e, atol=1e-12)
@@ -144,7 +144,7 @@ by_hand = [y.T @ delta / 4 for y, delta in ((x, delta1), (y1, delta2))]
 largest = max(np.abs(n - o - c).max() for o, n, c in
               zip(model.get_weights(), twin.get_weights(), corrections,
                   strict=True))  # fmt: skip
-print(f"largest difference to {keras.backend.backend()}: {largest:.1e}")
+print(f"maior diferença para o {keras.backend.backend()}: {largest:.1e}")
 
 # %% tags=["check"]
 np.testing.assert_allclose(corrections[0], by_hand[0], atol=1e-12)
@@ -160,6 +160,9 @@ np.testing.assert_allclose(corrections[2], by_hand[1], atol=1e-12)
 # %%
 begin = model.get_weights()
 DeltaRule(model, learning_rate=0.5).step(x[1:2], d[1:2])
+moved = model.get_weights()[0] - W1
+print("os primeiros pesos andam", moved.round(4).tolist())
+print("à mão                   ", (0.5 * np.outer(x[1], delta1[1])).round(4).tolist())
 
 curves = {}
 for name, arguments, momentum in (
@@ -175,12 +178,10 @@ for name, arguments, momentum in (
         learned = model.get_weights()
 model.set_weights(learned)
 answers = keras.ops.convert_to_numpy(model(x))
-print("answers:", answers.ravel().round(3))
+print("respostas:", answers.ravel().round(3))
 
 # %% tags=["check"]
-np.testing.assert_allclose(
-    model.get_weights()[0], W1 + 0.5 * np.outer(x[1], delta1[1]), atol=1e-6
-)
+np.testing.assert_allclose(moved, 0.5 * np.outer(x[1], delta1[1]), atol=1e-6)
 assert ((answers > 0.5) == d).all()
 
 # %% [markdown]

@@ -66,7 +66,7 @@ shifted = keras.ops.convert_to_numpy(by_one(images[:20], training=True))
 
 flip = keras.layers.RandomFlip("horizontal", seed=0)
 flipped = keras.ops.convert_to_numpy(flip(images[:20], training=True))
-print("the layers shift and flip as we do, and leave test images alone")
+print("as camadas deslocam e espelham como nós, e não tocam nas imagens de teste")
 
 # %% tags=["check"]
 np.testing.assert_allclose(shifted, down[:20], atol=1e-5)
@@ -99,8 +99,8 @@ with_decay = np.linalg.solve(R + sigma**2 * np.eye(3), p)
 noisy = np.tile(x, (copies, 1))
 noisy += sigma * random.normal(size=noisy.shape)
 surface = QuadraticSurface.from_data(noisy, np.tile(d, copies))
-print("plain", np.linalg.solve(R, p).round(3), " noisy copies",
-      surface.minimizer.round(3), " weight decay", with_decay.round(3))  # fmt: skip
+print("puro", np.linalg.solve(R, p).round(3), " cópias com ruído",
+      surface.minimizer.round(3), " decaimento", with_decay.round(3))  # fmt: skip
 
 # %% tags=["check"]
 np.testing.assert_allclose(surface.minimizer, with_decay, atol=0.01)
@@ -173,7 +173,7 @@ tests = {"centred": images, "moved": moved(images)}
 
 
 def score(change, seed):
-    """Accuracy on both tests after training on few examples and changed copies."""
+    """Acurácia nos dois testes depois de treinar com poucos exemplos e cópias."""
     random = np.random.default_rng(seed)
     few = np.concatenate(
         [
@@ -257,8 +257,8 @@ plt.show()
 #
 # As soluções estão na pasta `solutions`.
 #
-# 1. Tudo o que é demais estraga: aumente o deslocamento para metade da imagem e o giro para 90 graus. O
-#    que acontece com a acurácia nos dígitos centrados?
+# 1. Tudo o que é demais estraga: aumente o deslocamento para metade da imagem e o giro
+#    para 90 graus. O que acontece com a acurácia nos dígitos centrados?
 # 2. Espelhe também os dígitos da esquerda para a direita. Preveja quais classes se
 #    confundem, e depois olhe a matriz de confusão.
 # 3. A mesma rede com 80 exemplos de cada dígito: quanto rende agora o aumento de dados

@@ -65,17 +65,17 @@ def say(english, portuguese):
 
 # %%
 def zero_padded(image, filter_size, stride=1):
-    """Zeros around it, half of them on each side; an odd one goes behind."""
+    """Zeros em volta, metade de cada lado; um zero ímpar vai atrás."""
     borders = []
     for pixels in image.shape[:2]:
-        fields = -(-pixels // stride)  # rounded up
+        fields = -(-pixels // stride)  # arredondado para cima
         zeros = max(0, (fields - 1) * stride + filter_size - pixels)
         borders.append((zeros // 2, zeros - zeros // 2))
     return np.pad(image, (*borders, (0, 0)))
 
 
 def feature_map(image, kernel, bias=0.0, stride=(1, 1)):
-    """Image (rows, columns, channels), kernel (f_h, f_w, channels)."""
+    """Imagem (linhas, colunas, canais), kernel (f_h, f_w, canais)."""
     f_h, f_w = kernel.shape[:2]
     s_h, s_w = stride
     rows = (image.shape[0] - f_h) // s_h + 1
@@ -98,16 +98,16 @@ def keras_map(image, kernel, bias=0.0, **arguments):
 random = np.random.default_rng(2)
 kernel = random.normal(size=(3, 3, 1))
 f = len(kernel)
-for rows, columns in ((5, 7), (6, 8)):  # the first is the course's example
+for rows, columns in ((5, 7), (6, 8)):  # o primeiro é o exemplo do curso
     image = random.normal(size=(rows, columns, 1))
     by_hand = feature_map(image, kernel, 0.5)
     np.testing.assert_allclose(by_hand, keras_map(image, kernel, 0.5), atol=1e-5)
-    print(f"{rows}x{columns} -> {by_hand.shape} without zeros")
+    print(f"{rows}x{columns} -> {by_hand.shape} sem zeros")
     for s in (1, 2, 3):
         by_hand = feature_map(zero_padded(image, f, s), kernel, stride=(s, s))
         library = keras_map(image, kernel, padding="same", strides=s)
         np.testing.assert_allclose(by_hand, library, atol=1e-5)
-        print(f"{rows}x{columns} -> {by_hand.shape} with zeros and a stride of {s}")
+        print(f"{rows}x{columns} -> {by_hand.shape} com zeros e passo {s}")
 
 # %% tags=["check"]
 for size in ((5, 7), (6, 8), (7, 7), (9, 4)):  # the rule holds at any of them
@@ -120,7 +120,10 @@ for size in ((5, 7), (6, 8), (7, 7), (9, 4)):  # the rule holds at any of them
                 atol=1e-5,
             )
 assert zero_padded(np.ones((5, 7, 1)), 3, 2).shape == (7, 9, 1)
-assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape == (3, 4)
+assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape == (
+    3,
+    4,
+)
 
 # %% [markdown]
 # ## Filtros que procuram linhas
@@ -134,7 +137,7 @@ assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape 
 photo = load_sample_image("china.jpg")[60:360, 80:480] / 255.0
 grey = photo.mean(axis=-1, keepdims=True)
 vertical = np.zeros((7, 7, 1))
-vertical[:, 3] = 1 / 7  # ones over seven: the map stays within the photo's range
+vertical[:, 3] = 1 / 7  # um sétimo: o mapa fica na faixa da foto
 horizontal = vertical.transpose(1, 0, 2)
 
 maps = {}
@@ -145,7 +148,7 @@ for name, line in (("vertical", vertical), ("horizontal", horizontal)):
 
 
 def contrast(picture):
-    """Mean change from a pixel to the one below it, and to the one beside it."""
+    """Mudança média de um pixel para o de baixo, e para o do lado."""
     return np.abs(np.diff(picture, axis=0)).mean(), np.abs(
         np.diff(picture, axis=1)
     ).mean()
@@ -153,7 +156,7 @@ def contrast(picture):
 
 for name, picture in (("photo", grey[:, :, 0]), *maps.items()):
     down, across = contrast(picture)
-    print(f"{name:10}  change downwards {down:.4f}, sideways {across:.4f}")
+    print(f"{name:10}  mudança para baixo {down:.4f}, para o lado {across:.4f}")
 
 # %% tags=["check"]
 # The vertical filter keeps the changes across vertical lines and smooths along them.
@@ -183,10 +186,10 @@ stacked = keras.ops.convert_to_numpy(layer(photo[None]))[0]
 for m in range(2):
     corner = feature_map(zero_padded(photo, 7)[:30, :30], filters[..., m], biases[m])
     np.testing.assert_allclose(stacked[:24, :24, m], corner, atol=1e-4)
-print(f"{layer.count_params()} parameters; fully connected: "
+print(f"{layer.count_params()} parâmetros; totalmente conectada: "
       f"{photo.size * 2 * photo[..., 0].size:,}")  # fmt: skip
 
-table = np.array([[1, 0], [1, 1], [0, 1]], bool)  # map 0 reads red and green
+table = np.array([[1, 0], [1, 1], [0, 1]], bool)  # o mapa 0 lê vermelho e verde
 partial = PartiallyConnectedConv2D(table, 7)
 partial.build((None, *photo.shape))
 partial.set_weights([filters[:, :, table], biases])
@@ -197,7 +200,7 @@ np.testing.assert_allclose(
     *(keras.ops.convert_to_numpy(layer(photo[None])) for layer in (partial, masked)),
     atol=1e-4,
 )
-print(f"partly connected: {partial.count_params()} parameters")
+print(f"parcialmente conectada: {partial.count_params()} parâmetros")
 
 # %% tags=["check"]
 assert layer.count_params() == 2 * (7 * 7 * 3 + 1) == 296
@@ -226,12 +229,12 @@ r, t = 1, 1
 for f, s in ((3, 1), (3, 2), (3, 1)):
     r, t = r + (f - 1) * t, t * s
 seen = {row.layer: row.receptive_field for row in summary_table(deep)}
-print("the library's table:", seen, "  by hand:", r)
+print("a tabela da biblioteca:", seen, "  à mão:", r)
 
-pixels = np.eye(21 * 21).reshape(-1, 21, 21, 1)  # image k has pixel k alone at 1
+pixels = np.eye(21 * 21).reshape(-1, 21, 21, 1)  # na imagem k só o pixel k vale 1
 silent = deep.predict(np.zeros((1, 21, 21, 1)), verbose=0)
 felt = (deep.predict(pixels, verbose=0) != silent)[:, 5, 5, 0].reshape(21, 21)
-print("felt:", np.ptp(np.argwhere(felt), axis=0) + 1)
+print("sentidos:", np.ptp(np.argwhere(felt), axis=0) + 1)
 
 # %% tags=["check"]
 assert seen["third"] == r == 9

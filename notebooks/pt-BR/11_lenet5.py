@@ -60,7 +60,7 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # pixel para olhar.
 
 # %%
-TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the course
+TABLE = (  # nome, tipo, mapas ou unidades, tamanho, kernel, passo: Tabela 13-1 do curso
     ("C1", "convolution", 6, 28, 5, 1),
     ("S2", "mean pooling", 6, 14, 2, 2),
     ("C3", "convolution", 16, 10, 5, 1),
@@ -131,7 +131,7 @@ else:
     test = np.random.default_rng(0).permutation(len(labels)) < 360
 resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
 x = 1.275 * keras.ops.convert_to_numpy(resize(images.astype("float32"))) - 0.1
-print(f"{(~test).sum()} digits to learn from, {test.sum()} to test")
+print(f"{(~test).sum()} dígitos para aprender, {test.sum()} para testar")
 
 image = x[0]
 kernel, bias = network.get_layer("C1").get_weights()
@@ -142,7 +142,7 @@ s2 = np.tanh(c1.reshape(14, 2, 14, 2, 6).mean(axis=(1, 3)))
 inside = feature_extractor(network, ["C1", "S2_activation"])
 for hand, library in zip((c1, s2), inside(image[None]), strict=True):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
-print("C1 and S2 agree")
+print("C1 e S2 conferem")
 
 # %% [markdown]
 # ## Treino
@@ -156,8 +156,8 @@ history = network.fit(
     validation_data=(x[test], labels[test]),
 )  # fmt: skip
 accuracy = history.history["val_accuracy"][-1]
-print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
-      f"{test.sum()} wrong")  # fmt: skip
+print(f"acurácia no teste {accuracy:.4f}: {round((1 - accuracy) * test.sum())} de "
+      f"{test.sum()} errados")  # fmt: skip
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")

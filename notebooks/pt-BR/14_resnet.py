@@ -15,12 +15,11 @@
 #
 # Uma rede mais profunda deveria ser ao menos tão boa quanto uma rasa: as camadas a mais
 # poderiam só passar adiante o que recebem. Mas camadas têm dificuldade em aprender a
-# não fazer nada, e redes simples *pioram* quando ficam mais profundas, também nos dados de
-# treino. He e seus colegas fizeram do não fazer nada o ponto de partida: um atalho leva
-# a entrada por fora das camadas, e estas só aprendem o que somar. Com 152 camadas eles
-# venceram o desafio ImageNet de 2015 com menos de 3,6 % de erro entre os cinco melhores
-# palpites. (He, Zhang, Ren e
-# Sun, 2016.)
+# não fazer nada, e redes simples *pioram* quando ficam mais profundas, também nos dados
+# de treino. He e seus colegas fizeram do não fazer nada o ponto de partida: um atalho
+# leva a entrada por fora das camadas, e estas só aprendem o que somar. Com 152 camadas
+# eles venceram o desafio ImageNet de 2015 com menos de 3,6 % de erro entre os cinco
+# melhores palpites. (He, Zhang, Ren e Sun, 2016.)
 
 # %%
 import os
@@ -76,7 +75,7 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 
 # %%
 def convolve(image, kernel):
-    """3x3 with a ring of zeros; image (rows, columns, maps)."""
+    """3x3 com um anel de zeros; imagem (linhas, colunas, mapas)."""
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
     fields = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
     return np.einsum("ijcab,abcm->ijm", fields, kernel)
@@ -106,17 +105,17 @@ y = np.maximum(0, image + added)
 library = keras.ops.convert_to_numpy(block(image[None].astype("float32")))[0]
 np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
 
-# Doing nothing is one number away: with gamma_2 = 0 the block is its shortcut.
+# Não fazer nada está a um número: com gamma_2 = 0 o bloco é o seu atalho.
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
 np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
-print("the block agrees, and does nothing where it should")
+print("o bloco confere, e não faz nada onde não deve")
 
 # %% [markdown]
 # ## Onde o erro passa, e onde não passa
 #
-# Faça $\beta_2$ virar -10, como um único passo ruim pode fazer. Toda soma fica negativa,
-# a ReLU de fora se fecha e a derivada é exatamente 0: o atalho não ajuda. Com
+# Faça $\beta_2$ virar -10, como um único passo ruim pode fazer. Toda soma fica
+# negativa, a ReLU de fora se fecha e a derivada é exatamente 0: o atalho não ajuda. Com
 # $\gamma_2 = 0$ o bloco é $\max(0, \mathbf x)$, que deixa passar onde $\mathbf x$ é
 # positivo. Um ano depois os autores puseram a normalização e a ReLU *antes* de cada
 # convolução ("Identity mappings in deep residual networks", 2016). Esse bloco de
@@ -127,7 +126,7 @@ print("the block agrees, and does nothing where it should")
 
 # %%
 def slopes(block, h=1e-3):
-    """How much each output rises when all inputs rise by a little."""
+    """Quanto cada saída sobe quando todas as entradas sobem um pouco."""
     ends = [
         keras.ops.convert_to_numpy(block((image[None] + step).astype("float32")))
         for step in (-h, h)
@@ -144,8 +143,8 @@ for version in ("v1", "v2"):
             if weight.path.endswith(f"normalization_2/{name}"):
                 weight.assign(np.full(weight.shape, value))
         found[version, name] = slopes(block)
-        print(f"{version}, {name} 2 = {value:5}: an error arrives at "
-              f"{np.mean(found[version, name] != 0):.0%} of the inputs")  # fmt: skip
+        print(f"{version}, {name} 2 = {value:5}: chega erro a "
+              f"{np.mean(found[version, name] != 0):.0%} das entradas")  # fmt: skip
 
 # %% tags=["check"]
 assert (found["v1", "beta"] == 0).all()  # shut, shortcut or not
@@ -176,7 +175,7 @@ def multiply_adds(counts, bottleneck):
             else:
                 total += size**2 * (9 * maps * width + 9 * width**2)
             if maps != out and not (number or (group == 0 and not bottleneck)):
-                total += size**2 * maps * out  # a 1x1 projection on the shortcut
+                total += size**2 * maps * out  # uma projeção 1x1 no atalho
             maps = out
     return total + maps * 1000
 
@@ -191,13 +190,11 @@ PRINTED = {
 counted = {depth: multiply_adds(*row[:2]) for depth, row in PRINTED.items()}
 tables = {}
 for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
-    network = build(kernel_initializer="zeros")  # only its shapes matter here
+    network = build(kernel_initializer="zeros")  # aqui só importam as formas
     tables[depth] = summary_table(network)
 for depth, (counts, _, printed) in PRINTED.items():
-    print(
-        f"ResNet-{depth}: blocks {counts}, {counted[depth] / 1e9:.2f} thousand million"
-    )
-    # The paper cuts a digit off here and rounds there.
+    print(f"ResNet-{depth}: blocos {counts}, {counted[depth] / 1e9:.2f} bilhões")
+    # O artigo ora corta um dígito, ora arredonda.
     assert abs(counted[depth] / 1e9 - printed) < 0.1
 print(tables[18])
 
@@ -223,7 +220,7 @@ labels = digits.target
 
 
 def tower(n, shortcuts, width=8):
-    """6n + 2 layers: n blocks of each of three widths."""
+    """6n + 2 camadas: n blocos de cada uma de três larguras."""
     keras.utils.set_random_seed(1)
     inputs = keras.layers.Input((16, 16, 1))
     values = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(inputs)
@@ -253,8 +250,8 @@ for n, shortcuts in ((1, False), (5, False), (1, True), (5, True)):
     history = model.fit(x[~test], labels[~test], batch_size=64, epochs=4, verbose=0)
     curves[name] = history.history["loss"]
     sizes[name] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    print(f"{6 * n + 2:2} layers, {'with' if shortcuts else 'without'} shortcuts: "
-          f"{sizes[name]:,} parameters, loss {curves[name][-1]:.3f}")  # fmt: skip
+    print(f"{6 * n + 2:2} camadas, {'com' if shortcuts else 'sem'} atalhos: "
+          f"{sizes[name]:,} parâmetros, custo {curves[name][-1]:.3f}")  # fmt: skip
 
 # %% tags=["check"]
 assert sizes["32 -"] == sizes["32 +"] and sizes["8 -"] == sizes["8 +"]
@@ -276,7 +273,7 @@ network.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy",
                 metrics=["accuracy"])  # fmt: skip
 network.fit(x[~test], labels[~test], batch_size=32, epochs=5, verbose=0)
 _, accuracy = network.evaluate(x[test], labels[test], verbose=0)
-print(f"ResNet-20 of half width: test accuracy {accuracy:.3f}")
+print(f"ResNet-20 de meia largura: acurácia no teste {accuracy:.3f}")
 
 shown = x[np.flatnonzero(test)[:3]]
 maps = keras.ops.convert_to_numpy(feature_extractor(network, "stage3")(shown))

@@ -68,8 +68,8 @@ classes = 10
 
 source = lenet5(weights="mnist")
 learnt = source.get_weights()
-print(f"{source.count_params():,} parameters learnt elsewhere; "
-      f"{len(x)} digits to learn from, {len(x_test)} to test")  # fmt: skip
+print(f"{source.count_params():,} parâmetros aprendidos em outro lugar; "
+      f"{len(x)} dígitos para aprender, {len(x_test)} para testar")  # fmt: skip
 
 # %% [markdown]
 # ## Uma rede congelada e uma cabeça nova, à mão
@@ -88,7 +88,9 @@ print(f"{source.count_params():,} parameters learnt elsewhere; "
 few = np.arange(10)
 network = replace_head(source, classes)
 frozen = freeze(network, until="F6")
-print("frozen:", frozen, " trainable:", [w.path for w in network.trainable_weights])
+print(
+    "congeladas:", frozen, " treináveis:", [w.path for w in network.trainable_weights]
+)
 
 f = keras.ops.convert_to_numpy(feature_extractor(network, "F6")(x[few]))
 W, b = network.get_layer("classifier").get_weights()
@@ -104,8 +106,8 @@ W_new, b_new = network.get_layer("classifier").get_weights()
 np.testing.assert_allclose(W_new, W + eta * f.T @ (d - p) / len(few), atol=1e-5)
 np.testing.assert_allclose(b_new, b + eta * np.mean(d - p, axis=0), atol=1e-5)
 for before, after in zip(learnt[:-2], source.get_weights()[:-2], strict=True):
-    np.testing.assert_array_equal(before, after)  # the lower layers have not moved
-print("one step of the head agrees, and the frozen layers are bit for bit the same")
+    np.testing.assert_array_equal(before, after)  # as camadas de baixo não se mexeram
+print("um passo da cabeça confere, e as congeladas são as mesmas bit a bit")
 
 # %% [markdown]
 # ## De quantos rótulos se precisa?
@@ -123,7 +125,7 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 
 # %%
 def beginner(way, seed):
-    """The network as it is before it has seen any of the target."""
+    """A rede como é antes de ver qualquer exemplo do destino."""
     keras.utils.set_random_seed(seed)
     if way == "scratch":
         return lenet5(num_classes=classes)
@@ -132,7 +134,7 @@ def beginner(way, seed):
 
 
 def learner(way):
-    """A network that learns in this way, and its optimizer's first state."""
+    """Uma rede que aprende desta maneira, e o primeiro estado do otimizador."""
     unfreeze(source)
     model, adam = beginner(way, 0), keras.optimizers.Adam(1e-3)
     if way == "frozen":
@@ -146,7 +148,7 @@ def learner(way):
 
 
 def examples(k, seed):
-    """k of each class, repeated to fill 15 batches of 20."""
+    """k de cada classe, repetidos até encher 15 lotes de 20."""
     random = np.random.default_rng(seed)
     chosen = np.concatenate(
         [random.permutation(np.flatnonzero(y == c))[:k] for c in range(classes)]
@@ -158,7 +160,7 @@ def examples(k, seed):
 ways, labels, seeds = ("frozen", "lower", "scratch"), (1, 4, 15), range(3)
 scores = {way: np.empty((len(labels), len(seeds))) for way in ways}
 for way in ways:
-    model, blank = learner(way)  # compiled once, and begun anew for each experiment
+    model, blank = learner(way)  # compilada uma vez, recomeçada em cada experimento
     for row, k in enumerate(labels):
         for seed in seeds:
             model.set_weights(beginner(way, seed).get_weights())
@@ -169,12 +171,12 @@ for way in ways:
             scores[way][row, seed] = model.evaluate(
                 x_test, y_test, batch_size=600, verbose=0
             )[1]
-        print(f"{way:8} {k:3} labels a class: {scores[way][row].mean():.3f} "
+        print(f"{way:8} {k:3} rótulos por classe: {scores[way][row].mean():.3f} "
               f"+- {scores[way][row].std():.3f}")  # fmt: skip
 
 gain = {way: 100 * (scores[way] - scores["scratch"]) for way in ways[:-1]}
 for row, k in enumerate(labels):
-    print(f"{k:3} labels, points against scratch:", ", ".join(
+    print(f"{k:3} rótulos, pontos sobre o do zero:", ", ".join(
         f"{way} {values[row].mean():+.1f} +- {values[row].std():.1f}"
         for way, values in gain.items()))  # fmt: skip
 
@@ -217,7 +219,7 @@ left.minorticks_off()
 left.grid(alpha=0.3)
 left.legend()
 
-kernel = learnt[0]  # C1 as the source task has left it: what is reused
+kernel = learnt[0]  # C1 como a origem a deixou: o que se reaproveita
 tiles = np.concatenate([kernel[..., m].mean(axis=-1) for m in range(6)], axis=1)
 limit = np.abs(tiles).max()
 image = right.imshow(tiles.reshape(5, 2, 15).transpose(1, 0, 2).reshape(10, 15),

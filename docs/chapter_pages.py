@@ -1,0 +1,169 @@
+"""Writes the chapters as pages of the site, in both languages, with what they show.
+
+`conf.py` calls `write`. The pages and their pictures go to docs/chapters and
+docs/pt-BR/capitulos, which git ignores; `scripts/chapters.py` says where the outputs
+come from. The solutions are pages, too, without outputs: first think, then look.
+"""
+
+import base64
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent / "scripts"))
+
+import chapters  # noqa: E402
+
+import notebooks  # noqa: E402
+
+FOLDERS = {"en": DOCS / "chapters", "pt": DOCS / "pt-BR" / "capitulos"}
+WORDS = {
+    "en": {
+        "setting": "Imports", "drawing": "The code of the picture",
+        "title": "The chapters", "solutions": "Solutions of the exercises",
+        "more": "## Where to read on", "next": "Next chapter", "other": "Em português",
+        "index": "Every chapter works its idea out by hand in ten to thirty lines, "
+        "compares it with the library and with Keras, and ends with a picture and "
+        "three exercises. What you see below each cell is what it printed when this "
+        "site was built.",
+    },
+    "pt": {
+        "setting": "Importações", "drawing": "O código da figura",
+        "title": "Os capítulos", "solutions": "Soluções dos exercícios",
+        "more": "## Para continuar", "next": "Próximo capítulo", "other": "In English",
+        "index": "Cada capítulo faz as contas à mão em dez a trinta linhas, compara "
+        "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O que "
+        "aparece abaixo de cada célula é o que ela mostrou quando o site foi montado.",
+    },
+}  # fmt: skip
+# Where the library's side of a chapter is documented.
+PARTS = {
+    "01": "layers/lms_filter", "02": "optimization", "03": "optimization",
+    "04": "optimization", "05": "optimization", "06": "callbacks/gradient_norm_monitor",
+    "07": "optimization", "08": "augmentation", "09": "layers/convolution",
+    "10": "layers/subsampling2d", "11": "architectures/lenet5",
+    "12": "architectures/alexnet", "13": "architectures/googlenet",
+    "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
+}  # fmt: skip
+
+
+def fenced(text: str, kind: str) -> str:
+    """Return a block of code or of output."""
+    fence = "`" * max(3, 1 + max((len(r) for r in re.findall("`+", text)), default=0))
+    return f"{fence}{kind}\n{text.rstrip()}\n{fence}\n"
+
+
+def folded(summary: str, text: str) -> str:
+    """Return what is there on request."""
+    return f"<details><summary>{summary}</summary>\n\n{text}\n</details>\n"
+
+
+def shown(output: dict[str, Any], picture: Path) -> str:
+    """Return an output as Markdown; a picture is written."""
+    if output["output_type"] == "stream":
+        return fenced(output["text"], "text")
+    data = output.get("data", {})
+    if "image/png" in data:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(base64.b64decode(data["image/png"]))
+        return f"![]({picture.parent.name}/{picture.name})\n"
+    if "text/markdown" in data:
+        return data["text/markdown"] + "\n"
+    if "text/html" in data and "<audio" in data["text/html"]:
+        return re.sub(r"\n\s*", " ", data["text/html"]).strip() + "\n"
+    return fenced(data["text/plain"], "text") if "text/plain" in data else ""
+
+
+def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
+    """Return a chapter's page."""
+    words, folder, parts = WORDS[language], FOLDERS[language], []
+    opening = notebooks.opening(
+        Path("pt-BR" if language == "pt" else "", f"{source.stem}.ipynb"),
+        notebooks.repository(), "notebooks",
+    )  # fmt: skip
+    first = True
+    for number, cell in enumerate(cells):
+        text = cell["source"]
+        if cell["kind"] == "markdown":
+            parts.append(text.rstrip() + "\n")
+            if number == 0:
+                parts.append(f"{opening}\n")
+            continue
+        code = fenced(text, "python")
+        if first:
+            code, first = folded(words["setting"], code), False
+        elif re.search(r"plt\.|\bsay\(", text):
+            code = folded(words["drawing"], code)
+        parts.append(code)
+        if "ImportError" in text:  # versions, of no interest to a reader here
+            continue
+        pictures = folder / "images"
+        parts += [
+            shown(output, pictures / f"{source.stem}_{number}_{place}.png")
+            for place, output in enumerate(cell["outputs"])
+        ]
+    up = "../" if language == "en" else "../../"
+    other = (
+        f"../pt-BR/capitulos/{source.stem}.md"
+        if language == "en"
+        else f"../../chapters/{source.stem}.md"
+    )
+    links = [f"[{words['solutions']}](solutions/{source.stem}.md)",
+             f"[dlkeras: {PARTS[source.name[:2]]}]({up}{PARTS[source.name[:2]]}.md)",
+             f"[{words['other']}]({other})"]  # fmt: skip
+    all_of_them = chapters.chapters()
+    if source != all_of_them[-1]:
+        following = all_of_them[all_of_them.index(source) + 1].stem
+        links.insert(0, f"[{words['next']}]({following}.md)")
+    parts.append(words["more"] + "\n\n" + "\n".join(f"- {link}" for link in links))
+    return "\n".join(parts) + "\n"
+
+
+def solutions(source: Path) -> str:
+    """Return a page with the answers and their code."""
+    return "\n".join(
+        cell.source.rstrip() + "\n"
+        if cell.cell_type == "markdown"
+        else fenced(cell.source, "python")
+        for cell in jupytext.read(source).cells
+    )
+
+
+def write() -> None:
+    """Write all pages; a page that has not changed keeps its time."""
+    for source in chapters.chapters():
+        pages, _ = chapters.results(source)
+        for language, folder in FOLDERS.items():
+            mine = chapters.SOURCES / ("pt-BR" if language == "pt" else "")
+            texts = {
+                folder / f"{source.stem}.md": page(source, language, pages[language]),
+                folder / "solutions" / f"{source.stem}.md": solutions(
+                    mine / "solutions" / source.name
+                ),
+            }
+            for path, text in texts.items():
+                keep(path, text)
+    for language, folder in FOLDERS.items():
+        names = [source.stem for source in chapters.chapters()]
+        words = WORDS[language]
+        trees = "".join(
+            f"```{{toctree}}\n:maxdepth: 1\n{hidden}\n"
+            + "\n".join(f"{below}{name}" for name in names)
+            + "\n```\n\n"
+            for hidden, below in (
+                ("", ""),
+                (f":caption: {words['solutions']}\n", "solutions/"),
+            )
+        )
+        keep(folder / "index.md", f"# {words['title']}\n\n{words['index']}\n\n{trees}")
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a page if it has changed."""
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
