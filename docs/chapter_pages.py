@@ -36,8 +36,8 @@ WORDS = {
         "title": "Os capítulos", "solutions": "Soluções dos exercícios",
         "more": "## Para continuar", "next": "Próximo capítulo", "other": "In English",
         "index": "Cada capítulo faz as contas à mão em dez a trinta linhas, compara "
-        "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O que "
-        "aparece abaixo de cada célula é o que ela mostrou quando o site foi montado.",
+        "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O "
+        "que aparece abaixo de cada célula é o que ela mostrou ao montar o site.",
     },
 }  # fmt: skip
 # Where the library's side of a chapter is documented.
@@ -62,15 +62,15 @@ def folded(summary: str, text: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{text}\n</details>\n"
 
 
-def shown(output: dict[str, Any], picture: Path) -> str:
-    """Return an output as Markdown; a picture is written."""
+def shown(output: dict[str, Any], picture: Path, heading: str) -> str:
+    """Return an output as Markdown; a picture is written, and named by its heading."""
     if output["output_type"] == "stream":
         return fenced(output["text"], "text")
     data = output.get("data", {})
     if "image/png" in data:
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(base64.b64decode(data["image/png"]))
-        return f"![]({picture.parent.name}/{picture.name})\n"
+        return f"![{heading}]({picture.parent.name}/{picture.name})\n"
     if "text/markdown" in data:
         return data["text/markdown"] + "\n"
     if "text/html" in data and "<audio" in data["text/html"]:
@@ -85,11 +85,12 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         Path("pt-BR" if language == "pt" else "", f"{source.stem}.ipynb"),
         notebooks.repository(), "notebooks",
     )  # fmt: skip
-    first = True
+    first, heading = True, ""
     for number, cell in enumerate(cells):
         text = cell["source"]
         if cell["kind"] == "markdown":
             parts.append(text.rstrip() + "\n")
+            heading = (re.findall(r"^#+ (.+)$", text, re.MULTILINE) or [heading])[-1]
             if number == 0:
                 parts.append(f"{opening}\n")
             continue
@@ -103,7 +104,7 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
             continue
         pictures = folder / "images"
         parts += [
-            shown(output, pictures / f"{source.stem}_{number}_{place}.png")
+            shown(output, pictures / f"{source.stem}_{number}_{place}.png", heading)
             for place, output in enumerate(cell["outputs"])
         ]
     up = "../" if language == "en" else "../../"

@@ -7,7 +7,8 @@ and of the library, so `make notebooks`, which asks whether all chapters still h
 English and Portuguese have the same code but for their words. Their syntax trees are
 merged: where the words differ, the merged code holds both and prints both, marked. Keys
 of dictionaries stay English in both. Only cells that draw run twice. Cells tagged
-`check` hold what we expect of the numbers; they run here and are in no reader's notebook.
+`check` hold what we expect of the numbers; they run here, and no reader's notebook has
+them.
 """
 
 import argparse

@@ -184,8 +184,8 @@ scores = {
 gain = scores[rates[-1]] - scores[rates[0]]
 for rate, values in scores.items():
     print(f"p = {rate}: {values.mean(axis=0).round(1)} %, "
-          f"dispersão entre sementes {values.std(axis=0, ddof=1).round(1)}")  # fmt: skip
-print(f"pontos de {rates[-1]} sobre {rates[0]}: {gain.mean(axis=0).round(2)}, "
+          f"dispersão {values.std(axis=0, ddof=1).round(1)}")  # fmt: skip
+print(f"ganho de {rates[-1]}: {gain.mean(axis=0).round(2)}, "
       f"dispersão {gain.std(axis=0, ddof=1).round(2)}")  # fmt: skip
 
 # %% tags=["check"]
