@@ -127,7 +127,10 @@ flower = keras.ops.convert_to_numpy(keras.layers.Resizing(96, 96)(flower))
 three = np.kron(images[3], np.ones((12, 12, 1))).repeat(3, axis=-1).astype("float32")
 originals = np.stack([flower, three])
 variants = np.stack(
-    [np.clip(layer(originals, training=True), 0, 1) for layer in layers.values()],
+    [
+        np.clip(keras.ops.convert_to_numpy(layer(originals, training=True)), 0, 1)
+        for layer in layers.values()
+    ],
     axis=1,
 )
 display(visualization.augmentation_grid(originals, variants, captions=list(layers),
