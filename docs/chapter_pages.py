@@ -49,6 +49,30 @@ PARTS = {
     "12": "architectures/alexnet", "13": "architectures/googlenet",
     "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
 }  # fmt: skip
+ARXIV, DOI = "https://arxiv.org/abs/", "https://doi.org/"
+PAPERS = {
+    "05": {"Rumelhart, Hinton, Williams 1986": DOI + "10.1038/323533a0"},
+    "06": {
+        "Glorot, Bengio 2010": "https://proceedings.mlr.press/v9/glorot10a.html",
+        "He et al. 2015": ARXIV + "1502.01852",
+    },
+    "07": {
+        "Hinton et al. 2012": ARXIV + "1207.0580",
+        "Srivastava et al. 2014": "https://jmlr.org/papers/v15/srivastava14a.html",
+    },
+    "09": {
+        "Hubel, Wiesel 1959": DOI + "10.1113/jphysiol.1959.sp006308",
+        "Fukushima 1980": DOI + "10.1007/BF00344251",
+    },
+    "11": {"LeCun et al. 1998": DOI + "10.1109/5.726791"},
+    "12": {"Krizhevsky, Sutskever, Hinton 2012": DOI + "10.1145/3065386"},
+    "13": {"Szegedy et al. 2015": ARXIV + "1409.4842"},
+    "14": {
+        "He et al. 2016": ARXIV + "1512.03385",
+        "He et al. 2016, Identity mappings": ARXIV + "1603.05027",
+    },
+    "15": {"Yosinski et al. 2014": ARXIV + "1411.1792"},
+}
 
 
 def fenced(text: str, kind: str) -> str:
@@ -120,6 +144,8 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
     if source != all_of_them[-1]:
         following = all_of_them[all_of_them.index(source) + 1].stem
         links.insert(0, f"[{words['next']}]({following}.md)")
+    for name, address in PAPERS.get(source.name[:2], {}).items():
+        links.append(f"[{name}]({address})")
     parts.append(words["more"] + "\n\n" + "\n".join(f"- {link}" for link in links))
     return "\n".join(parts) + "\n"
 
