@@ -67,7 +67,17 @@ TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the 
     ("F6", "fully connected", 84, 1, 1, 1),
     ("Out", "fully connected", 10, 1, 1, 1),
 )
-by_hand, size, maps = {}, 32, 1
+by_hand, sizes, size, maps = {}, [], 32, 1
+for name, kind, m, _, f, s in TABLE:
+    size = (size - f) // s + 1
+    sizes.append(size)
+    weighted = kind != "mean pooling"
+    by_hand[name] = (
+        m * (f * f * maps + 1) if weighted else 0,
+        m * f * f * maps * size * size if weighted else 0,
+    )
+    maps = m
+print("sizes by hand:", sizes)
 
 keras.utils.set_random_seed(0)
 network = lenet5()
@@ -78,15 +88,7 @@ print(table)
 for row in table:
     if row.layer in by_hand:
         assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
-for name, kind, m, printed_size, f, s in TABLE:
-    size = (size - f) // s + 1
-    assert size == printed_size
-    weighted = kind != "mean pooling"
-    by_hand[name] = (
-        m * (f * f * maps + 1) if weighted else 0,
-        m * f * f * maps * size * size if weighted else 0,
-    )
-    maps = m
+assert sizes == [row[3] for row in TABLE]
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
