@@ -18,6 +18,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -131,20 +132,18 @@ def _in_language(outputs: list, place: int) -> list:
     return kept
 
 
-def executed(source: Path, folder: Path | None = None) -> dict[str, list]:
-    """Run a chapter; return for each language its cells with their outputs.
+def executed(source: Path) -> dict[str, list]:
+    """Run a chapter in a new folder; return each language's cells and their outputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _executed(source, folder)
 
-    Args:
-        source: the English source.
-        folder: where it runs; a new one, by default.
-    """
+
+def _executed(source: Path, folder: str) -> dict[str, list]:
     both = [
         jupytext.read(path).cells for path in (source, SOURCES / "pt-BR" / source.name)
     ]
-    folder = folder or STORE / f"{source.stem}.work"
-    folder.mkdir(parents=True, exist_ok=True)
     client = NotebookClient(
-        new_notebook(), timeout=400, resources={"metadata": {"path": str(folder)}}
+        new_notebook(), timeout=400, resources={"metadata": {"path": folder}}
     )
     pages: dict[str, list] = {language: [] for language in LANGUAGES}
 
