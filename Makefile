@@ -93,15 +93,16 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
   $(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=300 --durations=0
 
-notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run the English ones
+notebooks: .venv/docs.stamp  ## write all notebooks (.ipynb) to build/ and run every chapter
 	@$(BIN)/python scripts/notebooks.py
-	@$(NBMAKE) $(if $(ARGS),$(ARGS),build/notebooks/*.ipynb)
+	@$(BIN)/python scripts/chapters.py --jobs $(JOBS) $(ARGS)
 
-solutions: .venv/docs.stamp  ## run the notebooks with the exercises' solutions
+solutions: .venv/docs.stamp  ## run the exercises' solutions, and chapters as readers change them
 	@$(BIN)/python scripts/notebooks.py build/solutions
-	@$(NBMAKE) build/solutions/solutions/*.ipynb $(ARGS)
+	@$(NBMAKE) build/solutions/solutions/*.ipynb tests/docs/chapter_variations.py $(ARGS)
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
+	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
 

@@ -9,6 +9,8 @@ are MathML, which docutils writes and browsers read without a script.
 import inspect
 import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -47,6 +49,7 @@ html_theme = "furo"
 html_title = "dlkeras"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_js_files = ["copy.js"]
 html_theme_options = {"navigation_with_keys": True}
 html_show_sphinx = False
 html_show_copyright = False
@@ -119,8 +122,17 @@ def _signature(
     return str(own), returns
 
 
+def _chapters(app: Any) -> None:
+    """Write the chapters of the course as pages, before Sphinx looks for pages."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import chapter_pages
+
+    chapter_pages.write()
+
+
 def setup(app: Any) -> None:
     """Register the formulas' writer, and what docstrings and signatures become."""
+    app.connect("builder-inited", _chapters)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("autodoc-process-docstring", _as_section, priority=400)  # napoleon: 500
     app.connect("autodoc-process-docstring", _as_rst)

@@ -118,7 +118,6 @@ v_tenth = np.log(y / (1 - y))
 np.testing.assert_allclose(functions["logistic"](v_tenth), y)
 np.testing.assert_allclose(y * (1 - y), 0.025)
 print(f"the logistic slope falls to a tenth of its largest at |v| = {v_tenth:.2f}")
-assert abs(v_tenth - 3.64) < 0.01
 
 layers = np.arange(20)
 left_of_error = {
@@ -129,6 +128,9 @@ left_of_error = {
 }
 for name, left in left_of_error.items():
     print(f"{name:19} after 19 layers: {left[-1]:.1e}")
+
+# %% tags=["check"]
+assert abs(v_tenth - 3.64) < 0.01
 assert 3e-12 < left_of_error["logistic, $v = 0$"][-1] < 4e-12
 
 # %% [markdown]
@@ -150,6 +152,8 @@ for name in ("ReLU", "leaky ReLU"):
     correction = local_gradients(neuron, x, d).corrections[0]
     corrections[name] = np.sqrt(sum(np.sum(part**2) for part in correction))
     print(f"{name:10}  size of the correction: {corrections[name]:.4f}")
+
+# %% tags=["check"]
 assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
 
 # %% [markdown]
@@ -166,7 +170,8 @@ def in_words(name):
 
 blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 figure = plt.figure(figsize=(14, 5.6), layout="constrained")
-grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.25])
+rows = (len(functions) + 1) // 2
+grid = figure.add_gridspec(rows, 3, width_ratios=[1, 1, 1.25])
 for index, (name, phi) in enumerate(functions.items()):
     axes = figure.add_subplot(grid[index // 2, index % 2])
     y = phi(v)

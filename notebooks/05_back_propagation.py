@@ -90,23 +90,35 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # $$\delta_j = \begin{cases} e_j\,\varphi'(v_j) & j \text{ an output neuron} \\
 # \varphi'(v_j)\sum_k \delta_k w_{kj} & j \text{ a hidden neuron.}\end{cases}$$
 #
-# Both activations give their derivative away for free: $\varphi' = y(1-y)$ for the
-# logistic function, $\varphi' = 1 - y^2$ for tanh. The delta rule then is
-# $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
+# The sum runs over the neurons $k$ that $j$ feeds: the layer *after* the one with $j$
+# (the course's slide names it C). Both activations give their derivative away for free:
+# $\varphi' = y(1-y)$ for the logistic function, $\varphi' = 1 - y^2$ for tanh. The
+# delta rule then is $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
 
 # %%
 delta2 = e * y2 * (1 - y2)
 delta1 = (1 - y1**2) * (delta2 @ W2.T)
 
 ours = local_gradients(model, x, d)
+for name, hand, library in (
+    ("e", e, ours.errors),
+    ("v", v1, ours.induced_fields[0]),
+    ("delta", delta1, ours.local_gradients[0]),
+    ("delta", delta2, ours.local_gradients[-1]),
+):
+    same = hand.shape == library.shape and np.allclose(hand, library, atol=1e-12)
+    print(f"{name:5} {hand.shape}:", "by hand as in the library" if same else
+          "NOT the library's: which line must follow your change?")  # fmt: skip
+print("delta of the output neuron, per example:", delta2.ravel().round(4))
+print("delta of the hidden neurons:\n", delta1.round(4))
+
+# %% tags=["check"]
 np.testing.assert_allclose(ours.errors, e, atol=1e-12)
 np.testing.assert_allclose(ours.induced_fields[0], v1, atol=1e-12)
 np.testing.assert_allclose(ours.induced_fields[1], v2, atol=1e-12)
 np.testing.assert_allclose(ours.local_gradients[1], delta2, atol=1e-12)
 np.testing.assert_allclose(ours.local_gradients[0], delta1, atol=1e-12)
 np.testing.assert_allclose(ours.average_energy, E.mean(), atol=1e-12)
-print("delta of the output neuron, per example:", delta2.ravel().round(4))
-print("delta of the hidden neurons:\n", delta1.round(4))
 
 # %% [markdown]
 # ## Equal to automatic differentiation
@@ -126,12 +138,14 @@ for old, new, correction in zip(
 ):
     np.testing.assert_allclose(new - old, correction, atol=1e-6)
 by_hand = [y.T @ delta / 4 for y, delta in ((x, delta1), (y1, delta2))]
-np.testing.assert_allclose(corrections[0], by_hand[0], atol=1e-12)
-np.testing.assert_allclose(corrections[2], by_hand[1], atol=1e-12)
 largest = max(np.abs(n - o - c).max() for o, n, c in
               zip(model.get_weights(), twin.get_weights(), corrections,
                   strict=True))  # fmt: skip
 print(f"largest difference to {keras.backend.backend()}: {largest:.1e}")
+
+# %% tags=["check"]
+np.testing.assert_allclose(corrections[0], by_hand[0], atol=1e-12)
+np.testing.assert_allclose(corrections[2], by_hand[1], atol=1e-12)
 
 # %% [markdown]
 # ## Learning XOR by the delta rule
@@ -143,9 +157,9 @@ print(f"largest difference to {keras.backend.backend()}: {largest:.1e}")
 # %%
 begin = model.get_weights()
 DeltaRule(model, learning_rate=0.5).step(x[1:2], d[1:2])
-np.testing.assert_allclose(
-    model.get_weights()[0], W1 + 0.5 * np.outer(x[1], delta1[1]), atol=1e-6
-)
+moved = model.get_weights()[0] - W1
+print("the first weights move by", moved.round(4).tolist())
+print("by hand                  ", (0.5 * np.outer(x[1], delta1[1])).round(4).tolist())
 
 curves = {}
 for name, arguments, momentum in (
@@ -162,6 +176,9 @@ for name, arguments, momentum in (
 model.set_weights(learned)
 answers = keras.ops.convert_to_numpy(model(x))
 print("answers:", answers.ravel().round(3))
+
+# %% tags=["check"]
+np.testing.assert_allclose(moved, 0.5 * np.outer(x[1], delta1[1]), atol=1e-6)
 assert ((answers > 0.5) == d).all()
 
 # %% [markdown]
@@ -231,5 +248,6 @@ plt.show()
 # 2. Multiply all first weights by 20 before training. Look at `ours.induced_fields`
 #    and at the local gradients: which factor has become almost zero, and what does
 #    that do to learning?
-# 3. Put a third Dense layer of four tanh neurons into the network. Write its local
-#    gradients by hand in two lines, and compare them with `local_gradients`.
+# 3. In a new cell, build a network with a third Dense layer, of four tanh neurons.
+#    Write the local gradients by hand in three lines, and compare them with
+#    `local_gradients`.

@@ -63,14 +63,16 @@ down = np.zeros_like(images)
 down[:, 1:] = images[:, :-1]
 by_one = keras.layers.RandomTranslation((1 / 8, 1 / 8), (0, 0), fill_mode="constant")
 shifted = keras.ops.convert_to_numpy(by_one(images[:20], training=True))
-np.testing.assert_allclose(shifted, down[:20], atol=1e-5)
 
 flip = keras.layers.RandomFlip("horizontal", seed=0)
 flipped = keras.ops.convert_to_numpy(flip(images[:20], training=True))
+print("the layers shift and flip as we do, and leave test images alone")
+
+# %% tags=["check"]
+np.testing.assert_allclose(shifted, down[:20], atol=1e-5)
 for new, old in zip(flipped, images[:20], strict=True):
     assert np.allclose(new, old) or np.allclose(new, old[:, ::-1])
 np.testing.assert_array_equal(flip(images[:20], training=False), images[:20])
-print("the layers shift and flip as we do, and leave test images alone")
 
 # %% [markdown]
 # ## Why white noise teaches nothing about the digits
@@ -100,6 +102,8 @@ noisy += sigma * random.normal(size=noisy.shape)
 surface = QuadraticSurface.from_data(noisy, np.tile(d, copies))
 print("plain", np.linalg.solve(R, p).round(3), " noisy copies",
       surface.minimizer.round(3), " weight decay", with_decay.round(3))  # fmt: skip
+
+# %% tags=["check"]
 np.testing.assert_allclose(surface.minimizer, with_decay, atol=0.01)
 
 # %% [markdown]
@@ -123,7 +127,10 @@ flower = keras.ops.convert_to_numpy(keras.layers.Resizing(96, 96)(flower))
 three = np.kron(images[3], np.ones((12, 12, 1))).repeat(3, axis=-1).astype("float32")
 originals = np.stack([flower, three])
 variants = np.stack(
-    [np.clip(layer(originals, training=True), 0, 1) for layer in layers.values()],
+    [
+        np.clip(keras.ops.convert_to_numpy(layer(originals, training=True)), 0, 1)
+        for layer in layers.values()
+    ],
     axis=1,
 )
 display(visualization.augmentation_grid(originals, variants, captions=list(layers),
@@ -214,6 +221,8 @@ for column, test in enumerate(tests):
     for name, values in gains.items():
         values = values[:, column]
         print(f"  {name} gains {values.mean():+.1f} points +- {values.std(ddof=1):.1f}")
+
+# %% tags=["check"]
 assert gains["moved"][:, 1].mean() > 3  # tolerant to what it has been shown
 assert gains["moved"][:, 1].mean() > gains["noise"][:, 1].mean() + 3
 assert gains["noise"][:, 0].mean() < 1  # noise does not help

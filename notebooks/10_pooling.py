@@ -76,20 +76,22 @@ def mean_pool(maps, size=2):
 
 flower = load_sample_image("flower.jpg")[60:380, 160:480] / 255.0
 coefficient, bias = np.array([0.25, 0.5, 1.0]), np.array([0.0, 0.1, -0.2])
-subsampling = Subsampling2D(2, dtype="float64")
+subsampling = Subsampling2D(2)
 subsampling.build((None, *flower.shape))
 subsampling.set_weights([coefficient, bias])
 
 for layer, by_hand in (
-    (keras.layers.MaxPooling2D(2, dtype="float64"), max_pool(flower)),
-    (keras.layers.AveragePooling2D(2, dtype="float64"), mean_pool(flower)),
-    (keras.layers.MaxPooling2D(4, dtype="float64"), max_pool(flower, 4)),
+    (keras.layers.MaxPooling2D(2), max_pool(flower)),
+    (keras.layers.AveragePooling2D(2), mean_pool(flower)),
+    (keras.layers.MaxPooling2D(4), max_pool(flower, 4)),
     (subsampling, coefficient * windows(flower, 2).sum(axis=(1, 3)) + bias),
 ):
     library = keras.ops.convert_to_numpy(layer(flower[None]))[0]
-    np.testing.assert_allclose(library, by_hand, atol=1e-12)
+    np.testing.assert_allclose(library, by_hand, atol=1e-5)
     print(f"{type(layer).__name__:18} {flower.shape} -> {library.shape}, "
           f"{layer.count_params()} parameters")  # fmt: skip
+
+# %% tags=["check"]
 assert subsampling.count_params() == 2 * 3
 
 # %% [markdown]
@@ -106,12 +108,14 @@ dropped = np.where(passed, flower, 0.5 * flower)
 np.testing.assert_array_equal(max_pool(dropped), max_pool(flower))
 print(f"max pooling of 2x2 drops {1 - passed.mean():.0%} of the values "
       "(75 % but for ties)")  # fmt: skip
-assert 0.5 < 1 - passed.mean() <= 0.75
 
 swapped = flower.copy()
 swapped[0::2], swapped[1::2] = flower[1::2], flower[0::2]  # swap rows within windows
 np.testing.assert_allclose(mean_pool(swapped), mean_pool(flower), atol=1e-12)
 np.testing.assert_array_equal(max_pool(swapped), max_pool(flower))
+
+# %% tags=["check"]
+assert 0.5 < 1 - passed.mean() <= 0.75
 
 # %% [markdown]
 # ## Tolerance to shift, measured
@@ -162,6 +166,7 @@ for name, layer in layers.items():
           f"{change[name][2]:.3f}, read {accuracy[name][2]:.3f}; "
           f"of 5: {change[name][5]:.3f}, {accuracy[name][5]:.3f}")  # fmt: skip
 
+# %% tags=["check"]
 for pixels in shifts[1:]:  # the wider the window, the less moves
     for kind in ("mean", "max"):
         moves = [change[n][pixels] for n in ("1x1", f"{kind} 2x2", f"{kind} 8x8")]
@@ -175,6 +180,11 @@ assert accuracy["mean 8x8"][5] > accuracy["1x1"][5] + 0.05
 # numbers: it reads worse at rest and better from four pixels on. The largest of 8x8 is
 # steadiest of all and reads worst: what does not move does not tell digits apart.
 # Tolerance is bought with detail, so networks pool a little at a time.
+#
+# *Location invariance* is the course's word. Inside a network the layers share that
+# work: a convolution moves its map when the image moves, and each pooling of 2x2 halves
+# the shift. After two of them four pixels are one, and further up it matters less and
+# less where a stroke was.
 
 # %% [markdown]
 # ## The picture

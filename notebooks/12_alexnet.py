@@ -90,7 +90,6 @@ def by_hand(size, grouped=True):
 
 
 rows = by_hand(227)
-assert [rows[n][0] for n in ("C1", "S2", "C3", "S4", "C5")] == [55, 27, 27, 13, 13]
 keras.utils.set_random_seed(0)
 table = summary_table(alexnet(kernel_initializer="zeros"))
 for row in table:
@@ -101,11 +100,14 @@ parameters = {
     name: sum(row[1] for row in by_hand(227, grouped).values())
     for name, grouped in (("2012", True), ("one tower", False))
 }
-assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
 dense = sum(rows[name][1] for name in ("F8", "F9", "Out")) / parameters["2012"]
 convolved = sum(row[2] for name, row in rows.items() if name[0] == "C")
 print(f"the three dense layers have {dense:.0%} of the parameters, the convolutions "
       f"{convolved / table.multiply_adds:.0%} of the multiply-adds")  # fmt: skip
+
+# %% tags=["check"]
+assert [rows[n][0] for n in ("C1", "S2", "C3", "S4", "C5")] == [55, 27, 27, 13, 13]
+assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
 
 # %% [markdown]
 # ## Two peculiar parts, by hand
@@ -127,8 +129,9 @@ halves = [
     keras.ops.conv(below[..., 4 * g : 4 * g + 4], kernel[..., 3 * g : 3 * g + 3])
     for g in (0, 1)
 ]
+both_halves = keras.ops.concatenate(halves, axis=-1)
 np.testing.assert_allclose(
-    grouped(below), keras.ops.concatenate(halves, axis=-1), atol=1e-5
+    *map(keras.ops.convert_to_numpy, (grouped(below), both_halves)), atol=1e-5
 )
 
 a = 50 * np.abs(random.normal(size=(4, 4, 12)))
@@ -136,8 +139,9 @@ b = np.empty_like(a)
 for i in range(12):
     power = np.sum(a[..., max(0, i - 2) : i + 3] ** 2, axis=-1)
     b[..., i] = a[..., i] / (2 + 1e-4 * power) ** 0.75
-normalisation = LocalResponseNormalization(dtype="float64")
-np.testing.assert_allclose(normalisation(a[None])[0], b, rtol=1e-10)
+normalisation = LocalResponseNormalization()
+library = keras.ops.convert_to_numpy(normalisation(a[None]))[0]
+np.testing.assert_allclose(library, b, rtol=1e-4)
 print("groups and local response normalisation agree")
 
 # %% [markdown]
@@ -161,6 +165,8 @@ history = network.fit(x[~test], labels[~test], batch_size=32, epochs=6, verbose=
                       validation_data=(x[test], labels[test]))  # fmt: skip
 accuracy = history.history["val_accuracy"][-1]
 print(f"{network.count_params():,} parameters, test accuracy {accuracy:.3f}")
+
+# %% tags=["check"]
 assert accuracy > 0.9
 
 # %% [markdown]

@@ -17,7 +17,9 @@
 # just pass on what they get. But layers find it hard to learn to do nothing, and plain
 # networks get *worse* when they get deeper, on the training data, too. He and his
 # colleagues made doing nothing the default: a shortcut carries the input past the
-# layers, and these only learn what to add. (He, Zhang, Ren and Sun, 2016.)
+# layers, and these only learn what to add. With 152 layers they won the ImageNet
+# challenge of 2015 with less than 3.6 % errors among the five best guesses. (He, Zhang,
+# Ren and Sun, 2016.)
 
 # %%
 import os
@@ -67,8 +69,9 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # \mathbf x)))\bigr)$$
 #
 # with two 3x3 convolutions and the batch normalisation $N(v) = \gamma\,(v-\mu)/
-# \sqrt{\sigma^2+\epsilon} + \beta$. Backward, $\partial\mathbf y/\partial\mathbf x$ has
-# an identity in it: whatever the weights are, the error passes.
+# \sqrt{\sigma^2+\epsilon} + \beta$. Backward, the sum inside the outer $\max$ has an
+# identity in its derivative: there the error passes whatever the weights are. The
+# outer ReLU, however, lets it through only where that sum is positive.
 
 
 # %%
@@ -110,6 +113,47 @@ np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
 print("the block agrees, and does nothing where it should")
 
 # %% [markdown]
+# ## Where the error passes, and where it does not
+#
+# Let $\beta_2$ become -10, as one bad step can do. Every sum is then negative, the
+# outer ReLU is shut, and the derivative is exactly 0: the shortcut does not help. With
+# $\gamma_2 = 0$ the block is $\max(0, \mathbf x)$, which passes where $\mathbf x$ is
+# positive. A year later the authors moved normalisation and ReLU *before* each
+# convolution ("Identity mappings in deep residual networks", 2016). This pre-activation
+# block is $\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 * \max(0,
+# N_1(\mathbf x))))$, with nothing behind the sum, and its derivative has an identity
+# whatever happens to the weights.
+
+
+# %%
+def slopes(block, h=1e-3):
+    """How much each output rises when all inputs rise by a little."""
+    ends = [
+        keras.ops.convert_to_numpy(block((image[None] + step).astype("float32")))
+        for step in (-h, h)
+    ]
+    return (ends[1] - ends[0]) / (2 * h)
+
+
+found = {}
+for version in ("v1", "v2"):
+    for name, value in (("beta", -10.0), ("gamma", 0.0)):
+        block = ResidualBlock(4, version=version)
+        block.build((None, 6, 6, 4))
+        for weight in block.weights:
+            if weight.path.endswith(f"normalization_2/{name}"):
+                weight.assign(np.full(weight.shape, value))
+        found[version, name] = slopes(block)
+        print(f"{version}, {name} 2 = {value:5}: an error arrives at "
+              f"{np.mean(found[version, name] != 0):.0%} of the inputs")  # fmt: skip
+
+# %% tags=["check"]
+assert (found["v1", "beta"] == 0).all()  # shut, shortcut or not
+assert 0.3 < np.mean(found["v1", "gamma"] == 0) < 0.7  # max(0, x)
+for name in ("beta", "gamma"):
+    np.testing.assert_allclose(found["v2", name], 1, atol=1e-3)  # the identity
+
+# %% [markdown]
 # ## The paper's table 1, by hand
 #
 # Behind a 7x7 convolution with stride 2 and a pooling come four groups of blocks at 56,
@@ -148,7 +192,6 @@ tables = {}
 for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
     network = build(kernel_initializer="zeros")  # only its shapes matter here
     tables[depth] = summary_table(network)
-    assert tables[depth].multiply_adds == counted[depth]
 for depth, (counts, _, printed) in PRINTED.items():
     print(
         f"ResNet-{depth}: blocks {counts}, {counted[depth] / 1e9:.2f} thousand million"
@@ -156,6 +199,10 @@ for depth, (counts, _, printed) in PRINTED.items():
     # The paper cuts a digit off here and rounds there.
     assert abs(counted[depth] / 1e9 - printed) < 0.1
 print(tables[18])
+
+# %% tags=["check"]
+for depth, table in tables.items():
+    assert table.multiply_adds == counted[depth]
 
 # %% [markdown]
 # ## Deeper is worse, and with shortcuts it is not
@@ -207,6 +254,8 @@ for n, shortcuts in ((1, False), (5, False), (1, True), (5, True)):
     sizes[name] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     print(f"{6 * n + 2:2} layers, {'with' if shortcuts else 'without'} shortcuts: "
           f"{sizes[name]:,} parameters, loss {curves[name][-1]:.3f}")  # fmt: skip
+
+# %% tags=["check"]
 assert sizes["32 -"] == sizes["32 +"] and sizes["8 -"] == sizes["8 +"]
 assert curves["32 -"][-1] > 1.5 * curves["8 -"][-1]
 assert curves["32 +"][-1] < curves["32 -"][-1] / 2
@@ -227,7 +276,6 @@ network.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy",
 network.fit(x[~test], labels[~test], batch_size=32, epochs=5, verbose=0)
 _, accuracy = network.evaluate(x[test], labels[test], verbose=0)
 print(f"ResNet-20 of half width: test accuracy {accuracy:.3f}")
-assert accuracy > 0.9
 
 shown = x[np.flatnonzero(test)[:3]]
 maps = keras.ops.convert_to_numpy(feature_extractor(network, "stage3")(shown))
@@ -235,6 +283,9 @@ weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
 np.testing.assert_allclose(ours, np.maximum(by_hand, 0), atol=1e-5)
+
+# %% tags=["check"]
+assert accuracy > 0.9
 
 # %% [markdown]
 # ## The pictures
@@ -273,11 +324,11 @@ for name, curve in curves.items():
     depth, kind = name.split()
     colour, style = (blue if kind == "+" else orange), ("-" if depth == "32" else "--")
     words = say("shortcuts", "atalhos") if kind == "+" else say("plain", "sem atalhos")
-    left.semilogy(range(1, 5), curve, "o" + style, color=colour,
+    left.semilogy(range(1, len(curve) + 1), curve, "o" + style, color=colour,
                   label=f"{depth} {say('layers', 'camadas')}, {words}")  # fmt: skip
 left.set(xlabel=say("epoch", "época"), ylabel=say("training loss", "custo no treino"),
-         xticks=range(1, 5), title=say("Deeper is worse, or not",
-                                       "Mais fundo é pior, ou não"))  # fmt: skip
+         xticks=range(1, len(curve) + 1), title=say("Deeper is worse, or not",
+                                       "Mais profunda é pior, ou não"))  # fmt: skip
 left.legend()
 left.grid(alpha=0.3)
 depths = list(PRINTED)

@@ -17,27 +17,20 @@
 # strokes and edges are useful for other things, too. So find a network that solves a
 # similar task, keep its lower layers, and train only what must be new. The course's
 # example goes from 100 kinds of pictures to a few kinds of vehicle. Here a LeNet-5 that
-# has only ever seen the digits 0 to 4 learns 5 to 9 from very few examples; where the
-# CIFAR-10 photographs are present, one that knows animals learns vehicles.
+# knows the 60,000 digits of MNIST learns the digits of other writers, scanned by
+# another machine, from one, four and fifteen examples of each.
 
 # %%
 import os
-from pathlib import Path
 
 try:
     import keras
     import matplotlib.pyplot as plt
     import numpy as np
-    from PIL import Image
     from sklearn.datasets import load_digits
 
     from dlkeras.architectures import feature_extractor, lenet5
-    from dlkeras.transfer import (
-        freeze,
-        layerwise_learning_rates,
-        replace_head,
-        unfreeze,
-    )
+    from dlkeras.transfer import freeze, replace_head, unfreeze
     from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
@@ -57,55 +50,26 @@ def say(english, portuguese):
 # %% [markdown]
 # ## Source and target
 #
-# Let the variable `DLKERAS_CIFAR10` name a folder with `train/CLASS/*.jpg` and
-# `test/CLASS/*.jpg` to transfer from animals to vehicles.
+# `lenet5(weights="mnist")` comes with the library. The target is scikit-learn's set of
+# 1,797 digits: other writers, 8x8 pixels. Source and target have the same ten classes,
+# which is more than transfer needs; we throw the old head away all the same, as one
+# must when the classes are new. As in MNIST a digit fills 20 of the 32 pixels, ink is
+# 1.175 and ground -0.1: hand the source what it knows.
 
 # %%
-VEHICLES = ("airplane", "automobile", "ship", "truck")
+digits = load_digits()
+enlarge = keras.layers.Resizing(20, 20, interpolation="bilinear")
+large = enlarge((digits.images[..., None] / 16).astype("float32"))
+large = np.pad(keras.ops.convert_to_numpy(large), ((0, 0), (6, 6), (6, 6), (0, 0)))
+x, y = 1.275 * large - 0.1, digits.target
+held = np.random.default_rng(0).permutation(len(x)) < 600
+x, x_test, y, y_test = x[~held], x[held], y[~held], y[held]
+classes = 10
 
-
-def photographs(split):
-    """Images (number, 32, 32, 3) from -1 to 1, and the names of their classes."""
-    files = sorted(Path(os.environ["DLKERAS_CIFAR10"], split).glob("*/*.jpg"))
-    images = np.stack([np.asarray(Image.open(file)) for file in files])
-    return images.astype("float32") / 127.5 - 1, np.array(
-        [f.parent.name for f in files]
-    )
-
-
-if os.environ.get("DLKERAS_CIFAR10"):
-    (x, names), (x_test, names_test) = photographs("train"), photographs("test")
-    target, target_test = np.isin(names, VEHICLES), np.isin(names_test, VEHICLES)
-    task = say("animals to vehicles", "de animais a veículos")
-else:
-    digits = load_digits()
-    resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
-    small = (digits.images[..., None] / 8 - 1).astype("float32")
-    x, names = keras.ops.convert_to_numpy(resize(small)), digits.target
-    held = np.random.default_rng(0).permutation(len(x)) < 600
-    x, x_test, names, names_test = x[~held], x[held], names[~held], names[held]
-    target, target_test = names >= 5, names_test >= 5
-    task = say("digits 0-4 to 5-9", "dos dígitos 0-4 aos 5-9")
-
-
-def numbered(names):
-    return np.unique(names, return_inverse=True)[1]
-
-
-y, y_test = np.empty(len(x), int), np.empty(len(x_test), int)
-for mine, mine_test in ((target, target_test), (~target, ~target_test)):
-    y[mine], y_test[mine_test] = numbered(names[mine]), numbered(names_test[mine_test])
-print(f"{task}: {(~target).sum()} examples of the source, {target.sum()} of the target")
-
-# %%
-keras.utils.set_random_seed(0)
-source = lenet5(x.shape[1:], len(np.unique(y[~target])), activation="relu")
-source.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy",
-               metrics=["accuracy"])  # fmt: skip
-source.fit(x[~target], y[~target], batch_size=32, epochs=8, verbose=0)
-_, accuracy = source.evaluate(x_test[~target_test], y_test[~target_test], verbose=0)
-print(f"the source network on its own task: {accuracy:.3f}")
+source = lenet5(weights="mnist")
 learnt = source.get_weights()
+print(f"{source.count_params():,} parameters learnt elsewhere; "
+      f"{len(x)} digits to learn from, {len(x_test)} to test")  # fmt: skip
 
 # %% [markdown]
 # ## A frozen network and a new head, by hand
@@ -121,8 +85,7 @@ learnt = source.get_weights()
 # and below it nothing changes at all.
 
 # %%
-few = np.flatnonzero(target)[:10]
-classes = len(np.unique(y[target]))
+few = np.arange(10)
 network = replace_head(source, classes)
 frozen = freeze(network, until="F6")
 print("frozen:", frozen, " trainable:", [w.path for w in network.trainable_weights])
@@ -132,7 +95,8 @@ W, b = network.get_layer("classifier").get_weights()
 v = f @ W + b
 p = np.exp(v - v.max(axis=1, keepdims=True))
 p /= p.sum(axis=1, keepdims=True)
-np.testing.assert_allclose(p, network(x[few]), atol=1e-5)
+library = keras.ops.convert_to_numpy(network(x[few]))
+np.testing.assert_allclose(p, library, atol=1e-5)
 
 d, eta = np.eye(classes)[y[few]], 0.1
 network.compile(keras.optimizers.SGD(eta), "sparse_categorical_crossentropy")
@@ -148,9 +112,9 @@ print("one step of the head agrees, and the frozen layers are bit for bit the sa
 # ## How many labels does it take?
 #
 # Three ways to learn the target from $k$ labelled examples of each class: *frozen*,
-# only the head learns; *thawed*, the whole network goes on learning from there, each
-# stage at 0.8 times the rate of the one above it; *from scratch*, from random weights.
-# Each is done three times, with other examples and other random numbers.
+# only the head learns; *lower layers frozen*, C1 and C3 stay and the rest goes on
+# learning (figure 11-4 of the course); *from scratch*, from random weights. Each is
+# done three times, with other examples and other random numbers.
 #
 # A head alone is one layer and takes ten times the rate of a whole network; at the same
 # rate it would still be far from its best after these few steps, and *frozen* would
@@ -162,7 +126,7 @@ def beginner(way, seed):
     """The network as it is before it has seen any of the target."""
     keras.utils.set_random_seed(seed)
     if way == "scratch":
-        return lenet5(x.shape[1:], classes, activation="relu")
+        return lenet5(num_classes=classes)
     source.set_weights(learnt)
     return replace_head(source, classes)
 
@@ -174,28 +138,24 @@ def learner(way):
     if way == "frozen":
         freeze(model, until="F6")
         adam = keras.optimizers.Adam(1e-2)
-    if way == "thawed":
-        adam = layerwise_learning_rates(model, adam, decay=0.8)
+    if way == "lower":
+        freeze(model, until="stage2")
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     adam.build(model.trainable_variables)
     return model, [keras.ops.convert_to_numpy(v) for v in adam.variables]
 
 
 def examples(k, seed):
-    """k of each class of the target, repeated to fill 15 batches of 20."""
+    """k of each class, repeated to fill 15 batches of 20."""
     random = np.random.default_rng(seed)
     chosen = np.concatenate(
-        [
-            random.permutation(np.flatnonzero(target & (y == c)))[:k]
-            for c in range(classes)
-        ]
+        [random.permutation(np.flatnonzero(y == c))[:k] for c in range(classes)]
     )
-    return np.concatenate(
-        [random.permutation(chosen) for _ in range(300 // len(chosen))]
-    )
+    repeats = max(1, 300 // len(chosen))
+    return np.concatenate([random.permutation(chosen) for _ in range(repeats)])
 
 
-ways, labels, seeds = ("frozen", "thawed", "scratch"), (1, 4, 15), range(3)
+ways, labels, seeds = ("frozen", "lower", "scratch"), (1, 4, 15), range(3)
 scores = {way: np.empty((len(labels), len(seeds))) for way in ways}
 for way in ways:
     model, blank = learner(way)  # compiled once, and begun anew for each experiment
@@ -207,29 +167,33 @@ for way in ways:
             chosen = examples(k, seed)
             model.fit(x[chosen], y[chosen], batch_size=20, epochs=6, verbose=0)
             scores[way][row, seed] = model.evaluate(
-                x_test[target_test], y_test[target_test], batch_size=500, verbose=0
+                x_test, y_test, batch_size=600, verbose=0
             )[1]
         print(f"{way:8} {k:3} labels a class: {scores[way][row].mean():.3f} "
-              f"+- {scores[way][row].std(ddof=1):.3f}")  # fmt: skip
+              f"+- {scores[way][row].std():.3f}")  # fmt: skip
 
-gain = {way: 100 * (scores[way] - scores["scratch"]) for way in ways[:2]}
+gain = {way: 100 * (scores[way] - scores["scratch"]) for way in ways[:-1]}
 for row, k in enumerate(labels):
     print(f"{k:3} labels, points against scratch:", ", ".join(
-        f"{way} {values[row].mean():+.1f} +- {values[row].std(ddof=1):.1f}"
+        f"{way} {values[row].mean():+.1f} +- {values[row].std():.1f}"
         for way, values in gain.items()))  # fmt: skip
-if os.environ.get("DLKERAS_CIFAR10"):  # few labels, and a rich source
-    assert gain["frozen"].mean() > 0 < gain["thawed"][:2].mean()
-else:
-    assert scores["thawed"][-1].mean() > scores["frozen"][-1].mean()
+
+# %% tags=["check"]
+# Measured over three seeds: +25, +11, +7 points frozen; +13, +7, +6 with C1 and C3.
+assert (gain["frozen"].mean(axis=1) > (15, 7, 4)).all()
+assert (gain["lower"].mean(axis=1) > (4, 3, 2)).all()
+assert np.diff(gain["frozen"].mean(axis=1)).max() < 0  # fewer labels, more to gain
 
 # %% [markdown]
-# Transfer is no law; it depends on what the source had to give. On the photographs,
-# with 6,000 animals behind them, the frozen and the thawed network are both about three
-# to four points ahead of the one from scratch as long as there are one or four labels a
-# class, and with 15 the frozen one still is. On the digits the source is 600 small
-# pictures of five shapes: thawed is level with scratch, and *frozen* falls behind, the
-# further the more labels there are. Its upper layers have specialised in the old
-# shapes, and may not learn the new. It is the lower ones that are worth keeping.
+# Transfer wins, and the more the fewer labels there are: some 25 points with one label
+# a class, 11 with four, 7 with fifteen. The whole network frozen is better here than
+# its lower layers alone, because the task is so much alike that the upper layers fit,
+# too. With other classes they would not, and C1 and C3 are what is worth keeping: after
+# the old head, the layers to give up first are the upper ones.
+#
+# Transfer is no law, though. It depends on what the source has to give: a LeNet-5 that
+# has seen 600 digits from 0 to 4 does not help with 5 to 9 at all. The library's page
+# on transfer learning has that and larger experiments.
 
 # %% [markdown]
 # ## The picture
@@ -238,13 +202,15 @@ else:
 blue, orange, grey = "#0072B2", "#D55E00", "#666666"
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained",
                                      width_ratios=[1.3, 1])  # fmt: skip
-words = {"frozen": say("frozen", "congelada"), "thawed": say("thawed", "descongelada"),
+words = {"frozen": say("frozen", "congelada"),
+         "lower": say("lower layers frozen", "camadas de baixo congeladas"),
          "scratch": say("from scratch", "do zero")}  # fmt: skip
 styles = (("s-", blue), ("o-", orange), ("^--", grey))
 for way, (style, colour) in zip(ways, styles, strict=True):
-    left.errorbar(labels, scores[way].mean(axis=1), scores[way].std(axis=1, ddof=1),
+    left.errorbar(labels, scores[way].mean(axis=1), scores[way].std(axis=1),
                   fmt=style, color=colour, capsize=4, label=words[way])  # fmt: skip
-left.set(xscale="log", xticks=labels, xticklabels=labels, title=task,
+left.set(xscale="log", xticks=labels, xticklabels=labels,
+         title=say("digits of other writers", "dígitos de outras pessoas"),
          xlabel=say("labels a class", "rótulos por classe"),
          ylabel=say("test accuracy", "acurácia no teste"))  # fmt: skip
 left.minorticks_off()
@@ -270,10 +236,13 @@ plt.show()
 #
 # Solutions are in the folder `solutions`.
 #
-# 1. Freeze only the first stage, `freeze(network, until="stage1")`, and train on four
-#    labels a class. Is it closer to *frozen* or to *thawed*? How many parameters learn?
-# 2. What happens to the *source* task when the thawed network has learnt the target?
-#    Put the old head back and evaluate: this is called catastrophic forgetting.
+# 1. Thaw the whole network: no `freeze`, and
+#    `layerwise_learning_rates(model, adam, decay=0.8)` from `dlkeras.transfer`, which
+#    gives lower layers smaller steps. With four labels a class, is it closer to
+#    *frozen* or to *lower layers frozen*? How many parameters learn in each?
+# 2. Source and target have the same ten classes. How many digits does the source read
+#    with its old head, without a single label? From how many labels on is a new head
+#    better?
 # 3. A network that has learnt nothing can be frozen, too. Freeze a *random* LeNet-5 and
 #    train only its head. How far does that get, and what does it say about how much the
 #    frozen source network really contributed?

@@ -1,9 +1,12 @@
 """The notebooks: complete, the same code in both languages, and openable."""
 
+import ast
 import importlib.util
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,16 @@ FOLDER = ROOT / "notebooks"
 ENGLISH = sorted(path.name for path in FOLDER.glob("*.py"))
 SOLUTIONS = [f"solutions/{name}" for name in ENGLISH]
 
-_spec = importlib.util.spec_from_file_location(
-    "notebooks_script", ROOT / "scripts" / "notebooks.py"
-)
-script = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(script)
+
+def imported(name):
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_script", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+script, chapters = imported("notebooks"), imported("chapters")
 
 
 def cells(path, kind):
@@ -34,14 +42,78 @@ def test_every_chapter_of_the_course_has_a_notebook_and_its_solutions():
 
 
 @pytest.mark.parametrize("name", [*ENGLISH, *SOLUTIONS])
-def test_code_cells_are_the_same_in_both_languages(name):
-    english, portuguese = FOLDER / name, FOLDER / "pt-BR" / name
-    assert cells(portuguese, "code") == cells(english, "code")
-    kinds = [
-        [cell.cell_type for cell in jupytext.read(path).cells]
-        for path in (english, portuguese)
+def test_code_cells_differ_in_their_words_only(name):
+    both = [
+        jupytext.read(path).cells for path in (FOLDER / name, FOLDER / "pt-BR" / name)
     ]
-    assert kinds[0] == kinds[1]
+    for english, portuguese in zip(*both, strict=True):
+        assert english.cell_type == portuguese.cell_type
+        assert english.metadata.get("tags") == portuguese.metadata.get("tags")
+        if english.cell_type == "code":
+            chapters.merged(english.source, portuguese.source)  # raises otherwise
+
+
+def test_merged_code_runs_once_and_prints_both_languages():
+    english = "words = 'a loss'\nprint(f'{words:>8} of {2:.1f}')"
+    portuguese = "words = 'um custo'\nprint(f'{words:>8} de {2:.1f}')"
+    code = chapters.merged(english, portuguese)
+    done = subprocess.run([sys.executable, "-c", chapters.PRELUDE + code],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout == "\x02  a loss of 2.0\x1fum custo de 2.0\x03\n"
+    output = [{"output_type": "stream", "name": "stdout", "text": done.stdout}]
+    assert [chapters._in_language(output, n)[0]["text"] for n in (0, 1)] == [
+        "  a loss of 2.0\n", "um custo de 2.0\n",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="codes differ"):
+        chapters.merged("print('a', 1)", "print('b', 2)")
+
+
+@pytest.mark.parametrize("name", ENGLISH)
+def test_what_a_portuguese_notebook_says_in_its_code_is_portuguese(name):
+    english, portuguese = (
+        {words for cell in jupytext.read(path).cells
+         if cell.cell_type == "code" and "check" not in cell.metadata.get("tags", ())
+         and "ImportError" not in cell.source
+         for words in comments_and_docstrings(cell.source)}
+        for path in (FOLDER / name, FOLDER / "pt-BR" / name)
+    )  # fmt: skip
+    left = {
+        text for text in english & portuguese if len(re.findall("[a-z]{2,}", text)) > 3
+    }
+    assert not left
+
+
+def comments_and_docstrings(code):
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT and "fmt:" not in token.string:
+            yield token.string
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+            yield ast.get_docstring(node)
+
+
+@pytest.mark.parametrize("name", ENGLISH)
+def test_a_readers_notebook_holds_no_expectation_of_ours(name):
+    for folder in (FOLDER, FOLDER / "pt-BR"):
+        for cell in script.generated(folder / name, None, "notebooks").cells:
+            assert "check" not in cell.metadata.get("tags", ())
+            if cell.cell_type == "code" and not cell.source.startswith("%"):
+                tree = ast.parse(cell.source)
+                assert not any(isinstance(node, ast.Assert) for node in tree.body)
+
+
+def test_every_slide_of_the_lecture_has_its_chapter_and_cell():
+    rows = re.findall(
+        r"^\| (.+?) \| \[(\d+)\]\(chapters/(\w+)\.md\) \| (.+?) \|$",
+        (ROOT / "docs/lecture.md").read_text("utf-8"), re.MULTILINE,
+    )  # fmt: skip
+    assert len(rows) >= 38
+    for slide, number, chapter, heading in rows:
+        assert chapter.startswith(f"{int(number):02}_"), slide
+        text = "\n".join(cells(FOLDER / f"{chapter}.py", "markdown"))
+        assert re.search(rf"^##? {re.escape(heading)}$", text, re.MULTILINE), slide
+    # The course's fifteen chapters are all on a slide; the last is the pipeline.
+    assert {int(number) for _, number, _, _ in rows} == {*range(1, 16)}
 
 
 @pytest.mark.parametrize("name", [*ENGLISH, *SOLUTIONS])

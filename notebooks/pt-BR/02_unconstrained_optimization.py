@@ -98,10 +98,12 @@ for w in ([0, 0], [-2, 8], [7, 1]):
     np.testing.assert_allclose(measured_gradient(w), gradient(w), atol=1e-6)
     np.testing.assert_allclose(surface.gradient(w), gradient(w), atol=1e-10)
 
-# grad E = R w - p is linear in w: the condition grad E = 0 is a system of equations.
+# grad E = R w - p é linear em w: a condição grad E = 0 é um sistema de equações.
 R, p = x.T @ x / len(x), x.T @ d / len(x)
 w_star = np.linalg.solve(R, p)
-print("grad E = 0 at", w_star.round(6))
+print("grad E = 0 em", w_star.round(6))
+
+# %% tags=["check"]
 np.testing.assert_allclose(w_star, [5, 3], rtol=1e-10)
 np.testing.assert_allclose(surface.minimizer, w_star, rtol=1e-10)
 assert surface.is_optimal(w_star) and not surface.is_optimal([5, 2.99])
@@ -124,13 +126,16 @@ def descend(w, eta, steps):
     return np.array(trajectory)
 
 
-by_hand = descend([-2, 8], 0.4, 25)
+eta = 0.4
+by_hand = descend([-2, 8], eta, 25)
 costs = [cost(w) for w in by_hand]
-assert (np.diff(costs) < 0).all()
 
-run = steepest_descent(surface, 0.4, [-2, 8], steps=25)
+run = steepest_descent(surface, eta, [-2, 8], steps=25)
+print(f"depois de {run.iterations} passos: w = {run.final_weights.round(3)}")
+
+# %% tags=["check"]
+assert (np.diff(costs) < 0).all()
 np.testing.assert_allclose(run.weights, by_hand, atol=1e-10)
-print(f"after {run.iterations} steps: w = {run.final_weights.round(3)}")
 
 # %% [markdown]
 # E acima do limite. A biblioteca sabe, antes de rodar, que vai divergir, e avisa; roda
@@ -140,11 +145,14 @@ print(f"after {run.iterations} steps: w = {run.final_weights.round(3)}")
 import warnings
 
 limit = 2 / np.linalg.eigvalsh(R).max()
-np.testing.assert_allclose(surface.max_step_size, limit, rtol=1e-12)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     runaway = steepest_descent(surface, 1.05 * limit, [5.4, 3.6], steps=22)
-print(caught[0].message)
+for warning in caught:
+    print(warning.message)
+
+# %% tags=["check"]
+np.testing.assert_allclose(surface.max_step_size, limit, rtol=1e-12)
 assert runaway.divergent and runaway.cost[-1] > runaway.cost[0]
 assert cost(descend([5.4, 3.6], 0.95 * limit, 200)[-1]) < 1e-6
 
@@ -152,7 +160,7 @@ assert cost(descend([5.4, 3.6], 0.95 * limit, 200)[-1]) < 1e-6
 # ## A figura
 
 # %%
-blue, orange, green = "#0072B2", "#D55E00", "#009E73"  # safe for colour-blind readers
+blue, orange, green = "#0072B2", "#D55E00", "#009E73"  # seguras para daltônicos
 w1, w2 = np.linspace(-3, 13, 81), np.linspace(-5, 11, 81)
 grid = np.stack(np.meshgrid(w1, w2), -1)
 
@@ -171,7 +179,7 @@ coarse = w1[::8], w2[::8]
 plane.quiver(*coarse, *(-g for g in surface.gradient_field(*coarse)), color="0.45",
              width=0.003)  # fmt: skip
 plane.plot(*run.weights.T, "o-", color=orange, markersize=4,
-           label=say("descent", "descida") + r", $\eta = 0.4$")  # fmt: skip
+           label=say("descent", "descida") + rf", $\eta = {eta}$")  # fmt: skip
 plane.plot(*runaway.weights.T, "s--", color=blue, markersize=4,
            label=r"$\eta = 1.05 \cdot 2/\lambda_{max}$")  # fmt: skip
 plane.plot(5, 3, "*", color=green, markersize=18, label=r"$\nabla E = 0$")

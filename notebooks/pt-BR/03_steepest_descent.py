@@ -73,8 +73,10 @@ for _ in range(4):
     J.append(1 - 2 * p @ w + w @ R @ w)
     w = w + 0.8 * (p - R @ w)
 print("J(n) =", np.round(J, 6))
-np.testing.assert_allclose(J, [1, 0.78, 0.7584, 0.752928])
 run = steepest_descent(surface, 0.8, steps=3)
+
+# %% tags=["check"]
+np.testing.assert_allclose(J, [1, 0.78, 0.7584, 0.752928])
 np.testing.assert_allclose(run.mean_square_error, J)
 
 # %% [markdown]
@@ -98,10 +100,7 @@ np.testing.assert_allclose(run.mean_square_error, J)
 # %%
 eigenvalues, Q = np.linalg.eigh(R)
 w_star = np.linalg.solve(R, p)
-print("eigenvalues", eigenvalues, " minimum at", w_star, " limit", 2 / eigenvalues[-1])
-np.testing.assert_allclose(surface.eigenvalues, [0.5, 1.5])
-np.testing.assert_allclose(surface.minimizer, [0.5, 0], atol=1e-12)
-np.testing.assert_allclose(surface.max_step_size, 4 / 3)
+print("autovalores", eigenvalues, " mínimo em", w_star, " limite", 2 / eigenvalues[-1])
 
 start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)
@@ -110,10 +109,18 @@ for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
     np.testing.assert_allclose(w, by_hand, atol=1e-10)
 
 for eta in (0.2, 1 / 1.5, 1.2):
-    said = regimes(surface, eta)  # before anything has run
+    said = regimes(surface, eta)  # antes de rodar qualquer coisa
     run = steepest_descent(surface, eta, start)
-    assert run.measured_regimes == said and run.confirmed
-    print(f"eta = {eta:.3f}:", ", ".join(f"{regime}" for regime in said))
+    print(f"eta = {eta:.3f}:", ", ".join(f"{regime}" for regime in said),
+          "- confirmado" if run.confirmed else "- não é o que se vê")  # fmt: skip
+
+# %% tags=["check"]
+np.testing.assert_allclose(surface.eigenvalues, [0.5, 1.5])
+np.testing.assert_allclose(surface.minimizer, [0.5, 0], atol=1e-12)
+np.testing.assert_allclose(surface.max_step_size, 4 / 3)
+for eta in (0.2, 1 / 1.5, 1.2):
+    run = steepest_descent(surface, eta, start)
+    assert run.measured_regimes == regimes(surface, eta) and run.confirmed
 
 # %% [markdown]
 # ## Com que rapidez converge
@@ -126,10 +133,12 @@ for eta in (0.2, 1 / 1.5, 1.2):
 # %%
 eta = 2 / (eigenvalues[0] + eigenvalues[-1])
 kappa = eigenvalues[-1] / eigenvalues[0]
+run = steepest_descent(surface, eta, start, steps=30)
+print(f"taxa prevista {run.rate:.4f}, medida {run.measured_rate:.4f}")
+
+# %% tags=["check"]
 np.testing.assert_allclose(best_step_size(surface), eta)
 np.testing.assert_allclose(convergence_rate(surface, eta), (kappa - 1) / (kappa + 1))
-run = steepest_descent(surface, eta, start, steps=30)
-print(f"predicted rate {run.rate:.4f}, measured {run.measured_rate:.4f}")
 np.testing.assert_allclose(run.measured_rate, run.rate, rtol=1e-3)
 
 # %% [markdown]
@@ -145,9 +154,6 @@ np.testing.assert_allclose(run.measured_rate, run.rate, rtol=1e-3)
 # %%
 one_step = start - np.linalg.solve(R, R @ start - p)
 run = newton(surface, start)
-assert run.iterations == 1
-np.testing.assert_allclose(run.final_weights, one_step, atol=1e-12)
-np.testing.assert_allclose(one_step, w_star, atol=1e-12)
 
 random = np.random.default_rng(3)
 x = random.normal(size=(100, 2)) @ [[1.0, 0.9], [0.0, 0.44]]
@@ -159,7 +165,6 @@ for _ in range(5):
     e = d - np.tanh(x @ w)
     jacobian = -(1 - np.tanh(x @ w) ** 2)[:, None] * x
     w = w - np.linalg.solve(jacobian.T @ jacobian, jacobian.T @ e)
-np.testing.assert_allclose(gauss_newton(neuron, steps=5).final_weights, w, atol=1e-8)
 
 runs = {
     "steepest descent": steepest_descent(neuron, 0.9, steps=60),
@@ -168,9 +173,13 @@ runs = {
     "Newton": newton(neuron, steps=60),
 }
 for name, run in runs.items():
-    print(
-        f"{name:18}: {run.iterations:3d} iterations, w = {run.final_weights.round(4)}"
-    )
+    print(f"{name:18}: {run.iterations:3d} iterações, w = {run.final_weights.round(4)}")
+
+# %% tags=["check"]
+assert newton(surface, start).iterations == 1
+np.testing.assert_allclose(newton(surface, start).final_weights, one_step, atol=1e-12)
+np.testing.assert_allclose(one_step, w_star, atol=1e-12)
+np.testing.assert_allclose(gauss_newton(neuron, steps=5).final_weights, w, atol=1e-8)
 
 # %% [markdown]
 # ## A figura
@@ -193,7 +202,7 @@ for axes, eta, colour, title in (
     axes.contour(w1, w2, surface.cost(grid), levels=12, colors="0.75", linewidths=0.8)
     trajectory = steepest_descent(surface, eta, start, steps=25).weights
     axes.plot(*trajectory.T, "o-", color=colour, markersize=4)
-    for axis in surface.contour_axes(0.8).T:  # the principal axes
+    for axis in surface.contour_axes(0.8).T:  # os eixos principais
         axes.plot(*np.stack([w_star - axis, w_star + axis]).T, ":", color="0.3")
     axes.plot(*w_star, "*", color=green, markersize=16)
     axes.annotate("w(0)", start, xytext=(6, 4), textcoords="offset points")

@@ -72,7 +72,7 @@ slopes = {
     "ReLU": lambda v, y: (v > 0).astype(float),
     "leaky ReLU": lambda v, y: np.where(v > 0, 1, alpha),
 }
-v = np.linspace(-6, 6, 240)  # 0 itself, the corner of ReLU, is not among them
+v = np.linspace(-6, 6, 240)  # o próprio 0, a quina da ReLU, fica de fora
 
 h = 1e-5
 for name, phi in functions.items():
@@ -98,12 +98,12 @@ for name, activation in in_keras.items():
         [keras.layers.Input((1,)), keras.layers.Dense(1, activation)]
     )
     neuron.set_weights([np.ones((1, 1)), np.zeros(1)])
-    desired = np.full((len(v), 1), 10.0)  # far from every output: no error is zero
+    desired = np.full((len(v), 1), 10.0)  # longe de toda saída: nenhum erro é zero
     ours = local_gradients(neuron, v[:, None], desired)
     slope = (ours.local_gradients[0] / ours.errors)[:, 0]
     np.testing.assert_allclose(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
     np.testing.assert_allclose(slope, slopes[name](v, functions[name](v)), atol=1e-6)
-    print(f"{name:10}  largest slope {slope.max():.4f}  at v = -6: {slope[0]:.6f}")
+    print(f"{name:10}  maior inclinação {slope.max():.4f}  em v = -6: {slope[0]:.6f}")
 
 # %% [markdown]
 # ## Saturação
@@ -119,8 +119,7 @@ y = (1 + np.sqrt(1 - 0.1)) / 2
 v_tenth = np.log(y / (1 - y))
 np.testing.assert_allclose(functions["logistic"](v_tenth), y)
 np.testing.assert_allclose(y * (1 - y), 0.025)
-print(f"the logistic slope falls to a tenth of its largest at |v| = {v_tenth:.2f}")
-assert abs(v_tenth - 3.64) < 0.01
+print(f"a inclinação da logística cai a um décimo da maior em |v| = {v_tenth:.2f}")
 
 layers = np.arange(20)
 left_of_error = {
@@ -130,7 +129,10 @@ left_of_error = {
     "leaky ReLU, $v < 0$": alpha**layers,
 }
 for name, left in left_of_error.items():
-    print(f"{name:19} after 19 layers: {left[-1]:.1e}")
+    print(f"{name:19} depois de 19 camadas: {left[-1]:.1e}")
+
+# %% tags=["check"]
+assert abs(v_tenth - 3.64) < 0.01
 assert 3e-12 < left_of_error["logistic, $v = 0$"][-1] < 4e-12
 
 # %% [markdown]
@@ -152,7 +154,9 @@ for name in ("ReLU", "leaky ReLU"):
     neuron.set_weights([np.ones((3, 1)), np.array([-10.0])])
     correction = local_gradients(neuron, x, d).corrections[0]
     corrections[name] = np.sqrt(sum(np.sum(part**2) for part in correction))
-    print(f"{name:10}  size of the correction: {corrections[name]:.4f}")
+    print(f"{name:10}  tamanho da correção: {corrections[name]:.4f}")
+
+# %% tags=["check"]
 assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
 
 # %% [markdown]
@@ -170,7 +174,8 @@ def in_words(name):
 
 blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 figure = plt.figure(figsize=(14, 5.6), layout="constrained")
-grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.25])
+rows = (len(functions) + 1) // 2
+grid = figure.add_gridspec(rows, 3, width_ratios=[1, 1, 1.25])
 for index, (name, phi) in enumerate(functions.items()):
     axes = figure.add_subplot(grid[index // 2, index % 2])
     y = phi(v)

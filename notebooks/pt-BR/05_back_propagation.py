@@ -64,7 +64,7 @@ model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
 model.summary()
 
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
-d = np.array([[0], [1], [1], [0]], float)  # XOR: no single neuron can do it
+d = np.array([[0], [1], [1], [0]], float)  # XOR: nenhum neurônio sozinho consegue
 W1, b1, W2, b2 = (w.astype(float) for w in model.get_weights())
 
 # %% [markdown]
@@ -92,23 +92,35 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # $$\delta_j = \begin{cases} e_j\,\varphi'(v_j) & j \text{ nó de saída} \\
 # \varphi'(v_j)\sum_k \delta_k w_{kj} & j \text{ nó escondido.}\end{cases}$$
 #
-# As duas ativações entregam a derivada de graça: $\varphi' = y(1-y)$ para a logística,
-# $\varphi' = 1 - y^2$ para a tanh. A regra delta é então $\Delta w_{ji} =
-# \eta\,\delta_j\,y_i$.
+# A soma corre pelos neurônios $k$ que $j$ alimenta: a camada *depois* da de $j$ (a
+# transparência do curso a chama de C). As duas ativações entregam a derivada de graça:
+# $\varphi' = y(1-y)$ para a logística, $\varphi' = 1 - y^2$ para a tanh. A regra delta
+# é então $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
 
 # %%
 delta2 = e * y2 * (1 - y2)
 delta1 = (1 - y1**2) * (delta2 @ W2.T)
 
 ours = local_gradients(model, x, d)
+for name, hand, library in (
+    ("e", e, ours.errors),
+    ("v", v1, ours.induced_fields[0]),
+    ("delta", delta1, ours.local_gradients[0]),
+    ("delta", delta2, ours.local_gradients[-1]),
+):
+    same = hand.shape == library.shape and np.allclose(hand, library, atol=1e-12)
+    print(f"{name:5} {hand.shape}:", "à mão igual à biblioteca" if same else
+          "DIFERENTE da biblioteca: que linha falta mudar?")  # fmt: skip
+print("delta do neurônio de saída, por exemplo:", delta2.ravel().round(4))
+print("delta dos neurônios escondidos:\n", delta1.round(4))
+
+# %% tags=["check"]
 np.testing.assert_allclose(ours.errors, e, atol=1e-12)
 np.testing.assert_allclose(ours.induced_fields[0], v1, atol=1e-12)
 np.testing.assert_allclose(ours.induced_fields[1], v2, atol=1e-12)
 np.testing.assert_allclose(ours.local_gradients[1], delta2, atol=1e-12)
 np.testing.assert_allclose(ours.local_gradients[0], delta1, atol=1e-12)
 np.testing.assert_allclose(ours.average_energy, E.mean(), atol=1e-12)
-print("delta of the output neuron, per example:", delta2.ravel().round(4))
-print("delta of the hidden neurons:\n", delta1.round(4))
 
 # %% [markdown]
 # ## Igual à diferenciação automática
@@ -129,12 +141,14 @@ for old, new, correction in zip(
 ):
     np.testing.assert_allclose(new - old, correction, atol=1e-6)
 by_hand = [y.T @ delta / 4 for y, delta in ((x, delta1), (y1, delta2))]
-np.testing.assert_allclose(corrections[0], by_hand[0], atol=1e-12)
-np.testing.assert_allclose(corrections[2], by_hand[1], atol=1e-12)
 largest = max(np.abs(n - o - c).max() for o, n, c in
               zip(model.get_weights(), twin.get_weights(), corrections,
                   strict=True))  # fmt: skip
-print(f"largest difference to {keras.backend.backend()}: {largest:.1e}")
+print(f"maior diferença para o {keras.backend.backend()}: {largest:.1e}")
+
+# %% tags=["check"]
+np.testing.assert_allclose(corrections[0], by_hand[0], atol=1e-12)
+np.testing.assert_allclose(corrections[2], by_hand[1], atol=1e-12)
 
 # %% [markdown]
 # ## Aprender o XOR pela regra delta
@@ -146,9 +160,9 @@ print(f"largest difference to {keras.backend.backend()}: {largest:.1e}")
 # %%
 begin = model.get_weights()
 DeltaRule(model, learning_rate=0.5).step(x[1:2], d[1:2])
-np.testing.assert_allclose(
-    model.get_weights()[0], W1 + 0.5 * np.outer(x[1], delta1[1]), atol=1e-6
-)
+moved = model.get_weights()[0] - W1
+print("os primeiros pesos andam", moved.round(4).tolist())
+print("à mão                   ", (0.5 * np.outer(x[1], delta1[1])).round(4).tolist())
 
 curves = {}
 for name, arguments, momentum in (
@@ -164,7 +178,10 @@ for name, arguments, momentum in (
         learned = model.get_weights()
 model.set_weights(learned)
 answers = keras.ops.convert_to_numpy(model(x))
-print("answers:", answers.ravel().round(3))
+print("respostas:", answers.ravel().round(3))
+
+# %% tags=["check"]
+np.testing.assert_allclose(moved, 0.5 * np.outer(x[1], delta1[1]), atol=1e-6)
 assert ((answers > 0.5) == d).all()
 
 # %% [markdown]
@@ -234,5 +251,6 @@ plt.show()
 # 2. Multiplique todos os primeiros pesos por 20 antes do treino. Olhe
 #    `ours.induced_fields` e os gradientes locais: qual fator ficou quase zero, e o que
 #    isso faz com a aprendizagem?
-# 3. Ponha na rede uma terceira camada Dense, de quatro neurônios com tanh. Escreva os
-#    seus gradientes locais à mão em duas linhas e compare com `local_gradients`.
+# 3. Numa célula nova, monte uma rede com uma terceira camada Dense, de quatro neurônios
+#    com tanh. Escreva os gradientes locais à mão em três linhas e compare com
+#    `local_gradients`.

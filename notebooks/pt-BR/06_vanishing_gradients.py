@@ -13,12 +13,17 @@
 # %% [markdown]
 # # 6. Gradientes que desaparecem e que explodem
 #
+# Uma rede profunda traz três problemas: os gradientes desaparecem ou explodem na
+# descida (este notebook), o treino é lento (notebooks 2 e 3), e com milhões de pesos
+# ela decora os exemplos (notebooks 7 e 8).
+#
 # Numa rede profunda o erro tem um longo caminho de volta. Em cada camada ele é
 # multiplicado, por inclinações e por pesos, e vinte fatores um pouco abaixo de 1 não
-# deixam nada, enquanto vinte um pouco acima de 1 explodem. Você vai calcular isso à mão
-# para 20 camadas, observá-lo ao vivo com o `GradientNormMonitor`, ver que a história do
-# livro-texto não é a história toda, e curá-lo com os pesos de Xavier e de He e com
-# unidades que não saturam.
+# deixam nada, enquanto vinte um pouco acima de 1 explodem. (As redes recorrentes, que
+# usam os mesmos pesos em centenas de instantes, são as que mais explodem.) Você vai
+# calcular isso à mão para 20 camadas, observá-lo ao vivo com o `GradientNormMonitor`,
+# ver que a história do livro-texto não é a história toda, e curá-lo com os pesos de
+# Xavier e de He e com unidades que não saturam.
 
 # %%
 import os
@@ -54,7 +59,7 @@ DEPTH, WIDTH, BATCH = 20, 100, 64
 
 
 def network(activation, initializer, depth=DEPTH, seed=0):
-    """Hidden layers of one kind, and ten outputs without softmax."""
+    """Camadas escondidas de um só tipo, e dez saídas sem softmax."""
     keras.utils.set_random_seed(seed)
     hidden = [
         keras.layers.Dense(
@@ -73,7 +78,7 @@ def network(activation, initializer, depth=DEPTH, seed=0):
 
 
 def watched(model, optimizer, epochs=1):
-    """Train with both monitors; return them."""
+    """Treina com os dois monitores e os devolve."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss)
     gradients = GradientNormMonitor(frequency=1, on_finding=None)
@@ -84,7 +89,7 @@ def watched(model, optimizer, epochs=1):
 
 
 def kernel_norms(gradients):
-    """Norms of the hidden kernels' gradients in the first step, by depth."""
+    """Normas dos gradientes dos kernels escondidos no primeiro passo, por camada."""
     history = gradients.history
     mine = [
         n.startswith("hidden") and n.endswith("kernel") for n in history.variable_names
@@ -104,7 +109,7 @@ def kernel_norms(gradients):
 
 # %%
 model = network("sigmoid", "glorot_uniform")
-kernels = [w.astype(float) for w in model.get_weights()[::2]]  # the biases are zero
+kernels = [w.astype(float) for w in model.get_weights()[::2]]  # os bias são zero
 outputs = [x[:BATCH].astype(float)]
 for kernel in kernels[:-1]:
     outputs.append(1 / (1 + np.exp(-outputs[-1] @ kernel)))
@@ -112,7 +117,7 @@ logits = outputs[-1] @ kernels[-1]
 softmax = np.exp(logits - logits.max(axis=1, keepdims=True))
 softmax /= softmax.sum(axis=1, keepdims=True)
 
-delta = (softmax - np.eye(10)[y[:BATCH]]) / BATCH  # of the mean cross-entropy
+delta = (np.eye(10)[y[:BATCH]] - softmax) / BATCH  # d - p, como no notebook 5
 by_hand = []
 for layer in reversed(range(DEPTH)):
     delta = (
@@ -124,7 +129,9 @@ found = {"sigmoid, Glorot": watched(model, keras.optimizers.SGD(0.1))}
 measured = kernel_norms(found["sigmoid, Glorot"][0])
 np.testing.assert_allclose(measured, by_hand, rtol=1e-3)
 ratio = measured[0] / measured[-1]
-print(f"first over last of 20 hidden layers: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
+print(f"primeira sobre última de 20 camadas: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
+
+# %% tags=["check"]
 assert 1e-13 < ratio < 1e-10  # about 1e-11 to 1e-12: the first layer cannot learn
 
 # %% [markdown]
@@ -143,7 +150,7 @@ for activation in ("sigmoid", "tanh"):
     found[f"{activation}, N(0, 1)"] = watched(
         network(activation, normal), keras.optimizers.SGD(0.1)
     )
-# The cures of the next section, trained here to be compared.
+# As curas da próxima seção, treinadas aqui para comparar.
 found["tanh, Xavier"] = watched(
     network("tanh", "glorot_normal"), keras.optimizers.Adam(1e-3), epochs=3
 )
@@ -160,6 +167,8 @@ for name, (gradients, activations) in found.items():
     names[name] = sorted({f.name for f in diagnose(gradients, activations)})
     print(f"{name:16} first/last gradient {ratios[name]:8.1e}, saturated "
           f"{saturated[name]:4.0%}  {', '.join(names[name])}")  # fmt: skip
+
+# %% tags=["check"]
 assert "vanishing_gradient" in names["sigmoid, Glorot"]
 assert saturated["sigmoid, Glorot"] < 0.01
 assert ratios["sigmoid, N(0, 1)"] > 1e-3 and saturated["sigmoid, N(0, 1)"] > 0.5
@@ -172,22 +181,34 @@ assert ratios["tanh, N(0, 1)"] > 1e3 and "exploding_gradient" in names["tanh, N(
 # variância $\sigma^2$ tem $n\sigma^2$; a ida quer $n_{in}\sigma^2 = 1$, a volta
 # $n_{out}\sigma^2 = 1$, e o meio-termo é $\sigma^2 = 2/(n_{in}+n_{out})$, para uma
 # função de inclinação 1 em torno de zero, como a tanh. *He*: a ReLU só deixa passar
-# metade da potência, portanto $\sigma^2 = 2/n_{in}$. As duas redes acima mantêm os
+# metade da potência, portanto $\sigma^2 = 2/n_{in}$. Pesos uniformes entre $-r$ e $r$
+# têm variância $r^2/3$, portanto $r = \sqrt3\,\sigma$:
+#
+# | ativação | normal, $\sigma$ | uniforme, $r$ |
+# |---|---|---|
+# | tanh | $\sqrt{2/(n_{in}+n_{out})}$ | $\sqrt{6/(n_{in}+n_{out})}$ |
+# | logística | 4 vezes isso, a inclinação em 0 é 1/4 | 4 vezes isso |
+# | ReLU e parentes | $\sqrt{2/n_{in}}$ | $\sqrt{6/n_{in}}$ |
+#
+# O Keras os chama de `glorot_normal`, `glorot_uniform`, `he_normal` e `he_uniform`. As
+# duas redes acima mantêm os
 # gradientes dentro de um fator dez ao longo de 20 camadas, e aprendem.
 
 # %%
 for name, sigma in (
     ("glorot_normal", np.sqrt(2 / 200)),
+    ("glorot_uniform", np.sqrt(6 / 200) / np.sqrt(3)),
     ("he_normal", np.sqrt(2 / 100)),
+    ("he_uniform", np.sqrt(6 / 100) / np.sqrt(3)),
 ):
     drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((100, 100)))
-    print(f"{name}: standard deviation {drawn.std():.4f}, by hand {sigma:.4f}")
+    print(f"{name}: desvio padrão {drawn.std():.4f}, à mão {sigma:.4f}")
     np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
 for name in ("tanh, Xavier", "ReLU, He"):
     assert 0.1 < ratios[name] < 10
     assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
     loss = found[name][0].history.epoch_logs[-1]["loss"]
-    print(f"{name}: loss {loss:.3f} after 3 epochs (guessing: {np.log(10):.3f})")
+    print(f"{name}: custo {loss:.3f} depois de 3 épocas (no chute: {np.log(10):.3f})")
     assert loss < 0.5 * np.log(10)
 
 # %% [markdown]
@@ -196,13 +217,15 @@ for name in ("tanh, Xavier", "ReLU, He"):
 # Um único passo enorme pode empurrar para baixo de zero todos os campos locais
 # induzidos de uma camada ReLU, para todo exemplo. A sua inclinação é então 0 em toda
 # parte e nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
-# Matamos de propósito, com a taxa de aprendizagem do Adam em 1 no lugar de 0,001, e
-# contamos as unidades escondidas desligadas para todo exemplo.
+# Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001, e
+# contamos as unidades escondidas desligadas para todo exemplo. Depois as duas seguem
+# com 0,001 por vinte épocas: quem acorda? (Com 0,03 cerca da metade das unidades se
+# desliga, como diz o curso. Com 1 nem a rede leaky volta: aí é divergência.)
 
 
 # %%
 def off(model):
-    """Share of the hidden units whose slope is not 1 for any example."""
+    """Fração das unidades escondidas sem inclinação 1 em nenhum exemplo."""
     values, shares = x[:512], []
     for layer in model.layers[:-1]:
         values = keras.ops.convert_to_numpy(layer(values))
@@ -210,18 +233,27 @@ def off(model):
     return np.array(shares)
 
 
+def trained(model, rate, epochs):
+    """Treina sem monitores e devolve a fração de dígitos lidos."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0)
+    return np.mean(model.predict(x, batch_size=600, verbose=0).argmax(axis=1) == y)
+
+
 dead, woken = {}, {}
 for activation in ("relu", "leaky"):
     model = network(activation, "he_normal", depth=5)
-    watched(model, keras.optimizers.Adam(1.0), epochs=2)
+    shocked = trained(model, 0.1, epochs=2)
     dead[activation] = off(model)
-    # Now the right learning rate: who recovers?
-    monitor, _ = watched(model, keras.optimizers.Adam(1e-3))
-    woken[activation] = np.median(kernel_norms(monitor))
-    print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
-          f"gradient afterwards {woken[activation]:.1e}")  # fmt: skip
+    # Agora a taxa de aprendizagem certa: quem se recupera?
+    woken[activation] = trained(model, 1e-3, epochs=20)
+    print(f"{activation:5}  desligadas por camada {dead[activation].round(2)}  "
+          f"lê {shocked:.2f}, e depois {woken[activation]:.2f}")  # fmt: skip
+
+# %% tags=["check"]
 assert dead["relu"].max() > 0.9
-assert woken["relu"] == 0 < woken["leaky"]
+assert woken["relu"] < 0.4 and woken["leaky"] > woken["relu"] + 0.15
 
 # %% [markdown]
 # ## A figura
@@ -255,8 +287,8 @@ middle.set(xlabel=depth, ylabel=say("share of outputs", "fração das saídas"),
 for shift, (activation, colour) in enumerate((("relu", orange), ("leaky", green))):
     name = "ReLU" if activation == "relu" else "leaky ReLU"
     right.bar(np.arange(1, 6) + 0.4 * shift - 0.2, dead[activation], 0.38, color=colour,
-              label=f"{name}: " + say("gradient", "gradiente")
-              + f" {woken[activation]:.1g}")  # fmt: skip
+              label=f"{name}: " + say("then reads", "depois lê")
+              + f" {woken[activation]:.0%}")  # fmt: skip
 right.set(xlabel=depth, ylabel=say("share of units", "fração das unidades"),
           ylim=(0, 1.25), title=say("Off for every example",
                                     "Desligadas para todo exemplo"))  # fmt: skip

@@ -16,9 +16,10 @@
 # A cada passo de treino, cada neurônio pode faltar, com probabilidade $p$: a sua saída
 # é zero nesse passo, e no seguinte ele pode voltar. Ninguém pode confiar num vizinho, e
 # por isso cada um tem de ser útil sozinho. Depois do treino ninguém mais é desligado. O
-# curso promete 1 a 2 % a mais de acurácia. Você verá o algoritmo numa linha, o detalhe
-# que o curso deixa para depois, o que ele faz com uma função de custo que se pode
-# escrever e, com sementes e dispersões, o que ele rende aqui.
+# curso promete 1 a 2 % a mais de acurácia, e isso é mais do que parece: de 95 % para 97
+# % são 3 erros no lugar de 5, ou 40 % a menos. Você verá o algoritmo numa linha, o
+# detalhe que o curso deixa para depois, o que ele faz com uma função de custo que se
+# pode escrever e, com sementes e dispersões, o que ele rende aqui.
 
 # %%
 import os
@@ -66,18 +67,22 @@ p = 0.5
 x = random.normal(size=100)
 masks = random.random((20_000, 100)) >= p
 dropped = masks * x / (1 - p)
-np.testing.assert_allclose(dropped.mean(axis=0), x, atol=0.1)
-np.testing.assert_allclose(dropped.var(axis=0), p / (1 - p) * x**2, rtol=0.1, atol=1e-3)
 
-layer = keras.layers.Dropout(p, seed=1, dtype="float64")
+layer = keras.layers.Dropout(p, seed=1)
 batch = np.tile(x, (20_000, 1))
 library = keras.ops.convert_to_numpy(layer(batch, training=True))
 off = library == 0
-np.testing.assert_allclose(library[~off], (batch / (1 - p))[~off])  # 0 or x / (1 - p)
+print(f"desligados à mão {1 - masks.mean():.4f}, pelo Keras {off.mean():.4f}")
+
+# %% tags=["check"]
+np.testing.assert_allclose(dropped.mean(axis=0), x, atol=0.1)
+np.testing.assert_allclose(dropped.var(axis=0), p / (1 - p) * x**2, rtol=0.1, atol=1e-3)
+kept = (batch / (1 - p))[~off]  # all others are 0
+np.testing.assert_allclose(library[~off], kept, rtol=1e-5)
 np.testing.assert_allclose(off.mean(axis=0), p, atol=0.02)
 np.testing.assert_allclose(library.mean(axis=0), x, atol=0.1)
-np.testing.assert_array_equal(layer(batch[:2], training=False), batch[:2])
-print(f"dropped by hand {1 - masks.mean():.4f}, by Keras {off.mean():.4f}")
+still = keras.ops.convert_to_numpy(layer(batch[:2], training=False))
+np.testing.assert_allclose(still, batch[:2], rtol=1e-6)
 
 # %% [markdown]
 # ## Mil redes em uma
@@ -94,9 +99,7 @@ for rate in (0.2, 0.5):
     chance = np.prod(np.where(all_masks, 1 - rate, rate), axis=1)
     ensemble = chance @ (all_masks * four / (1 - rate) @ w)
     np.testing.assert_allclose(ensemble, w @ four)
-    print(
-        f"p = {rate}: the mean of 16 networks {ensemble:.6f}, the whole {w @ four:.6f}"
-    )
+    print(f"p = {rate}: média de 16 redes {ensemble:.6f}, a inteira {w @ four:.6f}")
 
 # %% [markdown]
 # ## O que ele faz com uma função de custo
@@ -112,16 +115,18 @@ for rate in (0.2, 0.5):
 # \mathrm{diag}(\mathbf R)$: duas entradas correlacionadas têm de dividir o trabalho.
 
 # %%
-inputs = random.normal(size=(500, 2)) @ [[1.0, 0.9], [0.0, 0.44]]  # correlated
-d = inputs @ [2.0, 0.0]  # the first alone would do
+inputs = random.normal(size=(500, 2)) @ [[1.0, 0.9], [0.0, 0.44]]  # correlacionadas
+d = inputs @ [2.0, 0.0]  # a primeira sozinha bastaria
 R, cross = inputs.T @ inputs / 500, inputs.T @ d / 500
 by_hand = np.linalg.solve(R + p / (1 - p) * np.diag(np.diag(R)), cross)
 
 copies = np.tile(inputs, (1000, 1))
 thinned = keras.ops.convert_to_numpy(layer(copies, training=True))
 surface = QuadraticSurface.from_data(thinned, np.tile(d, 1000))
-print("without", np.linalg.solve(R, cross).round(3), " with dropout", by_hand.round(3),
-      " measured", surface.minimizer.round(3))  # fmt: skip
+print("sem", np.linalg.solve(R, cross).round(3), " com dropout", by_hand.round(3),
+      " medido", surface.minimizer.round(3))  # fmt: skip
+
+# %% tags=["check"]
 np.testing.assert_allclose(surface.minimizer, by_hand, atol=0.01)
 assert by_hand[1] > 0.5  # the second input, superfluous before, takes its share
 
@@ -140,7 +145,7 @@ images = (digits.images[..., None] / 16).astype("float32")  # (1797, 8, 8, 1)
 
 
 def score(rate, seed):
-    """Test accuracy after each twenty epochs, with a share `rate` dropped."""
+    """Acurácia no teste a cada vinte épocas, com a fração `rate` desligada."""
     random = np.random.default_rng(seed)
     few = np.concatenate(
         [
@@ -178,12 +183,14 @@ rates = (0.0, 0.5)
 scores = {
     rate: 100 * np.array([score(rate, seed) for seed in range(SEEDS)]) for rate in rates
 }
-gain = scores[0.5] - scores[0.0]
+gain = scores[rates[-1]] - scores[rates[0]]
 for rate, values in scores.items():
     print(f"p = {rate}: {values.mean(axis=0).round(1)} %, "
-          f"spread over seeds {values.std(axis=0, ddof=1).round(1)}")  # fmt: skip
-print(f"gain in points: {gain.mean(axis=0).round(2)}, "
-      f"spread {gain.std(axis=0, ddof=1).round(2)}")  # fmt: skip
+          f"dispersão {values.std(axis=0, ddof=1).round(1)}")  # fmt: skip
+print(f"ganho de {rates[-1]}: {gain.mean(axis=0).round(2)}, "
+      f"dispersão {gain.std(axis=0, ddof=1).round(2)}")  # fmt: skip
+
+# %% tags=["check"]
 assert gain[:, 0].mean() < 0  # thinned networks learn more slowly
 assert gain[:, -1].mean() > 0.2  # and in the end better
 
@@ -204,14 +211,16 @@ assert gain[:, -1].mean() > 0.2  # and in the end better
 blue, orange, grey = "#0072B2", "#D55E00", "#666666"
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
 ends = np.stack([scores[rate][:, -1] for rate in rates])
-left.plot(range(2), ends, "o-", color="0.75", markerfacecolor=blue, markersize=9)
+left.plot(
+    range(len(rates)), ends, "o-", color="0.75", markerfacecolor=blue, markersize=9
+)
 for place, values in enumerate(ends):
     left.hlines(values.mean(), place - 0.2, place + 0.2, color=orange, linewidth=3)
     summary = f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
     left.annotate(summary, (place, ends.max()), xytext=(0, 10), ha="center",
                   textcoords="offset points", color=orange)  # fmt: skip
-left.set(xticks=range(2), xticklabels=[f"$p$ = {rate}" for rate in rates],
-         xlim=(-0.5, 1.5), ylim=(None, ends.max() + 1.2),
+left.set(xticks=range(len(rates)), xticklabels=[f"$p$ = {rate}" for rate in rates],
+         xlim=(-0.5, len(rates) - 0.5), ylim=(None, ends.max() + 1.2),
          ylabel=say("test accuracy (%)", "acurácia no teste (%)"),
          title=say("50 digits to learn from", "50 dígitos para aprender"))  # fmt: skip
 

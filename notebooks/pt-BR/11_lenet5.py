@@ -60,7 +60,7 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # pixel para olhar.
 
 # %%
-TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the course
+TABLE = (  # nome, tipo, mapas ou unidades, tamanho, kernel, passo: Tabela 13-1 do curso
     ("C1", "convolution", 6, 28, 5, 1),
     ("S2", "mean pooling", 6, 14, 2, 2),
     ("C3", "convolution", 16, 10, 5, 1),
@@ -69,24 +69,28 @@ TABLE = (  # name, type, maps or units, size, kernel, stride: Table 13-1 of the 
     ("F6", "fully connected", 84, 1, 1, 1),
     ("Out", "fully connected", 10, 1, 1, 1),
 )
-by_hand, size, maps = {}, 32, 1
-for name, kind, m, printed_size, f, s in TABLE:
+by_hand, sizes, size, maps = {}, [], 32, 1
+for name, kind, m, _, f, s in TABLE:
     size = (size - f) // s + 1
-    assert size == printed_size
+    sizes.append(size)
     weighted = kind != "mean pooling"
     by_hand[name] = (
         m * (f * f * maps + 1) if weighted else 0,
         m * f * f * maps * size * size if weighted else 0,
     )
     maps = m
+print("tamanhos à mão:", sizes)
 
 keras.utils.set_random_seed(0)
 network = lenet5()
 table = summary_table(network)
 print(table)
+
+# %% tags=["check"]
 for row in table:
     if row.layer in by_hand:
         assert (row.parameters, row.multiply_adds) == by_hand[row.layer], row
+assert sizes == [row[3] for row in TABLE]
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
@@ -98,6 +102,8 @@ assert table.parameters == 61_706 and table.multiply_adds == 416_520
 # %%
 paper = {row.layer: row for row in summary_table(lenet5(version="1998"))}
 print({name: paper[name].parameters for name in by_hand})
+
+# %% tags=["check"]
 assert paper["C3"].parameters == 60 * 25 + 16 == 1516  # 60 connections of 25 weights
 assert sum(row.parameters for row in paper.values()) == 60_000
 
@@ -106,9 +112,9 @@ assert sum(row.parameters for row in paper.values()) == 60_000
 #
 # Os dígitos têm 8x8; ampliados suavemente para 32x32, eles servem. A tinta vale 1,175 e
 # o fundo -0,1, como no artigo, de modo que um pixel médio fica em torno de 0 e a sua
-# dispersão em torno de 1. Para ver as imagens do MNIST do artigo, faça a variável
-# `DLKERAS_TFDS` nomear uma pasta do TensorFlow Datasets em que o MNIST esteja
-# preparado; usa-se um décimo delas.
+# dispersão em torno de 1. Para ver as imagens do MNIST do artigo, aponte a variável
+# `DLKERAS_TFDS` para uma pasta do TensorFlow Datasets em que o MNIST já esteja
+# preparado; usamos um décimo delas.
 
 # %%
 if os.environ.get("DLKERAS_TFDS"):
@@ -127,7 +133,7 @@ else:
     test = np.random.default_rng(0).permutation(len(labels)) < 360
 resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
 x = 1.275 * keras.ops.convert_to_numpy(resize(images.astype("float32"))) - 0.1
-print(f"{(~test).sum()} digits to learn from, {test.sum()} to test")
+print(f"{(~test).sum()} dígitos para aprender, {test.sum()} para testar")
 
 image = x[0]
 kernel, bias = network.get_layer("C1").get_weights()
@@ -138,7 +144,7 @@ s2 = np.tanh(c1.reshape(14, 2, 14, 2, 6).mean(axis=(1, 3)))
 inside = feature_extractor(network, ["C1", "S2_activation"])
 for hand, library in zip((c1, s2), inside(image[None]), strict=True):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
-print("C1 and S2 agree")
+print("C1 e S2 conferem")
 
 # %% [markdown]
 # ## Treino
@@ -152,12 +158,12 @@ history = network.fit(
     validation_data=(x[test], labels[test]),
 )  # fmt: skip
 accuracy = history.history["val_accuracy"][-1]
-print(f"test accuracy {accuracy:.4f}: {round((1 - accuracy) * test.sum())} of "
-      f"{test.sum()} wrong")  # fmt: skip
-assert accuracy > 0.95
+print(f"acurácia no teste {accuracy:.4f}: {round((1 - accuracy) * test.sum())} de "
+      f"{test.sum()} errados")  # fmt: skip
 
+# %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-epochs = range(1, 13)
+epochs = range(1, len(history.history["loss"]) + 1)
 axes.semilogy(epochs, history.history["loss"], "o-", color="#0072B2",
               label=say("training", "treino"))  # fmt: skip
 axes.semilogy(epochs, history.history["val_loss"], "s--", color="#D55E00",
@@ -166,6 +172,9 @@ axes.set(xlabel=say("epoch", "época"), ylabel=say("loss", "custo"))
 axes.legend()
 visualization.in_language(figure, language)
 plt.show()
+
+# %% tags=["check"]
+assert accuracy > 0.95
 
 # %% [markdown]
 # ## As figuras
@@ -191,12 +200,14 @@ display(
 
 # %%
 fields = {row.layer: row.receptive_field for row in table}
-assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 display(
     visualization.receptive_field(
         network, ["C1", "C3", "S4", "C5"], x[chosen[0]], language=language
     )
 )
+
+# %% tags=["check"]
+assert [fields[n] for n in ("C1", "S2", "C3", "S4", "C5")] == [5, 6, 14, 16, 32]
 
 # %% [markdown]
 # E o que fala a favor da classe que a rede respondeu (Grad-CAM em C3).

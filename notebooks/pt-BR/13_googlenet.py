@@ -16,9 +16,10 @@
 # De que tamanho deve ser um filtro? A resposta da GoogLeNet: experimente 1x1, 3x3 e 5x5
 # ao mesmo tempo, empilhe o que eles acham e deixe a próxima camada escolher. Para poder
 # pagar por isso, convoluções 1x1 primeiro espremem os muitos mapas em poucos. Assim, 22
-# camadas têm cerca de um nono dos parâmetros da AlexNet. Você vai rodar um módulo
-# inception à mão, reproduzir a tabela do artigo e treinar uma GoogLeNet estreita.
-# (Szegedy et al., 2015.)
+# camadas têm cerca de um nono dos parâmetros da AlexNet, e em 2014 ela venceu o desafio
+# ImageNet com menos de 7 % de erro entre os cinco melhores palpites. Você vai rodar um
+# módulo inception à mão, reproduzir a tabela do artigo e treinar uma GoogLeNet
+# estreita. (Szegedy et al., 2015.)
 
 # %%
 import os
@@ -56,7 +57,9 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # Quatro vistas de uma entrada, todas com passo 1 e preenchimento SAME, para que todas
 # tenham a altura e a largura dela: uma convolução 1x1; uma 3x3 e uma 5x5, cada uma
 # atrás de uma 1x1 que reduz o número de mapas; e um max pooling 3x3, seguido de uma
-# 1x1. ReLU em toda parte. As saídas são empilhadas na profundidade.
+# 1x1. ReLU em toda parte. As saídas são empilhadas na profundidade (*depth
+# concatenation*): altura e largura são iguais, então os mapas de uma simplesmente vêm
+# depois dos da outra no último eixo.
 
 # %%
 random = np.random.default_rng(0)
@@ -93,7 +96,7 @@ by_hand = np.concatenate(
 np.testing.assert_allclose(
     keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4
 )
-print("one module:", x.shape, "->", by_hand.shape)
+print("um módulo:", x.shape, "->", by_hand.shape)
 
 # %% [markdown]
 # ## O que as reduções 1x1 poupam
@@ -105,7 +108,9 @@ print("one module:", x.shape, "->", by_hand.shape)
 # %%
 direct = 28**2 * 25 * 192 * 32
 reduced = 28**2 * (192 * 16 + 25 * 16 * 32)
-print(f"5x5 of inception 3a: {direct / 1e6:.0f} million, reduced {reduced / 1e6:.0f}")
+print(f"5x5 da inception 3a: {direct / 1e6:.0f} milhões, reduzida {reduced / 1e6:.0f}")
+
+# %% tags=["check"]
 assert direct > 9 * reduced
 
 # %% [markdown]
@@ -113,10 +118,11 @@ assert direct > 9 * reduced
 #
 # As colunas de um módulo: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj. Delas
 # decorrem os parâmetros, a profundidade da saída e as multiplicações e somas; o artigo
-# imprime estas em milhões.
+# traz estas em milhões. A camada de saída (1.024 entradas, 1.000 classes) tem 1.025.000
+# dos 6.998.552 parâmetros; sem ela são 5.973.552: daí os "6 milhões" do curso.
 
 # %%
-MODULES = {  # name: size, maps below, the six columns, printed millions of operations
+MODULES = {  # nome: tamanho, mapas de baixo, as seis colunas, milhões no artigo
     "inception_3a": (28, 192, (64, 96, 128, 16, 32, 32), 128),
     "inception_3b": (28, 256, (128, 128, 192, 32, 96, 64), 304),
     "inception_4a": (14, 480, (192, 96, 208, 16, 48, 64), 73),
@@ -135,16 +141,19 @@ for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
     assert row.output == (size, size, a + b + d + p)
     assert row.parameters == weights + a + r3 + b + r5 + d + p
     assert row.multiply_adds == size**2 * weights
-    print(f"{name}: {row.output}, {row.parameters:9,} parameters, "
-          f"{row.multiply_adds / 1e6:5.1f} million (printed {printed})")  # fmt: skip
-    # The printed 54 of 5a fits 48 reducing filters, where the table prints 32.
+    print(f"{name}: {row.output}, {row.parameters:9,} parâmetros, "
+          f"{row.multiply_adds / 1e6:5.1f} milhões (no artigo {printed})")  # fmt: skip
+    # Os 54 da 5a no artigo pedem 48 filtros de redução, e a tabela traz 32.
     assert abs(row.multiply_adds / 1e6 - printed) < (
         3.5 if name == "inception_5a" else 1
     )
-assert rows["inception_3a"].parameters == 163_696
-print(f"in all {table.parameters:,} parameters; AlexNet has 60,965,224")
-assert table.parameters == 6_998_552 and 60_965_224 / table.parameters > 8.5
+print(f"ao todo {table.parameters:,} parâmetros; a AlexNet tem 60,965,224")
 print(table)
+
+# %% tags=["check"]
+assert rows["inception_3a"].parameters == 163_696
+assert table.parameters - 1000 * (1024 + 1) == 5_973_552  # the course's 6 million
+assert table.parameters == 6_998_552 and 60_965_224 / table.parameters > 8.5
 
 # %% [markdown]
 # ## Uma GoogLeNet estreita lê dígitos
@@ -166,7 +175,9 @@ network.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy",
                 metrics=["accuracy"])  # fmt: skip
 network.fit(x[~test], labels[~test], batch_size=32, epochs=4, verbose=0)
 _, accuracy = network.evaluate(x[test], labels[test], verbose=0)
-print(f"{network.count_params():,} weights, test accuracy {accuracy:.3f}")
+print(f"{network.count_params():,} pesos, acurácia no teste {accuracy:.3f}")
+
+# %% tags=["check"]
 assert accuracy > 0.85
 
 # %% [markdown]

@@ -13,12 +13,13 @@
 # %% [markdown]
 # # 14. ResNet e a aprendizagem residual
 #
-# Uma rede mais funda deveria ser ao menos tão boa quanto uma rasa: as camadas a mais
+# Uma rede mais profunda deveria ser ao menos tão boa quanto uma rasa: as camadas a mais
 # poderiam só passar adiante o que recebem. Mas camadas têm dificuldade em aprender a
-# não fazer nada, e redes simples *pioram* quando ficam mais fundas, também nos dados de
-# treino. He e seus colegas fizeram do não fazer nada o ponto de partida: um atalho leva
-# a entrada por fora das camadas, e estas só aprendem o que somar. (He, Zhang, Ren e
-# Sun, 2016.)
+# não fazer nada, e redes simples *pioram* quando ficam mais profundas, também nos dados
+# de treino. He e seus colegas fizeram do não fazer nada o ponto de partida: um atalho
+# leva a entrada por fora das camadas, e estas só aprendem o que somar. Com 152 camadas
+# eles venceram o desafio ImageNet de 2015 com menos de 3,6 % de erro entre os cinco
+# melhores palpites. (He, Zhang, Ren e Sun, 2016.)
 
 # %%
 import os
@@ -67,13 +68,14 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # \mathbf x)))\bigr)$$
 #
 # com duas convoluções 3x3 e a normalização em lote $N(v) = \gamma\,(v-\mu)/
-# \sqrt{\sigma^2+\epsilon} + \beta$. Na volta, $\partial\mathbf y/\partial\mathbf x$
-# contém uma identidade: quaisquer que sejam os pesos, o erro passa.
+# \sqrt{\sigma^2+\epsilon} + \beta$. Na volta, a soma dentro do $\max$ de fora tem uma
+# identidade na derivada: ali o erro passa, sejam quais forem os pesos. Mas a ReLU de
+# fora só o deixa passar onde essa soma é positiva.
 
 
 # %%
 def convolve(image, kernel):
-    """3x3 with a ring of zeros; image (rows, columns, maps)."""
+    """3x3 com um anel de zeros; imagem (linhas, colunas, mapas)."""
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
     fields = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
     return np.einsum("ijcab,abcm->ijm", fields, kernel)
@@ -103,11 +105,52 @@ y = np.maximum(0, image + added)
 library = keras.ops.convert_to_numpy(block(image[None].astype("float32")))[0]
 np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
 
-# Doing nothing is one number away: with gamma_2 = 0 the block is its shortcut.
+# Não fazer nada está a um número: com gamma_2 = 0 o bloco é o seu atalho.
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
 np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
-print("the block agrees, and does nothing where it should")
+print("o bloco confere, e não faz nada onde não deve")
+
+# %% [markdown]
+# ## Onde o erro passa, e onde não passa
+#
+# Faça $\beta_2$ virar -10, como um único passo ruim pode fazer. Toda soma fica
+# negativa, a ReLU de fora se fecha e a derivada é exatamente 0: o atalho não ajuda. Com
+# $\gamma_2 = 0$ o bloco é $\max(0, \mathbf x)$, que deixa passar onde $\mathbf x$ é
+# positivo. Um ano depois os autores puseram a normalização e a ReLU *antes* de cada
+# convolução ("Identity mappings in deep residual networks", 2016). Esse bloco de
+# pré-ativação é $\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 *
+# \max(0, N_1(\mathbf x))))$, sem nada depois da soma, e a derivada tem uma identidade,
+# aconteça o que acontecer com os pesos.
+
+
+# %%
+def slopes(block, h=1e-3):
+    """Quanto cada saída sobe quando todas as entradas sobem um pouco."""
+    ends = [
+        keras.ops.convert_to_numpy(block((image[None] + step).astype("float32")))
+        for step in (-h, h)
+    ]
+    return (ends[1] - ends[0]) / (2 * h)
+
+
+found = {}
+for version in ("v1", "v2"):
+    for name, value in (("beta", -10.0), ("gamma", 0.0)):
+        block = ResidualBlock(4, version=version)
+        block.build((None, 6, 6, 4))
+        for weight in block.weights:
+            if weight.path.endswith(f"normalization_2/{name}"):
+                weight.assign(np.full(weight.shape, value))
+        found[version, name] = slopes(block)
+        print(f"{version}, {name} 2 = {value:5}: chega erro a "
+              f"{np.mean(found[version, name] != 0):.0%} das entradas")  # fmt: skip
+
+# %% tags=["check"]
+assert (found["v1", "beta"] == 0).all()  # shut, shortcut or not
+assert 0.3 < np.mean(found["v1", "gamma"] == 0) < 0.7  # max(0, x)
+for name in ("beta", "gamma"):
+    np.testing.assert_allclose(found["v2", name], 1, atol=1e-3)  # the identity
 
 # %% [markdown]
 # ## A tabela 1 do artigo, à mão
@@ -115,7 +158,7 @@ print("the block agrees, and does nothing where it should")
 # Depois de uma convolução 7x7 com passo 2 e de um pooling vêm quatro grupos de blocos,
 # com 56, 28, 14 e 7 pixels. Um bloco básico são duas convoluções 3x3; um gargalo
 # (*bottleneck*) espreme com uma 1x1, trabalha com uma 3x3 e alarga com uma 1x1 para
-# quatro vezes mais mapas. O artigo imprime bilhões de multiplicações e somas: 1,8, 3,6,
+# quatro vezes mais mapas. O artigo conta bilhões de multiplicações e somas: 1,8, 3,6,
 # 3,8, 7,6 e 11,3.
 
 
@@ -132,7 +175,7 @@ def multiply_adds(counts, bottleneck):
             else:
                 total += size**2 * (9 * maps * width + 9 * width**2)
             if maps != out and not (number or (group == 0 and not bottleneck)):
-                total += size**2 * maps * out  # a 1x1 projection on the shortcut
+                total += size**2 * maps * out  # uma projeção 1x1 no atalho
             maps = out
     return total + maps * 1000
 
@@ -147,19 +190,20 @@ PRINTED = {
 counted = {depth: multiply_adds(*row[:2]) for depth, row in PRINTED.items()}
 tables = {}
 for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
-    network = build(kernel_initializer="zeros")  # only its shapes matter here
+    network = build(kernel_initializer="zeros")  # aqui só importam as formas
     tables[depth] = summary_table(network)
-    assert tables[depth].multiply_adds == counted[depth]
 for depth, (counts, _, printed) in PRINTED.items():
-    print(
-        f"ResNet-{depth}: blocks {counts}, {counted[depth] / 1e9:.2f} thousand million"
-    )
-    # The paper cuts a digit off here and rounds there.
+    print(f"ResNet-{depth}: blocos {counts}, {counted[depth] / 1e9:.2f} bilhões")
+    # O artigo ora corta um dígito, ora arredonda.
     assert abs(counted[depth] / 1e9 - printed) < 0.1
 print(tables[18])
 
+# %% tags=["check"]
+for depth, table in tables.items():
+    assert table.multiply_adds == counted[depth]
+
 # %% [markdown]
-# ## Mais funda é pior, e com atalhos não é
+# ## Mais profunda é pior, e com atalhos não é
 #
 # O experimento do artigo em pequeno: redes de convoluções 3x3 em dígitos de verdade,
 # com 8 e 32 camadas, com atalhos e sem eles, todas com normalização em lote. O atalho
@@ -176,7 +220,7 @@ labels = digits.target
 
 
 def tower(n, shortcuts, width=8):
-    """6n + 2 layers: n blocks of each of three widths."""
+    """6n + 2 camadas: n blocos de cada uma de três larguras."""
     keras.utils.set_random_seed(1)
     inputs = keras.layers.Input((16, 16, 1))
     values = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(inputs)
@@ -206,8 +250,10 @@ for n, shortcuts in ((1, False), (5, False), (1, True), (5, True)):
     history = model.fit(x[~test], labels[~test], batch_size=64, epochs=4, verbose=0)
     curves[name] = history.history["loss"]
     sizes[name] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    print(f"{6 * n + 2:2} layers, {'with' if shortcuts else 'without'} shortcuts: "
-          f"{sizes[name]:,} parameters, loss {curves[name][-1]:.3f}")  # fmt: skip
+    print(f"{6 * n + 2:2} camadas, {'com' if shortcuts else 'sem'} atalhos: "
+          f"{sizes[name]:,} parâmetros, custo {curves[name][-1]:.3f}")  # fmt: skip
+
+# %% tags=["check"]
 assert sizes["32 -"] == sizes["32 +"] and sizes["8 -"] == sizes["8 +"]
 assert curves["32 -"][-1] > 1.5 * curves["8 -"][-1]
 assert curves["32 +"][-1] < curves["32 -"][-1] / 2
@@ -227,8 +273,7 @@ network.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy",
                 metrics=["accuracy"])  # fmt: skip
 network.fit(x[~test], labels[~test], batch_size=32, epochs=5, verbose=0)
 _, accuracy = network.evaluate(x[test], labels[test], verbose=0)
-print(f"ResNet-20 of half width: test accuracy {accuracy:.3f}")
-assert accuracy > 0.9
+print(f"ResNet-20 de meia largura: acurácia no teste {accuracy:.3f}")
 
 shown = x[np.flatnonzero(test)[:3]]
 maps = keras.ops.convert_to_numpy(feature_extractor(network, "stage3")(shown))
@@ -236,6 +281,9 @@ weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
 np.testing.assert_allclose(ours, np.maximum(by_hand, 0), atol=1e-5)
+
+# %% tags=["check"]
+assert accuracy > 0.9
 
 # %% [markdown]
 # ## As figuras
@@ -274,11 +322,11 @@ for name, curve in curves.items():
     depth, kind = name.split()
     colour, style = (blue if kind == "+" else orange), ("-" if depth == "32" else "--")
     words = say("shortcuts", "atalhos") if kind == "+" else say("plain", "sem atalhos")
-    left.semilogy(range(1, 5), curve, "o" + style, color=colour,
+    left.semilogy(range(1, len(curve) + 1), curve, "o" + style, color=colour,
                   label=f"{depth} {say('layers', 'camadas')}, {words}")  # fmt: skip
 left.set(xlabel=say("epoch", "época"), ylabel=say("training loss", "custo no treino"),
-         xticks=range(1, 5), title=say("Deeper is worse, or not",
-                                       "Mais fundo é pior, ou não"))  # fmt: skip
+         xticks=range(1, len(curve) + 1), title=say("Deeper is worse, or not",
+                                       "Mais profunda é pior, ou não"))  # fmt: skip
 left.legend()
 left.grid(alpha=0.3)
 depths = list(PRINTED)
@@ -300,7 +348,7 @@ plt.show()
 #
 # 1. As redes para o CIFAR têm $6n+2$ camadas com 16, 32 e 64 filtros. Conte à mão os
 #    pesos das convoluções e da camada densa para $n = 3$ e compare com `resnet20` (que
-#    tem também normalizações). O artigo imprime 0,27 milhão.
+#    tem também normalizações). O artigo dá 0,27 milhão.
 # 2. Por que a ResNet-50 dá pouco mais trabalho que a ResNet-34? Compare as
 #    multiplicações e somas de um bloco básico com 256 mapas às de um gargalo com 256
 #    mapas na entrada e na saída.

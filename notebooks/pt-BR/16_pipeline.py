@@ -89,10 +89,18 @@ print(sorted(artifacts))
 # %%
 model = artifacts["Model"]
 for name, file in model.record.files.items():
-    assert sha256((model.path / name).read_bytes()).hexdigest() == file.sha256
-print(f"{len(model.record.files)} files of {model.path} are what they were")
-print("made by", model.record.producer, "from", sorted(model.record.inputs))
+    digest = sha256((model.path / name).read_bytes()).hexdigest()
+    print(
+        f"{name:24} {digest[:12]}",
+        "como registrado" if digest == file.sha256 else "MUDOU",
+    )
+print(f"{len(model.record.files)} arquivos de {model.path} são o que eram")
+print("feito por", model.record.producer, "a partir de", sorted(model.record.inputs))
 digest = model.record.inputs["examples"].digest
+
+# %% tags=["check"]
+for name, file in model.record.files.items():
+    assert sha256((model.path / name).read_bytes()).hexdigest() == file.sha256
 assert digest == artifacts["Examples"].record.digest  # whose child it is
 
 # %% [markdown]
@@ -123,8 +131,8 @@ confusion = np.array(metrics["confusion_matrix"])
 np.testing.assert_allclose(metrics["accuracy"], right.mean())
 np.testing.assert_allclose(metrics["accuracy"], np.trace(confusion) / confusion.sum())
 np.testing.assert_allclose(metrics["ece"], ece, atol=1e-6)
-print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
-      f"{(~right).sum()} of {len(right)} wrong")  # fmt: skip
+print(f"acurácia {right.mean():.4f}, erro de calibração {ece:.4f}, "
+      f"{(~right).sum()} de {len(right)} errados")  # fmt: skip
 
 # %% [markdown]
 # ## A aprovação, à mão
@@ -134,12 +142,14 @@ print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
 # pode cair mais que `max_accuracy_drop` abaixo do modelo que é o campeão agora.
 
 # %%
-assert result.blessed == (metrics["accuracy"] >= config.evaluator.min_accuracy)
-print("blessed:", result.blessed, "-", result.reason)
+print("aprovado:", result.blessed, "-", result.reason)
 for trial in artifacts["Hyperparameters"].trials:
-    print("trial", trial["id"], trial["status"], f"loss {trial['score']:.3f}",
+    print("tentativa", trial["id"], trial["status"], f"custo {trial['score']:.3f}",
           {k: f"{v:.2g}" for k, v in trial["values"].items()})  # fmt: skip
 best = min(artifacts["Hyperparameters"].trials, key=lambda trial: trial["score"])
+
+# %% tags=["check"]
+assert result.blessed == (metrics["accuracy"] >= config.evaluator.min_accuracy)
 assert artifacts["Hyperparameters"].values == best["values"]
 
 # %% [markdown]
@@ -151,13 +161,15 @@ assert artifacts["Hyperparameters"].values == best["values"]
 
 # %%
 again = run(config)
-assert all(step.cached for step in again.steps)
-assert again.artifacts["Model"].record.digest == model.record.digest
 
 trainer = TrainerConfig(architecture="lenet5", epochs=2, batch_size=64)
 other = run(config.model_copy(update={"trainer": trainer}))
 reused = {step.component for step in other.steps if step.cached}
-print("reused after a change of the trainer:", ", ".join(sorted(reused)))
+print("reaproveitados depois de mudar o treino:", ", ".join(sorted(reused)))
+
+# %% tags=["check"]
+assert all(step.cached for step in again.steps)
+assert again.artifacts["Model"].record.digest == model.record.digest
 assert {"ExampleGen", "StatisticsGen", "Transform"} <= reused
 assert (
     "Trainer" not in reused or other.artifacts["Model"].record.key != model.record.key
@@ -189,7 +201,7 @@ display(
         f"({result.compare_link})"
     )
 )
-print("pushed as version", result.model_version)
+print("publicado como versão", result.model_version)
 
 # %% [markdown]
 # ## A figura

@@ -114,6 +114,22 @@ def test_a_reader_without_a_network_sees_everything(site, pages):
         assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import", text), sheet
 
 
+def test_chapters_show_what_they_print_and_draw_in_both_languages(site):
+    said = {}
+    for folder in ("chapters", "pt-BR/capitulos"):
+        pages = sorted((site / folder).glob("[01]*.html"))
+        assert len(pages) == 16
+        for page in pages:
+            text = page.read_text("utf-8")
+            assert "highlight-text" in text and "<img alt=" in text, page
+            assert "copy.js" in text and not re.search("[\x02\x03\x1f]", text), page
+        said[folder] = (site / folder / "09_convolution.html").read_text("utf-8")
+    # Printed in one run: the course's example, 5x7 to 3x4 with a stride of 2.
+    assert "(3, 4) with zeros and a stride of 2" in said["chapters"]
+    assert "(3, 4) com zeros e passo 2" in said["pt-BR/capitulos"]
+    assert "neocognitron" in (site / "searchindex.js").read_text("utf-8")
+
+
 def test_formulas_are_mathml(site):
     page = (site / "layers" / "residual_block.html").read_text("utf-8")
     assert re.search(r"<math [^>]*display=\"block\"", page)

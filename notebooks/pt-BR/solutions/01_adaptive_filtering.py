@@ -28,14 +28,14 @@ def through(system, signal):
     return np.stack([np.convolve(row, system)[: signal.shape[1]] for row in signal])
 
 
-def run(x, d, mu, taps=4):
-    lms = LMSFilter(taps, mu, return_weights=True, dtype="float64")
+def run(x, d, eta, taps=4):
+    lms = LMSFilter(taps, eta, return_weights=True, dtype="float64")
     return [keras.ops.convert_to_numpy(part) for part in lms(x, d)]
 
 
 # %% [markdown]
-# **1.** A distância até o canal cai por $1 - \mu$ a cada amostra, e o tempo até restar
-# um décimo da mudança é cerca de $\ln 10 / \mu$: 115 amostras para 0,02 e 23 para 0,1.
+# **1.** A distância até o canal cai por $1 - \eta$ a cada amostra, e o tempo até restar
+# um décimo da mudança é cerca de $\ln 10 / \eta$: 115 amostras para 0,02 e 23 para 0,1.
 # Um filtro parado continua a responder por um sistema que não existe mais.
 
 # %%
@@ -44,12 +44,12 @@ d = np.concatenate(
     [through(channel, x)[:, :1000], through(-channel, x)[:, 1000:]], axis=1
 )
 needed = {}
-for mu in (0.02, 0.1):
-    weights = run(x, d, mu)[2].mean(axis=0)
+for eta in (0.02, 0.1):
+    weights = run(x, d, eta)[2].mean(axis=0)
     far = np.linalg.norm(weights[1000:] + channel, axis=1)
-    needed[mu] = int(np.argmax(far < 0.1 * far[0]))
-    print(f"mu = {mu}: {needed[mu]} samples, ln 10 / mu = {np.log(10) / mu:.0f}")
-    assert abs(needed[mu] - np.log(10) / mu) < 0.15 * np.log(10) / mu
+    needed[eta] = int(np.argmax(far < 0.1 * far[0]))
+    print(f"eta = {eta}: {needed[eta]} samples, ln 10 / eta = {np.log(10) / eta:.0f}")
+    assert abs(needed[eta] - np.log(10) / eta) < 0.15 * np.log(10) / eta
 stopped = through(channel, x[:, 1000:]) - d[:, 1000:]
 print(f"a stopped filter errs with power {np.mean(stopped**2):.2f}, "
       f"twice the signal: {4 * channel @ channel:.2f}")  # fmt: skip
