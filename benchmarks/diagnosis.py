@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from diagnosis_cases import FAULTS, Recipe
 from diagnosis_healthy import HEALTHY
+from diagnosis_unseen import UNSEEN
 
 from dlkeras.callbacks import TrainingDoctor
 from dlkeras.diagnosis import Diagnosis, check_training
@@ -65,9 +66,10 @@ def trial(kind: str, task: Any, seed: int) -> dict[str, Any]:
 def healthy(kind: str, seed: int) -> dict[str, Any]:
     """A healthy training."""
     keras.utils.set_random_seed(seed)
-    model, x, y, options = HEALTHY[kind](seed)
+    model, x, y, options = (HEALTHY | UNSEEN)[kind](seed)
     doctor = TrainingDoctor(1, on_finding=None)
-    model.fit(x, y, verbose=0, callbacks=[doctor], **options)
+    callbacks = [*options.pop("callbacks", []), doctor]
+    model.fit(x, y, verbose=0, callbacks=callbacks, **options)
     keras.backend.clear_session()
     return {
         "kind": kind,
@@ -75,6 +77,11 @@ def healthy(kind: str, seed: int) -> dict[str, Any]:
         "told": names(doctor.diagnosis),
         "why": str(doctor.diagnosis.verdict),
     }
+
+
+def turned(tasks: tuple, seed: int) -> tuple:
+    """The tasks, another one first with each seed."""
+    return tasks[seed % len(tasks) :] + tasks[: seed % len(tasks)]
 
 
 def share(values: list[bool]) -> str:
@@ -105,7 +112,7 @@ def main() -> None:
         mine = [
             trial(kind, task, seed)
             for seed in range(options.seeds)
-            for task in FAULTS[kind].tasks[: options.tasks]
+            for task in turned(FAULTS[kind].tasks, seed)[: options.tasks]
         ]
         rows += mine
         print(
@@ -119,7 +126,7 @@ def main() -> None:
             if not row["right"] or row["twin"]:
                 print("        ", {k: v for k, v in row.items() if k != "kind"})
     fine: list[dict] = []
-    for kind in [] if options.skip_healthy else [*HEALTHY][:: options.every]:
+    for kind in [] if options.skip_healthy else [*HEALTHY, *UNSEEN][:: options.every]:
         if options.only in kind:
             mine = [healthy(kind, seed) for seed in range(options.seeds)]
             fine += mine
@@ -137,11 +144,15 @@ def main() -> None:
                 f"{share([r['right'] for r in mine])}, alarms on twins "
                 f"{share([bool(r['twin']) for r in mine])}"
             )
-    if fine:
-        print(
-            f"healthy: {len({r['kind'] for r in fine})} kinds, alarms "
-            f"{share([bool(r['told']) for r in fine])}"
-        )
+    for word, mine in (
+        ("healthy", fine),
+        ("of those, written after the rules", [r for r in fine if r["kind"] in UNSEEN]),
+    ):
+        if mine:
+            print(
+                f"{word}: {len({r['kind'] for r in mine})} kinds, alarms "
+                f"{share([bool(r['told']) for r in mine])}"
+            )
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"faults": rows, "healthy": fine}, file, indent=1, default=str)

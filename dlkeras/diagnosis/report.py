@@ -28,7 +28,8 @@ CAUSES = (
         "sorted_by_class", "learning_rate_above_usual", "learning_rate_below_usual",
     ),
     ("labels_unrelated", "one_class_nearly_always", "dropout_too_large",
-     "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes"),
+     "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes",
+     "too_few_units"),
     # What the monitors measure.
     ("non_finite",),
     ("learning_rate_too_large", "exploding_gradient"),
@@ -44,6 +45,7 @@ TIER = {name: tier for tier, names in enumerate(CAUSES) for name in names}
 # Of causes in one tier all are told; of those above this none is a symptom of another.
 FIRST_SYMPTOM = TIER["non_finite"]
 NOT_LEARNED = TIER["nothing_learned"]
+NO_WAY_BACK = ("no_gradient",)
 MAY_BE_HEALTHY = ("saturation", "dead_relu")
 # Those before this are wrong whatever training makes of them.
 FIRST_OUTCOME = TIER["penalty_too_large"]
@@ -146,6 +148,7 @@ def judge(
     findings: Iterable[TrainingFinding],
     *,
     learned: bool = False,
+    learned_well: bool = True,
     checked: tuple[str, ...] = (),
     unseen: tuple[str, ...] = (),
 ) -> Diagnosis:
@@ -155,6 +158,8 @@ def judge(
         findings: of all rules.
         learned: whether the training knows more than a constant answer: what the
             monitors have seen did no harm then.
+        learned_well: whether hardly anything is left to learn: otherwise a layer that
+            no gradient reaches may be what it lacks.
         checked: what was looked at.
         unseen: what could not be.
     """
@@ -163,13 +168,13 @@ def judge(
         one_each.setdefault(finding.name, []).append(finding)
     merged = [_of_several_layers(same) for same in one_each.values()]
     if learned:
+        harmful = {"non_finite", "overfitting", *([] if learned_well else NO_WAY_BACK)}
         merged = [
             replace(finding, severity="note")
-            if _tier(finding) >= FIRST_SYMPTOM and finding.name != "non_finite"
-            and finding.name != "overfitting"
+            if _tier(finding) >= FIRST_SYMPTOM and finding.name not in harmful
             else finding
             for finding in merged
-        ]  # fmt: skip
+        ]
     if any(f.severity != "note" and _tier(f) == NOT_LEARNED for f in merged):
         # What may be healthy is the likely cause where nothing is learned.
         merged = [

@@ -12,10 +12,13 @@ from keras import layers
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import found
 from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.finding import found as measured
 from dlkeras.diagnosis.labels_seen import Labels
-from dlkeras.diagnosis.optimisation import penalty_of
 from dlkeras.diagnosis.report import judge
+from dlkeras.diagnosis.rules.labels import sorted_by_class
+from dlkeras.diagnosis.rules.optimisation import penalty_of
 
+Adam = keras.optimizers.Adam
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 6)).astype("float32")
 THREE = RNG.integers(0, 3, 96)
@@ -160,6 +163,21 @@ def test_a_fault_is_named_before_the_first_step_and_its_twin_is_healthy(fault):
     assert check_training(*twin()).healthy
 
 
+def test_batches_that_each_have_one_of_ten_classes_and_a_half_are_sorted():
+    """Ten sorted classes of 51: most batches of 32 have one class, others two."""
+    y = np.repeat(np.arange(10), 51)
+    batches = [y[start : start + 32] for start in range(0, 510, 32)]
+    model = net(10, "softmax", SPARSE)
+    facts = Facts(model, labels=Labels(y), batch_labels=batches)
+    (finding,) = found(facts, [sorted_by_class])
+    assert finding.severity == "warning" and "shuffle=True" in finding.fix
+    # 3 of 100 are of the other class: a batch without it is no sign of order.
+    rare = np.zeros((4, 16), int)
+    rare[0, 0] = rare[3, 5] = 1
+    facts = Facts(model, labels=Labels(rare.ravel()), batch_labels=[*rare])
+    assert not list(found(facts, [sorted_by_class]))
+
+
 def images(scale):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -284,6 +302,38 @@ def test_five_epochs_where_fifty_are_needed_are_too_few():
     assert verdict_of(model, XOR, y.astype(float), done).healthy
 
 
+def xor_net(units, loss):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(units, "tanh", name="h")])
+    model.add(layers.Dense(1, "sigmoid"))
+    model.compile("adam", loss)
+    return model
+
+
+def test_two_hidden_units_where_32_are_needed_are_few():
+    """XOR with two units that have found three of the four answers, and stay there."""
+    y = (XOR[:, 0] != XOR[:, 1]).astype(float)
+    stays = curve([0.69, 0.6, 0.5, *[0.48] * 12], accuracy=[0.5, 0.6, *[0.75] * 13])
+    loss = "binary_crossentropy"
+    diagnosis = verdict_of(xor_net(2, loss), XOR, y, stays)
+    assert diagnosis.findings[0].name == "too_few_units"
+    assert "Dense(32" in diagnosis.verdict and "'h'" in diagnosis.verdict
+    assert verdict_of(xor_net(32, loss), XOR, y, stays).healthy
+    falls = curve(np.linspace(0.69, 0.1, 15), accuracy=np.linspace(0.5, 1, 15))
+    assert verdict_of(xor_net(2, loss), XOR, y, falls).healthy
+
+
+def test_a_mean_absolute_error_of_classes_that_stays_is_named():
+    """A quarter are of the other class: never to say it has the error 0.25."""
+    y = (XOR[:, 0] * XOR[:, 1]).astype(float)
+    stays = curve([0.3, 0.27, *[0.25] * 13], accuracy=[0.7, *[0.75] * 14])
+    diagnosis = verdict_of(xor_net(8, "mae"), XOR, y, stays)
+    assert diagnosis.findings[0].name == "regression_loss_for_classes"
+    assert 'loss="binary_crossentropy"' in diagnosis.verdict
+    falls = curve(np.linspace(0.3, 0.01, 15), accuracy=np.linspace(0.7, 1, 15))
+    assert verdict_of(xor_net(8, "mae"), XOR, y, falls).healthy
+
+
 def test_a_cross_entropy_below_0_cannot_be_and_a_loss_above_guessing_is_said():
     model = net(1, "sigmoid", "binary_crossentropy")
     logs = curve([0.6, 0.1, -1.2])
@@ -306,6 +356,22 @@ def test_several_softmax_layers_in_a_row_are_named():
     diagnosis = check_training(model, X, THREE)
     assert diagnosis.findings[0].name == "softmax_in_a_hidden_layer"
     assert diagnosis.findings[0].evidence[0] == "a, b"
+
+
+def test_a_layer_that_gets_no_gradient_is_told_until_hardly_anything_is_left():
+    finding = measured("no_gradient", "h", 1.0, 1.0, "step 1")
+    told = judge([finding], learned=True, learned_well=False).told
+    assert [f.name for f in told] == ["no_gradient"]
+    assert judge([finding], learned=True, learned_well=True).healthy
+
+
+def test_a_rate_far_beyond_the_usual_is_told_until_hardly_anything_is_left():
+    """Adam with 1, thirty times the most that it is used with."""
+    for last, name in ((0.15, "learning_rate_above_usual"), (0.01, None)):
+        model = net(1, "sigmoid", "binary_crossentropy", optimizer=Adam(1.0))
+        logs = curve([0.7, 0.3, last, last], accuracy=[0.5, 0.9, 0.97, 0.98])
+        told = verdict_of(model, X, TWO, logs).told
+        assert [finding.name for finding in told] == ([name] if name else [])
 
 
 def test_all_frozen_dropout_of_answers_and_a_rate_of_0_are_named():

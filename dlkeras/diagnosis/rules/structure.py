@@ -257,7 +257,8 @@ def softmax_within(facts: Facts) -> Iterator[TrainingFinding]:
             "softmax_in_a_hidden_layer",
             "a hidden softmax squeezes all units of its layer into a sum of 1",
             ", ".join(hidden),
-            layer=hidden[0], source=OUTPUT_UNITS, severity=_unless_learned(facts),
+            layer=hidden[0], source=OUTPUT_UNITS,
+            severity="note" if facts.nothing_left else "warning",
             fix=f'activation="relu" in {hidden[0]!r}', sure="likely",
         )  # fmt: skip
 
