@@ -16,11 +16,13 @@ from dlkeras.diagnosis.rules.generalisation import GENERALISATION_RULES
 from dlkeras.diagnosis.rules.inputs import INPUT_RULES
 from dlkeras.diagnosis.rules.labels import LABEL_RULES
 from dlkeras.diagnosis.rules.optimisation import OPTIMISATION_RULES
+from dlkeras.diagnosis.rules.placement import PLACEMENT_RULES
 from dlkeras.diagnosis.rules.structure import STRUCTURE_RULES
 from dlkeras.diagnosis.untouched import untouched
 
 RULES: tuple[Callable, ...] = (
     *STRUCTURE_RULES,
+    *PLACEMENT_RULES,
     *INPUT_RULES,
     *LABEL_RULES,
     *OPTIMISATION_RULES,

@@ -389,3 +389,61 @@ def test_all_frozen_dropout_of_answers_and_a_rate_of_0_are_named():
         model = net(1, optimizer=keras.optimizers.SGD(rate))
         found_first = check_training(model, X, NUMBERS).findings[0].name
         assert found_first == f"learning_rate_{name}_usual"
+
+
+def with_parts(*parts, loss="mse", shape=(6,)):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(shape), *parts])
+    model.compile("adam", loss)
+    return model
+
+
+def test_columns_of_ones_before_a_loss_of_class_numbers_are_named():
+    diagnosis = check_training(net(3, "softmax", SPARSE), X, HOT)
+    assert diagnosis.findings[0].name == "one_hot_with_sparse_crossentropy"
+    assert 'loss="categorical_crossentropy"' in diagnosis.verdict
+    # A class number at each of three steps, which happen to be 0 or 1.
+    steps = RNG.normal(size=(96, 3, 6)).astype("float32")
+    model = with_parts(layers.Dense(3, "softmax"), loss=SPARSE, shape=(3, 6))
+    assert check_training(model, steps, HOT.astype(int)).healthy
+
+
+def test_words_where_numbers_are_expected_are_named():
+    words = np.array([["yes"], ["no"]] * 48)
+    diagnosis = check_training(with_parts(layers.Dense(1), shape=(1,)), words, NUMBERS)
+    assert diagnosis.findings[0].name == "inputs_not_numbers"
+    assert "StringLookup" in diagnosis.verdict and "'yes'" in diagnosis.verdict
+
+
+def test_normalisation_in_places_that_hurt_is_named():
+    last = with_parts(layers.Dense(1), layers.BatchNormalization(name="last"))
+    diagnosis = check_training(last, X, NUMBERS)
+    assert diagnosis.findings[0].name == "normalization_of_the_answers"
+    assert "leave 'last' out" in diagnosis.verdict
+    hidden = [layers.Dense(8), layers.BatchNormalization(), layers.ReLU()]
+    within = with_parts(*hidden, layers.Dense(1))
+    assert check_training(within, X, NUMBERS).healthy
+    ones = [(X[i : i + 1], NUMBERS[i : i + 1]) for i in range(4)]
+    diagnosis = check_training(within, iter(ones))
+    assert diagnosis.findings[0].name == "normalization_of_one"
+    assert "LayerNormalization()" in diagnosis.verdict
+
+
+def test_windows_beside_the_image_are_a_note():
+    """3x3 windows see 3 of 32 pixels; four with strides of 2 see 31, and all is well.
+
+    By hand: 1 + 2 = 3, + 2 * 2 = 7, + 2 * 4 = 15, + 2 * 8 = 31.
+    """
+    image = RNG.normal(size=(32, 32, 32, 1)).astype("float32")
+
+    def notes(count, strides, x=image):
+        convolutions = [layers.Conv2D(2, 3, strides, "same") for _ in range(count)]
+        convolutions.append(layers.GlobalAveragePooling2D())
+        model = with_parts(*convolutions, layers.Dense(1), shape=x.shape[1:])
+        found = {f.name: f for f in check_training(model, x, NUMBERS[:32])}
+        return found.get("receptive_field")
+
+    assert notes(1, 1).severity == "note" and notes(1, 1).value == 3
+    assert notes(4, 2) is None
+    small = image[:, :4, :4]
+    assert notes(5, 2, small).value == 63 and "padding" in notes(5, 2, small).what

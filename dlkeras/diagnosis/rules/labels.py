@@ -6,6 +6,7 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
+from dlkeras.diagnosis.labels_seen import Labels
 
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 BALANCE = "He and Garcia, Learning from imbalanced data, TKDE 2009"
@@ -40,6 +41,18 @@ def labels_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
         return
     low, high = labels.rows.min(), labels.rows.max()
     seen = f"labels from {low:.4g} to {high:.4g}"
+    given = labels.values
+    if facts.loss == "sparse" and units > 1 and given.shape[1:] == (units,):
+        answers = facts.before if facts.before is not None else facts.answers
+        ones = Labels(given).kind == "one_hot"
+        if ones and (answers is None or answers.ndim == 2):
+            yield cause(
+                "one_hot_with_sparse_crossentropy",
+                "this loss expects class numbers, and y has a column for each class",
+                f"y {given.shape}", fix='loss="categorical_crossentropy"',
+                source=OUTPUT_UNITS,
+            )  # fmt: skip
+            return
     if facts.loss == "sparse" and labels.rows.shape[1] == 1:
         if not labels.whole:
             yield cause(

@@ -236,7 +236,8 @@ def trainer(
         )
 
     if monitoring is not None:
-        monitoring.begin(model, batches(0).take(LOOKED_AT))
+        looked_at = batches(0).take(LOOKED_AT)
+        monitoring.begin(model, looked_at, is_asked=machines == 1)
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
         stopping.set_model(model)

@@ -56,6 +56,7 @@ class Monitoring:
         self._folder, self._say, self._on_figures = folder, say, on_figures
         self._untold: list[Any] = []
         self._data: tuple = ([], None, False, [])
+        self._is_asked = True
         self._first_penalty = 0.0
         self._gradients = GradientNormMonitor(
             config.gradient_frequency, on_finding=self._untold.append
@@ -81,12 +82,16 @@ class Monitoring:
         found = [*self._gradients.findings, *self._activations.findings]
         return summary(sorted(found, key=lambda finding: finding.rank))
 
-    def begin(self, model: Any, batches: Iterable[Any]) -> None:
+    def begin(
+        self, model: Any, batches: Iterable[Any], *, is_asked: bool = True
+    ) -> None:
         """Look at the network and its data before the first step.
 
         Args:
             model: compiled; its weights may be those of a resumed training.
             batches: some of those that it is trained on.
+            is_asked: whether its answers are looked at, too: of several machines one
+                alone may not ask it.
 
         Raises:
             PipelineError: it cannot learn, and `on_finding` is `"stop"`.
@@ -95,7 +100,7 @@ class Monitoring:
         from dlkeras.diagnosis.rules.optimisation import penalty_of
         from dlkeras.diagnosis.training import hopeless
 
-        self._data = of_batches(list(batches))
+        self._data, self._is_asked = of_batches(list(batches)), is_asked
         self._first_penalty = self._first_penalty or penalty_of(model)
         found = hopeless(self._judged(model, []))
         for finding in found:
@@ -184,7 +189,7 @@ class Monitoring:
         return judge_training(
             model,
             self._data,
-            probe=inputs[0][:ANSWERED] if len(inputs) == 1 else None,
+            probe=inputs[0][:ANSWERED] if inputs and self._is_asked else None,
             logs=logs,
             rates=[row["learning_rate"] for row in logs if "learning_rate" in row],
             gradients=self._gradients,
