@@ -93,6 +93,7 @@ def main() -> None:
     """Train all, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
     parser.add_argument("--every", type=int, default=1, help="of the kinds")
     parser.add_argument("--tasks", type=int, default=3, help="at most, of a kind")
@@ -107,11 +108,12 @@ def main() -> None:
         for kind in [*FAULTS][:: options.every]
         if options.only in kind and options.part in ("all", parts[kind])
     ]
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     rows: list[dict] = []
     for kind in [] if options.skip_faults else kinds:
         mine = [
             trial(kind, task, seed)
-            for seed in range(options.seeds)
+            for seed in seeds
             for task in turned(FAULTS[kind].tasks, seed)[: options.tasks]
         ]
         rows += mine
@@ -128,7 +130,7 @@ def main() -> None:
     fine: list[dict] = []
     for kind in [] if options.skip_healthy else [*HEALTHY, *UNSEEN][:: options.every]:
         if options.only in kind:
-            mine = [healthy(kind, seed) for seed in range(options.seeds)]
+            mine = [healthy(kind, seed) for seed in seeds]
             fine += mine
             alarms = [row for row in mine if row["told"]]
             print(f"healthy {kind:52} alarms {len(alarms)} of {len(mine)}", flush=True)

@@ -9,6 +9,11 @@ from PIL import Image
 from dlkeras.cli import main
 
 
+@keras.saving.register_keras_serializable("mine")
+def own_loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_pred))
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Two classes of 20 grey pictures: bright on the left, bright on the right."""
@@ -71,5 +76,9 @@ def test_what_cannot_be_judged_is_one_line(saved, photos, capsys, tmp_path):
         assert main(["why-not", saved("softmax", loss), *words]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
+    # A loss that is not Keras's own is not loaded from a file.
+    saved("softmax", own_loss)
+    assert main(["why-not", str(tmp_path / "model.keras"), *data]) == 2
+    assert "--loss: expected a loss" in capsys.readouterr().err
     assert main(["why-not", f"{lost}.keras", *data]) == 2
     assert "MODEL.keras: " in capsys.readouterr().err

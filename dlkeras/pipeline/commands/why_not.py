@@ -12,6 +12,7 @@ HELP = "say why a network does not learn these images"
 MOST_IMAGES = 512
 # The metric that a verdict compares with always saying the commonest class.
 METRICS = ["accuracy"]
+PARTS = ("keras.losses", "keras.optimizers", "keras.optimizers.schedules")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +100,7 @@ def _compile(
             "sparse_categorical_crossentropy; the file was saved without one"
         )
     try:
+        _check_parts([given, settings.get("optimizer")])
         optimizer = keras.optimizers.get(settings.get("optimizer") or "adam")
         model.compile(optimizer, keras.losses.get(given), metrics=METRICS)
     except (TypeError, ValueError) as error:
@@ -106,6 +108,18 @@ def _compile(
             "--loss: expected a loss and an optimizer of Keras, no others are loaded "
             f"from a file; {reason(error)}"
         ) from error
+
+
+def _check_parts(settings: Any) -> None:
+    """Of a file from anywhere, take losses, optimizers and schedules of Keras alone."""
+    if isinstance(settings, dict):
+        module = settings.get("module", "keras.losses")
+        if module not in PARTS or settings.get("registered_name"):
+            raise ValueError(f"the file names {module}.{settings.get('class_name')}")
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for value in settings:
+            _check_parts(value)
 
 
 def _images(folder: Path, model: Any, divisor: float) -> tuple[Any, Any]:
@@ -117,11 +131,12 @@ def _images(folder: Path, model: Any, divisor: float) -> tuple[Any, Any]:
     from dlkeras.pipeline.examples.sources.image_folder import ImageFolderSource
     from dlkeras.pipeline.examples.sources.source import SourceExample
 
-    shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] not in (1, 3):
+    shape, given = model.input_shape, model.output_shape
+    images = isinstance(shape, tuple) and len(shape) == 4 and shape[-1] in (1, 3)
+    if not images or not isinstance(given, tuple) or len(given) != 2:
         raise InputError(
-            "MODEL.keras: expected a network of images (height, width, 1 or 3 "
-            f"channels); it takes {shape}"
+            "MODEL.keras: expected a network from images (height, width, 1 or 3 "
+            f"channels) to classes; it takes {shape} and gives {given}"
         )
     source = ImageFolderSource(folder)
     pictures, labels = [], []
