@@ -34,7 +34,7 @@ def one_unit(facts: Facts) -> Iterator[TrainingFinding]:
     if facts.output_activation == "softmax":
         yield cause(
             "softmax_of_one_unit",
-            "softmax over one unit is always 1, so the answer is 1 whatever comes in",
+            "softmax over one unit is always 1: every example gets the same answer",
             f"loss {facts.loss or 'of your own'}, 1 unit",
             layer=layer, fix=fix, source=OUTPUT_UNITS,
         )  # fmt: skip
