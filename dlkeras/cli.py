@@ -46,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in COMMANDS:
         module = importlib.import_module(f"dlkeras.pipeline.commands.{name}")
         command = commands.add_parser(
-            name, help=module.HELP, description=module.HELP, allow_abbrev=False
+            name.replace("_", "-"),
+            help=module.HELP,
+            description=module.HELP,
+            allow_abbrev=False,
         )
         add_places(command)
         module.add_arguments(command)

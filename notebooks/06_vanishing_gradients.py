@@ -34,7 +34,12 @@ try:
     import numpy as np
     from sklearn.datasets import load_digits
 
-    from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+    from dlkeras.callbacks import (
+        ActivationMonitor,
+        GradientNormMonitor,
+        TrainingDoctor,
+        diagnose,
+    )
     from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
@@ -253,6 +258,30 @@ for activation in ("relu", "leaky"):
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
 assert woken["relu"] < 0.4 and woken["leaky"] > woken["relu"] + 0.15
+
+# %% [markdown]
+# ## The verdict, in one line
+#
+# `TrainingDoctor` has both monitors, and it looks at the model, the loss and the data,
+# too. At the end of `fit` it says what a friendly colleague would say: one cause, what
+# was seen of it in numbers, and one thing to change. The logistic network hears why its
+# loss stays at $\ln 10$; the ReLU network with He's weights hears that it is healthy,
+# and what was looked at.
+
+# %%
+verdicts = {}
+for name, activation, initializer in (
+    ("sigmoid, Glorot", "sigmoid", "glorot_uniform"),
+    ("ReLU, He", "relu", "he_normal"),
+):
+    model, doctor = network(activation, initializer), TrainingDoctor(on_finding=None)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+    model.fit(x, y, batch_size=BATCH, epochs=4, verbose=0, callbacks=[doctor])
+    verdicts[name] = doctor.diagnosis
+    print(f"{name}: {doctor.diagnosis.verdict}\n")
+assert verdicts["sigmoid, Glorot"].told[0].name == "vanishing_gradient"
+assert verdicts["ReLU, He"].healthy
 
 # %% [markdown]
 # ## The picture

@@ -12,19 +12,17 @@ from dlkeras.callbacks.activation import ActivationMonitor
 from dlkeras.callbacks.gradient_norm import GradientNormMonitor
 from dlkeras.diagnosis.checks import (
     ROWS,
-    answers_of,
     found,
     held_examples,
-    looked_at,
     of_batches,
     to_numpy,
 )
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
-from dlkeras.diagnosis.measured import diagnose
-from dlkeras.diagnosis.optimisation import penalty_of
-from dlkeras.diagnosis.report import FIRST_OUTCOME, TIER, Diagnosis, judge
-from dlkeras.diagnosis.structure import equal_weights
+from dlkeras.diagnosis.report import Diagnosis
+from dlkeras.diagnosis.rules.optimisation import penalty_of
+from dlkeras.diagnosis.rules.structure import equal_weights
+from dlkeras.diagnosis.training import hopeless, judge_training
 from dlkeras.diagnosis.untouched import same_luck
 
 PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
@@ -37,8 +35,8 @@ class TrainingDoctor(keras.callbacks.Callback):
     measured steps leave the compiled step with the measurements, so that inputs and
     labels are looked at without a second pass over the data; training is bit for bit
     as without the callback. What cannot be otherwise (a softmax of one unit, labels
-    that the loss cannot take) is told after the first epoch; what depends on how
-    training goes, at its end.
+    that the loss cannot take) is told after the first epoch, a loss that is no number
+    after its epoch; what depends on how training goes, at its end.
 
     Args:
         frequency: measure every so many steps, or `"auto"`, as in
@@ -138,15 +136,11 @@ class TrainingDoctor(keras.callbacks.Callback):
             self.activations.set_model(self._model)
         if self.activations is not None:
             self.activations.on_epoch_end(epoch, logs)
-        if len(self._logs) == 1:
+        lost = not np.isfinite(self._logs[-1].get("loss", 0.0))
+        if len(self._logs) == 1 or lost:
             self._judge()
-            sure = [
-                finding
-                for finding in self.diagnosis.told
-                if finding.severity == "error"
-                and TIER.get(finding.name, FIRST_OUTCOME) < FIRST_OUTCOME
-            ]
-            if self._report(sure):
+            stop = self._report(hopeless(self.diagnosis, lost))
+            if stop or (lost and self._report.on_finding == "stop"):
                 self._model.stop_training = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -194,45 +188,16 @@ class TrainingDoctor(keras.callbacks.Callback):
         )
 
     def _judge(self) -> None:
-        model: Any = self._model
-        inputs, labels, weighted, by_batch = self._data
-        history = self.gradients.history
-        first = len(history) and history.steps[0] == 1
-        facts = Facts(
-            model,
-            inputs,
-            labels,
-            weighted,
-            by_batch,
-            *self._held,
-            answers=answers_of(model, self._probe(ANSWERED)) if inputs else None,
+        self.diagnosis = judge_training(
+            self._model,
+            self._data,
+            probe=self._probe(ANSWERED) if self._data[0] else None,
+            held=self._held,
             logs=self._logs,
             rates=self._rates,
-            first_loss=float(history.loss[0]) if first else np.nan,
-            update_ratio=_usual_update(history),
-            penalty=penalty_of(model),
+            gradients=self.gradients,
+            activations=self.activations,
             first_penalty=self._first_penalty,
+            early=self._early,
+            rules=self.rules,
         )
-        measured = [m for m in (self.gradients, self.activations) if m is not None]
-        findings = [*found(facts), *diagnose(*measured, rules=self.rules)]
-        known = {finding.name for finding in findings}
-        findings += [f for f in self._early if f.name not in known]
-        unseen = () if self.gradients.reason is None else (self.gradients.reason,)
-        checked = looked_at(facts)
-        if len(history):
-            checked += (f"gradients of {len(history)} steps",)
-        if self.activations is not None and self.activations.reason is None:
-            checked += (f"outputs of {len(self.activations.history.layers)} layers",)
-        self.diagnosis = judge(
-            findings, learned=facts.learned, checked=checked, unseen=unseen
-        )
-
-
-def _usual_update(history: Any) -> float:
-    """The median over steps of the largest update of a kernel over its weight."""
-    kernels = history.ranks >= 2
-    if not len(history) or not kernels.any():
-        return np.nan
-    ratios = history.update_ratio[:, kernels]
-    ratios = ratios[np.isfinite(ratios).any(1)]
-    return float(np.median(np.nanmax(ratios, 1))) if len(ratios) else np.nan

@@ -10,17 +10,19 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding
-from dlkeras.diagnosis.generalisation import GENERALISATION_RULES
-from dlkeras.diagnosis.inputs import INPUT_RULES
-from dlkeras.diagnosis.labels import LABEL_RULES
 from dlkeras.diagnosis.labels_seen import Labels
-from dlkeras.diagnosis.optimisation import OPTIMISATION_RULES
 from dlkeras.diagnosis.report import Diagnosis, judge
-from dlkeras.diagnosis.structure import STRUCTURE_RULES
+from dlkeras.diagnosis.rules.generalisation import GENERALISATION_RULES
+from dlkeras.diagnosis.rules.inputs import INPUT_RULES
+from dlkeras.diagnosis.rules.labels import LABEL_RULES
+from dlkeras.diagnosis.rules.optimisation import OPTIMISATION_RULES
+from dlkeras.diagnosis.rules.placement import PLACEMENT_RULES
+from dlkeras.diagnosis.rules.structure import STRUCTURE_RULES
 from dlkeras.diagnosis.untouched import untouched
 
 RULES: tuple[Callable, ...] = (
     *STRUCTURE_RULES,
+    *PLACEMENT_RULES,
     *INPUT_RULES,
     *LABEL_RULES,
     *OPTIMISATION_RULES,

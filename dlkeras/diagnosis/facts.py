@@ -277,6 +277,12 @@ class Facts:
         """Whether hardly anything of a guess's loss and errors is left."""
         return self._has_learned(LEARNED_WELL)
 
+    @property
+    def nothing_left(self) -> bool:
+        """Whether that is so by all that can be known, loss and errors alike."""
+        gains = [gain for gain in self.gains() if np.isfinite(gain)]
+        return self.learned_well and min(gains, default=1.0) > LEARNED_WELL
+
     def _has_learned(self, enough: float) -> bool:
         gains = [gain for gain in self.gains() if np.isfinite(gain)]
         if gains:

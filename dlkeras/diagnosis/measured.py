@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.diagnosis.activations import ACTIVATION_RULES
 from dlkeras.diagnosis.finding import TrainingFinding
-from dlkeras.diagnosis.gradients import (
+from dlkeras.diagnosis.histories.gradient_history import GradientHistory
+from dlkeras.diagnosis.rules.activations import ACTIVATION_RULES
+from dlkeras.diagnosis.rules.gradients import (
     GRADIENT_RULES,
     SINGLE_SAMPLE_RULES,
     WINDOW,
 )
-from dlkeras.diagnosis.histories.gradient_history import GradientHistory
 
 # Of a long training so many samples say what is usual.
 SPREAD = 512

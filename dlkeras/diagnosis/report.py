@@ -9,7 +9,8 @@ from dlkeras.diagnosis.finding import TrainingFinding
 # From what breaks everything to what is only seen. A cause explains what stands below.
 CAUSES = (
     # Data that are no data.
-    ("non_finite_inputs", "non_finite_labels", "nothing_to_train"),
+    ("non_finite_inputs", "non_finite_labels", "inputs_not_numbers",
+     "nothing_to_train"),
     # The last layer beside the loss and the labels.
     (
         "labels_not_whole", "labels_out_of_range", "labels_beyond_binary",
@@ -18,6 +19,7 @@ CAUSES = (
         "categorical_crossentropy_for_several_labels", "relu_output",
         "sigmoid_with_categorical_crossentropy", "logits_without_from_logits",
         "probabilities_as_logits", "targets_out_of_reach",
+        "one_hot_with_sparse_crossentropy",
     ),
     ("labels_all_equal", "inputs_all_equal", "ids_out_of_range", "equal_weights"),
     ("dropout_of_the_answers", "penalty_too_large", "schedule_at_zero"),
@@ -28,7 +30,8 @@ CAUSES = (
         "sorted_by_class", "learning_rate_above_usual", "learning_rate_below_usual",
     ),
     ("labels_unrelated", "one_class_nearly_always", "dropout_too_large",
-     "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes"),
+     "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes",
+     "too_few_units", "normalization_of_the_answers", "normalization_of_one"),
     # What the monitors measure.
     ("non_finite",),
     ("learning_rate_too_large", "exploding_gradient"),
@@ -44,6 +47,7 @@ TIER = {name: tier for tier, names in enumerate(CAUSES) for name in names}
 # Of causes in one tier all are told; of those above this none is a symptom of another.
 FIRST_SYMPTOM = TIER["non_finite"]
 NOT_LEARNED = TIER["nothing_learned"]
+NO_WAY_BACK = ("no_gradient",)
 MAY_BE_HEALTHY = ("saturation", "dead_relu")
 # Those before this are wrong whatever training makes of them.
 FIRST_OUTCOME = TIER["penalty_too_large"]
@@ -115,9 +119,10 @@ class Diagnosis:
         drawn = "".join(_curve(name, values) for name, values in (curves or {}).items())
         return (
             "<!doctype html><meta charset=utf-8><title>Diagnosis</title><style>"
-            "body{font:16px sans-serif;margin:2em}td,th{padding:.4em;text-align:left;"
-            "vertical-align:top}.error{background:#fbdcdc}.warning{background:#fdf1d0}"
-            "</style><h1>Why does it not learn?</h1>"
+            ":root{color-scheme:light dark}body{font:16px sans-serif;margin:2em}"
+            "td,th{padding:.4em;text-align:left;vertical-align:top}"
+            ".error{background:#d336}.warning{background:#da26}</style>"
+            "<h1>Why does it not learn?</h1>"
             f"<p><b>{html.escape(self.verdict)}</b></p>{drawn}<table><tr><th>How bad"
             "<th>Where<th>What<th>Evidence<th>Change<th>Source</tr>"
             f"{rows}</table>\n"
@@ -137,7 +142,7 @@ def _curve(name: str, values: list[float]) -> str:
     )
     return (
         f"<figure><svg width=300 height=100><polyline points='{points}' fill=none "
-        f"stroke='#1f77b4' stroke-width=2 /></svg><figcaption>{html.escape(name)}: "
+        f"stroke='#3a87c8' stroke-width=2 /></svg><figcaption>{html.escape(name)}: "
         f"{known[0]:.4g} to {known[-1]:.4g}</figcaption></figure>"
     )
 
@@ -146,6 +151,7 @@ def judge(
     findings: Iterable[TrainingFinding],
     *,
     learned: bool = False,
+    learned_well: bool = True,
     checked: tuple[str, ...] = (),
     unseen: tuple[str, ...] = (),
 ) -> Diagnosis:
@@ -155,6 +161,8 @@ def judge(
         findings: of all rules.
         learned: whether the training knows more than a constant answer: what the
             monitors have seen did no harm then.
+        learned_well: whether hardly anything is left to learn: otherwise a layer that
+            no gradient reaches may be what it lacks.
         checked: what was looked at.
         unseen: what could not be.
     """
@@ -163,13 +171,13 @@ def judge(
         one_each.setdefault(finding.name, []).append(finding)
     merged = [_of_several_layers(same) for same in one_each.values()]
     if learned:
+        harmful = {"non_finite", "overfitting", *([] if learned_well else NO_WAY_BACK)}
         merged = [
             replace(finding, severity="note")
-            if _tier(finding) >= FIRST_SYMPTOM and finding.name != "non_finite"
-            and finding.name != "overfitting"
+            if _tier(finding) >= FIRST_SYMPTOM and finding.name not in harmful
             else finding
             for finding in merged
-        ]  # fmt: skip
+        ]
     if any(f.severity != "note" and _tier(f) == NOT_LEARNED for f in merged):
         # What may be healthy is the likely cause where nothing is learned.
         merged = [

@@ -34,7 +34,12 @@ try:
     import numpy as np
     from sklearn.datasets import load_digits
 
-    from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, diagnose
+    from dlkeras.callbacks import (
+        ActivationMonitor,
+        GradientNormMonitor,
+        TrainingDoctor,
+        diagnose,
+    )
     from dlkeras.visualization import in_language
 except ImportError as error:
     raise ImportError(
@@ -254,6 +259,29 @@ for activation in ("relu", "leaky"):
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
 assert woken["relu"] < 0.4 and woken["leaky"] > woken["relu"] + 0.15
+
+# %% [markdown]
+# ## O veredito, em uma linha
+#
+# O `TrainingDoctor` traz os dois monitores e olha também o modelo, a perda e os dados.
+# No fim do `fit`, diz o que um bom colega diria: uma causa, o que se viu dela em
+# números e uma coisa a mudar. A rede logística ouve por que a sua perda fica em
+# $\ln 10$; a rede com ReLU e os pesos de He ouve que está saudável, e o que foi olhado.
+
+# %%
+verdicts = {}
+for name, activation, initializer in (
+    ("sigmoid, Glorot", "sigmoid", "glorot_uniform"),
+    ("ReLU, He", "relu", "he_normal"),
+):
+    model, doctor = network(activation, initializer), TrainingDoctor(on_finding=None)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+    model.fit(x, y, batch_size=BATCH, epochs=4, verbose=0, callbacks=[doctor])
+    verdicts[name] = doctor.diagnosis
+    print(f"{name}: {doctor.diagnosis.verdict}\n")
+assert verdicts["sigmoid, Glorot"].told[0].name == "vanishing_gradient"
+assert verdicts["ReLU, He"].healthy
 
 # %% [markdown]
 # ## A figura

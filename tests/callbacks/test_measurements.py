@@ -3,9 +3,9 @@
 import numpy as np
 
 from dlkeras.callbacks.measurements import Measurements
-from dlkeras.diagnosis.gradients import median_rms
 from dlkeras.diagnosis.histories.gradient_history import GradientHistory
 from dlkeras.diagnosis.measured import diagnose_new
+from dlkeras.diagnosis.rules.gradients import median_rms
 
 
 def test_rows_and_late_columns_are_kept_as_they_came():

@@ -8,8 +8,8 @@ from keras import layers
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import examples
 from dlkeras.diagnosis.facts import Facts
-from dlkeras.diagnosis.labels import link_to_inputs, sorted_by_class
 from dlkeras.diagnosis.labels_seen import Labels
+from dlkeras.diagnosis.rules.labels import link_to_inputs, sorted_by_class
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 Y = (X[:, 0] > 0).astype("int64")

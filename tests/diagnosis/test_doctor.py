@@ -51,6 +51,22 @@ def test_a_fault_is_told_once_and_ends_the_training_where_asked(capsys):
     assert [f.name for f in told] == ["logits_without_from_logits"]
 
 
+class Spoil(keras.callbacks.Callback):
+    """Loses all weights after the second epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+
+
+def test_a_loss_that_is_no_number_any_more_ends_the_training_in_its_epoch(capsys):
+    doctor = TrainingDoctor(1, "stop")
+    _, losses = fitted(doctor, Spoil(), epochs=6)
+    assert len(losses) == 3 and np.isnan(losses[-1])
+    assert doctor.diagnosis.told[0].name == "non_finite"
+    assert capsys.readouterr().out.count("non finite") == 1
+
+
 def test_used_again_or_copied_it_begins_anew():
     doctor = TrainingDoctor(1, on_finding=None)
     fitted(doctor, last=None, epochs=1)

@@ -13,10 +13,10 @@ from keras import layers
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import found
 from dlkeras.diagnosis.facts import Facts
-from dlkeras.diagnosis.generalisation import one_answer
-from dlkeras.diagnosis.labels import far_from_one
 from dlkeras.diagnosis.labels_seen import Labels
-from dlkeras.diagnosis.optimisation import schedule_at_zero
+from dlkeras.diagnosis.rules.generalisation import one_answer
+from dlkeras.diagnosis.rules.labels import far_from_one
+from dlkeras.diagnosis.rules.optimisation import schedule_at_zero
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 6)).astype("float32")

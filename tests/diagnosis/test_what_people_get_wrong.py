@@ -12,10 +12,13 @@ from keras import layers
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import found
 from dlkeras.diagnosis.facts import Facts
+from dlkeras.diagnosis.finding import found as measured
 from dlkeras.diagnosis.labels_seen import Labels
-from dlkeras.diagnosis.optimisation import penalty_of
 from dlkeras.diagnosis.report import judge
+from dlkeras.diagnosis.rules.labels import sorted_by_class
+from dlkeras.diagnosis.rules.optimisation import penalty_of
 
+Adam = keras.optimizers.Adam
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 6)).astype("float32")
 THREE = RNG.integers(0, 3, 96)
@@ -160,6 +163,21 @@ def test_a_fault_is_named_before_the_first_step_and_its_twin_is_healthy(fault):
     assert check_training(*twin()).healthy
 
 
+def test_batches_that_each_have_one_of_ten_classes_and_a_half_are_sorted():
+    """Ten sorted classes of 51: most batches of 32 have one class, others two."""
+    y = np.repeat(np.arange(10), 51)
+    batches = [y[start : start + 32] for start in range(0, 510, 32)]
+    model = net(10, "softmax", SPARSE)
+    facts = Facts(model, labels=Labels(y), batch_labels=batches)
+    (finding,) = found(facts, [sorted_by_class])
+    assert finding.severity == "warning" and "shuffle=True" in finding.fix
+    # 3 of 100 are of the other class: a batch without it is no sign of order.
+    rare = np.zeros((4, 16), int)
+    rare[0, 0] = rare[3, 5] = 1
+    facts = Facts(model, labels=Labels(rare.ravel()), batch_labels=[*rare])
+    assert not list(found(facts, [sorted_by_class]))
+
+
 def images(scale):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -284,6 +302,38 @@ def test_five_epochs_where_fifty_are_needed_are_too_few():
     assert verdict_of(model, XOR, y.astype(float), done).healthy
 
 
+def xor_net(units, loss):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(units, "tanh", name="h")])
+    model.add(layers.Dense(1, "sigmoid"))
+    model.compile("adam", loss)
+    return model
+
+
+def test_two_hidden_units_where_32_are_needed_are_few():
+    """XOR with two units that have found three of the four answers, and stay there."""
+    y = (XOR[:, 0] != XOR[:, 1]).astype(float)
+    stays = curve([0.69, 0.6, 0.5, *[0.48] * 12], accuracy=[0.5, 0.6, *[0.75] * 13])
+    loss = "binary_crossentropy"
+    diagnosis = verdict_of(xor_net(2, loss), XOR, y, stays)
+    assert diagnosis.findings[0].name == "too_few_units"
+    assert "Dense(32" in diagnosis.verdict and "'h'" in diagnosis.verdict
+    assert verdict_of(xor_net(32, loss), XOR, y, stays).healthy
+    falls = curve(np.linspace(0.69, 0.1, 15), accuracy=np.linspace(0.5, 1, 15))
+    assert verdict_of(xor_net(2, loss), XOR, y, falls).healthy
+
+
+def test_a_mean_absolute_error_of_classes_that_stays_is_named():
+    """A quarter are of the other class: never to say it has the error 0.25."""
+    y = (XOR[:, 0] * XOR[:, 1]).astype(float)
+    stays = curve([0.3, 0.27, *[0.25] * 13], accuracy=[0.7, *[0.75] * 14])
+    diagnosis = verdict_of(xor_net(8, "mae"), XOR, y, stays)
+    assert diagnosis.findings[0].name == "regression_loss_for_classes"
+    assert 'loss="binary_crossentropy"' in diagnosis.verdict
+    falls = curve(np.linspace(0.3, 0.01, 15), accuracy=np.linspace(0.7, 1, 15))
+    assert verdict_of(xor_net(8, "mae"), XOR, y, falls).healthy
+
+
 def test_a_cross_entropy_below_0_cannot_be_and_a_loss_above_guessing_is_said():
     model = net(1, "sigmoid", "binary_crossentropy")
     logs = curve([0.6, 0.1, -1.2])
@@ -308,6 +358,22 @@ def test_several_softmax_layers_in_a_row_are_named():
     assert diagnosis.findings[0].evidence[0] == "a, b"
 
 
+def test_a_layer_that_gets_no_gradient_is_told_until_hardly_anything_is_left():
+    finding = measured("no_gradient", "h", 1.0, 1.0, "step 1")
+    told = judge([finding], learned=True, learned_well=False).told
+    assert [f.name for f in told] == ["no_gradient"]
+    assert judge([finding], learned=True, learned_well=True).healthy
+
+
+def test_a_rate_far_beyond_the_usual_is_told_until_hardly_anything_is_left():
+    """Adam with 1, thirty times the most that it is used with."""
+    for last, name in ((0.15, "learning_rate_above_usual"), (0.01, None)):
+        model = net(1, "sigmoid", "binary_crossentropy", optimizer=Adam(1.0))
+        logs = curve([0.7, 0.3, last, last], accuracy=[0.5, 0.9, 0.97, 0.98])
+        told = verdict_of(model, X, TWO, logs).told
+        assert [finding.name for finding in told] == ([name] if name else [])
+
+
 def test_all_frozen_dropout_of_answers_and_a_rate_of_0_are_named():
     model = net(1)
     model.trainable = False
@@ -323,3 +389,61 @@ def test_all_frozen_dropout_of_answers_and_a_rate_of_0_are_named():
         model = net(1, optimizer=keras.optimizers.SGD(rate))
         found_first = check_training(model, X, NUMBERS).findings[0].name
         assert found_first == f"learning_rate_{name}_usual"
+
+
+def with_parts(*parts, loss="mse", shape=(6,)):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(shape), *parts])
+    model.compile("adam", loss)
+    return model
+
+
+def test_columns_of_ones_before_a_loss_of_class_numbers_are_named():
+    diagnosis = check_training(net(3, "softmax", SPARSE), X, HOT)
+    assert diagnosis.findings[0].name == "one_hot_with_sparse_crossentropy"
+    assert 'loss="categorical_crossentropy"' in diagnosis.verdict
+    # A class number at each of three steps, which happen to be 0 or 1.
+    steps = RNG.normal(size=(96, 3, 6)).astype("float32")
+    model = with_parts(layers.Dense(3, "softmax"), loss=SPARSE, shape=(3, 6))
+    assert check_training(model, steps, HOT.astype(int)).healthy
+
+
+def test_words_where_numbers_are_expected_are_named():
+    words = np.array([["yes"], ["no"]] * 48)
+    diagnosis = check_training(with_parts(layers.Dense(1), shape=(1,)), words, NUMBERS)
+    assert diagnosis.findings[0].name == "inputs_not_numbers"
+    assert "StringLookup" in diagnosis.verdict and "'yes'" in diagnosis.verdict
+
+
+def test_normalisation_in_places_that_hurt_is_named():
+    last = with_parts(layers.Dense(1), layers.BatchNormalization(name="last"))
+    diagnosis = check_training(last, X, NUMBERS)
+    assert diagnosis.findings[0].name == "normalization_of_the_answers"
+    assert "leave 'last' out" in diagnosis.verdict
+    hidden = [layers.Dense(8), layers.BatchNormalization(), layers.ReLU()]
+    within = with_parts(*hidden, layers.Dense(1))
+    assert check_training(within, X, NUMBERS).healthy
+    ones = [(X[i : i + 1], NUMBERS[i : i + 1]) for i in range(4)]
+    diagnosis = check_training(within, iter(ones))
+    assert diagnosis.findings[0].name == "normalization_of_one"
+    assert "LayerNormalization()" in diagnosis.verdict
+
+
+def test_windows_beside_the_image_are_a_note():
+    """3x3 windows see 3 of 32 pixels; four with strides of 2 see 31, and all is well.
+
+    By hand: 1 + 2 = 3, + 2 * 2 = 7, + 2 * 4 = 15, + 2 * 8 = 31.
+    """
+    image = RNG.normal(size=(32, 32, 32, 1)).astype("float32")
+
+    def notes(count, strides, x=image):
+        convolutions = [layers.Conv2D(2, 3, strides, "same") for _ in range(count)]
+        convolutions.append(layers.GlobalAveragePooling2D())
+        model = with_parts(*convolutions, layers.Dense(1), shape=x.shape[1:])
+        found = {f.name: f for f in check_training(model, x, NUMBERS[:32])}
+        return found.get("receptive_field")
+
+    assert notes(1, 1).severity == "note" and notes(1, 1).value == 3
+    assert notes(4, 2) is None
+    small = image[:, :4, :4]
+    assert notes(5, 2, small).value == 63 and "padding" in notes(5, 2, small).what

@@ -16,9 +16,9 @@ import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, main
 from dlkeras.pipeline.commands.command_line import parse
-from dlkeras.pipeline.commands.script_help import COMMON
 from dlkeras.pipeline.configuration.config import load_config
 from dlkeras.pipeline.configuration.flags import flags_of
+from dlkeras.pipeline.configuration.script_help import COMMON
 from dlkeras.pipeline.store.errors import InputError
 from tests.conftest import ROOT
 

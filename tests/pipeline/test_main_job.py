@@ -210,11 +210,17 @@ def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):
 
 def test_mlflow_has_a_note_that_tells_the_run(run):
     note = run.data.tags["mlflow.note.content"]
-    assert len(note.splitlines()) == 11
+    assert len(note.splitlines()) == 12
     for word in ("Data", "Statistics", "Transform", "Tuner", "Training", "Monitors",
-                 "Test", "Blessed", "Pushed"):  # fmt: skip
+                 "Diagnosis", "Test", "Blessed", "Pushed"):  # fmt: skip
         assert f"**{word}**" in note
     assert "no anomalies" in note
+
+
+def test_mlflow_has_the_verdict_and_its_page(client, run):
+    assert run.data.tags["dlkeras.verdict"].startswith("healthy: looked at the model")
+    page = Path(client.download_artifacts(run.info.run_id, "diagnosis.html"))
+    assert page.read_text(encoding="utf-8").count("<svg") == 4  # loss and accuracy
 
 
 def test_mlflow_has_the_trials_as_finished_child_runs(client, run):

@@ -6,14 +6,15 @@ import os
 
 import pytest
 
+from dlkeras.diagnosis.checks import of_batches
 from dlkeras.pipeline import TrainerConfig, TunerConfig, run
 from dlkeras.pipeline.artifacts.types import Hyperparameters
 from dlkeras.pipeline.components.tuner import SEARCH_COPY, tuner
-from dlkeras.pipeline.store.errors import InputError, PipelineError
+from dlkeras.pipeline.store.errors import InputError, PipelineError, cause_of
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training.search_recovery import _files, recover_search
 from dlkeras.pipeline.training.search_spaces import Choice, Range, search_space
-from dlkeras.pipeline.training.trials import PROJECT
+from dlkeras.pipeline.training.trials import PROJECT, check_trial
 
 pytestmark = pytest.mark.job
 
@@ -162,10 +163,45 @@ def test_a_search_in_which_every_trial_fails_is_an_error(
 
     client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("failing").experiment_id
-    statuses = [r.info.status for r in client.search_runs([experiment])]
-    assert statuses == ["FAILED"] * 3
+    runs = client.search_runs([experiment])
+    assert [r.info.status for r in runs] == ["FAILED"] * 3
+    causes = [r.data.tags.get("dlkeras.cause") for r in runs]
+    assert causes.count("RuntimeError: the disk of the trials is on fire") == 2
     store = config.mlruns / "store" / Hyperparameters.__name__
     assert not store.exists()
+
+
+def test_a_trial_that_cannot_learn_ends_before_its_first_step_with_its_cause(search):
+    """No learning rate of this space can be taken: Adam is used with at most 0.03."""
+    observer = Observer()
+    space = {"learning_rate": "1e30:1e31"}
+    with pytest.raises(PipelineError, match="rate is larger than") as told:
+        search(observer=observer, tuner={"space": space})
+    assert "FailedTrialError" not in str(told.value)
+    ended = [event for event in observer.events if event[0] != "started"]
+    assert ended == [("ended", "0", "FAILED"), ("ended", "1", "FAILED")]
+    assert "usual 1e-05 to 0.03" in cause_of(observer.messages[0])
+
+
+def linear_scores(activation=None):
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation)])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_trial_of_a_network_that_cannot_learn_does_not_begin():
+    import numpy as np
+    from keras_tuner.errors import FailedTrialError
+
+    x, y = np.random.default_rng(0).normal(size=(32, 4)), np.arange(32) % 3
+    data = of_batches([(x, y)])
+    check_trial(linear_scores("softmax"), data, [{"loss": 1.0}])
+    with pytest.raises(FailedTrialError, match="SparseCategoricalCrossentropy"):
+        check_trial(linear_scores(), data, [])
+    with pytest.raises(FailedTrialError, match="smaller learning rate"):
+        check_trial(linear_scores("softmax"), data, [{"loss": float("inf")}])
 
 
 @pytest.mark.parametrize(

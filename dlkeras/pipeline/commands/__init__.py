@@ -4,13 +4,15 @@ A command has `HELP`, a line; `add_arguments(parser)`, which declares its flags;
 `run(options)`, which returns an exit code. It imports what is heavy inside `run`.
 """
 
-# In the order of the help. A new command is a file, and its name here.
+# In the order of the help. A new command is a file, and its name here; `a_b.py` is the
+# command `a-b`.
 COMMANDS = (
     "ui",
     "runs",
     "show",
     "augment",
     "why",
+    "why_not",
     "status",
     "gc",
     "predict",

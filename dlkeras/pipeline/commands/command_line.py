@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from dlkeras.pipeline.commands import script_help
+from dlkeras.pipeline.configuration import script_help
 from dlkeras.pipeline.configuration.config import (
     PipelineConfig,
     component_names,

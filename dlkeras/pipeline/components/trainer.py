@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Images of the validation split that the activations are measured on.
 PROBE_SIZE = 256
+# Batches of the training split that are looked at before the first step.
+LOOKED_AT = 4
 
 
 def _fingerprint(config: TrainerConfig) -> dict[str, Any]:
@@ -233,6 +235,9 @@ def trainer(
             devices=few,
         )
 
+    if monitoring is not None:
+        looked_at = batches(0).take(LOOKED_AT)
+        monitoring.begin(model, looked_at, is_asked=machines == 1)
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
         stopping.set_model(model)
@@ -281,7 +286,7 @@ def trainer(
         [network.to_json(), [weight.hexdigest() for weight in weights]]
     )
     if monitoring is not None:
-        monitoring.finish(output, state.epoch)
+        monitoring.finish(output, model, state.history)
     _save_figures(output, network, state.history, examples, transform, batches(0))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.store.errors import PipelineError, last_line
+from dlkeras.pipeline.store.errors import PipelineError, cause_of
 from dlkeras.pipeline.store.publishing import Draft
 from dlkeras.pipeline.training.own_architectures import code_of
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
@@ -98,7 +98,7 @@ def tuner(
         shutil.rmtree(work / PROJECT)  # what failed may not fail again
         messages = [trial.message for trial in ended if trial.message]
         cause = (
-            last_line(messages[0])
+            cause_of(messages[0])
             if messages
             else f"{OBJECTIVE} is not a finite number; lower --tuner.max-learning-rate"
         )
@@ -127,6 +127,7 @@ def tuner(
         algorithm=config.algorithm,
         trials=len(ended),
         completed=len(completed),
+        failed={t.trial_id: cause_of(t.message) for t in ended if t.message},
     )
     say(
         f"best of {len(completed)} completed trials: {OBJECTIVE} {best.score:.4f} "
@@ -170,4 +171,4 @@ class _Told:
         save_search(self._work / PROJECT, self._work / SEARCH_COPY)
         self._observer.trial_ended(trial, status, score, message)
         if message:
-            self._say(f"trial {int(trial) + 1} failed: {last_line(message)}")
+            self._say(f"trial {int(trial) + 1} failed: {cause_of(message)}")

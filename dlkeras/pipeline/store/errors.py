@@ -30,6 +30,15 @@ def last_line(text: str) -> str:
     return lines[-1].strip() if lines else "it said nothing"
 
 
+def cause_of(traceback: str) -> str:
+    r"""Why a trial failed, from its traceback: the last line, without its kind.
+
+    >>> cause_of("Traceback:\n  ...\nkeras_tuner.errors.FailedTrialError: all frozen")
+    'all frozen'
+    """
+    return last_line(traceback).split("FailedTrialError: ", 1)[-1]
+
+
 class PipelineError(Exception):
     """A run cannot go on; the message says what was expected, what came, and where.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 
 def run_note(
@@ -60,6 +61,8 @@ def run_note(
             f"- **Tuner**: {values}, the best of {p['completed']} completed trials of "
             f"{p['trials']} ([compare them]({compare_link}))"
         )
+        for trial, why in p.get("failed", {}).items():
+            lines.append(f"- **Trial {int(trial) + 1}** failed: {why}")
     if model := artifacts.get("Model"):
         p = model.properties
         lines.append(
@@ -70,6 +73,10 @@ def run_note(
         if "findings" in p:
             found = "; ".join(p["findings"]) or "nothing wrong was seen"
             lines.append(f"- **Monitors**: {found}")
+        if "verdict" in p:
+            lines.append(
+                f"- **Diagnosis**: {p['verdict']} `{DIAGNOSIS}` among the artifacts"
+            )
     if evaluation := artifacts.get("Evaluation"):
         p = evaluation.properties
         lines.append(

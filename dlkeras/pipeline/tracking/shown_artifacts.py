@@ -17,6 +17,7 @@ from dlkeras.pipeline.artifacts.types import (
 from dlkeras.pipeline.components.example_gen import QUARANTINE
 from dlkeras.pipeline.components.statistics_gen import PAGE
 from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 A = TypeVar("A", bound=Artifact)
 
@@ -79,6 +80,9 @@ def _(model: Model, step: Step, tracker: Any) -> None:
             "machines": model.properties["machines"],
         }
     )
+    if "verdict" in model.properties:  # a training that was watched
+        tracker.set_tags({"dlkeras.verdict": model.properties["verdict"]})
+        tracker.log_file(model.path / DIAGNOSIS)
     tracker.log_figures(model, step=model.properties["epochs"])
 
 

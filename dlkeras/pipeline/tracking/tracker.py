@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from dlkeras.pipeline.artifacts.types import Artifact, Examples, PushedModel
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.store.errors import cause_of
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.database.connection import every, ui_address
 from dlkeras.pipeline.tracking.environment import process_tags
@@ -238,9 +239,13 @@ class Tracker:
     def trial_ended(
         self, trial: str, status: str, score: float | None, message: str | None = None
     ) -> None:
-        """Close a trial's run; what made it fail stands in `traceback.txt`."""
+        """Close a trial's run; `dlkeras.cause` says what made it fail.
+
+        The traceback stands in `traceback.txt`.
+        """
         run_id = self._trials[trial]
         if message:
+            self._client.set_tag(run_id, "dlkeras.cause", cause_of(message))
             self._client.log_text(run_id, message, "traceback.txt")
         if score is not None:
             # The first name in the alphabet: what the comparison page shows at first.

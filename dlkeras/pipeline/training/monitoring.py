@@ -1,7 +1,7 @@
 """What watches the trainer's `fit`: gradients, activations, findings, and figures."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
+# The page with the verdict.
+DIAGNOSIS = "diagnosis.html"
+_STOPPED = "--trainer.on-finding stop: expected a healthy training; {}"
 FigureObserver = Callable[[Mapping[str, Path], int], None]
 
 
@@ -52,6 +55,9 @@ class Monitoring:
         self._stop = config.on_finding == "stop"
         self._folder, self._say, self._on_figures = folder, say, on_figures
         self._untold: list[Any] = []
+        self._data: tuple = ([], None, False, [])
+        self._is_asked = True
+        self._first_penalty = 0.0
         self._gradients = GradientNormMonitor(
             config.gradient_frequency, on_finding=self._untold.append
         )
@@ -76,6 +82,32 @@ class Monitoring:
         found = [*self._gradients.findings, *self._activations.findings]
         return summary(sorted(found, key=lambda finding: finding.rank))
 
+    def begin(
+        self, model: Any, batches: Iterable[Any], *, is_asked: bool = True
+    ) -> None:
+        """Look at the network and its data before the first step.
+
+        Args:
+            model: compiled; its weights may be those of a resumed training.
+            batches: some of those that it is trained on.
+            is_asked: whether its answers are looked at, too: of several machines one
+                alone may not ask it.
+
+        Raises:
+            PipelineError: it cannot learn, and `on_finding` is `"stop"`.
+        """
+        from dlkeras.diagnosis.checks import of_batches
+        from dlkeras.diagnosis.rules.optimisation import penalty_of
+        from dlkeras.diagnosis.training import hopeless
+
+        self._data, self._is_asked = of_batches(list(batches)), is_asked
+        self._first_penalty = self._first_penalty or penalty_of(model)
+        found = hopeless(self._judged(model, []))
+        for finding in found:
+            self._say(str(finding))
+        if found and self._stop:
+            raise PipelineError(_STOPPED.format(found[0]))
+
     def epoch_metrics(self, epoch: int) -> dict[str, float]:
         """`gradient_norm/LAYER`: the median norm of each layer in an epoch (from 0)."""
         return self._gradients.epoch_metrics(epoch)
@@ -86,10 +118,11 @@ class Monitoring:
             f"{name}/{key}": value
             for name, monitor in self._monitors.items()
             for key, value in monitor.get_state().items()
-        }
+        } | {"first_penalty": np.array(self._first_penalty)}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
+        self._first_penalty = float(state.get("first_penalty", 0.0))
         for name, monitor in self._monitors.items():
             mine = {
                 key.removeprefix(f"{name}/"): value
@@ -105,14 +138,19 @@ class Monitoring:
             if _is_drawn(epoch):
                 self._show(epoch)
 
-    def finish(self, output: Draft, epochs: int) -> None:
-        """Write the measurements, the findings and the figures.
+    def finish(
+        self, output: Draft, model: Any, logs: Sequence[Mapping[str, float]]
+    ) -> None:
+        """Write the measurements, the findings, the verdict and the figures.
 
         Args:
-            output: gets `gradients.npz`, `findings.json`, the last epoch's figures in
-                `figures/`, and those of earlier epochs in `figures/epoch-NNNN/`.
-            epochs: number of epochs that were trained.
+            output: gets `gradients.npz`, `findings.json`, `diagnosis.html`, the last
+                epoch's figures in `figures/`, and those of earlier epochs in
+                `figures/epoch-NNNN/`.
+            model: compiled, as it is kept.
+            logs: of each epoch that was trained.
         """
+        epochs = len(logs)
         history = self._gradients.history
         np.savez_compressed(
             output.path / "gradients.npz",
@@ -125,7 +163,15 @@ class Monitoring:
         )
         found = [*self._gradients.findings, *self._activations.findings]
         output.write_json("findings.json", [vars(finding) for finding in found])
-        output.properties["findings"] = self.findings
+        diagnosis = self._judged(model, logs)
+        shown = {
+            name: [row.get(name, np.nan) for row in logs]
+            for name in ("loss", "val_loss", "accuracy", "val_accuracy")
+            if any(name in row for row in logs)
+        }
+        page = diagnosis.to_html(shown)
+        (output.path / DIAGNOSIS).write_text(page, encoding="utf-8")
+        output.properties.update(findings=self.findings, verdict=diagnosis.verdict)
         for epoch in range(1, epochs):
             if _is_drawn(epoch):
                 figures = output.path / "figures" / f"epoch-{epoch:04d}"
@@ -134,6 +180,23 @@ class Monitoring:
         for name, figure in self._figures(epochs):
             figure.savefig(output.figure_path(name))
 
+    def _judged(self, model: Any, logs: Sequence[Mapping[str, float]]) -> Any:
+        """The diagnosis of what is known now."""
+        from dlkeras.diagnosis.checks import ANSWERED
+        from dlkeras.diagnosis.training import judge_training
+
+        inputs = self._data[0]
+        return judge_training(
+            model,
+            self._data,
+            probe=inputs[0][:ANSWERED] if inputs and self._is_asked else None,
+            logs=logs,
+            rates=[row["learning_rate"] for row in logs if "learning_rate" in row],
+            gradients=self._gradients,
+            activations=self._activations if logs else None,
+            first_penalty=self._first_penalty,
+        )
+
     @property
     def _monitors(self) -> dict[str, Any]:
         return {"gradients": self._gradients, "activations": self._activations}
@@ -141,9 +204,7 @@ class Monitoring:
     def _epoch_ended(self, epoch: int) -> None:
         errors = [f for f in self._untold if f.severity == "error"]
         if self._stop and errors:
-            raise PipelineError(
-                f"--trainer.on-finding stop: expected a healthy training; {errors[0]}"
-            )
+            raise PipelineError(_STOPPED.format(errors[0]))
         if _is_drawn(epoch):
             self._show(epoch)
 

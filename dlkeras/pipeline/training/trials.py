@@ -6,7 +6,8 @@ whoever runs it and whenever. What a trial has measured is kept by its hyperpara
 
 import contextlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, search
 
 OBJECTIVE = "val_loss"
 PROJECT = "search"
+# Batches that a trial's network is looked at beside.
+LOOKED_AT = 4
 
 
 class TrialObserver(Protocol):
@@ -143,6 +146,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
 
     import keras_tuner
 
+    from dlkeras.diagnosis.checks import of_batches
     from dlkeras.pipeline.batches.input_pipeline import (
         evaluation_batches,
         steps_per_epoch,
@@ -157,6 +161,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     )
     steps = steps_per_epoch(trials.examples, trainer.batch_size)
     running: list[str] = []
+    looked_at: list[tuple] = []
 
     class Hypermodel(keras_tuner.HyperModel):
         """The network and its training, as functions of the hyperparameters."""
@@ -192,10 +197,15 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                 epochs=epochs,
             )
             seen: list[dict[str, float]] = []
+            if not looked_at:  # the same data in every trial
+                looked_at.append(of_batches(list(batches.take(LOOKED_AT))))
+            check_trial(model, looked_at[0], seen)
 
             def tell(epoch: int, logs: dict | None = None) -> None:
                 seen.append({name: float(v) for name, v in (logs or {}).items()})
                 _tell(observer, running[-1], epoch, seen[-1])
+                if not math.isfinite(seen[-1]["loss"]):
+                    check_trial(model, looked_at[0], seen)
 
             watching = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
             if config.patience is not None:
@@ -257,6 +267,29 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     if config.algorithm == "hyperband":
         search.oracle.max_trials = config.max_trials
     return search
+
+
+def check_trial(model: Any, data: tuple, logs: Sequence[Mapping[str, float]]) -> None:
+    """End a trial that cannot learn, before its first step or after an epoch.
+
+    Args:
+        model: compiled.
+        data: what `of_batches` made of some batches.
+        logs: of the epochs that are done.
+
+    Raises:
+        keras_tuner.errors.FailedTrialError: it cannot; the message is the cause.
+    """
+    import keras_tuner
+
+    from dlkeras.diagnosis.checks import ANSWERED
+    from dlkeras.diagnosis.training import hopeless, judge_training
+
+    probe = data[0][0][:ANSWERED]
+    lost = any(not math.isfinite(row["loss"]) for row in logs)
+    found = hopeless(judge_training(model, data, probe=probe, logs=logs), lost)
+    if found:
+        raise keras_tuner.errors.FailedTrialError(str(found[0]))
 
 
 class _NotTold(Exception):

@@ -12,6 +12,8 @@ from dlkeras.diagnosis.finding import TrainingFinding, cause
 RATES = "Bengio, Practical recommendations for gradient-based training, 2012, 3.1"
 DIVERGES = "Haykin, Adaptive filter theory: steepest descent diverges beyond 2/lambda"
 GUESS = "a constant answer has the loss of the labels' own spread"
+CAPACITY = "Goodfellow, Bengio and Courville, Deep learning, 5.2"
+OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 PENALTY = "Goodfellow, Bengio and Courville, Deep learning, 7.1"
 # What people use, with room: from, to, and what to begin with.
 USUAL = {
@@ -23,7 +25,7 @@ USUAL = {
 }
 ADAPTIVE = (1e-5, 0.03, 1e-3)
 WORSE, STILL, FALLING = 0.05, 0.03, 0.15
-PENALTY_SHARE, MUCH = 0.5, 10.0
+PENALTY_SHARE, MUCH, FEW_UNITS = 0.5, 10.0, 2
 
 
 def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
@@ -39,7 +41,7 @@ def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
     severity = "note" if facts.learned else "warning"
     fix = f"keras.optimizers.{kind}({usual:g})"
     if rate > MUCH * high:
-        severity = "note" if facts.learned_well else "warning"
+        severity = "note" if facts.nothing_left else "warning"
     seen = f"{kind} with {rate:.3g}, usual {low:g} to {high:g}"
     if rate == 0 or rate < low:
         yield cause(
@@ -184,6 +186,35 @@ def stuck(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
+def too_little(facts: Facts) -> Iterator[TrainingFinding]:
+    """A loss that stays, by a network of two units or a loss of the median."""
+    curve, labels = facts.curve(), facts.labels
+    if len(curve) < 10 or not np.isfinite(curve).all() or facts.learned_well:
+        return
+    start = facts.first_loss if np.isfinite(facts.first_loss) else curve[0]
+    fallen, late = start - curve[-1], curve[3 * len(curve) // 4 - 1] - curve[-1]
+    if late > STILL * max(fallen, 0.01 * abs(start)):
+        return  # it is on its way
+    hidden = [p for p in facts.chain if type(p).__name__ == "Dense"][:-1]
+    if hidden and max(layer.units for layer in hidden) <= FEW_UNITS:
+        yield cause(
+            "too_few_units",
+            "the hidden layers have hardly any units, and the loss does not fall on",
+            f"at most {max(layer.units for layer in hidden)} units",
+            f"loss {curve[-1]:.4g} for {len(curve) // 4} epochs",
+            layer=hidden[0].name, severity="warning", source=CAPACITY, sure="possible",
+            fix=f'keras.layers.Dense(32, activation="relu") for {hidden[0].name!r}',
+        )  # fmt: skip
+    two = labels is not None and labels.kind == "classes" and len(labels.shares) == 2
+    if two and facts.loss == "mean_absolute_error" and not facts.learned:
+        yield cause(
+            "regression_loss_for_classes",
+            "always the commonest class is a place where the mean absolute error stays",
+            f"loss {curve[-1]:.4g}, 2 classes", severity="warning", source=OUTPUT_UNITS,
+            fix='loss="binary_crossentropy"', sure="likely",
+        )  # fmt: skip
+
+
 def penalty_of(model: keras.Model) -> float:
     """What the regularizers add to the loss with today's weights."""
     to_numpy: Any = keras.ops.convert_to_numpy
@@ -202,4 +233,5 @@ OPTIMISATION_RULES = (
     slow,
     unsteady,
     stuck,
+    too_little,
 )

@@ -107,6 +107,21 @@ def constant(facts: Facts) -> Iterator[TrainingFinding]:
             )  # fmt: skip
 
 
+def not_numbers(facts: Facts) -> Iterator[TrainingFinding]:
+    """Words or objects, and no layer that looks them up."""
+    kinds = {type(layer).__name__ for layer in facts.layers}
+    if kinds & {"TextVectorization", "StringLookup", "Hashing", "HashedCrossing"}:
+        return
+    for values in facts.inputs:
+        if values.dtype.kind in "OSU":
+            yield cause(
+                "inputs_not_numbers", "the inputs are words or objects, and no numbers",
+                f"dtype {values.dtype}, such as {values.flat[0]!r:.40}",
+                fix="keras.layers.StringLookup() first, or numbers for words",
+                source="Keras, preprocessing layers",
+            )  # fmt: skip
+
+
 def ids_out_of_range(facts: Facts) -> Iterator[TrainingFinding]:
     """Tokens beyond the table of an embedding."""
     first = next((p for p in facts.layers if type(p).__name__ != "InputLayer"), None)
@@ -163,6 +178,7 @@ INPUT_RULES = (
     non_finite_inputs,
     unscaled,
     constant,
+    not_numbers,
     ids_out_of_range,
     channels_first,
     validation_of_another_scale,

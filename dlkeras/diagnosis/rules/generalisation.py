@@ -6,7 +6,7 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
-from dlkeras.diagnosis.labels import link_to_inputs
+from dlkeras.diagnosis.rules.labels import link_to_inputs
 
 MEMORY = "Zhang et al., Understanding deep learning requires rethinking generalization"
 GUESS = "a constant answer has the loss of the labels' own spread"

@@ -12,7 +12,6 @@ from dlkeras.diagnosis.histories.layer_tree import activation_name
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 SYMMETRY = "Goodfellow, Bengio and Courville, Deep learning, 8.4"
 LINEAR = "Goodfellow, Bengio and Courville, Deep learning, 6.1"
-DROPOUT = "Srivastava et al., Dropout, JMLR 2014"
 # What is affine, or leaves values as they are: a chain of these is one linear layer.
 AFFINE = (
     *PASSING, "Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose",
@@ -20,7 +19,6 @@ AFFINE = (
     "AveragePooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
     "Activation",
 )  # fmt: skip
-MOST_DROPPED = 0.8
 WEIGHTED = ("Dense", "Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
 
 
@@ -36,7 +34,7 @@ def one_unit(facts: Facts) -> Iterator[TrainingFinding]:
     if facts.output_activation == "softmax":
         yield cause(
             "softmax_of_one_unit",
-            "softmax over one unit is always 1, so the answer is 1 whatever comes in",
+            "softmax over one unit is always 1: every example gets the same answer",
             f"loss {facts.loss or 'of your own'}, 1 unit",
             layer=layer, fix=fix, source=OUTPUT_UNITS,
         )  # fmt: skip
@@ -257,7 +255,8 @@ def softmax_within(facts: Facts) -> Iterator[TrainingFinding]:
             "softmax_in_a_hidden_layer",
             "a hidden softmax squeezes all units of its layer into a sum of 1",
             ", ".join(hidden),
-            layer=hidden[0], source=OUTPUT_UNITS, severity=_unless_learned(facts),
+            layer=hidden[0], source=OUTPUT_UNITS,
+            severity="note" if facts.nothing_left else "warning",
             fix=f'activation="relu" in {hidden[0]!r}', sure="likely",
         )  # fmt: skip
 
@@ -301,46 +300,6 @@ def nothing_to_train(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
-def dropout(facts: Facts) -> Iterator[TrainingFinding]:
-    """Dropout of nearly everything, or of the answers themselves."""
-    chain = facts.chain
-    for index, layer in enumerate(chain):
-        if type(layer).__name__ not in ("Dropout", "SpatialDropout2D"):
-            continue
-        later = [part for part in chain[index + 1 :] if part.weights]
-        if not later and layer.rate > 0 and index:
-            yield cause(
-                "dropout_of_the_answers",
-                "dropout behind the last layer sets answers to 0 by chance",
-                f"rate {layer.rate:g}", layer=layer.name, source=DROPOUT,
-                fix="put Dropout before the last Dense layer", sure="certain",
-            )  # fmt: skip
-        elif layer.rate >= MOST_DROPPED:
-            yield cause(
-                "dropout_too_large",
-                "dropout takes nearly everything away",
-                f"rate {layer.rate:g}", layer=layer.name, source=DROPOUT,
-                severity=_unless_learned(facts), sure="likely",
-                fix="keras.layers.Dropout(0.5)", value=layer.rate, bound=MOST_DROPPED,
-            )  # fmt: skip
-
-
-def bias_before_normalization(facts: Facts) -> Iterator[TrainingFinding]:
-    """A bias that batch normalisation takes away again: no harm, no use."""
-    for layer, following in zip(facts.chain, facts.chain[1:], strict=False):
-        plain = not activation_name(layer)
-        normalized = type(following).__name__ == "BatchNormalization"
-        if normalized and plain and getattr(layer, "use_bias", False):
-            yield cause(
-                "bias_before_normalization",
-                "batch normalisation takes the bias before it away again",
-                layer=layer.name, severity="note",
-                fix=f"use_bias=False in {layer.name!r}",
-                source="Ioffe and Szegedy, Batch normalization, ICML 2015, 3.2",
-            )  # fmt: skip
-            return
-
-
 STRUCTURE_RULES = (
     one_unit,
     output_beside_loss,
@@ -349,6 +308,4 @@ STRUCTURE_RULES = (
     softmax_within,
     equal_weights,
     nothing_to_train,
-    dropout,
-    bias_before_normalization,
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
+from dlkeras.diagnosis.labels_seen import Labels
 
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 BALANCE = "He and Garcia, Learning from imbalanced data, TKDE 2009"
@@ -13,6 +14,7 @@ ORDER = "Bengio, Practical recommendations for gradient-based training, 2012"
 SCALING = "LeCun et al., Efficient BackProp, 1998, 4.4"
 FAR = 50.0
 MAJORITY, ENOUGH, NO_BETTER = 0.9, 32, 0.05
+FEW_CLASSES, ERRORS = 0.25, 4.0
 NEIGHBOURS, PROBED = 5, 400
 
 
@@ -39,6 +41,18 @@ def labels_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
         return
     low, high = labels.rows.min(), labels.rows.max()
     seen = f"labels from {low:.4g} to {high:.4g}"
+    given = labels.values
+    if facts.loss == "sparse" and units > 1 and given.shape[1:] == (units,):
+        answers = facts.before if facts.before is not None else facts.answers
+        ones = Labels(given).kind == "one_hot"
+        if ones and (answers is None or answers.ndim == 2):
+            yield cause(
+                "one_hot_with_sparse_crossentropy",
+                "this loss expects class numbers, and y has a column for each class",
+                f"y {given.shape}", fix='loss="categorical_crossentropy"',
+                source=OUTPUT_UNITS,
+            )  # fmt: skip
+            return
     if facts.loss == "sparse" and labels.rows.shape[1] == 1:
         if not labels.whole:
             yield cause(
@@ -136,18 +150,26 @@ def far_from_one(facts: Facts) -> Iterator[TrainingFinding]:
 
 
 def sorted_by_class(facts: Facts) -> Iterator[TrainingFinding]:
-    """Batches of one class each, of data that have several."""
+    """Batches of few classes each, of data that have more."""
     labels, batches = facts.labels, facts.batch_labels
     if labels is None or labels.kind not in ("classes", "one_hot") or len(batches) < 3:
         return
     large = [b for b in batches if len(b) >= 8]
-    pure = [np.all(b == b[:1]) for b in large]
-    expected = np.sum(labels.shares**8)  # of shuffled labels, eight alike
-    if len(large) >= 3 and np.mean(pure) > max(0.8, 2 * expected):
-        severity = "note" if facts.learned else "warning"
+    if len(large) < 3 or len(labels.shares) < 2:
+        return
+    found = sum(len(np.unique(b.reshape(len(b), -1), axis=0)) for b in large)
+    # Of shuffled labels each class is in a batch with this chance.
+    chance = 1 - (1 - labels.shares) ** np.array([[len(b)] for b in large])
+    lacking = (chance.sum() - found) / (np.sqrt(np.sum(chance * (1 - chance))) + 0.1)
+    few = found - len(large) < FEW_CLASSES * (chance.sum() - len(large))
+    if few and lacking > ERRORS:
+        severity = "note" if facts.nothing_left else "warning"
+        seen, usual = found / len(large), chance.sum() / len(large)
         yield cause(
-            "sorted_by_class", "the data come sorted: each batch has one class",
-            f"{int(np.sum(pure))} of {len(pure)} batches", severity=severity,
+            "sorted_by_class",
+            "the data come sorted: each batch has few of the classes",
+            f"{seen:.2g} classes in a batch, {usual:.2g} if shuffled",
+            severity=severity,
             fix="model.fit(..., shuffle=True), or ds.shuffle(len(x)) before batch",
             source=ORDER, sure="likely",
         )  # fmt: skip
