@@ -7,7 +7,14 @@ import numpy as np
 from keras import ops
 
 from dlkeras.testing.findings import brief, expect
-from dlkeras.testing.subject import LayerSubject, restore, to_array, values_of
+from dlkeras.testing.subject import (
+    LayerSubject,
+    default_policy,
+    has_own_policies,
+    restore,
+    to_array,
+    values_of,
+)
 
 
 class GradientRecorder(keras.optimizers.Optimizer):
@@ -74,10 +81,15 @@ def check_gradients(subject: LayerSubject) -> bool | None:
     """A gradient reaches every weight and equals the finite difference."""
     # Keras keeps float64 on TensorFlow alone; elsewhere steps must be wider.
     precision = keras.backend.result_type("float64", "float32")
-    if issubclass(subject.type, keras.Model):
-        precision = "float32"  # its layers have policies of their own
+    with default_policy(precision):
+        layer = subject.built(dtype=precision)
+        if layer.compute_dtype == precision and not has_own_policies(layer):
+            return _check_gradients(subject, layer, precision)
+    return _check_gradients(subject, subject.make(dtype="float32"), "float32")
+
+
+def _check_gradients(subject: LayerSubject, layer: Any, precision: str) -> bool | None:
     step, tolerance = (1e-2, 4e-2) if precision == "float32" else (1e-5, 1e-4)
-    layer = subject.make(dtype=precision)
     dtype = precision if "float" in subject.input_dtype else None
     inputs = subject.arrays(dtype=dtype)
     outputs = [a for a in subject.outputs(layer, inputs) if a.dtype.kind == "f"]
