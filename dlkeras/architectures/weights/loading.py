@@ -375,7 +375,11 @@ def _warn_of_doubts(model: Any, kind: str) -> None:
 
 
 def _warn_of_padding(model: Any) -> None:
-    for argument, name in (("padding", "stem_convolution"), ("stem_padding", "conv1")):
+    for argument, name in (
+        ("padding", "stem_convolution"),
+        ("padding", "stem_convolution_1"),
+        ("stem_padding", "conv1"),
+    ):
         stem = next((layer for layer in model.layers if layer.name == name), None)
         if stem is not None and max(stem.strides) > 1 and stem.padding == "same":
             _warn(

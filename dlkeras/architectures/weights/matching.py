@@ -9,7 +9,7 @@ import numpy as np
 from dlkeras.architectures.weights.names import parts
 
 HEADS = ("classifier", "F6", "F8", "F9", "Out")
-STEMS = ("stem_convolution", "conv1", "C1")
+STEMS = ("stem_convolution", "stem_convolution_1", "conv1", "C1")
 
 Arrays = dict[str, np.ndarray]
 
