@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from dlkeras.testing.findings import brief, expect
-from dlkeras.testing.layer_shapes import computed_shapes, covers
+from dlkeras.testing.layer_shapes import computed_shapes, covers, flat_shapes
 from dlkeras.testing.subject import (
     LayerSubject,
     difference,
@@ -138,16 +138,18 @@ def check_masking(subject: LayerSubject) -> bool | None:
     rank = len(subject.input_shape)
     if rank < 3 or "float" not in subject.input_dtype:
         return False
-    # A mask tells steps of time apart, or, as some layers take it, every position.
-    try:
-        _mask(subject, 2)
-    except AssertionError:
-        raise
-    except Exception:
-        if rank == 3:
+    # A mask tells steps of time apart or, as some layers take it, every position, or
+    # every number, as a softmax takes it.
+    refused = None
+    for axes in dict.fromkeys((2, rank - 1, rank)):
+        try:
+            _mask(subject, axes)
+            return None
+        except AssertionError:
             raise
-        _mask(subject, rank - 1)
-    return None
+        except Exception as error:
+            refused = refused or error
+    raise refused or AssertionError
 
 
 def _mask(subject: LayerSubject, axes: int) -> None:
@@ -213,6 +215,8 @@ def check_rank(subject: LayerSubject) -> bool | None:
     ):
         layer = subject.built()
         wrong = subject.map_shapes(change)
+        if () in flat_shapes(wrong):
+            continue  # no batch, no input
         what = f"an input with {text}"
         outputs = _unless_refused(layer, subject, subject.arrays(wrong), what)
         if outputs is None:
@@ -249,6 +253,8 @@ def check_dtype(subject: LayerSubject) -> bool | None:
         outputs = _unless_refused(layer, subject, inputs, what)
         if outputs is None:
             return None
+        if all(array.dtype.kind in "iu" for array in outputs):
+            return False  # integers in, integers out: it rounds on purpose
         known = keras.tree.map_structure(lambda n: n.astype(right), numbers)
         gap = difference(subject.outputs(layer, known), outputs)
         expect(

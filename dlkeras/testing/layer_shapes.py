@@ -197,6 +197,8 @@ def check_mixed_precision(subject: LayerSubject) -> bool | None:
         reference = subject.built(dtype="float32")
         if subject.draws_in_use(reference):
             return False  # Keras draws in float32 unless it is told
+        if "float" not in subject.input_dtype and not reference.weights:
+            return False  # it computes with no floats: an encoding of numbers
         with default_policy(policy):
             layer = subject.make(dtype=policy)
             if has_own_policies(layer):
