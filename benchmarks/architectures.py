@@ -86,6 +86,10 @@ ROWS = [
         *("resnet50", 32, False, (APPLICATIONS, TORCH, OURS)),
         ((OURS, APPLICATIONS, 0.92), (OURS, TORCH, 0.70)),
     ),
+    *(
+        Row(network, 16, True, (TORCH, OURS), ((OURS, TORCH, 1.0),))
+        for network in ("resnet50d", "resnext50", "wide_resnet50", "se_resnet50")
+    ),
     Row(
         *("resnet20", 64, True, (KERAS, TORCH, OURS, OURS_HALF)),
         ((OURS, KERAS, 0.72), (OURS_HALF, KERAS, 0.72)),
@@ -114,6 +118,12 @@ GPU_ROWS = [
     gpu_row("lenet5", 1024, True, KERAS_HALF),
 ]
 
+
+def variant(**options):
+    """Return the builder of a ResNet-50 with its stride in the 3x3 convolution."""
+    return lambda: resnet50(version="v1.5", weight_decay=0.0, **options)
+
+
 # network: (image, classes, multiply-adds of the paper's table, ours)
 NETWORKS: dict[str, tuple[tuple[int, int, int], int, int, Callable]] = {
     "lenet5": ((32, 32, 1), 10, 416_520, lenet5),
@@ -137,6 +147,25 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], int, int, Callable]] = {
         3_857_973_248,
         lambda: resnet50(weight_decay=0.0),
     ),
+    "resnet50d": (
+        (224, 224, 3),
+        1000,
+        4_328_824_832,
+        variant(stem="deep", shortcut="D"),
+    ),
+    "resnext50": (
+        (224, 224, 3),
+        1000,
+        4_230_479_872,
+        variant(groups=32, width_per_group=4),
+    ),
+    "wide_resnet50": (
+        (224, 224, 3),
+        1000,
+        11_398_021_120,
+        variant(width_per_group=128),
+    ),
+    "se_resnet50": ((224, 224, 3), 1000, 4_091_699_200, variant(reduction_ratio=16)),
 }
 PLAIN = {
     "lenet5": plain_keras.lenet5,

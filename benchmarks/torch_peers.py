@@ -6,24 +6,57 @@ from torch import nn
 from dlkeras.architectures.googlenet import INCEPTIONS
 
 
-class Residual(nn.Module):
-    """A basic block or a bottleneck, the stride in the first convolution."""
+class SqueezeExcite(nn.Module):
+    """A scale for each channel, from the averages of all."""
 
-    def __init__(self, width_in, plan, strides, project):
+    def __init__(self, width, reduction):
+        super().__init__()
+        self.scale = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            *(nn.Conv2d(width, width // reduction, 1), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(width // reduction, width, 1), nn.Sigmoid()),
+        )
+
+    def forward(self, x):
+        return x * self.scale(x)
+
+
+class Residual(nn.Module):
+    """A basic block or a bottleneck; `strided` is the convolution with the stride."""
+
+    def __init__(
+        self,
+        width_in,
+        plan,
+        strides,
+        project,
+        strided=0,
+        groups=1,
+        pooled=False,
+        reduction=None,
+    ):
         super().__init__()
         self.branch = nn.Sequential()
-        width, step = width_in, strides
+        width = width_in
         for index, (size, filters) in enumerate(plan):
-            conv = nn.Conv2d(width, filters, size, step, size // 2, bias=False)
+            step = strides if index == strided else 1
+            parts = groups if index == 1 else 1
+            conv = nn.Conv2d(
+                width, filters, size, step, size // 2, groups=parts, bias=False
+            )
             self.branch.append(conv).append(nn.BatchNorm2d(filters))
             if index + 1 < len(plan):
                 self.branch.append(nn.ReLU(inplace=True))
-            width, step = filters, 1
+            width = filters
+        if reduction:
+            self.branch.append(SqueezeExcite(width, reduction))
         self.strides, self.missing = strides, width - width_in
         self.projection = None
         if project and (strides != 1 or self.missing):
+            pool = pooled and strides > 1
             self.projection = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, strides, bias=False),
+                *([nn.AvgPool2d(2, 2, ceil_mode=True)] if pool else []),
+                nn.Conv2d(width_in, width, 1, 1 if pool else strides, bias=False),
                 nn.BatchNorm2d(width),
             )
 
@@ -37,12 +70,12 @@ class Residual(nn.Module):
         return torch.relu_(y + x)
 
 
-def stages(width, plans, counts, project):
+def stages(width, plans, counts, project, **variant):
     blocks = []
     for stage, (plan, count) in enumerate(zip(plans, counts, strict=True)):
         for number in range(count):
             strides = 2 if stage and not number else 1
-            blocks.append(Residual(width, plan, strides, project))
+            blocks.append(Residual(width, plan, strides, project, **variant))
             width = plan[-1][1]
     return blocks, width
 
@@ -51,17 +84,43 @@ def head(width, classes):
     return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)
 
 
-def resnet50():
-    plans = [[(1, n), (3, n), (1, 4 * n)] for n in (64, 128, 256, 512)]
-    blocks, width = stages(64, plans, (3, 4, 6, 3), True)
+def resnet50(inner=1.0, deep=False, **variant):
+    plans = [
+        [(1, int(n * inner)), (3, int(n * inner)), (1, 4 * n)]
+        for n in (64, 128, 256, 512)
+    ]
+    blocks, width = stages(64, plans, (3, 4, 6, 3), True, **variant)
+    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False)]
+    if deep:
+        stem = []
+        for before, after, step in ((3, 32, 2), (32, 32, 1)):
+            stem += [nn.Conv2d(before, after, 3, step, 1, bias=False)]
+            stem += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        stem += [nn.Conv2d(32, 64, 3, 1, 1, bias=False)]
     return nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        *stem,
         nn.BatchNorm2d(64),
         nn.ReLU(inplace=True),
         nn.MaxPool2d(3, 2, 1),
         *blocks,
         *head(width, 1000),
     )
+
+
+def resnet50d():
+    return resnet50(deep=True, strided=1, pooled=True)
+
+
+def resnext50():
+    return resnet50(2.0, strided=1, groups=32)
+
+
+def wide_resnet50():
+    return resnet50(2.0, strided=1)
+
+
+def se_resnet50():
+    return resnet50(strided=1, reduction=16)
 
 
 def resnet20():

@@ -5,6 +5,9 @@ from dlkeras.architectures.features import feature_extractor as feature_extracto
 from dlkeras.architectures.googlenet import googlenet as googlenet
 from dlkeras.architectures.lenet import lenet5 as lenet5
 from dlkeras.architectures.map_loss import MaximumAPosteriori as MaximumAPosteriori
+from dlkeras.architectures.presets import Preset as Preset
+from dlkeras.architectures.presets import from_preset as from_preset
+from dlkeras.architectures.presets import save_preset as save_preset
 from dlkeras.architectures.registry import create as create
 from dlkeras.architectures.registry import names as names
 from dlkeras.architectures.registry import register as register

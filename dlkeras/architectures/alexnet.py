@@ -14,6 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer
@@ -38,6 +39,7 @@ VERSIONS = {
 }
 
 
+@offers_ours
 def alexnet(
     input_shape: tuple[int | None, int | None, int] | None = None,
     num_classes: int = 1000,

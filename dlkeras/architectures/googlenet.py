@@ -15,6 +15,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import (
     AuxiliaryClassifier,
@@ -38,6 +39,7 @@ INCEPTIONS = {
 }
 
 
+@offers_ours
 def googlenet(
     input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     num_classes: int = 1000,

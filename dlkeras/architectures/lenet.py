@@ -14,6 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import (
     LENET5_C3_TABLE,
@@ -29,6 +30,7 @@ VERSIONS = ("table", "1998")
 OUTPUTS = (None, "dense", "rbf")
 
 
+@offers_ours
 def lenet5(
     input_shape: tuple[int | None, int | None, int] = (32, 32, 1),
     num_classes: int = 10,

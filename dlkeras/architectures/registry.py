@@ -11,6 +11,7 @@ import keras
 from dlkeras.architectures import resnet
 from dlkeras.architectures.alexnet import alexnet
 from dlkeras.architectures.googlenet import googlenet
+from dlkeras.architectures.keras_arguments import offer
 from dlkeras.architectures.lenet import lenet5
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
@@ -131,7 +132,7 @@ def create(name: str, **kwargs: Any) -> keras.Model:
     try:
         inspect.signature(builder).bind(**kwargs)
     except TypeError as error:
-        raise ValueError(
-            f"{name}: {error}. It is {name}{inspect.signature(builder)}"
-        ) from error
+        signature = inspect.signature(builder)
+        instead = offer(kwargs, signature.parameters) or f"It is {name}{signature}"
+        raise ValueError(f"{name}: {error}. {instead}") from error
     return builder(**kwargs)

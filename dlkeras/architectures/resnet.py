@@ -16,6 +16,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
+from dlkeras.architectures.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
@@ -23,6 +24,7 @@ from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 Size = tuple[int | None, int | None, int]
 
 LAYOUTS = ("paper", "keras")
+STEMS = ("paper", "deep")
 
 
 class _Parts:
@@ -37,12 +39,14 @@ class _Parts:
         padding: str,
         kernel_initializer: Any,
         weight_decay: float,
+        block_options: dict[str, Any] | None = None,
     ) -> None:
         self.version = version
         self.activation = activation
         self.normalization = normalization
         self.epsilon = epsilon
         self.padding = padding
+        self.block_options = block_options or {}
         self.initializer = drawn_apart(kernel_initializer)
         self.penalty = weight_penalty(weight_decay)
 
@@ -52,10 +56,27 @@ class _Parts:
             return x, "same"
         return layers.ZeroPadding2D(pixels, name=label)(x), "valid"
 
+    def deep_stem(self, x: Any, filters: int) -> Any:
+        """Add three 3x3 convolutions, the first of stride 2, for one of 7x7."""
+        half = max(1, filters // 2)
+        for number, (width, strides) in enumerate(
+            ((half, 2), (half, 1), (filters, 1)), start=1
+        ):
+            x = self.convolution(x, width, 3, strides, ending=f"_{number}")
+            if number < 3:
+                x = self.activated(x, "stem", f"_{number}")
+        return x
+
     def convolution(
-        self, x: Any, filters: int, size: int, strides: int, use_bias: bool = False
+        self,
+        x: Any,
+        filters: int,
+        size: int,
+        strides: int,
+        use_bias: bool = False,
+        ending: str = "",
     ) -> Any:
-        """Add the stem's convolution."""
+        """Add a convolution of the stem."""
         padding = "same"
         if strides > 1:
             x, padding = self.padded(x, size // 2, "stem_padding")
@@ -67,10 +88,10 @@ class _Parts:
             use_bias=use_bias or self.normalization is None,
             kernel_initializer=self.initializer(),
             kernel_regularizer=self.penalty,
-            name="stem_convolution",
+            name=f"stem_convolution{ending}",
         )(x)
 
-    def activated(self, x: Any, label: str) -> Any:
+    def activated(self, x: Any, label: str, ending: str = "") -> Any:
         """Add normalisation and activation."""
         normalization = normalization_layer(
             self.normalization,
@@ -78,11 +99,12 @@ class _Parts:
             data_format="channels_last",
             epsilon=self.epsilon,
             momentum=0.9,
-            name=f"{label}_normalization",
+            name=f"{label}_normalization{ending}",
         )
         if normalization is not None:
             x = normalization(x)
-        return layers.Activation(self.activation, name=f"{label}_activation")(x)
+        name = f"{label}_activation{ending}"
+        return layers.Activation(self.activation, name=name)(x)
 
     def stages(
         self,
@@ -117,6 +139,7 @@ class _Parts:
                     kernel_initializer=self.initializer(),
                     kernel_regularizer=self.penalty,
                     normalization_epsilon=self.epsilon,
+                    **self.block_options,
                     name=f"stage{stage}_block{number}",
                 )(x)
         return x
@@ -142,6 +165,10 @@ def _imagenet(
         version: str = "v1",
         layout: str = "paper",
         shortcut: str = "B",
+        stem: str = "paper",
+        groups: int = 1,
+        width_per_group: int = 64,
+        reduction_ratio: int | None = None,
         include_preprocessing: bool | str = False,
         pooling: str | None = None,
         dropout: float = 0.0,
@@ -163,15 +190,21 @@ def _imagenet(
         _check("normalization", normalization, NORMALIZATIONS)
         _check("version", version, ("v1", "v1.5", "v2"))
         _check("layout", layout, LAYOUTS)
-        _check("shortcut", shortcut, ("A", "B", "C"))
+        _check("shortcut", shortcut, ("A", "B", "C", "D"))
+        _check("stem", stem, STEMS)
         _check("padding", padding, ("symmetric", "same"))
         theirs = layout == "keras"
-        if theirs and (version != "v2" or shortcut != "B"):
+        if theirs and (version != "v2" or shortcut != "B" or stem != "paper"):
             raise ValueError(
-                "layout='keras' is a layout of version='v2' with shortcut='B'; "
-                "keras.applications' v1 is the paper's. "
-                f"Received: version={version!r}, shortcut={shortcut!r}"
+                "layout='keras' is a layout of version='v2' with shortcut='B' and "
+                "stem='paper'; keras.applications' v1 is the paper's. Received: "
+                f"version={version!r}, shortcut={shortcut!r}, stem={stem!r}"
             )
+        options = {
+            "groups": groups,
+            "width_per_group": width_per_group,
+            "reduction_ratio": reduction_ratio,
+        }
         parts = _Parts(
             version,
             activation,
@@ -180,12 +213,16 @@ def _imagenet(
             padding,
             kernel_initializer,
             weight_decay,
+            options,
         )
         widths = [scaled(n, width_multiplier) for n in (64, 128, 256, 512)]
         strides = (2, 2, 2, 1) if theirs else (1, 2, 2, 2)
         images = layers.Input(input_shape, name="images")
         x = preprocess(images, include_preprocessing, input_shape[-1])
-        x = parts.convolution(x, widths[0], 7, 2, use_bias=theirs)
+        if stem == "deep":
+            x = parts.deep_stem(x, widths[0])
+        else:
+            x = parts.convolution(x, widths[0], 7, 2, use_bias=theirs)
         if version != "v2":
             x = parts.activated(x, "stem")
         x, pool_padding = parts.padded(x, 1, "stem_pool_padding")
@@ -212,6 +249,8 @@ def _imagenet(
         depth,
         intro=docstrings.IMAGENET.format(kind=kind, parameters=parameters),
         version=docstrings.IMAGENET_VERSION,
+        shortcuts=docstrings.IMAGENET_SHORTCUTS,
+        variants=docstrings.IMAGENET_VARIANTS,
         imagenet=docstrings.IMAGENET_WEIGHTS if depth >= 50 else "",
         smallest=32,
         reference=docstrings.REFERENCE.format(where="table 1"),
@@ -290,6 +329,8 @@ def _cifar(depth: int, parameters: str) -> Any:
         depth,
         intro=docstrings.CIFAR.format(n=blocks, parameters=parameters),
         version=docstrings.CIFAR_VERSION,
+        shortcuts="",
+        variants="",
         imagenet=docstrings.CIFAR_WEIGHTS if depth == 20 else "",
         smallest=4,
         reference=docstrings.REFERENCE.format(where="section 4.2 and table 6"),
@@ -299,7 +340,7 @@ def _cifar(depth: int, parameters: str) -> Any:
 def _documented(build: Any, depth: int, **parts: Any) -> Any:
     build.__name__ = build.__qualname__ = f"resnet{depth}"
     build.__doc__ = docstrings.DOC.format(depth=depth, **parts)
-    return build
+    return offers_ours(build)
 
 
 resnet18 = _imagenet(

@@ -12,7 +12,7 @@ Args:
     num_classes: Number of outputs; 0 for features without a head.
 {version}
     shortcut: `"A"` (subsampled, padded with channels of zeros), `"B"` (projection
-        where the shape changes) or `"C"` (projection everywhere).
+        where the shape changes) or `"C"` (projection everywhere){shortcuts}.{variants}
     include_preprocessing: `True` or `"imagenet"` standardises pixels of 0 to 255 by
         ImageNet's channels, `"symmetric"` brings them to -1 to 1, `"caffe"` turns red
         and blue round and takes off their means.
@@ -66,6 +66,16 @@ IMAGENET_VERSION = """    version: `"v1"`, `"v1.5"` or `"v2"`.
     layout: `"paper"`, or `"keras"` for v2 as `keras.applications` has it: the stride in
         a stage's last block, none in the last stage, and a bias in the first
         convolution."""
+
+IMAGENET_SHORTCUTS = """; `"D"` is B behind an average
+        pooling, without a stride (ResNet-D)"""
+
+IMAGENET_VARIANTS = """
+    stem: `"paper"`, a 7x7 convolution, or `"deep"`, three of 3x3 (ResNet-C and -D).
+    groups: Groups of a bottleneck's 3x3 convolution (ResNeXt).
+    width_per_group: Filters of a group in the first stage: 4 in ResNeXt 32x4d, 128 in
+        a wide ResNet.
+    reduction_ratio: Of squeeze-and-excitation in every block, 16 in SE-ResNet."""
 
 IMAGENET_WEIGHTS = """, or `"imagenet"`: those of
         `keras.applications`, which Keras downloads (v1 wants

@@ -7,7 +7,14 @@ import numpy as np
 from keras import ops
 
 from dlkeras.testing.findings import brief, expect
-from dlkeras.testing.subject import LayerSubject, restore, to_array, values_of
+from dlkeras.testing.subject import (
+    LayerSubject,
+    default_policy,
+    has_own_policies,
+    restore,
+    to_array,
+    values_of,
+)
 
 
 class GradientRecorder(keras.optimizers.Optimizer):
@@ -74,10 +81,26 @@ def check_gradients(subject: LayerSubject) -> bool | None:
     """A gradient reaches every weight and equals the finite difference."""
     # Keras keeps float64 on TensorFlow alone; elsewhere steps must be wider.
     precision = keras.backend.result_type("float64", "float32")
-    if issubclass(subject.type, keras.Model):
-        precision = "float32"  # its layers have policies of their own
+    with default_policy(precision):
+        layer = subject.built(dtype=precision)
+        if layer.compute_dtype == precision and not (
+            has_own_policies(layer) or _is_single_inside(subject, layer, precision)
+        ):
+            return _check_gradients(subject, layer, precision)
+    return _check_gradients(subject, subject.make(dtype="float32"), "float32")
+
+
+def _is_single_inside(subject: LayerSubject, layer: Any, precision: str) -> bool:
+    """Whether it computes in float32 whatever it is told, as a resizing of images."""
+    if precision == "float32" or "float" not in subject.input_dtype:
+        return False
+    outputs = subject.outputs(layer, subject.arrays(dtype=precision))
+    wide = [array for array in outputs if array.dtype == np.float64]
+    return all(np.array_equal(array, array.astype("float32")) for array in wide)
+
+
+def _check_gradients(subject: LayerSubject, layer: Any, precision: str) -> bool | None:
     step, tolerance = (1e-2, 4e-2) if precision == "float32" else (1e-5, 1e-4)
-    layer = subject.make(dtype=precision)
     dtype = precision if "float" in subject.input_dtype else None
     inputs = subject.arrays(dtype=dtype)
     outputs = [a for a in subject.outputs(layer, inputs) if a.dtype.kind == "f"]
@@ -90,6 +113,8 @@ def check_gradients(subject: LayerSubject) -> bool | None:
         weight.assign(to_array(weight) + noise.astype(precision))
     factors = [rng.normal(size=output.shape) for output in outputs]
     probe = _Probe(subject, layer, inputs, factors)
+    if not probe.trainable_variables:
+        return False
     gradients = _gradients(probe, inputs)
     trainable = {id(weight) for weight in layer.trainable_weights}
     for variable, gradient in gradients:

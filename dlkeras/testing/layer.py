@@ -25,10 +25,11 @@ def check_layer(
 
     The checks, by name:
 
-    - `arguments`: the constructor leaves its arguments as they were.
+    - `arguments`: the constructor leaves its arguments and their defaults as they were.
     - `config`: `get_config` has every argument, can be JSON, is the same before and
       after `build`, and gives a layer with the same start, outputs and losses.
-    - `weights`: made in `build`, none in `call`; named; not shared by two layers.
+    - `weights`: made in `build`, none in `call`, but those of parts that Keras builds;
+      held by the layer; named; not shared by two layers.
     - `save`, `clone`: a `.keras` file and `clone_model` give the same outputs.
     - `shapes`: symbolic call, real call and `compute_output_shape` agree.
     - `batch`, `empty_batch`: any number of examples, each treated on its own.
@@ -41,7 +42,8 @@ def check_layer(
       inputs.
     - `determinism`: one seed, one result.
     - `state`: using the layer changes nothing in it.
-    - `masking`: a mask is passed on in the right shape, or taken away.
+    - `masking`: a mask is passed on in the right shape, or taken away; a layer that
+      takes it hides what is masked.
     - `rank`, `dtype`: an input that the layer does not take is refused by an error
       that names it. A layer may take any rank, if its outputs have the shape that it
       says, and integers, if they give what the same floats give; then the check does

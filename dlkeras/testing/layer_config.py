@@ -14,8 +14,12 @@ from dlkeras.testing.subject import (
     LayerSubject,
     copy_state,
     difference,
+    overrides,
     perturb,
+    restore,
+    seeds_of,
     to_array,
+    values_of,
 )
 
 
@@ -45,8 +49,19 @@ def check_arguments(subject: LayerSubject) -> bool | None:
     if subject.from_config:
         return False
     given = copy.deepcopy(subject.init)
+    defaults = {
+        name: (parameter.default, copy.deepcopy(parameter.default))
+        for name, parameter in subject.parameters.items()
+        if isinstance(parameter.default, list | dict | set)
+    }
     layer = subject.type(**given)
     subject.call(layer, subject.arrays())
+    for name, (now, before) in defaults.items():
+        expect(
+            now == before,
+            f"the layer changes the default of its argument `{name}`, which all layers "
+            f"share: {before!r} became {now!r}. Make the default None",
+        )
     for name, value in subject.init.items():
         same = np.array_equal(
             np.asarray(given[name], dtype=object), np.asarray(value, dtype=object)
@@ -214,8 +229,15 @@ def _compare_work(
 def check_weights(subject: LayerSubject) -> None:
     """Weights come from `build`, belong to one layer and have a name each."""
     layer = subject.make()
+    at_start = {id(one) for one in [*layer.variables, *_layers_in(layer)]}
     subject.build(layer)
     made = [variable.path for variable in layer.variables]
+    if not overrides(layer, "build"):
+        # The parts that the constructor made may be built by the first call.
+        known = [x for x in _layers_in(layer) if id(x) in at_start]
+        owned = {id(v) for one in known for v in one.variables} | at_start
+        late = [v.path for v in layer.variables if id(v) not in owned]
+        expect(not late, f"call() creates the weights {late}; create them in build()")
     subject.call(layer, subject.arrays())
     late = [v.path for v in layer.variables if v.path not in made]
     expect(
@@ -225,9 +247,46 @@ def check_weights(subject: LayerSubject) -> None:
     other = subject.built()
     shared = {id(v) for v in layer.variables} & {id(v) for v in other.variables}
     names = [v.path for v in layer.variables if id(v) in shared]
+    stray = _read_elsewhere(subject, layer)
+    expect(
+        not stray,
+        f"call() reads the weights {stray}, which the layer does not hold: they are "
+        "neither trained nor saved. Keep them, or their layers, as attributes, or in a "
+        "list or dict that is one",
+    )
     expect(not shared, f"two layers share the weights {names}")
     repeated = sorted({name for name in made if made.count(name) > 1})
     expect(not repeated, f"several weights have the name {repeated}")
+
+
+def _layers_in(layer: Any) -> list:
+    return list(layer._flatten_layers(include_self=False))
+
+
+class _Reader(keras.StatelessScope):
+    """Notes which variables are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list = []
+
+    def get_current_value(self, variable: Any) -> Any:
+        self.read.append(variable)
+        return super().get_current_value(variable)
+
+
+def _read_elsewhere(subject: LayerSubject, layer: Any) -> list[str]:
+    """Name the weights that a call reads and that are none of the layer's."""
+    with _Reader() as reader:
+        subject.call(layer, subject.arrays(), training=False)
+    own = {id(variable) for variable in layer.variables}
+    return sorted(
+        {
+            variable.path
+            for variable in reader.read
+            if id(variable) not in own and keras.backend.is_float_dtype(variable.dtype)
+        }
+    )
 
 
 def check_save(subject: LayerSubject) -> None:
@@ -239,13 +298,17 @@ def check_save(subject: LayerSubject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         model.save(file)
+        seeds = values_of(seeds_of(model))
         expected = subject.predictions(model, inputs)
+        restore(seeds)
         try:
             loaded: Any = keras.saving.load_model(file)
         except Exception as error:
             raise AssertionError(
                 f"a model of the layer cannot be loaded again: {brief(error)}"
             ) from error
+    for (seed, _), other in zip(seeds, seeds_of(loaded), strict=False):
+        other.assign(to_array(seed))  # a file has no seeds
     gap = difference(expected, subject.predictions(loaded, inputs))
     expect(
         gap < 1e-5,
@@ -258,7 +321,7 @@ def check_clone(subject: LayerSubject) -> None:
     """`keras.models.clone_model` gives a model that works alike."""
     model = subject.model(subject.built())
     clone: Any = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
+    copy_state(model, clone)
     inputs = subject.arrays()
     gap = difference(
         subject.predictions(model, inputs), subject.predictions(clone, inputs)

@@ -1,8 +1,9 @@
 """The layer under test: makes it anew, makes its inputs, and calls it."""
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -52,6 +53,7 @@ class LayerSubject:
         self.input_dtype = input_dtype
         self.dynamic_batch = dynamic_batch
         self._inputs = inputs
+        self._draws: bool | None = None
 
     @property
     def from_config(self) -> bool:
@@ -75,9 +77,18 @@ class LayerSubject:
 
     def make(self, **changes: Any) -> Any:
         """Return a new layer; `changes` replace some of its arguments."""
+        if "dtype" in changes and not self._takes_dtype:
+            del changes["dtype"]
         if self._config is not None:
             return self.type.from_config({**copy.deepcopy(self._config), **changes})
         return self.type(**{**copy.deepcopy(self.init), **changes})
+
+    @property
+    def _takes_dtype(self) -> bool:
+        parameters = inspect.signature(self.type).parameters
+        return "dtype" in parameters or any(
+            p.kind is p.VAR_KEYWORD for p in parameters.values()
+        )
 
     def map_shapes(self, function: Callable[[Any], Any], shapes: Any = None) -> Any:
         """Apply a function to each input's shape and keep the structure."""
@@ -117,12 +128,8 @@ class LayerSubject:
 
     def call(self, layer: Any, inputs: Any, training: bool | None = None) -> Any:
         """Call the layer with inputs of any structure."""
-        options = {}
-        if (
-            training is not None
-            and "training" in inspect.signature(layer.call).parameters
-        ):
-            options["training"] = training
+        # Keras hands `training` on to the layers within one that does not take it.
+        options = {} if training is None else {"training": training}
         if isinstance(inputs, dict):
             # the order of the arguments: a tree of tensors comes back sorted by name
             first, *others = self.input_shape
@@ -133,6 +140,10 @@ class LayerSubject:
     def build(self, layer: Any) -> None:
         """Build the layer from the shapes alone."""
         if layer.built:  # a model of layers that came with its input
+            return
+        if not overrides(layer, "build"):
+            # Keras builds such a layer by a call without numbers.
+            self.call(layer, self.symbols())
             return
         if not isinstance(self.input_shape, dict):
             layer.build(self.input_shape)
@@ -150,8 +161,31 @@ class LayerSubject:
         return layer
 
     def outputs(self, layer: Any, inputs: Any, training: bool = False) -> list:
-        """Return the layer's outputs as a flat list of NumPy arrays."""
-        return flat_arrays(self.call(layer, inputs, training=training))
+        """Return the layer's outputs as a flat list of NumPy arrays.
+
+        A layer that draws in use, too, draws the same every time.
+        """
+        seeds = values_of(seeds_of(layer)) if self.draws_in_use(layer) else []
+        outputs = flat_arrays(self.call(layer, inputs, training=training))
+        restore(seeds)
+        return outputs
+
+    def draws_in_use(self, layer: Any) -> bool:
+        """Whether the outputs are random on purpose, not in training alone.
+
+        So are those of a layer that moves a seed and does not ask for `training`, such
+        as the draw in a variational autoencoder. One that asks promises to be still.
+        """
+        if self._draws is None:
+            before = values_of(seeds_of(layer))
+            self._draws = False
+            if before and "training" not in inspect.signature(layer.call).parameters:
+                self.call(layer, self.arrays(), training=False)
+                self._draws = any(
+                    not np.array_equal(value, to_array(seed)) for seed, value in before
+                )
+                restore(before)
+        return self._draws
 
     def model(self, layer: Any, free_axes: tuple[int, ...] = ()) -> keras.Model:
         """Return a Functional model of the layer alone."""
@@ -161,6 +195,44 @@ class LayerSubject:
     def predictions(self, model: keras.Model, inputs: Any) -> list:
         """Return a Functional model's outputs as a flat list of NumPy arrays."""
         return flat_arrays(model(inputs, training=False))
+
+
+@contextlib.contextmanager
+def default_policy(policy: str) -> Iterator[None]:
+    """Make layers within a layer compute as the layer itself is told to.
+
+    A layer of a guide makes its parts without naming a type: they take the default.
+    """
+    before, floats = keras.config.dtype_policy(), keras.config.floatx()
+    if policy == "float64":  # of losses and of random numbers
+        keras.config.set_floatx(policy)
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(before)
+
+
+def has_own_policies(layer: Any) -> bool:
+    """Whether a layer within it computes in another type, as a softmax may."""
+    inner = layer._flatten_layers(include_self=False)
+    return any(one.compute_dtype != layer.compute_dtype for one in inner)
+
+
+def overrides(layer: Any, method: str) -> bool:
+    """Whether the layer has a method of its own instead of Keras's `Layer`."""
+    return getattr(type(layer), method) is not getattr(keras.layers.Layer, method)
+
+
+def seeds_of(layer: Any) -> list:
+    """Return the states of the random seeds of a layer and of those within it."""
+    weights = {id(weight) for weight in layer.weights}
+    return [
+        variable
+        for variable in layer.non_trainable_variables
+        if id(variable) not in weights and "int" in variable.dtype
+    ]
 
 
 def flat_arrays(outputs: Any) -> list:

@@ -1,11 +1,14 @@
 """What every builder refuses, in words, and what the builders share."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 from keras.applications.resnet import preprocess_input
 
-from dlkeras.architectures import create, lenet5, resnet20, resnet50
+from dlkeras import architectures
+from dlkeras.architectures import create, lenet5, names, resnet18, resnet20, resnet50
 
 SLIM = {"width_multiplier": 0.0625}
 SMALL = {
@@ -103,6 +106,50 @@ def test_caffes_preprocessing_is_that_of_keras_applications(tmp_path):
         assert np.allclose(got, preprocess_input(pixels.copy()), atol=1e-4)
 
 
+def test_groups_are_for_bottlenecks_and_of_one_filter_at_least():
+    with pytest.raises(ValueError, match=r"are for BottleneckBlock.*groups=32"):
+        resnet18(groups=32)
+    with pytest.raises(ValueError, match=r"at least 64: one filter a group.*group=4"):
+        resnet50((32, 32, 3), groups=2, width_per_group=4, width_multiplier=0.125)
+    with pytest.raises(ValueError, match="stem must be one of"):
+        resnet50(stem="wide")
+    with pytest.raises(ValueError, match=r"layout='keras' .*stem='deep'"):
+        resnet50(version="v2", layout="keras", stem="deep")
+
+
+KERASS = {
+    "include_top": (False, "num_classes=0"),
+    "classes": (10, "num_classes"),
+    "input_tensor": (None, "call the model on the tensor"),
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_arguments_of_keras_applications_work_or_are_named(name):
+    build = getattr(architectures, name)
+    for argument, (value, ours) in KERASS.items():
+        said = rf"{name}: .*`{argument}` of keras.applications is here: .*{ours}"
+        with pytest.raises(TypeError, match=said):
+            build(**{argument: value})
+        with pytest.raises(ValueError, match=said):
+            create(name, **{argument: value})
+    # These have Keras's names: logits, and weights that Keras has or that are refused.
+    assert "classifier_activation" in inspect.signature(build).parameters
+    if name not in ("resnet50", "resnet101", "resnet152"):
+        options = {} if name == "lenet5" else {"kernel_initializer": "zeros"}
+        with pytest.raises(ValueError, match="ResNet-50, 101 and 152"):
+            build(weights="imagenet", **options)
+
+
+def test_the_features_are_those_of_include_top_false():
+    theirs = keras.applications.ResNet50(
+        include_top=False, weights=None, pooling="avg", input_shape=(32, 32, 3)
+    )
+    options = {"pooling": "avg", "kernel_initializer": "zeros"}
+    ours = resnet50((32, 32, 3), num_classes=0, **options)
+    assert ours.output_shape == theirs.output_shape == (None, 2048)
+
+
 def test_imagenets_weights_are_refused_before_a_download_that_cannot_fit():
     slim = {"weights": "imagenet", "kernel_initializer": "zeros"}
     with pytest.raises(ValueError, match=r"1000 classes.*num_classes=0.*=10"):
@@ -111,5 +158,8 @@ def test_imagenets_weights_are_refused_before_a_download_that_cannot_fit():
         resnet50((32, 32, 3), version="v1.5", **slim)
     with pytest.raises(ValueError, match=r"pass layout='keras'"):
         resnet50((32, 32, 3), version="v2", **slim)
+    for variant in ({"groups": 2}, {"stem": "deep"}, {"reduction_ratio": 16}):
+        with pytest.raises(ValueError, match=r"for the paper's ResNets: pass shortcut"):
+            resnet50((32, 32, 3), **variant, **slim)
     with pytest.raises(ValueError, match=r"ResNet-50, 101 and 152.*'resnet20'"):
         resnet20(**slim)

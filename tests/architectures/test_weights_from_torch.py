@@ -94,6 +94,36 @@ def test_resnet_50_v1_5_is_the_same_network(resnet50_source):
     assert gap(model, outputs(resnet50_source, IMAGES)) < TOLERANCE
 
 
+VARIANTS = {
+    "ResNeXt": (
+        {"groups": 32, "base_width": 4},
+        {"groups": 32, "width_per_group": 4},
+    ),
+    "wide": ({"base_width": 128}, {"width_per_group": 128}),
+    "ResNet-D": (
+        {"deep": True, "avg_down": True},
+        {"stem": "deep", "shortcut": "D"},
+    ),
+    "SE": ({"se": 16}, {"reduction_ratio": 16}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_of_resnet_50_is_the_same_network(variant):
+    theirs, ours = VARIANTS[variant]
+    # Odd maps in every stage: there the poolings and paddings tell themselves apart.
+    images = np.random.default_rng(2).normal(size=(2, 69, 83, 3))
+    source = calibrated(ResNet((3, 4, 6, 3), bottleneck=True, **theirs), images)
+    model = build(
+        resnet50,
+        input_shape=(69, 83, 3),
+        version="v1.5",
+        weights=source.state_dict(),
+        **ours,
+    )
+    assert gap(model, outputs(source, images), images) < TOLERANCE
+
+
 def test_another_epsilon_here_is_made_good_in_the_variance(resnet18_source):
     model = build(resnet18, normalization_epsilon=1e-3)
     load_weights_from(model, resnet18_source.state_dict())

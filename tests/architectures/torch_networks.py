@@ -4,25 +4,49 @@ import torch
 from torch import nn
 
 
+class SqueezeExcite(nn.Module):
+    """With timm's names: two 1x1 convolutions of the averages."""
+
+    def __init__(self, channels, hidden):
+        super().__init__()
+        self.fc1 = nn.Conv2d(channels, hidden, 1)
+        self.fc2 = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x):
+        y = torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))
+        return x * torch.sigmoid(self.fc2(y))
+
+
 class Residual(nn.Module):
     """A basic block or a bottleneck; `strided` is the convolution with the stride."""
 
-    def __init__(self, plan, strides, strided, width_in, epsilon):
+    def __init__(
+        self, plan, strides, strided, width_in, epsilon, groups=1, avg_down=False, se=0
+    ):
         super().__init__()
         self.count = len(plan)
         width = width_in
         for index, (size, filters) in enumerate(plan, start=1):
             step = strides if index == strided else 1
-            conv = nn.Conv2d(width, filters, size, step, size // 2, bias=False)
+            parts = groups if index == 2 else 1
+            conv = nn.Conv2d(
+                width, filters, size, step, size // 2, groups=parts, bias=False
+            )
             setattr(self, f"conv{index}", conv)
             setattr(self, f"bn{index}", nn.BatchNorm2d(filters, eps=epsilon))
             width = filters
         self.downsample = None
         if strides != 1 or width_in != width:
+            pool = nn.Identity()
+            if avg_down and strides > 1:
+                pool = nn.AvgPool2d(2, strides, ceil_mode=True, count_include_pad=False)
+            step = 1 if avg_down else strides
             self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, strides, bias=False),
+                *([pool] if avg_down else []),
+                nn.Conv2d(width_in, width, 1, step, bias=False),
                 nn.BatchNorm2d(width, eps=epsilon),
             )
+        self.se = SqueezeExcite(width, width // se) if se else nn.Identity()
 
     def forward(self, x):
         y = x
@@ -30,27 +54,52 @@ class Residual(nn.Module):
             y = getattr(self, f"bn{index}")(getattr(self, f"conv{index}")(y))
             if index < self.count:
                 y = torch.relu(y)
+        y = self.se(y)
         return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class ResNet(nn.Module):
-    """Bottlenecks have their stride in the 3x3 convolution, as torchvision's have."""
+    """Bottlenecks have their stride in the 3x3 convolution, as torchvision's have.
 
-    def __init__(self, counts, bottleneck, classes=10, epsilon=1e-5, strided=None):
+    groups, base_width (torchvision), deep, avg_down and se (timm) have their names
+    and their modules' numbers there.
+    """
+
+    def __init__(
+        self,
+        counts,
+        bottleneck,
+        classes=10,
+        epsilon=1e-5,
+        strided=None,
+        base_width=64,
+        deep=False,
+        **variants,
+    ):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        if deep:
+            norms = [nn.BatchNorm2d(32, eps=epsilon) for _ in range(2)]
+            self.conv1 = nn.Sequential(
+                *(nn.Conv2d(3, 32, 3, 2, 1, bias=False), norms[0], nn.ReLU()),
+                *(nn.Conv2d(32, 32, 3, 1, 1, bias=False), norms[1], nn.ReLU()),
+                nn.Conv2d(32, 64, 3, 1, 1, bias=False),
+            )
         self.bn1 = nn.BatchNorm2d(64, eps=epsilon)
         width = 64
         for stage, count in enumerate(counts):
             filters = 64 * 2**stage
             plan = [(3, filters), (3, filters)]
             if bottleneck:
-                plan = [(1, filters), (3, filters), (1, 4 * filters)]
+                inner = filters * base_width // 64 * variants.get("groups", 1)
+                plan = [(1, inner), (3, inner), (1, 4 * filters)]
             blocks = []
             for number in range(count):
                 strides = 2 if stage and not number else 1
                 place = strided or (2 if bottleneck else 1)
-                blocks.append(Residual(plan, strides, place, width, epsilon))
+                blocks.append(
+                    Residual(plan, strides, place, width, epsilon, **variants)
+                )
                 width = plan[-1][1]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(width, classes)

@@ -223,7 +223,7 @@ def test_training_updates_the_moving_statistics_with_momentum_0_9():
         ({"filters": 0}, "`filters` must be a positive integer.*filters=0"),
         ({"strides": 0}, "`strides` must be a positive integer"),
         ({"version": "v3"}, "'v1', 'v1.5', 'v2'.*version='v3'"),
-        ({"shortcut": "D"}, "shortcut='D'"),
+        ({"shortcut": "E"}, "shortcut='E'"),
         ({"stochastic_depth": 1}, "`stochastic_depth` must be a probability"),
         ({"version": "v2", "zero_gamma": True}, "`zero_gamma` needs"),
         ({"normalization": None, "zero_gamma": True}, "`zero_gamma` needs"),

@@ -246,7 +246,7 @@ class NoiseInUse(Scale):
         super().__init__(**kwargs)
         self.seeds = keras.random.SeedGenerator(1)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         noise = keras.random.normal((1,), seed=self.seeds, dtype=inputs.dtype)
         return super().call(inputs) + noise
 

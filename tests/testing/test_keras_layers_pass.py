@@ -34,6 +34,13 @@ CASES = {
         {"equation": "abc,cd->abd", "output_shape": (None, 7)},
         (2, 5, 4),
     ),
+    "Softmax": (layers.Softmax, {}, (2, 6, 4)),
+    "Resizing": (layers.Resizing, {"height": 3, "width": 4}, (2, 6, 6, 4)),
+    "CategoryEncoding": (
+        layers.CategoryEncoding,
+        {"num_tokens": 5, "output_mode": "one_hot"},
+        (4,),
+    ),
     "Activation": (layers.Activation, {"activation": "tanh"}, (2, 6)),
     "Flatten": (layers.Flatten, {}, (2, 3, 4)),
     "Concatenate": (layers.Concatenate, {}, [(2, 6), (2, 3)]),
@@ -49,7 +56,7 @@ CASES = {
 def test_a_healthy_layer_of_keras_passes(case):
     layer, init, shape = CASES[case]
     options, skip = {}, set()
-    if case == "Embedding":
+    if case in ("Embedding", "CategoryEncoding"):
         options = {"input_dtype": "int32", "inputs": indices}
     if case in ("Conv2D", "LSTM") and keras.backend.backend() == "tensorflow":
         # oneDNN: its convolution of no images has the shape of its input, and its

@@ -114,6 +114,19 @@ CASES = {
         {**RESIDUAL, "filters": 2, "normalization": None, "kernel_initializer": "ones"},
         IMAGE,
     ),
+    "bottleneck, D, groups, squeeze-and-excitation": (
+        BottleneckBlock,
+        {
+            **RESIDUAL,
+            "version": "v1.5",
+            "shortcut": "D",
+            "groups": 2,
+            "width_per_group": 32,
+            "reduction_ratio": 4,
+            "kernel_regularizer": L2,
+        },
+        IMAGE,
+    ),
     "local response normalisation": (
         LocalResponseNormalization,
         {"n": 3, "k": 1.5, "alpha": 0.1, "beta": 0.6},

@@ -11,7 +11,7 @@ import numpy as np
 from dlkeras.architectures.weights.names import parts
 
 HEADS = ("classifier", "F6", "F8", "F9", "Out")
-STEMS = ("stem_convolution", "conv1", "C1")
+STEMS = ("stem_convolution", "stem_convolution_1", "conv1", "C1")
 
 Arrays = dict[str, np.ndarray]
 
@@ -203,7 +203,11 @@ def array_of(value: Any) -> np.ndarray:
 
 def warn_of_padding(model: Any) -> None:
     """Say where the images are padded otherwise than in every source."""
-    for argument, name in (("padding", "stem_convolution"), ("stem_padding", "conv1")):
+    for argument, name in (
+        ("padding", "stem_convolution"),
+        ("padding", "stem_convolution_1"),
+        ("stem_padding", "conv1"),
+    ):
         stem = next((layer for layer in model.layers if layer.name == name), None)
         if stem is not None and max(stem.strides) > 1 and stem.padding == "same":
             warn(

@@ -49,6 +49,8 @@ def parts(model: Any) -> dict[str, Any]:
         if isinstance(layer, ResidualBlock | BottleneckBlock):
             inner = [*layer.convolutions, *layer.normalizations]
             inner += [layer.projection, layer.projection_normalization]
+            if layer.excitation is not None:
+                inner += [layer.excitation.reduce, layer.excitation.expand]
         elif isinstance(layer, InceptionModule):
             inner = [*layer.convolutions.values(), *layer.normalizations.values()]
         elif isinstance(layer, AuxiliaryClassifier):
@@ -67,7 +69,7 @@ def parts(model: Any) -> dict[str, Any]:
 def family(model: Any) -> str | None:
     """Return which network of the literature this is: the names of its layers tell."""
     names = {layer.name for layer in model.layers}
-    if "stage1_block1" in names and "stem_convolution" in names:
+    if "stage1_block1" in names and names & {"stem_convolution", "stem_convolution_1"}:
         return "resnet"
     if "inception_3a" in names:
         return "googlenet"
@@ -85,6 +87,12 @@ def _resnet(path: str) -> str | None:
     ends = {
         "stem_convolution": "conv1",
         "stem_normalization": "bn1",
+        # Of the deep stem, as timm has it.
+        "stem_convolution_1": "conv1.0",
+        "stem_normalization_1": "conv1.1",
+        "stem_convolution_2": "conv1.3",
+        "stem_normalization_2": "conv1.4",
+        "stem_convolution_3": "conv1.6",
         "classifier": "fc",
     }
     match = _BLOCK.match(path)
@@ -97,6 +105,10 @@ def _resnet(path: str) -> str | None:
         "normalization": f"bn{index}",
         "projection": "downsample.0",
         "projection_normalization": "downsample.1",
+        "pooled_projection": "downsample.1",
+        "pooled_projection_normalization": "downsample.2",
+        "reduce": "se.fc1",
+        "expand": "se.fc2",
     }[part]
     return f"{place}.{name}"
 

@@ -123,6 +123,18 @@ def application_of(model: Any, what: str) -> Callable[..., keras.Model]:
             f"{what} is for ResNet-50, 101 and 152, which keras.applications has. "
             f"Received: model {model.name!r}"
         )
+    first = blocks[0]
+    variant = (first.shortcut, first.groups, first.width_per_group)
+    if (*variant, first.reduction_ratio) != ("B", 1, 64, None) or not any(
+        layer.name == "stem_convolution" for layer in model.layers
+    ):
+        raise ValueError(
+            f"{what} is for the paper's ResNets: pass shortcut='B', stem='paper', "
+            "groups=1, width_per_group=64 and reduction_ratio=None. "
+            f"Received: model {model.name!r} with shortcut={first.shortcut!r}, "
+            f"groups={first.groups}, width_per_group={first.width_per_group}, "
+            f"reduction_ratio={first.reduction_ratio}"
+        )
     kind = f"ResNet{depth}"
     if "head_normalization" in [layer.name for layer in model.layers]:
         kind += "V2"
