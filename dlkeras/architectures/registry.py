@@ -120,6 +120,22 @@ def create(name: str, **kwargs: Any) -> keras.Model:
     >>> create("lenet5", num_classes=4).output.shape
     (None, 4)
     """
+    make = builder(name)
+    try:
+        inspect.signature(make).bind(**kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: {error}. It is {name}{inspect.signature(make)}"
+        ) from error
+    return make(**kwargs)
+
+
+def builder(name: str) -> Callable[..., keras.Model]:
+    """The function that builds an architecture.
+
+    Raises:
+        ValueError: there is no such architecture; the message names near ones.
+    """
     if not isinstance(name, str) or name not in _BUILDERS:
         near = difflib.get_close_matches(str(name).lower(), _BUILDERS, n=3, cutoff=0.6)
         raise ValueError(
@@ -127,11 +143,4 @@ def create(name: str, **kwargs: Any) -> keras.Model:
             + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + f" Received: name={name!r}"
         )
-    builder = _BUILDERS[name]
-    try:
-        inspect.signature(builder).bind(**kwargs)
-    except TypeError as error:
-        raise ValueError(
-            f"{name}: {error}. It is {name}{inspect.signature(builder)}"
-        ) from error
-    return builder(**kwargs)
+    return _BUILDERS[name]

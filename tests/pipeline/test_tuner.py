@@ -178,8 +178,8 @@ def test_a_search_in_which_every_trial_fails_is_an_error(
         ({"batch-size": "off"}, None, None),
         ({"dropout": "0:2"}, None, None),
         ({"dropout": "0.5:0.1"}, None, None),
-        ({"optimizer": "adam,adem"}, None, None),
-        ({"optimizer": "?"}, None, None),
+        ({"learning_rate_schedule": "cosine,cosin"}, None, None),
+        ({"learning_rate_schedule": "?"}, None, None),
         ({"learning_rate": "off"}, None, None),
     ],
 )

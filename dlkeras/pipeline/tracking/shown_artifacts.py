@@ -66,7 +66,8 @@ def _(statistics: Statistics, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
-    tracker.log_metrics({"tuner/best_val_loss": found.properties["score"]})
+    name = found.properties["objective"]
+    tracker.log_metrics({f"tuner/best_{name}": found.properties["score"]})
 
 
 @show.register
@@ -80,6 +81,8 @@ def _(model: Model, step: Step, tracker: Any) -> None:
         }
     )
     tracker.log_figures(model, step=model.properties["epochs"])
+    for file in sorted((model.path / model.SOURCES).glob("*")):
+        tracker.log_file(file)
 
 
 @show.register

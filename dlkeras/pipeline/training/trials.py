@@ -16,10 +16,10 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import canonical_digest, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json
-from dlkeras.pipeline.training import own_architectures
-from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, search_space
+from dlkeras.pipeline.training.own import code as own_code
+from dlkeras.pipeline.training.own.network import augmentation_of
+from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, space_of
 
-OBJECTIVE = "val_loss"
 PROJECT = "search"
 
 
@@ -75,7 +75,7 @@ class Trials:
             "seed": self.seed,
             "work": str(self.work.resolve()),
             "cache": str(self.cache.resolve()) if self.cache else None,
-            "own_architectures": own_architectures.files(),
+            "own_code": own_code.modules(self.trainer),
         }
         write_atomically(file, json.dumps(value).encode())
 
@@ -83,7 +83,7 @@ class Trials:
     def read(cls, file: Path) -> "Trials":
         """Read what another process wrote; its progress is not shown."""
         value = json.loads(file.read_text(encoding="utf-8"))
-        own_architectures.load(value["own_architectures"])
+        own_code.load(value["own_code"])
         return cls(
             TunerConfig.model_validate(value["tuner"], strict=False),
             TrainerConfig.model_validate(value["trainer"], strict=False),
@@ -118,7 +118,7 @@ class Trials:
         from dlkeras.pipeline.training.network import check_frozen_layers
 
         trainer = self.trainer
-        space = search_space(trainer.architecture, self.tuner)
+        space = space_of(trainer, self.tuner)
         varied = Choice((trainer.architecture,))
         if "frozen_layers" in space:
             varied = space.get("architecture", varied)
@@ -143,6 +143,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
 
     import keras_tuner
 
+    from dlkeras.pipeline.batches.class_weights import with_class_weights
     from dlkeras.pipeline.batches.input_pipeline import (
         evaluation_batches,
         steps_per_epoch,
@@ -151,7 +152,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     from dlkeras.pipeline.training.network import make_deterministic
 
     config, trainer = trials.tuner, trials.trainer
-    space = search_space(trainer.architecture, config)
+    space = space_of(trainer, config)
     validation = evaluation_batches(
         trials.examples, trials.transform, "validation", trainer.batch_size
     )
@@ -181,7 +182,8 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             if kept is not None:
                 for epoch, logs in enumerate(kept):
                     _tell(observer, running[-1], epoch, logs)
-                return min(kept, key=lambda logs: logs[OBJECTIVE])
+                better = min if tried.direction == "min" else max
+                return better(kept, key=lambda logs: logs[tried.objective])
             batches = training_batches(
                 trials.examples,
                 trials.transform,
@@ -190,6 +192,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                 augmentation_strength=tried.augmentation_strength,
                 first_epoch=first,
                 epochs=epochs,
+                augmentation=augmentation_of(tried),
             )
             seen: list[dict[str, float]] = []
 
@@ -201,11 +204,13 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             if config.patience is not None:
                 watching.append(
                     keras.callbacks.EarlyStopping(
-                        monitor=OBJECTIVE, mode="min", patience=config.patience
+                        monitor=tried.objective,
+                        mode=tried.direction,
+                        patience=config.patience,
                     )
                 )
             history = model.fit(
-                batches,
+                with_class_weights(batches, trials.examples, tried.class_weight),
                 steps_per_epoch=steps,
                 initial_epoch=first,
                 epochs=epochs,
@@ -246,7 +251,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
         length = {"max_trials": config.max_trials}
     search = Search(
         Hypermodel(),
-        objective=keras_tuner.Objective(OBJECTIVE, "min"),
+        objective=keras_tuner.Objective(trainer.objective, trainer.direction),
         seed=trials.seed + 1,  # 0 would be taken for no seed
         directory=str(trials.work),
         project_name=PROJECT,
