@@ -109,8 +109,10 @@ def run(
         config,
         lambda name: tracking.pushed_folder(config.tracking_uri, config.mlruns, name),
     )
-    store, progress = Store(config.mlruns / "store"), progress or Progress()
-    early_checks.check_networks(resolved, store.root / "checked", progress.say)
+    progress = progress or Progress()
+    folder = config.mlruns / "store"
+    early_checks.check_networks(resolved, folder / "checked", progress.say)
+    store = Store(folder)
     job = Job(resolved, graph, store, progress, force, until)
     if not take_part(job):
         return follow(job)

@@ -36,6 +36,11 @@ _EXTRAS = {
 }
 
 
+# Where MLflow keeps runs, by the schemes of its addresses.
+_STORES = {
+    *("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file"),
+    *("databricks", "databricks-uc", "uc"),
+}
 _MUST_EXIST = (
     ("example_gen", "builder_dir"),
     ("example_gen", "image_folder"),
@@ -78,6 +83,15 @@ def check(config: PipelineConfig) -> PipelineConfig:
                 f"{flag}: expected the packages of the extra {extra} "
                 f"(pip install 'dlkeras[{extra}]'); {package} is not installed"
             )
+    if config.mlruns.is_file():
+        raise InputError(f"--mlruns: expected a folder; {config.mlruns} is a file")
+    scheme, given, _ = (config.tracking_uri or "").partition("://")
+    if given and scheme.partition("+")[0] not in _STORES:
+        raise InputError(
+            "--tracking-uri: expected an MLflow server or database, such as "
+            f"http://localhost:5000 or sqlite:///mlflow.db; received "
+            f"{config.tracking_uri}"
+        )
     for section, name in _MUST_EXIST:
         path = getattr(getattr(config, section), name)
         if path is not None and not path.exists():

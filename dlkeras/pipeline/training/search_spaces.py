@@ -18,6 +18,7 @@ from typing import Any
 
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.store.errors import InputError, reason
+from dlkeras.pipeline.training.own.code import code_of
 from dlkeras.pipeline.training.own.network import builder_of, parameters, typed
 
 ON, OFF = "on", "off"
@@ -105,11 +106,8 @@ def declared(architecture: str, config: TunerConfig) -> dict[str, Dimension]:
 
 def space_of(trainer: TrainerConfig, config: TunerConfig) -> dict[str, Dimension]:
     """The dimensions of a search over a network and the arguments of its function."""
-    known = declared(trainer.architecture, config)
-    asked = {name.replace("-", "_") for name in config.space}
-    # Of what the trainer has a field for, nobody has to look at the function.
-    if trainer.network is None and asked <= known.keys():
-        return search_space(trainer.architecture, config)
+    if trainer.network is None and not code_of(trainer.architecture):
+        return search_space(trainer.architecture, config)  # the package's: fields alone
     arguments = parameters(builder_of(trainer))
     return search_space(trainer.architecture, config, arguments)
 
