@@ -45,6 +45,10 @@ def compiled_net(input_shape, num_classes, *, learning_rate=0.25):
     return model
 
 
+def compiled_fixed_net(input_shape, num_classes):
+    return compiled_net(input_shape, num_classes)
+
+
 def logits_net(input_shape, num_classes):
     images = keras.Input(input_shape)
     outputs = keras.layers.Dense(num_classes)(keras.layers.Flatten()(images))
@@ -129,6 +133,15 @@ def test_a_network_that_would_fail_late_is_refused_before_anything_is_made(
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(why, line), line
     assert not mlruns.exists()
+
+
+def test_a_search_over_a_rate_that_an_object_decides_is_refused(tmp_path, capsys):
+    flags = ["--mlruns", str(tmp_path / "mlruns")]
+    given = {"network": small_net, "optimizer": keras.optimizers.SGD(0.1)}
+    assert main(PipelineConfig(), flags, **given) == 2
+    assert "--tuner.space learning_rate: expected" in capsys.readouterr().err
+    assert main(PipelineConfig(), flags, network=compiled_fixed_net) == 2
+    assert "compiled by its function" in capsys.readouterr().err
 
 
 def test_a_compiled_network_keeps_its_optimizer_loss_and_metrics():

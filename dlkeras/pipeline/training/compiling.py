@@ -175,8 +175,6 @@ def optimizer_of(
     settings = found.get_config() | options
     if not is_reference(config.optimizer) and config.optimizer[:1] != "{":
         settings["learning_rate"] = schedule  # of an object, its own rate stands
-    elif config.learning_rate_schedule != "plateau" and "learning_rate" not in settings:
-        settings["learning_rate"] = schedule
     return type(found).from_config(settings)
 
 

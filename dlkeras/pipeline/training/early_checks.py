@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
 from dlkeras.pipeline.configuration.config import PipelineConfig, TrainerConfig
-from dlkeras.pipeline.configuration.references import find
+from dlkeras.pipeline.configuration.references import find, is_reference
 from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
 from dlkeras.pipeline.store.errors import InputError
@@ -135,6 +135,13 @@ def check_networks(
     space = space_of(trainer, tuner) if tuner.enabled else {}
     for tried, flag in _variants(trainer, space):
         _check_names(tried, flag)
+    object_ = trainer.optimizer[:1] == "{" or is_reference(trainer.optimizer)
+    rate = sorted({"learning_rate", "learning_rate_schedule"} & space.keys())
+    if object_ and "optimizer" not in space and rate:
+        raise InputError(
+            f"--tuner.space {rate[0]}: expected {rate[0]}=off, since the optimizer is "
+            "an object of your own, which has its learning rate; or name the optimizer"
+        )
     frozen = "frozen_layers" in space
     for tried, _ in _variants(trainer, space, ("architecture",)):
         changed = {"frozen_layers": 0} if frozen else {}
