@@ -46,8 +46,6 @@ ALLOWED = {
         pipeline/tracking/database/patient_sqlite.py""",
     "code of the user's own": """
         pipeline/training/own/digest.py pipeline/training/own/code.py""",
-    "images of the user's own source, as it was gone through": """
-        pipeline/examples/sources/own_source.py""",
     "settings that the user names, and the machine's": """
         pipeline/configuration/config.py pipeline/examples/schema.py
         pipeline/tracking/environment.py""",
