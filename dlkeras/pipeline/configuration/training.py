@@ -83,8 +83,8 @@ class TrainerConfig(ComponentConfig):
     """MODULE:FUNCTION that builds a network of your own, in place of architecture; from
     a script: main(CONFIG, network=function)"""
     network_args: dict[str, Any] = Field(default={})
-    """arguments of the function that builds the network, as NAME=VALUE, or each by
-    itself: --trainer.network-args.NAME VALUE"""
+    """arguments of the function that builds the network, as NAME=VALUE; each of them is a
+    flag by itself, too"""
     epochs: int = Field(default=40, ge=1)
     """most epochs to train"""
     batch_size: int = Field(default=32, ge=1)
@@ -176,11 +176,13 @@ class TrainerConfig(ComponentConfig):
     @classmethod
     def _call_it_by_its_function(cls, values: Any) -> Any:
         """A network of one's own is called what its function is."""
-        if not isinstance(values, Mapping) or not isinstance(
-            values.get("network"), str
-        ):
+        if not isinstance(values, Mapping):
             return values
-        return {**values, "architecture": values["network"].rpartition(":")[2]}
+        # What comes through here is no longer JSON, where a list may be a tuple.
+        values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        if isinstance(values.get("network"), str):
+            values["architecture"] = values["network"].rpartition(":")[2]
+        return values
 
     @property
     def direction(self) -> Literal["min", "max"]:
