@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -165,7 +166,7 @@ def _flags_of_network(
     """The flags of the arguments of a network of the user's own."""
     variable = os.environ.get(f"{PREFIX}TRAINER__NETWORK", base.trainer.network)
     network = given.get("trainer", {}).get("network", variable)
-    if network is None:
+    if network is None or not re.fullmatch(r"[^\s:/]+:[^\s:/]+", network):
         return {}
     from dlkeras.pipeline.training.own.network import builder_of, parameters
 

@@ -79,12 +79,12 @@ class TrainerConfig(ComponentConfig):
 
     architecture: str = "lenet5"
     """name of an architecture of dlkeras.architectures"""
-    network: str | None = None
+    network: str | None = Field(default=None, pattern=r"^[^\s:/]+:[^\s:/]+$")
     """MODULE:FUNCTION that builds a network of your own, in place of architecture; from
     a script: main(CONFIG, network=function)"""
     network_args: dict[str, Any] = Field(default={})
-    """arguments of the function that builds the network, as NAME=VALUE; each of them is a
-    flag by itself, too"""
+    """arguments of the function that builds the network, as NAME=VALUE; each of them is
+    a flag by itself, too"""
     epochs: int = Field(default=40, ge=1)
     """most epochs to train"""
     batch_size: int = Field(default=32, ge=1)
