@@ -163,6 +163,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.learning_rate_schedule": "plateau",
             "trainer.plateau_factor": 0.5,
             "trainer.plateau_patience": 1,
+            "trainer.mode": "min",
             "trainer.optimizer": "sgd",
             "trainer.distribution": "mirrored",
             "trainer.width_multiplier": 0.5,
