@@ -67,15 +67,16 @@ class Trials:
 
     def write(self, file: Path) -> None:
         """Write everything for `read`."""
+        trainer = self.trainer.model_copy(update={"callbacks": ()})  # not a trial's
         value = {
             "tuner": self.tuner.model_dump(mode="json"),
-            "trainer": self.trainer.model_dump(mode="json"),
+            "trainer": trainer.model_dump(mode="json"),
             "examples": str(self.examples.path.resolve()),
             "transform": str(self.transform.path.resolve()),
             "seed": self.seed,
             "work": str(self.work.resolve()),
             "cache": str(self.cache.resolve()) if self.cache else None,
-            "own_code": own_code.modules(self.trainer),
+            "own_code": own_code.modules(trainer),
         }
         write_atomically(file, json.dumps(value).encode())
 
