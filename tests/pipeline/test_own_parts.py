@@ -413,6 +413,7 @@ def of_hugging_face():
         lambda: Pairs(),
         lambda: tensors(),
         lambda: tensors(4),
+        lambda: lambda: tensors(4),
         of_hugging_face,
     ],
 )

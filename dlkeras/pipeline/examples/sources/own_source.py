@@ -69,9 +69,7 @@ class OwnSource:
         self._folder = folder
         names: list[str] | None = None
         digest = hashlib.sha256()
-        if callable(given) and not hasattr(given, "as_numpy_iterator"):
-            made = given()
-            given = made if _has_splits(made) else (lambda rows=made: rows)
+        given = given() if callable(given) else given
         parts = given.items() if _has_splits(given) else [("", given)]
         for part, data in parts:
             names = names or _label_names(data)
@@ -188,7 +186,8 @@ def _rows_of(data: Any) -> Iterable[Any]:
                     f"{len(images)} images, {len(labels)} labels"
                 )
             return zip(images, np.asarray(labels).reshape(-1), strict=True)
-        return iter(data() if callable(data) else data)
+        rows: Any = data() if callable(data) else data
+        return iter(rows)
     except (TypeError, KeyError) as error:
         raise InputError(
             f"{FLAG}: expected a function that yields examples, a tf.data set, a "
