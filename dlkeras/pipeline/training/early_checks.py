@@ -235,14 +235,15 @@ def _check_network(
     except InputError as problem:
         try:
             model = build(height, width, 1)
-        except InputError:
+        except InputError as other:
             if trainer.transfer.source is None and _is_built(build):
                 raise InputError(
                     f"--transform.height and --transform.width: {trainer.architecture} "
                     f"cannot be built for images of {height}x{width}: "
                     f"{str(problem).partition(': ')[2]}"
                 ) from problem
-            raise problem from None
+            # Of a source, one is that it has other channels than what was tried.
+            raise other if "freeze" in str(other) else problem from None
     check_frozen_layers(model, trainer.frozen_layers, space)
     if trainer.network is not None:
         _check_own(model, trainer, space, say)
