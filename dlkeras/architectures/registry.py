@@ -121,6 +121,22 @@ def create(name: str, **kwargs: Any) -> keras.Model:
     >>> create("lenet5", num_classes=4).output.shape
     (None, 4)
     """
+    make = builder(name)
+    signature = inspect.signature(make)
+    try:
+        signature.bind(**kwargs)
+    except TypeError as error:
+        instead = offer(kwargs, signature.parameters) or f"It is {name}{signature}"
+        raise ValueError(f"{name}: {error}. {instead}") from error
+    return make(**kwargs)
+
+
+def builder(name: str) -> Callable[..., keras.Model]:
+    """The function that builds an architecture.
+
+    Raises:
+        ValueError: there is no such architecture; the message names near ones.
+    """
     if not isinstance(name, str) or name not in _BUILDERS:
         near = difflib.get_close_matches(str(name).lower(), _BUILDERS, n=3, cutoff=0.6)
         raise ValueError(
@@ -128,11 +144,4 @@ def create(name: str, **kwargs: Any) -> keras.Model:
             + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + f" Received: name={name!r}"
         )
-    builder = _BUILDERS[name]
-    try:
-        inspect.signature(builder).bind(**kwargs)
-    except TypeError as error:
-        signature = inspect.signature(builder)
-        instead = offer(kwargs, signature.parameters) or f"It is {name}{signature}"
-        raise ValueError(f"{name}: {error}. {instead}") from error
-    return builder(**kwargs)
+    return _BUILDERS[name]

@@ -30,7 +30,7 @@ from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training import early_checks
 from dlkeras.pipeline.training.baseline import last_blessed
-from dlkeras.pipeline.training.own_architectures import remember_code
+from dlkeras.pipeline.training.own.code import remember_code
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import resolve_transfer_source
 
@@ -103,13 +103,16 @@ def run(
             raise InputError(
                 f"expected a component, one of {', '.join(names)}; received {name}"
             )
-    early_checks.check(config)
-    remember_code()
+    config = early_checks.check(config)
+    remember_code(config.trainer)
     resolved = resolve_transfer_source(
         config,
         lambda name: tracking.pushed_folder(config.tracking_uri, config.mlruns, name),
     )
-    store, progress = Store(config.mlruns / "store"), progress or Progress()
+    progress = progress or Progress()
+    folder = config.mlruns / "store"
+    early_checks.check_networks(resolved, folder / "checked", progress.say)
+    store = Store(folder)
     job = Job(resolved, graph, store, progress, force, until)
     if not take_part(job):
         return follow(job)

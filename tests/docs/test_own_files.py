@@ -91,9 +91,10 @@ def head(x, classes):
 """
 DIGEST = """
 import sys
-from dlkeras.pipeline.training.own_architectures import code_of, files, load
-load([sys.argv[1]])
-assert files() == [sys.argv[1]]
+from dlkeras.pipeline.training.own.code import code_of, load, modules
+file = sys.argv[1]
+load({"path": [], "modules": {"mine": file}})
+assert modules()["modules"] == {"mine": file}
 print(code_of("mine"), code_of("lenet5"))
 """
 

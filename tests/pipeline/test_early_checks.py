@@ -1,5 +1,8 @@
 """What is refused before any component runs, in one line."""
 
+import typing
+from pathlib import Path
+
 import pytest
 
 from dlkeras.pipeline import (
@@ -9,6 +12,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     main,
 )
+from dlkeras.pipeline.configuration.flags import flags_of
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training.network import check_frozen_layers, compiled_network
 from dlkeras.pipeline.training.search_spaces import search_space
@@ -85,3 +89,86 @@ def test_the_layers_of_a_transfers_network_are_counted_too():
             learning_rate=0.1,
             steps=1,
         )
+
+
+# What is wrong of a text, by its flag; a number, a choice and a path need no example.
+WRONG = {
+    "--name": "a/b",
+    "--mlruns": "FILE",
+    "--tracking-uri": "nonsense://here",
+    "--example-gen.columns": "label",
+    "--example-gen.source": "no_such_module:rows",
+    "--tuner.space": "dropuot=on",
+    "--trainer.architecture": "lenet6",
+    "--trainer.network": "no_such_module:net",
+    "--trainer.network-args": "depth=3",
+    "--trainer.optimizer": "adamm",
+    "--trainer.loss": "focall",
+    "--trainer.metrics": "recal",
+    "--trainer.objective": "val_acuracy",
+    "--trainer.callbacks": "no_such_module:Callback",
+    "--trainer.augmentation": "no_such_module:flip",
+    "--trainer.activation": "reluu",
+    "--trainer.kernel-initializer": "he_norml",
+    "--trainer.transfer.source": "lenet6:digits",
+    "--trainer.transfer.freeze-until": "nowhere",
+    "--evaluator.slices": "agee",
+    "--pusher.model-name": "a/b",
+    "--pusher.alias": "9",
+}
+# ExampleGen, which runs first, asks TFDS or Beam.
+ASKED_THERE = {
+    "--example-gen.dataset",
+    "--example-gen.data-dir",
+    "--example-gen.train-split",
+    "--example-gen.validation-split",
+    "--example-gen.test-split",
+    "--example-gen.beam-options",
+}
+OPTIONS = {n: f for n, f in flags_of(PipelineConfig).items() if not f.negated}
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ASKED_THERE])
+def test_a_wrong_value_of_any_option_is_one_line_and_no_component_runs(
+    capsys, tmp_path, monkeypatch, name
+):
+    kind = OPTIONS[name].kind
+    if name in WRONG:
+        value = WRONG[name]
+    elif kind is Path:
+        value = str(tmp_path / "missing")
+    else:
+        assert kind in (int, float, bool) or typing.get_origin(kind) is typing.Literal
+        value = "nonsense"
+    (tmp_path / "file").touch()
+    value = str(tmp_path / "file") if value == "FILE" else value
+    monkeypatch.chdir(tmp_path)
+    arguments = [f"{name}={value}"]
+    if name == "--trainer.transfer.freeze-until":
+        arguments += ["--trainer.transfer.source", "lenet5:digits"]
+    assert main(PipelineConfig(), arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert name in line, line
+    assert not (tmp_path / "mlruns" / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--tuner.space", "activation=relu,reluu"], ["--tuner.space", "'reluu'"]),
+        (["--tuner.space", "architecture=lenet5,resnet21"], ["resnet21", "resnet20"]),
+        (["--tuner.space", "optimizer=adam,sdg"], ["--tuner.space", "'sdg'", "sgd?"]),
+        (["--transform.height", "4"], ["--transform.height", "lenet5"]),
+        (["--trainer.loss", "focall"], ["did you mean focal"]),
+        (["--trainer.architecture", "lenet6"], ["lenet5"]),
+    ],
+)
+def test_a_value_that_only_keras_can_judge_is_named(capsys, tmp_path, flags, parts):
+    arguments = [*flags, "--mlruns", str(tmp_path / "mlruns")]
+    assert main(PipelineConfig(), arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for part in parts:
+        assert part in line
+    assert not (tmp_path / "mlruns").exists()

@@ -214,8 +214,8 @@ def test_a_trial_of_a_network_that_cannot_learn_does_not_begin():
         ({"batch-size": "off"}, None, None),
         ({"dropout": "0:2"}, None, None),
         ({"dropout": "0.5:0.1"}, None, None),
-        ({"optimizer": "adam,adem"}, None, None),
-        ({"optimizer": "?"}, None, None),
+        ({"learning_rate_schedule": "cosine,cosin"}, None, None),
+        ({"learning_rate_schedule": "?"}, None, None),
         ({"learning_rate": "off"}, None, None),
     ],
 )

@@ -44,7 +44,8 @@ ALLOWED = {
         pipeline/training/trials.py pipeline/tracking/tracker.py
         pipeline/tracking/database/connection.py transfer/feature_cache.py
         pipeline/tracking/database/patient_sqlite.py""",
-    "code of the user's own": "pipeline/training/own_architectures.py",
+    "code of the user's own": """
+        pipeline/training/own/digest.py pipeline/training/own/code.py""",
     "settings that the user names, and the machine's": """
         pipeline/configuration/config.py pipeline/examples/schema.py
         pipeline/tracking/environment.py""",

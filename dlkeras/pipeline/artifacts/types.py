@@ -287,6 +287,7 @@ class Model(Artifact):
     producer: ClassVar[str] = "Trainer"
 
     NETWORK: ClassVar[str] = "network.keras"
+    SOURCES: ClassVar[str] = "source"  # the user's own files, where there are any
 
     def network(self) -> "keras.Model":
         """The network, without its preprocessing."""
@@ -359,9 +360,7 @@ class PushedModel(Artifact):
         EXAMPLE,
         "labels.json",
         "README.md",
-        "saved_model",
-        "network.onnx",
-        "network.tflite",
+        *("saved_model", "network.onnx", "network.tflite", Model.SOURCES),
     )
 
     def question(self) -> list[Any]:

@@ -53,6 +53,7 @@ def training_batches(
     examples: Examples, transform: Transform, **arguments: Any
 ) -> "tf.data.Dataset":
     """What `input_pipeline.training_batches` gives."""
+    arguments.pop("augmentation", None)  # another process does not know the user's
     policy = Policy(
         transform_config(transform),
         arguments["augmentation_strength"],

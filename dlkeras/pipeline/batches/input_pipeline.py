@@ -7,7 +7,7 @@ interruption.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from dlkeras.augmentation import Policy, uniform_rows
@@ -74,6 +74,7 @@ def training_batches(
     part: tuple[int, int] = (0, 1),
     sharding: Literal["example", "file"] = "example",
     devices: int = 1,
+    augmentation: "Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None" = None,
 ) -> "tf.data.Dataset":
     """Read a split again and again, each epoch in an order of its own, augmented.
 
@@ -92,6 +93,8 @@ def training_batches(
             augmented, unless images are mixed. By file, those of its own shard files,
             which are the only ones it opens; images are mixed with its own alone.
         devices: by file, devices of this machine, which share its rows of a batch.
+        augmentation: the user's own, after the configured ones: of an image and two
+            integers, which are those of the seed, the epoch and the example.
 
     Returns:
         Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
@@ -157,9 +160,12 @@ def training_batches(
                 image = policy.image(image, row, key, index)
             if alone:
                 image = policy.batch(image[None], row[None], turned)[0]
+            if augmentation is not None:
+                place = tf.random.experimental.stateless_fold_in(key, index)
+                image = tf.ensure_shape(augmentation(image, place), image.shape)
             return image, label, index, row
 
-        if preprocess or policy.single or alone:
+        if preprocess or policy.single or alone or augmentation:
             dataset = dataset.map(single, num_parallel_calls=tf.data.AUTOTUNE)
         else:
             dataset = dataset.map(lambda example, row: (*example, row))

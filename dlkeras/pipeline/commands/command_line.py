@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -22,7 +23,7 @@ from dlkeras.pipeline.configuration.config import (
     load_config,
     merge,
 )
-from dlkeras.pipeline.configuration.flags import Flag, flags_of, take
+from dlkeras.pipeline.configuration.flags import Flag, argument_flags, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
 from dlkeras.pipeline.machines.worker_watch import end_process
 from dlkeras.pipeline.store.errors import (
@@ -115,6 +116,12 @@ def parse(
     given, rest = take(arguments, flags, options_parser.flags())
     options, unknown = options_parser.parse_known_args(rest)
     base = load_config(Path(options.config), default) if options.config else default
+    base = _of_one_network(base, given)
+    more = _flags_of_network(base, given)
+    if more:
+        flags |= more
+        given, rest = take(arguments, flags, options_parser.flags())
+        options, unknown = options_parser.parse_known_args(rest)
     if options.help is not None or options.help_all:
         parser = _Parser(prog=prog, parents=[options_parser], add_help=False)
         script_help.show(options, parser, flags, base)
@@ -139,6 +146,34 @@ def parse(
                 text = text.replace(flag, name, 1)
         raise InputError(text) from error
     return config, options
+
+
+def _of_one_network(base: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
+    """The script's configuration without the network that a flag replaces."""
+    trainer = given.get("trainer", {})
+    changed = {}
+    if trainer.keys() & {"network", "architecture"}:
+        changed["network_args"] = {}
+        if "network" not in trainer:
+            changed["network"] = None
+    trainer = base.trainer.model_copy(update=changed)
+    return base.model_copy(update={"trainer": trainer})
+
+
+def _flags_of_network(
+    base: PipelineConfig, given: Mapping[str, Any]
+) -> dict[str, Flag]:
+    """The flags of the arguments of a network of the user's own."""
+    variable = os.environ.get(f"{PREFIX}TRAINER__NETWORK", base.trainer.network)
+    network = given.get("trainer", {}).get("network", variable)
+    if network is None or not re.fullmatch(r"[^\s:/]+:[^\s:/]+", network):
+        return {}
+    from dlkeras.pipeline.training.own.network import builder_of, parameters
+
+    trainer = base.trainer.model_copy(update={"network": network})
+    name = network.rpartition(":")[2]
+    path = ("trainer", "network_args")
+    return argument_flags(path, parameters(builder_of(trainer)), name)
 
 
 def _variables(flags: Mapping[str, Flag]) -> dict[str, Flag]:
@@ -194,6 +229,13 @@ def main(
     arguments: Sequence[str] | None = None,
     *,
     graph: "Callable[[Run], Any] | None" = None,
+    source: Any = None,
+    network: Callable[..., Any] | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    optimizer: Any = None,
+    callbacks: Sequence[Any] = (),
+    augmentation: Callable[[Any, Any], Any] | None = None,
 ) -> int:
     """Run a pipeline script: resolve its flags, run it, and show what came of it.
 
@@ -202,6 +244,22 @@ def main(
         arguments: the command line; default: `sys.argv[1:]`.
         graph: calls the components, one after the other; their configurations become
             flags, too. Default: the standard graph.
+        source: a function that yields (image, label) or (image, label, name), a
+            `tf.data.Dataset`, a PyDataset, a pair of arrays, a Hugging Face data set,
+            or a dictionary of such by split.
+        network: builds a network of your own: takes `input_shape` and `num_classes`,
+            returns a `keras.Model` of images to probabilities. Its arguments with
+            defaults become flags (`--trainer.network-args.filters 64`) and dimensions
+            of the search (`--tuner.space filters=16,32`).
+        loss: a function of the labels' shares `(batch, classes)` and the probabilities,
+            or a loss of Keras's; its name, too.
+        metrics: functions of the same two, or metrics of Keras's.
+        optimizer: an optimizer of Keras's, with its learning rate.
+        callbacks: classes of callbacks, functions that make one, or objects, which no
+            other process sees; of their state checkpoints hold what `get_state`
+            gives, or public attributes that are JSON or lists of arrays.
+        augmentation: changes a training image; takes it and a seed of two integers, for
+            `tf.image.stateless_random_flip_left_right` and its like.
 
     Returns:
         The exit code: 0; 1 where the run failed; 2 where a flag, a file or the data
@@ -211,7 +269,46 @@ def main(
     # A container that is stopped is treated like Ctrl-C: the run is marked KILLED.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # its terminal may go
-    return exit_code_of(lambda: _run(default, arguments, graph))
+    if source is not None:
+        default = _with_source(default, source)
+    own = {
+        "network": network,
+        "loss": loss,
+        "metrics": tuple(metrics) or None,
+        "optimizer": optimizer,
+        "callbacks": tuple(callbacks) or None,
+        "augmentation": augmentation,
+    }
+    own = {name: thing for name, thing in own.items() if thing is not None}
+    return exit_code_of(lambda: _run(_with_own(default, own), arguments, graph))
+
+
+def _with_source(config: PipelineConfig, source: Any) -> PipelineConfig:
+    from dlkeras.pipeline.configuration.references import refer_to_source
+
+    fields = config.example_gen.model_dump() | {"source": refer_to_source(source)}
+    section = type(config.example_gen).model_validate(fields)
+    return config.model_copy(update={"example_gen": section})
+
+
+def _with_own(config: PipelineConfig, own: Mapping[str, Any]) -> PipelineConfig:
+    """The configuration with the names of what a script hands over."""
+    if not own:
+        return config
+    from dlkeras.pipeline.configuration.references import refer_to_callback
+    from dlkeras.pipeline.training.compiling import written
+
+    names: dict[str, Any] = {}
+    for argument, thing in own.items():
+        if argument == "callbacks":
+            names[argument] = tuple(map(refer_to_callback, thing))
+        elif argument == "metrics":
+            names[argument] = tuple(written(argument, one) for one in thing)
+        else:
+            names[argument] = written(argument, thing)
+    fields = {**config.trainer.model_dump(), **names}
+    trainer = type(config.trainer).model_validate(fields)
+    return config.model_copy(update={"trainer": trainer})
 
 
 def _run(

@@ -1,9 +1,11 @@
 """`dlkeras predict`: the classes of images, as a pushed model sees them."""
 
 import argparse
+import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 HELP = "classify images with a pushed model"
 
@@ -26,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--invert", action="store_true", help="dark on light: invert the grey levels"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        type=Path,
+        help="write a table: image, label, probability, the next two, error",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
         options.model, options.tracking_uri, options.mlruns
     )
     answers = predict(path, labels, options.images, invert=options.invert)
+    if options.csv is not None:
+        _write_table(options.csv, answers)
     unread = [answer for answer in answers if "error" in answer]
     for answer in unread:
         print(
@@ -50,6 +60,9 @@ def run(options: argparse.Namespace) -> int:
         )
     if len(unread) == len(answers):
         return 2
+    if options.csv is not None:
+        print(f"{len(answers) - len(unread)} of {len(answers)} images: {options.csv}")
+        return int(bool(unread))
     if options.json:
         print(json.dumps(answers, indent=2))
         return int(bool(unread))
@@ -63,3 +76,25 @@ def run(options: argparse.Namespace) -> int:
             f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
         )
     return int(bool(unread))
+
+
+def _write_table(file: Path, answers: list[dict[str, Any]]) -> None:
+    """Write a row for each image; of one that cannot be read, why."""
+    from dlkeras.pipeline.serving.answering import TOP
+    from dlkeras.pipeline.store.errors import InputError
+
+    names = [f"{n}{f'_{k}' if k > 1 else ''}" for k in range(1, TOP + 1)
+             for n in ("label", "probability")]  # fmt: skip
+    try:
+        with file.open("w", newline="", encoding="utf-8") as opened:
+            table = csv.DictWriter(opened, ["image", *names, "error"], restval="")
+            table.writeheader()
+            for answer in answers:
+                values = [v for p in answer.get("top", ()) for v in p.values()]
+                row = dict(zip(names, values, strict=False))
+                error = answer.get("error", "")
+                table.writerow({"image": answer["image"], **row, "error": error})
+    except OSError as problem:
+        raise InputError(
+            f"--csv: expected a file that can be written; {file}: {problem.strerror}"
+        ) from problem

@@ -61,6 +61,8 @@ def pusher(
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
         image = thumbnail(asked["raw_0"][0])  # a photograph is no body for a server
         output.write_json(PushedModel.EXAMPLE, {"inputs": [image.tolist()]})
+    if (model.path / model.SOURCES).is_dir():  # to read, never to run
+        shutil.copytree(model.path / model.SOURCES, output.path / model.SOURCES)
     card = model_card(model_name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     write_manifest(output.path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 from dlkeras.pipeline.training.monitoring import FigureObserver
+from dlkeras.pipeline.training.own.code import code_of_trainer, sources
+from dlkeras.pipeline.training.own.network import augmentation_of, callbacks_of
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import (
     transfer_fingerprint,
@@ -37,7 +40,8 @@ def _fingerprint(config: TrainerConfig) -> dict[str, Any]:
     """What the network starts from, and the engine that trains it."""
     on_jax = config.distribution == "data_parallel"
     source = transfer_fingerprint(config)
-    return {"source": source, "jax": package_version("jax") if on_jax else None}
+    jax = package_version("jax") if on_jax else None
+    return {"source": source, "jax": jax, "own": code_of_trainer(config)}
 
 
 def _machines(model: Model) -> list[str]:
@@ -114,11 +118,12 @@ def trainer(
         return
     from dlkeras.pipeline.tensorflow_import import keras  # isort: split
 
+    from dlkeras.pipeline.batches.class_weights import with_class_weights
     from dlkeras.pipeline.batches.file_sharding import FileSharding
     from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch
     from dlkeras.pipeline.training.monitoring import Monitoring
     from dlkeras.pipeline.training.network import compiled_network, make_deterministic
-    from dlkeras.pipeline.training.train_state import TrainState
+    from dlkeras.pipeline.training.train_state import TrainState, not_kept
 
     config = chosen(config, hyperparameters.values if hyperparameters else {})
     learning_rate, strength = config.learning_rate, config.augmentation_strength
@@ -155,8 +160,8 @@ def trainer(
     if config.transfer.source:
         say(transfer_table(model, config.transfer))
     stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss",
-        mode="min",
+        monitor=config.objective,
+        mode=config.direction,
         patience=config.early_stopping_patience,
         restore_best_weights=True,
     )
@@ -189,12 +194,20 @@ def trainer(
         metrics = {**logs, **measured}
         on_epoch_end(epoch, {name: float(value) for name, value in metrics.items()})
 
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), stopping]
+    own = callbacks_of(config)
+    for callback in own:
+        if lost := not_kept(callback):
+            say(
+                f"{type(callback).__name__} has {', '.join(lost)}, which no checkpoint "
+                "holds: after an interruption it begins anew; give it get_state and "
+                "set_state"
+            )
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), *own, stopping]
     if config.learning_rate_schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss",
-                mode="min",
+                monitor=config.objective,
+                mode=config.direction,
                 factor=config.plateau_factor,
                 patience=config.plateau_patience,
             )
@@ -222,7 +235,7 @@ def trainer(
         monitoring.show_earlier(state.epoch)
 
     def batches(first_epoch: int) -> "tf.data.Dataset":
-        return training_batches(
+        made = training_batches(
             examples,
             transform,
             batch_size=config.batch_size,
@@ -233,7 +246,9 @@ def trainer(
             part=(place.index, machines),
             sharding=config.sharding,
             devices=few,
+            augmentation=augmentation_of(config),
         )
+        return with_class_weights(made, examples, config.class_weight)
 
     if monitoring is not None:
         looked_at = batches(0).take(LOOKED_AT)
@@ -267,7 +282,11 @@ def trainer(
     network = distribution.alone(kind, network)
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
-    best = min(range(state.epoch), key=lambda e: state.history[e]["val_loss"])
+    for file in sources(config):
+        (output.path / Model.SOURCES).mkdir(exist_ok=True)
+        shutil.copyfile(file, output.path / Model.SOURCES / file.name)
+    better = min if config.direction == "min" else max
+    best = better(range(state.epoch), key=lambda e: state.history[e][config.objective])
     output.properties.update(
         architecture=model.name if config.transfer.source else config.architecture,
         parameters=network.count_params(),

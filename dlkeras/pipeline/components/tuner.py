@@ -13,11 +13,10 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.store.errors import PipelineError, cause_of
 from dlkeras.pipeline.store.publishing import Draft
-from dlkeras.pipeline.training.own_architectures import code_of
+from dlkeras.pipeline.training.own.code import code_of, code_of_trial
 from dlkeras.pipeline.training.search_recovery import recover_search, save_search
 from dlkeras.pipeline.training.transfer_source import transfer_fingerprint
 from dlkeras.pipeline.training.trials import (
-    OBJECTIVE,
     PROJECT,
     TrialObserver,
     Trials,
@@ -33,6 +32,7 @@ def _fingerprint(config: TunerConfig, trainer: TrainerConfig) -> dict[str, Any]:
     return {
         "source": transfer_fingerprint(trainer),
         "architectures": {name: code for name in varied if (code := code_of(name))},
+        "own": code_of_trial(trainer),
     }
 
 
@@ -100,13 +100,15 @@ def tuner(
         cause = (
             cause_of(messages[0])
             if messages
-            else f"{OBJECTIVE} is not a finite number; lower --tuner.max-learning-rate"
+            else f"{trainer.objective} is not a finite number; "
+            "lower --tuner.max-learning-rate"
         )
         raise PipelineError(
             f"expected at least one completed trial; {len(ended)} of {len(ended)} "
             f"failed, the first with: {cause}"
         )
-    best = min(completed, key=lambda trial: trial.score)
+    better = min if trainer.direction == "min" else max
+    best = better(completed, key=lambda trial: trial.score)
     output.write_json(
         "trials.json",
         [
@@ -123,15 +125,15 @@ def tuner(
     output.properties.update(
         values=_fields(best.hyperparameters.values),
         score=best.score,
-        objective=OBJECTIVE,
+        objective=trainer.objective,
         algorithm=config.algorithm,
         trials=len(ended),
         completed=len(completed),
         failed={t.trial_id: cause_of(t.message) for t in ended if t.message},
     )
     say(
-        f"best of {len(completed)} completed trials: {OBJECTIVE} {best.score:.4f} "
-        f"({time.perf_counter() - started:.0f} s)"
+        f"best of {len(completed)} completed trials: {trainer.objective} "
+        f"{best.score:.4f} ({time.perf_counter() - started:.0f} s)"
     )
 
 

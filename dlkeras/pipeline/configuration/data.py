@@ -61,7 +61,7 @@ class ComponentConfig(_Model):
 
 
 # What stands in place of a data set by name.
-SOURCES = ("builder_dir", "image_folder", "manifest", "npz")
+SOURCES = ("builder_dir", "image_folder", "manifest", "npz", "source")
 
 
 class ExampleGenConfig(ComponentConfig):
@@ -96,6 +96,9 @@ class ExampleGenConfig(ComponentConfig):
     """manifest: folder that the paths are relative to (default: the table's)"""
     npz: PathField | None = None
     """NumPy archive with x_train, y_train, x_test, y_test, in place of dataset"""
+    source: NotInKey[str | None] = None  # its content is
+    """MODULE:NAME of a function of your own that yields (image, label, name), or of a
+    tf.data set, a PyDataset, two arrays; from a script: main(CONFIG, source=...)"""
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     """share of the examples for validation, where the source has no such split"""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
@@ -123,6 +126,8 @@ class ExampleGenConfig(ComponentConfig):
         """The source in a word: the name of its file, its folder or its data set."""
         if self.builder_dir is not None:
             return f"{self.builder_dir.parent.name}/{self.builder_dir.name}"
+        if self.source is not None:
+            return self.source
         path = self.image_folder or self.manifest or self.npz
         return self.dataset_name if path is None else path.name
 

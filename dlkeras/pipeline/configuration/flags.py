@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel
@@ -66,6 +67,30 @@ def flags_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[str, Fl
         if kind is bool:
             flag = Flag(f"--no-{text}", here, kind, optional, field, negated=True)
             found[flag.name] = flag
+    return found
+
+
+def argument_flags(
+    path: tuple[str, ...], arguments: Mapping[str, Any], of: str
+) -> dict[str, Flag]:
+    """Return a flag for each key of a dictionary that holds a function's arguments.
+
+    Args:
+        path: the names that lead to the dictionary.
+        arguments: the defaults, by the arguments' names.
+        of: the function.
+
+    >>> (flag,) = argument_flags(("trainer", "network_args"), {"filters": 8}, "net")
+    >>> flag
+    '--trainer.network-args.filters'
+    """
+    found = {}
+    for argument, default in arguments.items():
+        name = "--" + ".".join((*path, argument)).replace("_", "-")
+        field = FieldInfo(default=default, description=f"argument of {of}")
+        kind = type(default) if isinstance(default, int | float) else str
+        kind = str if kind is bool else kind  # a switch has no text
+        found[name] = Flag(name, (*path, argument), kind, False, field)
     return found
 
 
@@ -208,11 +233,16 @@ def add_help(
         owner: Any = base
         for name in flag.path[:-1]:
             owner = getattr(owner, name)
+        group = owner
+        if isinstance(owner, dict):
+            given = owner.get(flag.path[-1], flag.field.default)
+            owner = SimpleNamespace(**{flag.path[-1]: given})
         where = flag.path[:-1] if grouped else ()
         if where not in groups:
             title = ".".join(where).replace("_", "-")
             groups[where] = parser.add_argument_group(
-                f"{title} options", type(owner).__doc__
+                f"{title} options",
+                None if isinstance(group, dict) else type(group).__doc__,
             )
         default = getattr(owner, flag.path[-1])
         text = (flag.field.description or "").replace("%", "%%")

@@ -79,7 +79,10 @@ def show(
         add_help(parser, flags, base)
     elif not options.help:
         own = [
-            n for n, f in flags.items() if f.path[0] not in PipelineConfig.model_fields
+            n
+            for n, f in flags.items()
+            if f.path[0] not in PipelineConfig.model_fields
+            or (f.path[:2] == ("trainer", "network_args") and len(f.path) > 2)
         ]
         shown = [*(name for name in COMMON if name in flags), *own]
         add_help(parser, {name: flags[name] for name in shown}, base, grouped=False)

@@ -1,6 +1,7 @@
 """The configuration of the search, the transfer and the training."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -78,21 +79,59 @@ class TrainerConfig(ComponentConfig):
 
     architecture: str = "lenet5"
     """name of an architecture of dlkeras.architectures"""
+    network: str | None = Field(default=None, pattern=r"^[^\s:/]+:[^\s:/]+$")
+    """MODULE:FUNCTION that builds a network of your own, in place of architecture; from
+    a script: main(CONFIG, network=function)"""
+    network_args: dict[str, Any] = Field(default={})
+    """arguments of the function that builds the network, as NAME=VALUE; each of them is
+    a flag by itself, too"""
     epochs: int = Field(default=40, ge=1)
     """most epochs to train"""
     batch_size: int = Field(default=32, ge=1)
     """images in a training step"""
     learning_rate: float = Field(default=2e-3, gt=0)
     """initial learning rate of Adam, where no tuner chooses one"""
-    learning_rate_schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    learning_rate_schedule: Literal["cosine", "one_cycle", "constant", "plateau"] = (
+        "cosine"
+    )
     """how the learning rate goes on from there: cosine falls to 0 at the last epoch,
-    plateau falls when the validation loss no longer does"""
+    one_cycle rises to it before, in the first 0.3 of the steps, plateau falls when the
+    validation loss no longer does"""
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """cosine: epochs in which the learning rate rises from 0 at first"""
     plateau_factor: float = Field(default=0.3, gt=0, lt=1)
     """factor on the learning rate where the schedule is plateau"""
     plateau_patience: int = Field(default=3, ge=1)
     """epochs without a lower validation loss before that"""
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    """what follows the gradients; sgd with Nesterov momentum 0.9"""
+    optimizer: str = "adam"
+    """what follows the gradients, by Keras's name (sgd with Nesterov momentum 0.9), or
+    MODULE:NAME of your own"""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """Keras's decoupled weight decay (default: the optimizer's own)"""
+    clipnorm: float | None = Field(default=None, gt=0)
+    """largest norm of the gradient of a weight; a greater one is made as small"""
+    gradient_accumulation_steps: int | None = Field(default=None, ge=2)
+    """training steps whose mean gradient makes one update"""
+    loss: str | None = None
+    """what training makes small, by Keras's name or MODULE:NAME of your own; focal is
+    Keras's categorical_focal_crossentropy (default: cross-entropy)"""
+    metrics: tuple[str, ...] = ()
+    """what is measured beside the accuracy, by Keras's names or MODULE:NAME"""
+    objective: str = "val_loss"
+    """the metric by which training stops, keeps an epoch and a search chooses; with
+    val_macro_f1 or val_balanced_accuracy that is measured, too"""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """whether a smaller or a greater objective is better; auto: smaller of a loss or an
+    error"""
+    callbacks: OfTheTraining[tuple[str, ...]] = ()
+    """callbacks of your own that the training has, as MODULE:NAME"""
+    augmentation: str | None = None
+    """MODULE:FUNCTION of your own that changes a training image: it takes the image,
+    (height, width, channels) as the network gets it, and a seed of two integers"""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """share of each label that goes to all classes alike"""
+    class_weight: Literal["none", "balanced"] = "none"
+    """balanced: an example weighs the more, the fewer its class has"""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """share of units dropped before the output (default: the architecture's own)"""
     width_multiplier: float | None = Field(default=None, gt=0)
@@ -132,3 +171,32 @@ class TrainerConfig(ComponentConfig):
     """what a finding of severity error does: it is told, or it ends the run"""
     transfer: TransferConfig = TransferConfig()
     """where the first weights come from, and what of the network learns"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _call_it_by_its_function(cls, values: Any) -> Any:
+        """A network of one's own is called what its function is."""
+        if not isinstance(values, Mapping):
+            return values
+        # What comes through here is no longer JSON, where a list may be a tuple.
+        values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        if isinstance(values.get("network"), str):
+            values["architecture"] = values["network"].rpartition(":")[2]
+        return values
+
+    @property
+    def direction(self) -> Literal["min", "max"]:
+        """Which objective is better."""
+        if self.mode != "auto":
+            return self.mode
+        name = self.objective.lower()
+        return "min" if "loss" in name or "error" in name else "max"
+
+    @model_validator(mode="after")
+    def _warm_up_before_a_cosine(self) -> "TrainerConfig":
+        if self.warmup_epochs and self.learning_rate_schedule != "cosine":
+            raise ValueError(
+                "warmup_epochs needs learning_rate_schedule=cosine; one_cycle rises by "
+                f"itself. Received: {self.learning_rate_schedule}"
+            )
+        return self

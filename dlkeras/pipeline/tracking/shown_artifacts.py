@@ -67,7 +67,8 @@ def _(statistics: Statistics, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
-    tracker.log_metrics({"tuner/best_val_loss": found.properties["score"]})
+    name = found.properties["objective"]
+    tracker.log_metrics({f"tuner/best_{name}": found.properties["score"]})
 
 
 @show.register
@@ -84,6 +85,8 @@ def _(model: Model, step: Step, tracker: Any) -> None:
         tracker.set_tags({"dlkeras.verdict": model.properties["verdict"]})
         tracker.log_file(model.path / DIAGNOSIS)
     tracker.log_figures(model, step=model.properties["epochs"])
+    for file in sorted((model.path / model.SOURCES).glob("*")):
+        tracker.log_file(file)
 
 
 @show.register

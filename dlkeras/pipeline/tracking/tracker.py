@@ -29,8 +29,6 @@ from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.registry.registration import Registration
 from dlkeras.pipeline.tracking.shown_artifacts import show
 
-OBJECTIVE = "val_loss"
-
 
 class Tracker:
     """One pipeline run in MLflow.
@@ -249,7 +247,8 @@ class Tracker:
             self._client.log_text(run_id, message, "traceback.txt")
         if score is not None:
             # The first name in the alphabet: what the comparison page shows at first.
-            self._client.log_metric(run_id, f"objective/{OBJECTIVE}", score)
+            name = self._config.trainer.objective
+            self._client.log_metric(run_id, f"objective/{name}", score)
         self._client.set_tag(run_id, "dlkeras.trial_status", status)
         ended = "FINISHED" if status == "COMPLETED" else "FAILED"
         self._client.set_terminated(run_id, ended)

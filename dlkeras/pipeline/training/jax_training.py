@@ -24,8 +24,8 @@ from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.store.errors import InputError, PipelineError
 from dlkeras.pipeline.store.publishing import Draft
-from dlkeras.pipeline.training import own_architectures
 from dlkeras.pipeline.training.monitoring import FigureObserver
+from dlkeras.pipeline.training.own import code as own_code
 
 
 def train_on_jax(
@@ -65,7 +65,7 @@ def train_on_jax(
         },
         "seed": seed,
         "work": str(work.resolve()),
-        "own_architectures": own_architectures.files(),
+        "own_code": own_code.modules(config),
     }
     distribution.close_chief_port()  # the port is JAX's from here on
     ended = False
@@ -167,7 +167,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         distribution.join_data_parallel()
-        own_architectures.load(request["own_architectures"])
+        own_code.load(request["own_code"])
         module, name = request["trainer"]
         train = getattr(importlib.import_module(module), name)
         output = Draft(Path(request["output"]))

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.architectures import create
-from dlkeras.pipeline.batches.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import InputError, reason
-from dlkeras.pipeline.training.search_spaces import Choice, Dimension
+from dlkeras.pipeline.training.compiling import compile_network
+from dlkeras.pipeline.training.own.network import build, builder_of, parameters
+from dlkeras.pipeline.training.search_spaces import BUILDER_OPTIONS, Choice, Dimension
 from dlkeras.pipeline.training.transfer_source import transferred_network
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def compiled_network(
         steps: number of training steps after which a cosine schedule reaches 0.
 
     Returns:
-        A model compiled with the configured optimizer, cross-entropy and accuracy,
+        A model compiled with the configured optimizer, loss and metrics, and accuracy,
         for labels that are class numbers or shares of classes.
 
     Raises:
@@ -49,12 +50,14 @@ def compiled_network(
         if transfer.source:
             model = _transferred(config, input_shape, num_classes)
         else:
-            model = create(
-                config.architecture,
-                input_shape=input_shape,
-                num_classes=num_classes,
-                **architecture_options(config),
-            )
+            given = {"input_shape": input_shape, "num_classes": num_classes}
+            given |= architecture_options(config)
+            if config.network is not None:
+                if "learning_rate" in parameters(builder_of(config)):
+                    given["learning_rate"] = learning_rate
+                model = build(config, **given)
+            else:
+                model = create(config.architecture, **given)
     except ValueError as error:
         raise InputError(f"--trainer.architecture: {reason(error)}") from error
     finally:
@@ -69,20 +72,7 @@ def compiled_network(
             "--trainer.transfer.freeze-until: expected a place before the last layer, "
             f"so that something learns; received {transfer.freeze_until}"
         )
-    schedule = learning_rate
-    if config.learning_rate_schedule == "cosine":
-        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = _optimizer(config.optimizer, schedule)
-    if transfer.source and transfer.learning_rate_decay < 1:
-        from dlkeras.transfer import layerwise_learning_rates
-
-        decay = transfer.learning_rate_decay
-        optimizer = layerwise_learning_rates(model, optimizer, decay)
-    model.compile(
-        optimizer=optimizer,
-        loss=cross_entropy,
-        weighted_metrics=[accuracy],  # a row that only fills a batch does not count
-    )
+    compile_network(model, config, learning_rate, steps)
     return model
 
 
@@ -113,16 +103,17 @@ def check_frozen_layers(
 
 
 def architecture_options(config: TrainerConfig) -> dict[str, Any]:
-    """The arguments of the builder that the configuration names."""
-    names = ("dropout", "width_multiplier", "activation", "kernel_initializer")
-    options = {name: getattr(config, name) for name in names}
-    return {name: value for name, value in options.items() if value is not None}
+    """The arguments of the builder that the configuration gives."""
+    options = {name: getattr(config, name) for name in sorted(BUILDER_OPTIONS)}
+    options = {name: value for name, value in options.items() if value is not None}
+    return {**config.network_args, **options}
 
 
 def _transferred(
     config: TrainerConfig, input_shape: tuple[int, int, int], num_classes: int
 ) -> "keras.Model":
-    for name, value in architecture_options(config).items():
+    options: dict[str, Any] = {"network": config.network} if config.network else {}
+    for name, value in (options | architecture_options(config)).items():
         raise InputError(
             f"--trainer.{name.replace('_', '-')}: expected no option of an "
             f"architecture beside --trainer.transfer.source, whose network is made "
@@ -131,22 +122,16 @@ def _transferred(
     return transferred_network(config.transfer, input_shape, num_classes)
 
 
-def _optimizer(name: str, learning_rate: Any) -> "keras.optimizers.Optimizer":
-    from dlkeras.pipeline.tensorflow_import import keras
-
-    if name == "sgd":
-        return keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
-    kinds = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "rmsprop": keras.optimizers.RMSprop,
-    }
-    return kinds[name](learning_rate)
-
-
 def make_deterministic(seed: int) -> None:
-    """Seed every generator, and let TensorFlow choose only kernels that repeat."""
+    """Seed every generator, and let TensorFlow choose only kernels that repeat.
+
+    The numbers that Keras gives to layers without a name begin anew, too: what was
+    built before does not show in a saved network.
+    """
     from dlkeras.pipeline.tensorflow_import import keras, tf
 
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

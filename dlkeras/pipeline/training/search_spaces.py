@@ -11,15 +11,22 @@ adds, changes and removes them:
     --tuner.space augmentation_strength=off
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.store.errors import InputError, reason
+from dlkeras.pipeline.training.own.code import code_of
+from dlkeras.pipeline.training.own.network import builder_of, parameters, typed
 
 ON, OFF = "on", "off"
 LOGARITHMIC = frozenset({"learning_rate"})
+# Fields of the trainer that are arguments of the function that builds the network.
+BUILDER_OPTIONS = frozenset(
+    ("dropout", "width_multiplier", "activation", "kernel_initializer")
+)
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,23 @@ def declared(architecture: str, config: TunerConfig) -> dict[str, Dimension]:
     }
 
 
-def search_space(architecture: str, config: TunerConfig) -> dict[str, Dimension]:
+def space_of(trainer: TrainerConfig, config: TunerConfig) -> dict[str, Dimension]:
+    """The dimensions of a search over a network and the arguments of its function."""
+    if trainer.network is None and not code_of(trainer.architecture):
+        return search_space(trainer.architecture, config)  # the package's: fields alone
+    arguments = parameters(builder_of(trainer))
+    return search_space(trainer.architecture, config, arguments)
+
+
+def search_space(
+    architecture: str, config: TunerConfig, arguments: Mapping[str, Any] | None = None
+) -> dict[str, Dimension]:
     """The dimensions of a search, in a fixed order.
 
     Args:
         architecture: name of the network to try.
         config: its `space` says which dimensions, and may say how far.
+        arguments: what the function that builds it takes beside, and the defaults.
 
     Returns:
         The dimensions by the name of the field of `TrainerConfig` that they vary.
@@ -116,33 +134,49 @@ def search_space(architecture: str, config: TunerConfig) -> dict[str, Dimension]
     Range(low=0.0, high=0.5, logarithmic=False, whole=False)
     """
     known = declared(architecture, config)
+    if arguments is not None:
+        missing = (BUILDER_OPTIONS | {"architecture"}) - arguments.keys()
+        known = {n: d for n, d in known.items() if n not in missing}
+    arguments = {n: v for n, v in (arguments or {}).items() if n not in known}
     space = {}
     for name, text in config.space.items():
         name = name.replace("-", "_")
-        if name not in known:
+        if name not in known and name not in arguments:
+            names = sorted({*known, *arguments})
+            near = difflib.get_close_matches(name, names, n=2)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise InputError(
                 f"--tuner.space: expected a dimension of {architecture}, one of "
-                f"{', '.join(sorted(known))}; received {name!r}"
+                f"{', '.join(names)}; received {name!r}{hint}"
             )
-        if text != OFF:
+        if name in arguments and text != OFF:
+            space[name] = _read(name, text, arguments[name])
+        elif text != OFF:
             space[name] = known[name] if text == ON else _read(name, text, known[name])
     if not space:
         raise InputError("--tuner.space: expected at least one dimension; all are off")
     return dict(sorted(space.items()))
 
 
-def _read(name: str, text: str, declared: Dimension) -> Dimension:
+def _read(name: str, text: str, declared: Any) -> Dimension:
+    """Read a dimension; beside a declared one there is the default of an argument."""
     try:
+        if text == ON:
+            raise ValueError("an argument of the network has no range of its own")
         if ":" in text:
             low, high = (float(part) for part in text.split(":"))
-            whole = isinstance(declared, Range) and declared.whole
-            _check(name, low, int(low) if whole else low)
-            _check(name, high, int(high) if whole else high)
+            whole = type(declared) is int
+            if isinstance(declared, Range | Choice):
+                whole = isinstance(declared, Range) and declared.whole
+                _check(name, low, int(low) if whole else low)
+                _check(name, high, int(high) if whole else high)
             if low > high:
                 raise ValueError(f"{low:g} is above {high:g}")
             return Range(low, high, name in LOGARITHMIC, whole)
-        values = tuple(_value(name, part) for part in text.split(","))
-        return Choice(values)
+        if isinstance(declared, Range | Choice):
+            return Choice(tuple(_value(name, part) for part in text.split(",")))
+        parts = (part.strip() for part in text.split(","))
+        return Choice(tuple(typed(name, part, declared) for part in parts))
     except ValueError as error:
         raise InputError(
             f"--tuner.space: expected {name}=LOW:HIGH, {name}=VALUE,VALUE, {name}=on "
@@ -197,4 +231,7 @@ def draw(parameters: Any, space: Mapping[str, Dimension]) -> dict[str, Any]:
 def chosen(trainer: TrainerConfig, values: Mapping[str, Any]) -> TrainerConfig:
     """The trainer's configuration with the values of a trial in it."""
     fields = {k: v for k, v in values.items() if k in TrainerConfig.model_fields}
+    others = {k: v for k, v in values.items() if k not in fields and "/" not in k}
+    if others:  # arguments of the network; tuner/epochs and the like are keras-tuner's
+        fields["network_args"] = {**trainer.network_args, **others}
     return trainer.model_copy(update=fields)

@@ -153,11 +153,15 @@ class TrainState(keras.callbacks.Callback):
         if not self._state:
             return
         for index, callback in enumerate(self._owners):
-            for name, value in self._state["callbacks"][index].items():
-                setattr(callback, name, value)
+            state = dict(self._state["callbacks"][index])
             for name, length in self._state["arrays"][index].items():
                 kept = [self._arrays[f"{index}_{name}_{i}"] for i in range(length)]
-                setattr(callback, name, kept)
+                state[name] = kept
+            if hasattr(callback, "set_state"):
+                callback.set_state(state)
+                continue
+            for name, value in state.items():
+                setattr(callback, name, value)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Go on with the callbacks' state, after each has forgotten its own."""
@@ -268,11 +272,17 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _state_of(callback: Any) -> tuple[dict[str, Any], dict[str, list]]:
-    """A callback's public attributes: those that are JSON, and its lists of arrays."""
+    """What is kept of a callback: values that are JSON, and lists of arrays.
+
+    That is what its `get_state` gives, or its public attributes.
+    """
     plain, lists = {}, {}
-    for name, value in vars(callback).items():
-        if name.startswith("_") or name == "params":
-            continue
+    if hasattr(callback, "get_state"):
+        state = callback.get_state()
+    else:
+        state = {n: v for n, v in vars(callback).items() if n[0] != "_"}
+        state.pop("params", None)
+    for name, value in state.items():
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, list) and any(isinstance(v, np.ndarray) for v in value):
@@ -280,6 +290,31 @@ def _state_of(callback: Any) -> tuple[dict[str, Any], dict[str, list]]:
         elif _is_json(value):
             plain[name] = value
     return plain, lists
+
+
+def not_kept(callback: Any) -> list[str]:
+    """Names of a callback's attributes that no checkpoint holds.
+
+    A training that goes on begins with them anew. Of Keras's own callbacks there are
+    none that matter; of others, all that `get_state` does not give, or where there is
+    no such method, what is private or neither JSON nor a list of arrays.
+
+    >>> class Seen(keras.callbacks.Callback):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.epochs, self.labels = 0, {1, 2}
+    >>> not_kept(Seen())
+    ['labels']
+    """
+    if hasattr(callback, "get_state") or type(callback).__module__[:6] == "keras.":
+        return []
+    plain, lists = _state_of(callback)
+    of_keras = vars(keras.callbacks.Callback())
+    return [
+        name
+        for name, value in vars(callback).items()
+        if not (name in plain or name in lists or name in of_keras or callable(value))
+    ]
 
 
 def _is_json(value: Any) -> bool:

@@ -12,7 +12,7 @@ from dlkeras.pipeline.configuration.config import (
 )
 from dlkeras.pipeline.store.errors import InputError, NoSuchModelError, reason
 from dlkeras.pipeline.store.publishing import file_digest
-from dlkeras.pipeline.training.own_architectures import code_of
+from dlkeras.pipeline.training.own.code import code_of
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import check_activations
 from dlkeras.untrusted.gate import UntrustedFileError
@@ -45,14 +45,11 @@ def resolve_transfer_source(
 def transfer_fingerprint(trainer: TrainerConfig) -> dict[str, Any] | None:
     """What stands for the source's content in the key of what is trained.
 
-    Of an architecture of the user's own that is the code which builds it.
-
     Args:
         trainer: with the path of a file as `resolve_transfer_source` gives it.
     """
     if trainer.transfer.source is None:
-        code = code_of(trainer.architecture)
-        return {"kind": "registered", "code": code} if code else None
+        return None
     return locate_weights(trainer.transfer, Path)[1]
 
 

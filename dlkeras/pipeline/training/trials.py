@@ -17,10 +17,10 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import canonical_digest, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json
-from dlkeras.pipeline.training import own_architectures
-from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, search_space
+from dlkeras.pipeline.training.own import code as own_code
+from dlkeras.pipeline.training.own.network import augmentation_of
+from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, space_of
 
-OBJECTIVE = "val_loss"
 PROJECT = "search"
 # Batches that a trial's network is looked at beside.
 LOOKED_AT = 4
@@ -70,15 +70,16 @@ class Trials:
 
     def write(self, file: Path) -> None:
         """Write everything for `read`."""
+        trainer = self.trainer.model_copy(update={"callbacks": ()})  # not a trial's
         value = {
             "tuner": self.tuner.model_dump(mode="json"),
-            "trainer": self.trainer.model_dump(mode="json"),
+            "trainer": trainer.model_dump(mode="json"),
             "examples": str(self.examples.path.resolve()),
             "transform": str(self.transform.path.resolve()),
             "seed": self.seed,
             "work": str(self.work.resolve()),
             "cache": str(self.cache.resolve()) if self.cache else None,
-            "own_architectures": own_architectures.files(),
+            "own_code": own_code.modules(trainer),
         }
         write_atomically(file, json.dumps(value).encode())
 
@@ -86,7 +87,7 @@ class Trials:
     def read(cls, file: Path) -> "Trials":
         """Read what another process wrote; its progress is not shown."""
         value = json.loads(file.read_text(encoding="utf-8"))
-        own_architectures.load(value["own_architectures"])
+        own_code.load(value["own_code"])
         return cls(
             TunerConfig.model_validate(value["tuner"], strict=False),
             TrainerConfig.model_validate(value["trainer"], strict=False),
@@ -121,7 +122,7 @@ class Trials:
         from dlkeras.pipeline.training.network import check_frozen_layers
 
         trainer = self.trainer
-        space = search_space(trainer.architecture, self.tuner)
+        space = space_of(trainer, self.tuner)
         varied = Choice((trainer.architecture,))
         if "frozen_layers" in space:
             varied = space.get("architecture", varied)
@@ -147,6 +148,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     import keras_tuner
 
     from dlkeras.diagnosis.checks import of_batches
+    from dlkeras.pipeline.batches.class_weights import with_class_weights
     from dlkeras.pipeline.batches.input_pipeline import (
         evaluation_batches,
         steps_per_epoch,
@@ -155,7 +157,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
     from dlkeras.pipeline.training.network import make_deterministic
 
     config, trainer = trials.tuner, trials.trainer
-    space = search_space(trainer.architecture, config)
+    space = space_of(trainer, config)
     validation = evaluation_batches(
         trials.examples, trials.transform, "validation", trainer.batch_size
     )
@@ -186,7 +188,8 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             if kept is not None:
                 for epoch, logs in enumerate(kept):
                     _tell(observer, running[-1], epoch, logs)
-                return min(kept, key=lambda logs: logs[OBJECTIVE])
+                better = min if tried.direction == "min" else max
+                return better(kept, key=lambda logs: logs[tried.objective])
             batches = training_batches(
                 trials.examples,
                 trials.transform,
@@ -195,6 +198,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                 augmentation_strength=tried.augmentation_strength,
                 first_epoch=first,
                 epochs=epochs,
+                augmentation=augmentation_of(tried),
             )
             seen: list[dict[str, float]] = []
             if not looked_at:  # the same data in every trial
@@ -211,11 +215,13 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             if config.patience is not None:
                 watching.append(
                     keras.callbacks.EarlyStopping(
-                        monitor=OBJECTIVE, mode="min", patience=config.patience
+                        monitor=tried.objective,
+                        mode=tried.direction,
+                        patience=config.patience,
                     )
                 )
             history = model.fit(
-                batches,
+                with_class_weights(batches, trials.examples, tried.class_weight),
                 steps_per_epoch=steps,
                 initial_epoch=first,
                 epochs=epochs,
@@ -256,7 +262,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
         length = {"max_trials": config.max_trials}
     search = Search(
         Hypermodel(),
-        objective=keras_tuner.Objective(OBJECTIVE, "min"),
+        objective=keras_tuner.Objective(trainer.objective, trainer.direction),
         seed=trials.seed + 1,  # 0 would be taken for no seed
         directory=str(trials.work),
         project_name=PROJECT,

@@ -11,6 +11,7 @@ from dlkeras.pipeline.configuration.config import ExampleGenConfig
 from dlkeras.pipeline.examples.sources.image_folder import ImageFolderSource, unpack
 from dlkeras.pipeline.examples.sources.manifest import ManifestSource, named_files
 from dlkeras.pipeline.examples.sources.numpy_arrays import NumpySource
+from dlkeras.pipeline.examples.sources.own_source import spooled
 from dlkeras.pipeline.examples.sources.source import Source
 from dlkeras.pipeline.examples.sources.tfds_source import TFDSSource
 from dlkeras.pipeline.examples.sources.walking import walk
@@ -28,6 +29,8 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
     Raises:
         InputError: the source does not exist, or is not what it should be.
     """
+    if config.source is not None:
+        return spooled(config.source)
     if config.image_folder is not None:
         folder = config.image_folder
         if folder.is_file():
@@ -59,6 +62,8 @@ def fingerprint(config: ExampleGenConfig) -> str:
     Raises:
         InputError: the source does not exist, or is not what it should be.
     """
+    if config.source is not None:
+        return spooled(config.source).digest
     if config.image_folder is not None:
         folder = config.image_folder
         if folder.is_file():

@@ -1,64 +1,27 @@
-"""Networks of the user's own: the code that a key depends on, and other processes."""
+"""Digests of the user's own code: what a function or class uses, followed by name."""
 
 import ast
 import functools
 import hashlib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Collection, Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dlkeras.pipeline.engine.code_dependencies import function_dependencies
 
 
-def code_of(name: str) -> dict[str, str]:
-    """Digests of the code that builds an architecture of the user's own.
-
-    Of its file, what the function uses counts, directly or not; of modules beside that
-    file which it uses, everything. Comments do not.
-
-    Args:
-        name: of an architecture; nothing stands for one of the package.
-    """
-    registry = sys.modules.get("dlkeras.architectures.registry")
-    builder = registry.registered().get(name) if registry else None
-    return {} if builder is None else dict(_code_of(builder))
-
-
-def remember_code() -> None:
-    """Read the code of the user's architectures now, before anybody edits it."""
-    registry = sys.modules.get("dlkeras.architectures.registry")
-    for name in registry.registered() if registry else ():
-        code_of(name)
-
-
 @functools.cache
-def _code_of(builder: Any) -> dict[str, str]:
-    return {"": _digest(builder)} | function_dependencies(builder)
+def code_digests(thing: Any) -> Mapping[str, str]:
+    """Digests of all code that a function or a class of the user's uses.
 
-
-def files() -> list[str]:
-    """The files that register architectures, for a process that has to know them."""
-    from dlkeras.architectures.registry import registered
-
-    found = {inspect.getsourcefile(f) or "" for f in registered().values()}
-    return sorted(str(Path(f).resolve()) for f in found if Path(f).is_file())
-
-
-def load(registering: Collection[str]) -> None:
-    """Run files that register architectures; a script's `main` is not called."""
-    for file in registering:
-        name = f"dlkeras_user_{Path(file).stem}"
-        if name in sys.modules:
-            continue
-        sys.path.append(str(Path(file).parent))
-        spec = importlib.util.spec_from_file_location(name, file)
-        if spec is None or spec.loader is None:
-            continue
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+    Of its file, what it uses counts, directly or not; of modules beside that file, or
+    of the same package, which it uses, everything. Comments do not.
+    """
+    if "site-packages" in Path(inspect.getsourcefile(thing) or "").parts:
+        return {}  # of Keras, whose version is in the key
+    return {"": _digest(thing)} | function_dependencies(thing)
 
 
 def _digest(builder: Any) -> str:
@@ -73,6 +36,7 @@ def _digest(builder: Any) -> str:
     for node in tree.body:
         for name in set(_bound_by(node)):
             places.setdefault(name, []).append(node)
+    folder = Path(file).parent
     waiting, used = [builder.__name__], set[str]()
     while waiting:
         name = waiting.pop()
@@ -82,7 +46,7 @@ def _digest(builder: Any) -> str:
         for node in places[name]:
             parts.append(ast.dump(node))
             if isinstance(node, ast.Import | ast.ImportFrom):
-                parts += _modules_beside(node, Path(file).parent, seen)
+                parts += _modules_beside(node, folder, folder, seen)
             waiting += [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
@@ -104,15 +68,20 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
 
 
 def _modules_beside(
-    node: ast.Import | ast.ImportFrom, folder: Path, seen: set[Path]
+    node: ast.Import | ast.ImportFrom, folder: Path, top: Path, seen: set[Path]
 ) -> Iterator[str]:
-    """All code of the modules below a folder that an import brings in."""
+    """All code of the modules beside a file, or of its package, that it imports."""
     names = [alias.name for alias in node.names]
+    roots = [folder] if folder == top else [folder, top]
     if isinstance(node, ast.ImportFrom):
         module = node.module or ""
         names = [module, *(f"{module}.{name}".strip(".") for name in names)]
-    for name in names:
-        place = folder.joinpath(*name.split("."))
+        if node.level:
+            roots = [[folder, *folder.parents][node.level - 1]]
+    while not getattr(node, "level", 0) and (roots[-1] / "__init__.py").is_file():
+        roots.append(roots[-1].parent)  # a package names its own modules in full
+    for root, name in itertools.product(roots, filter(None, names)):
+        place = root.joinpath(*name.split("."))
         for file in (place.with_suffix(".py"), place / "__init__.py"):
             if not file.is_file() or file in seen:
                 continue
@@ -121,4 +90,4 @@ def _modules_beside(
             yield ast.dump(tree)
             for inner in ast.walk(tree):
                 if isinstance(inner, ast.Import | ast.ImportFrom):
-                    yield from _modules_beside(inner, folder, seen)
+                    yield from _modules_beside(inner, file.parent, top, seen)
