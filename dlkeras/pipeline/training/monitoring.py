@@ -126,13 +126,15 @@ class Monitoring:
         found = [*self._gradients.findings, *self._activations.findings]
         output.write_json("findings.json", [vars(finding) for finding in found])
         output.properties["findings"] = self.findings
+        from dlkeras.visualization.figure import save_figure
+
         for epoch in range(1, epochs):
             if _is_drawn(epoch):
                 figures = output.path / "figures" / f"epoch-{epoch:04d}"
                 figures.parent.mkdir(exist_ok=True)
                 shutil.copytree(self._draw(epoch), figures)
         for name, figure in self._figures(epochs):
-            figure.savefig(output.figure_path(name))
+            save_figure(figure, output.figure_path(name))
 
     @property
     def _monitors(self) -> dict[str, Any]:
