@@ -40,22 +40,22 @@ def test_the_model_of_keras_guide_is_frozen_thawed_and_trained():
     frozen = freeze(model, "base")
     assert len(frozen) == sum(bool(layer.weights) for layer in base.layers)
     assert [v.path for v in model.trainable_variables] == ["head/kernel", "head/bias"]
-    thawed = unfreeze(model, "stage5")  # the guide froze the base itself
+    thawed = unfreeze(model, "stage3")  # the guide froze the base itself
     assert base.trainable
     assert not base.get_layer("Conv1").trainable
-    assert thawed[-2:] == ["base/Conv_1", "head"]
+    assert thawed[-2:] == ["base/block_3_project", "head"]
     optimizer = layerwise_learning_rates(model, keras.optimizers.SGD(0.1), 0.5)
-    assert optimizer.learning_rate_factors["Conv_1/kernel"] == 0.5
-    assert optimizer.learning_rate_factors["Conv1/kernel"] == 0.5**5
+    assert optimizer.learning_rate_factors["block_3_project/kernel"] == 0.5
+    assert optimizer.learning_rate_factors["Conv1/kernel"] == 0.5**3
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
     for layer in base.layers:  # so that signals of random weights do not fade
         if isinstance(layer, layers.BatchNormalization):
             layer.gamma.assign(keras.ops.full(layer.gamma.shape, 4.0))
     before = values(model.weights)
     model.fit(IMAGES, np.array([0, 1, 1, 1]), batch_size=4, verbose=0)
-    learnt = moved(model, before)
-    assert {"head/kernel", "Conv_1/kernel"} <= learnt
-    assert not learnt & {"Conv1/kernel", "Conv_1_bn/gamma", "Conv_1_bn/moving_mean"}
+    learnt, norm = moved(model, before), "block_3_project_BN"
+    assert {"head/kernel", "block_3_project/kernel"} <= learnt
+    assert not learnt & {"Conv1/kernel", f"{norm}/gamma", f"{norm}/moving_mean"}
     assert unfreeze(model, "base", batch_normalization=True)[0] == "base/Conv1"
     assert replace_head(model, 7).output_shape == (None, 7)
     assert penalize_distance(model, 0.1, 0.2)["Conv1/kernel"] == 0.1

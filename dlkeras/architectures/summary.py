@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from dlkeras.architectures.costs import call_multiply_adds, per_example
 from dlkeras.model_graph import ReceptiveFields
-
-_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,7 @@ def summary_table(model: Any) -> SummaryTable:
                 frozen=_count(new) - trained,
                 multiply_adds=call_multiply_adds(call),
                 receptive_field=None if field is None else field.height,
-                memory=math.prod(size or 0 for size in shape)
-                * _BYTES.get(keras.backend.standardize_dtype(output.dtype), 4),
+                memory=math.prod(size or 0 for size in shape) * _bytes(output.dtype),
             )
         )
     return rows
@@ -151,6 +149,13 @@ def summary_table(model: Any) -> SummaryTable:
 
 def _written(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
+
+
+def _bytes(dtype: Any) -> int:
+    name = keras.backend.standardize_dtype(dtype)
+    if name == "bfloat16" or name.startswith("float8"):  # NumPy has neither
+        return 2 if name == "bfloat16" else 1
+    return np.dtype(name).itemsize
 
 
 def _count(variables: list[Any]) -> int:

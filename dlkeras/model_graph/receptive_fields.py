@@ -3,10 +3,11 @@
 From the pixel in question the region is carried back, call by call, to the image. What
 windows, padding and pointwise operations do to a region is known; layers made of layers
 are opened; every other operation is measured: the gradient of the region with respect
-to random maps is not zero just where it looks.
+to random maps is not zero just where it looks. What passes without a gradient, such as
+a rounding, is found by a change of each row and column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,7 +175,7 @@ class ReceptiveFields:
                 return _within(output, region)
 
             try:
-                seen = _nonzero(backend.gradient(outcome, values[place]))
+                seen = _measured_with(outcome, values[place])
             except Exception as error:  # it computes in the whole model alone
                 raise _NotMapsError from error
             if seen:
@@ -194,7 +195,7 @@ class ReceptiveFields:
 
             start = next(y for x, y in values if x is image)
             try:
-                found.append(_nonzero(backend.gradient(outcome, start)))
+                found.append(_measured_with(outcome, start))
             except Exception as error:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise ValueError(
@@ -266,6 +267,37 @@ def _within(output: Any, region: _Region) -> Any:
     part = wide[tuple(index)]
     weights = np.random.default_rng(1).uniform(1, 2, size=tuple(part.shape))
     return ops.sum(part * ops.cast(weights, part.dtype))
+
+
+def _measured_with(outcome: Callable[[Any], Any], value: Any) -> _Region:
+    """First and last pixel of maps that an outcome depends on."""
+    try:
+        seen = _nonzero(backend.gradient(outcome, value))
+    except Exception:  # the call reads values, which JAX does not trace
+        seen = None
+    start: Any = ops.convert_to_numpy(value)
+    noise = 3 * np.random.default_rng(2).normal(size=start.shape)
+    before: Any = ops.convert_to_numpy(outcome(value))
+
+    def moves(chosen: np.ndarray) -> bool:
+        changed = ops.cast(np.where(chosen, start + noise, start), value.dtype)
+        after: Any = ops.convert_to_numpy(outcome(changed))
+        return abs(float(after) - float(before)) > 1e-4 * abs(float(before))
+
+    places = np.indices(start.shape)
+    axes = [places[axis] for axis in _axes()]
+    if seen is not None:
+        inside = [(a <= x) & (x <= b) for x, (a, b) in zip(axes, seen, strict=False)]
+        outside = ~np.logical_and(*inside) if inside else np.ones(start.shape, bool)
+        if not moves(outside):
+            return seen
+    region = []  # something passes without a gradient: a round, a value of NumPy
+    for x in axes:
+        moved = [i for i in range(int(x.max()) + 1) if moves(x == i)]
+        if not moved:
+            return _ALL
+        region.append((moved[0], moved[-1]))
+    return region
 
 
 def _nonzero(slope: np.ndarray) -> _Region:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,14 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
     graph = read(model)
     still, ends = _frozen_part(graph)
     if not any(call.weights for call in ends):
-        changing = next(c for c in graph.calls if not c.is_input and not _is_still(c))
+        changing = [c for c in graph.calls if not c.is_input and not _is_still(c)]
+        why = "it has no weights"
+        if changing:
+            why = f"{changing[0].name!r} learns or draws random numbers"
         raise ValueError(
             "split_frozen needs a network that is frozen from its images up to a "
             "place: call freeze first. Received: model "
-            f"{model.name!r} with no frozen layer at its beginning; {changing.name!r} "
-            "learns or draws random numbers"
+            f"{model.name!r} with no frozen layer at its beginning; {why}"
         )
     if all(id(tensor) in still for tensor in graph.outputs):
         raise ValueError(
@@ -101,6 +104,9 @@ def cached_features(
         The features, `(examples, ...)`; read from the file piece by piece where there
         is one.
 
+    Raises:
+        ValueError: The model has several inputs or outputs.
+
     Example:
         >>> import numpy as np
         >>> from dlkeras.architectures import lenet5
@@ -112,6 +118,12 @@ def cached_features(
         >>> cached_features(frozen, images).shape
         (2, 120)
     """
+    starts = keras.tree.flatten(getattr(frozen, "inputs", None) or [])
+    if len(starts) > 1 or isinstance(images, Mapping):
+        raise ValueError(
+            "cached_features needs a model of one input, whose features one array has. "
+            f"Received: model {frozen.name!r} of {max(len(starts), len(images))} inputs"
+        )
     images = np.asarray(images)
     if folder is None:
         return _computed(frozen, images, batch_size)
@@ -148,7 +160,13 @@ def _named_bits(features: np.ndarray) -> np.ndarray:
 
 
 def _computed(frozen: Any, images: np.ndarray, batch_size: int) -> np.ndarray:
-    return np.asarray(frozen.predict(images, batch_size=batch_size, verbose=0))
+    found = frozen.predict(images, batch_size=batch_size, verbose=0)
+    if isinstance(found, list | tuple | dict):
+        raise ValueError(
+            "cached_features needs a model of one output. "
+            f"Received: model {frozen.name!r} of {len(found)} outputs"
+        )
+    return np.asarray(found)
 
 
 def _digest(frozen: Any, images: np.ndarray) -> str:

@@ -97,6 +97,11 @@ def saliency_map(
         workshop 2014, section 3.1.
     """
     graph = _read(model)
+    if len(graph.inputs[0].shape) < 3:
+        raise ValueError(
+            "model must take images, (batch, height, width, channels). "
+            f"Received: an input of shape {tuple(graph.inputs[0].shape)}"
+        )
     score_of = _scores(graph, graph.inputs[0], "the input")
     images = _batch(graph, images)
     chosen, score = _explained(score_of, images, class_index)
@@ -104,9 +109,9 @@ def saliency_map(
     integer = "int" in keras.backend.standardize_dtype(graph.inputs[0].dtype)
     if integer and not slope.any():
         raise ValueError(
-            "model must take images of a floating dtype: through its input of "
-            f"{graph.inputs[0].dtype} no gradient passes. Build it on "
-            "keras.Input(shape, dtype='float32')"
+            "model must take images of a floating dtype, through which a gradient "
+            "passes: build it on keras.Input(shape, dtype='float32'). "
+            f"Received: an input of {graph.inputs[0].dtype}"
         )
     return slope, chosen
 

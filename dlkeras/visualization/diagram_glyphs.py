@@ -63,7 +63,7 @@ class Glyph:
         _box(axis, self.x, self.y, self.width, self.height, kind_of(self.layer))
         lines = [work(self.layer, self.language), self.shape]
         middle = self.x + self.width / 2
-        size = 8 if len(self.name) <= 16 else 8 * 16 / len(self.name)
+        size = 8 if len(self.name) <= 16 else 8 * 15 / len(self.name)
         axis.text(
             middle, self.y + 0.26, self.name, color="black", ha="center", va="center",
             fontsize=size, weight="bold",

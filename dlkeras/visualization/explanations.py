@@ -138,9 +138,12 @@ def saliency(
 
 def _drawn(images: Any, maps: np.ndarray) -> list[np.ndarray]:
     """The images as they are drawn, one for each map."""
-    stack = numbers(images, "images", "(batch, height, width, channels)")
+    expected = "(batch, height, width, channels)"
+    stack = numbers(images, "images", expected)
     if stack.ndim == 3:  # one image, or grey ones, as `attribution` took them
         stack = stack[None] if len(maps) == 1 != len(stack) else stack[..., None]
+    if stack.ndim != 4 or maps.ndim != 3:  # noise before a generator, signals, videos
+        raise ValueError(f"images must be {expected}. Received: shape {stack.shape}")
     return pictures(stack)
 
 

@@ -140,7 +140,9 @@ def receptive_field(
             f"position needs one layer. Received: position={position}, layers={names}"
         )
     fields = ReceptiveFields(model)
-    size = tuple(fields.graph.inputs[0].shape[1:3])
+    boxes = [_box(fields, name, position) for name in names]
+    images = (x for x in fields.graph.inputs if len(x.shape) == 4)
+    size = tuple(next(images).shape[1:3])
     shown = np.full((*size, 1), 0.5) if image is None else picture(image)
     if shown.shape[:2] != size:
         raise ValueError(
@@ -162,7 +164,6 @@ def receptive_field(
         show_image(axis, shown)
     frame = Rectangle((-0.5, -0.5), size[1], size[0], fill=False, linewidth=1.5)
     axis.add_patch(frame)
-    boxes = [_box(fields, name, position) for name in names]
     for index, (name, box) in enumerate(zip(names, boxes, strict=True)):
         axis.add_patch(
             Rectangle(

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mlflow
 import numpy as np
@@ -196,6 +197,21 @@ def test_mlflow_has_the_gradient_norm_of_every_layer_and_epoch(client, run, stor
     medians = np.median(measured["gradient_norm"][first], 0)
     layers = measured["layers"].tolist()
     assert medians[layers.index("C3")] == model.history[0]["gradient_norm/C3"]
+
+
+def test_drawings_have_svg_beside_png_and_galleries_png_alone(client, run, store):
+    found = {}
+    for file in client.list_artifacts(run.info.run_id, "figures"):
+        found.setdefault(Path(file.path).stem, set()).add(Path(file.path).suffix)
+    for name in ("learning_curves", "confusion_matrix", "gradient_flow", "calibration"):
+        assert found[name] == {".png", ".svg"}, name
+    for name in ("augmented_batch", "misclassified", "feature_maps"):
+        assert found[name] == {".png"}, name
+    published = only(store, Evaluation).path / "figures" / "confusion_matrix.svg"
+    root = ElementTree.parse(published).getroot()
+    assert root.tag.endswith("svg")
+    # What is never the same twice would change the digest of what is published.
+    assert "<dc:date>" not in published.read_text()
 
 
 def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):

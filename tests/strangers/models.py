@@ -74,9 +74,12 @@ def sequential_of_sequentials():
 
 
 def _base():
-    return keras.applications.MobileNetV2(
-        (32, 32, 3), alpha=0.35, include_top=False, weights=None, name="base"
+    """The first blocks of MobileNetV2; all of them take seconds in each test."""
+    whole = keras.applications.MobileNetV2(
+        (32, 32, 3), alpha=0.35, include_top=False, weights=None
     )
+    maps = whole.get_layer("block_3_project_BN").output
+    return keras.Model(whole.inputs[0], maps, name="base")
 
 
 @stranger
@@ -367,7 +370,9 @@ class Opaque(layers.Layer):
 def opaque_layer():
     images = keras.Input((6, 6, 1))
     x = layers.Conv2D(2, 3, name="conv")(images)
-    return keras.Model(images, Opaque(name="opaque")(x))
+    model = keras.Model(images, Opaque(name="opaque")(x))
+    model.compile(run_eagerly=True)  # as whoever writes such a layer finds out
+    return model
 
 
 # --- Not images ---------------------------------------------------------------------
@@ -463,3 +468,240 @@ def autoencoder():
         name="decoder",
     )
     return keras.Model(images, decoder(encoder(images)), name="autoencoder")
+
+
+# --- From Keras's guides, and from what people report -------------------------------
+
+
+@stranger
+def video_of_images():
+    """A TimeDistributed network of images, and a recurrence over its answers."""
+    images = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(3, 3, strides=2, activation="relu", name="eye"),
+            layers.Flatten(),
+        ],
+        name="frame",
+    )
+    video = keras.Input((4, 8, 8, 1))
+    x = layers.TimeDistributed(images, name="frames")(video)
+    return keras.Model(video, layers.Dense(2, "softmax")(layers.LSTM(4)(x)))
+
+
+@stranger
+def next_frame():
+    """ConvLSTM2D, as in the guide "Next-frame video prediction"."""
+    video = keras.Input((3, 6, 6, 1))
+    x = layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True, name="past")(
+        video
+    )
+    return keras.Model(video, layers.Conv3D(1, 3, padding="same", name="next")(x))
+
+
+@stranger
+def masked_attention():
+    """Padded words: a mask goes with the tensors into the attention."""
+    words = keras.Input((6,), dtype="int32", name="words")
+    x = layers.Embedding(20, 4, mask_zero=True, name="embedding")(words)
+    x = layers.Attention(name="attention")([x, x])
+    x = layers.GlobalAveragePooling1D(name="mean")(layers.Masking()(x))
+    return keras.Model(words, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+@stranger
+def lambda_layers():
+    """Functions as layers: what they do is known from their graph alone."""
+    images = keras.Input((12, 12, 3))
+    x = layers.Lambda(lambda x: x / 127.5 - 1, name="scaled")(images)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+    x = layers.Lambda(lambda x: ops.mean(x, (1, 2)), output_shape=(4,), name="mean")(x)
+    return keras.Model(images, layers.Dense(3, activation="softmax", name="head")(x))
+
+
+@stranger
+def gan():
+    """The second half of training a GAN: a frozen judge behind its generator."""
+    judge = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.SpectralNormalization(
+                layers.Conv2D(4, 3, strides=2, padding="same"), name="spectral"
+            ),
+            layers.LeakyReLU(0.2),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(1, name="real"),
+        ],
+        name="discriminator",
+    )
+    maker = keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(4 * 4 * 2),
+            layers.Reshape((4, 4, 2)),
+            layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="tanh"),
+        ],
+        name="generator",
+    )
+    judge.trainable = False
+    noise = keras.Input((5,), name="noise")
+    return keras.Model(noise, judge(maker(noise)), name="gan")
+
+
+class Sampling(layers.Layer):
+    """A normal deviate around a mean, as in the guide of variational autoencoders."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def call(self, inputs, training=None):
+        mean, log_variance = inputs
+        if not training:
+            return mean
+        noise = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
+        return mean + ops.exp(0.5 * log_variance) * noise
+
+
+@stranger
+def variational_encoder():
+    images = keras.Input((8, 8, 1))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(images)
+    x = layers.Flatten()(x)
+    mean, spread = layers.Dense(2, name="mean")(x), layers.Dense(2, name="log_var")(x)
+    z = Sampling(name="z")([mean, spread])
+    return keras.Model(images, [mean, spread, z], name="encoder")
+
+
+@stranger
+def quantised():
+    """Dense layers whose kernels are int8 now."""
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(8, activation="relu", name="wide"),
+            layers.Dense(3, activation="softmax", name="classes"),
+        ]
+    )
+    for layer in model.layers:
+        layer.quantize("int8")
+    return model
+
+
+@stranger
+def rounded():
+    """Activations of whole numbers, through which no gradient passes."""
+    images = keras.Input((12, 12, 1))
+    x = layers.Conv2D(3, 3, padding="same", name="conv")(images)
+    x = layers.Conv2D(2, 3, padding="same", name="next")(ops.round(x * 4))
+    return keras.Model(images, x)
+
+
+@stranger
+def low_rank():
+    """LoRA: the kernel stays, a product of two thin ones learns."""
+    model = keras.Sequential(
+        [
+            keras.Input((10,)),
+            layers.Dense(8, activation="relu", name="wide"),
+            layers.Dense(3, name="classes"),
+        ]
+    )
+    model.get_layer("wide").enable_lora(2)
+    return model
+
+
+@stranger
+def preprocessed():
+    """`preprocess_input` within the graph: channels are turned by `x[..., ::-1]`."""
+    images = keras.Input((16, 16, 3))
+    x = keras.applications.vgg16.preprocess_input(images)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(3, activation="softmax", name="head")(x))
+
+
+@stranger
+def bytes_in():
+    """Images as they lie in a file: the model itself scales them."""
+    images = keras.Input((8, 8, 3), dtype="uint8")
+    x = layers.Rescaling(1 / 255)(images)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+@stranger
+def recommender():
+    """Two embeddings and their product, as in the guide on collaborative filtering."""
+    user = keras.Input((1,), dtype="int32", name="user")
+    film = keras.Input((1,), dtype="int32", name="film")
+    pair = [
+        layers.Flatten()(layers.Embedding(20, 3, name=f"{of}s")(x))
+        for of, x in (("user", user), ("film", film))
+    ]
+    return keras.Model([user, film], layers.Dot(1, name="likes")(pair))
+
+
+@stranger
+def stacked_cells():
+    """A recurrence of two cells, built for one size of batch."""
+    cells = [layers.LSTMCell(4), layers.GRUCell(3)]
+    series = keras.Input(batch_shape=(2, 5, 2))
+    return keras.Model(series, layers.RNN(cells, name="recurrence")(series))
+
+
+@stranger
+def identity():
+    images = keras.Input((8, 8, 3))
+    return keras.Model(images, images)
+
+
+class Patches(layers.Layer):
+    """Patches and their places, as in the guide "Image classification with ViT"."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.projection = layers.Dense(6)
+        self.places = layers.Embedding(16, 6)
+
+    def build(self, input_shape):
+        self.projection.build((None, 16, 48))
+        self.places.build((16,))
+
+    def call(self, inputs):
+        patches = ops.reshape(ops.image.extract_patches(inputs, 4), (-1, 16, 48))
+        return self.projection(patches) + self.places(ops.arange(16))[None]
+
+
+@stranger
+def guide_to_vision_transformers():
+    images = keras.Input((16, 16, 3))
+    x = Patches(name="patches")(images)
+    a = layers.MultiHeadAttention(2, 3, name="attention")(
+        layers.LayerNormalization()(x), x
+    )
+    x = layers.Dense(6, activation="gelu", name="mlp")(layers.Add()([x, a]))
+    return keras.Model(images, layers.Dense(3, name="head")(layers.Flatten()(x)))
+
+
+class Named(keras.Model):
+    """A subclassed model that takes and gives dictionaries."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(3, 3, name="conv")
+        self.facts = layers.Dense(3, name="facts")
+        self.out = layers.Dense(2, name="out")
+
+    def call(self, inputs):
+        x = ops.max(self.conv(inputs["image"]), axis=(1, 2))
+        x = x + self.facts(inputs["facts"])
+        return {"logits": self.out(x), "embedding": x}
+
+
+@stranger
+def dictionaries():
+    model = Named(name="of_dictionaries")
+    model({"image": ops.ones((2, 8, 8, 1)), "facts": ops.ones((2, 4))})
+    return model

@@ -100,7 +100,7 @@ def test_equal_residual_blocks_are_drawn_once_with_their_number():
         ("plain_operations", ["conv", "again"], ["from input"]),
         ("siamese", ["left", "branch/eye", "branch#2/eye"],
          ["from input", "from branch/embedding"]),
-        ("transfer_guide", ["base", "head"], []),  # 154 layers are one box
+        ("transfer_guide", ["base", "head"], []),  # its layers are one box
         ("two_levels_deep", ["middle/inner/deep", "middle/mid", "last"], []),
         ("subclassed", ["conv", "block", "out"], []),
     ],

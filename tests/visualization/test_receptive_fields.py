@@ -99,7 +99,7 @@ STRANGERS = [
     "unet", "upsampling", "dilated", "spatial_normalization", "block_of_two",
     "autoencoder", "two_levels_deep", "shared_layer", "plain_operations",
     "squeeze_and_excitation", "custom_blocks", "subclassed", "vision_transformer",
-    "sequential_of_sequentials", "separable",
+    "sequential_of_sequentials", "separable", "rounded", "opaque_layer",
 ]  # fmt: skip
 
 

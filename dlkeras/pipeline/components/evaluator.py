@@ -68,6 +68,7 @@ def evaluator(
         evaluation_batches,
         transform_config,
     )
+    from dlkeras.visualization.figure import save_figure
 
     network = model.network()
     if network.output_shape[-1] != len(examples.labels):
@@ -131,9 +132,9 @@ def evaluator(
     table.to_parquet(output.path / "predictions.parquet", index=False)
 
     figure = show.confusion_matrix(metrics["confusion_matrix"], examples.labels)
-    figure.savefig(output.figure_path("confusion_matrix"))
+    save_figure(figure, output.figure_path("confusion_matrix"))
     figure = show.reliability_diagram(**metrics["calibration"], ece=metrics["ece"])
-    figure.savefig(output.figure_path("calibration"))
+    save_figure(figure, output.figure_path("calibration"))
     wrong = np.flatnonzero(predicted != truth)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: config.gallery_size]
     unsure = np.argsort(confidence, kind="stable")[: config.gallery_size]
@@ -158,7 +159,7 @@ def evaluator(
             columns=min(5, len(chosen)),
             title=title,
         )
-        figure.savefig(output.figure_path(name))
+        save_figure(figure, output.figure_path(name))
     output.properties.update(
         accuracy=metrics["accuracy"],
         accuracy_interval=metrics["accuracy_interval"],

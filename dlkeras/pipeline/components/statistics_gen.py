@@ -308,6 +308,7 @@ def _illustrate(
     """Draw the figures, and write the page."""
     from dlkeras import visualization as show
     from dlkeras.pipeline.examples.overview.statistics_page import statistics_page
+    from dlkeras.visualization.figure import save_figure
 
     splits = summary["splits"]
     figures = {
@@ -331,7 +332,7 @@ def _illustrate(
         }
         figures["image_sizes"] = show.image_sizes(sizes)
     for name, figure in figures.items():
-        figure.savefig(output.figure_path(name))
+        save_figure(figure, output.figure_path(name))
     pictures = {name: output.figure_path(name).read_bytes() for name in figures}
     found = notable(table, summary)
     page = statistics_page(

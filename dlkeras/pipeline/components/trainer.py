@@ -346,22 +346,23 @@ def _save_figures(
     """Draw the learning curves, what went in, and what the first layers make of it."""
     from dlkeras import visualization as show
     from dlkeras.pipeline.tensorflow_import import keras
+    from dlkeras.visualization.figure import save_figure
 
     figure = show.learning_curves(history, loss_label="cross-entropy loss (nats)")
-    figure.savefig(output.figure_path("learning_curves"))
+    save_figure(figure, output.figure_path("learning_curves"))
     for images, labels, *_ in batches.take(1):
         figure = show.image_grid(
             images[:25],
             [label_in_words(label, examples.labels) for label in labels[:25].numpy()],
             title="A batch of training images, as the augmentation leaves them",
         )
-        figure.savefig(output.figure_path("augmented_batch"))
+        save_figure(figure, output.figure_path("augmented_batch"))
     convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
     if not convolutions:
         return
     first = convolutions[0]
     figure = show.filters(first.kernel, title=f"The filters of {first.name}")
-    figure.savefig(output.figure_path("filters"))
+    save_figure(figure, output.figure_path("filters"))
     example = next(iter(examples.dataset("test").take(1)))
     image = transform.preprocessing()(example["image"][None])
     maps = keras.Model(network.inputs, [layer.output for layer in convolutions])(image)
@@ -376,4 +377,4 @@ def _save_figures(
         },
         title=f"The feature maps of a {examples.labels[int(example['label'])]}",
     )
-    figure.savefig(output.figure_path("feature_maps"))
+    save_figure(figure, output.figure_path("feature_maps"))

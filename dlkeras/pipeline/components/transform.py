@@ -58,7 +58,9 @@ def transform(
             for example in first.as_numpy_iterator()
         ]
         figure = augmentation_preview(config, model, pixels, captions)
-        figure.savefig(output.figure_path("augmentation_preview"))
+        from dlkeras.visualization.figure import save_figure
+
+        save_figure(figure, output.figure_path("augmentation_preview"))
 
 
 def preprocessing_model(config: TransformConfig, channels: int):

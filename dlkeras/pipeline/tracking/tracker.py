@@ -127,13 +127,15 @@ class Tracker:
         self.log_metrics(_epoch_metrics(logs), epoch + 1)
 
     def log_figures(self, artifact: Artifact, step: int = 0) -> None:
-        """Show an artifact's figures: charts with a step slider, and PNG files."""
+        """Show an artifact's figures: charts with a step slider, PNG and SVG files."""
         for epoch, figures in artifact.figures_by_epoch.items():
             self.log_images(figures, epoch)
         self.log_images(artifact.figures, step)
         for path in artifact.figures.values():
             # The chart's caption hides a small picture; the artifacts page shows it.
-            self._client.log_artifact(self.run_id, str(path), "figures")
+            for file in (path, path.with_suffix(".svg")):
+                if file.is_file():
+                    self._client.log_artifact(self.run_id, str(file), "figures")
 
     def log_images(self, figures: Mapping[str, Path], step: int) -> None:
         """Show PNG files at a step of a chart; what it shows already is left."""

@@ -163,6 +163,8 @@ class Monitoring:
         )
         found = [*self._gradients.findings, *self._activations.findings]
         output.write_json("findings.json", [vars(finding) for finding in found])
+        from dlkeras.visualization.figure import save_figure
+
         diagnosis = self._judged(model, logs)
         shown = {
             name: [row.get(name, np.nan) for row in logs]
@@ -178,7 +180,7 @@ class Monitoring:
                 figures.parent.mkdir(exist_ok=True)
                 shutil.copytree(self._draw(epoch), figures)
         for name, figure in self._figures(epochs):
-            figure.savefig(output.figure_path(name))
+            save_figure(figure, output.figure_path(name))
 
     def _judged(self, model: Any, logs: Sequence[Mapping[str, float]]) -> Any:
         """The diagnosis of what is known now."""

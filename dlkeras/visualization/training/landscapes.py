@@ -83,8 +83,9 @@ def loss_along(
         A `Landscape`, of `points` times `points` passes over the data.
 
     Raises:
-        ValueError: there is no loss or there are several, x and y have not as many
-            examples, or a direction does not fit the variables.
+        ValueError: there is no loss or there are several, as many outputs, or no
+            kernel that can train; x and y have not as many examples, or a direction
+            does not fit the variables.
 
     Example:
     >>> import keras, numpy as np
@@ -107,7 +108,8 @@ def loss_along(
         )
     measure = keras.losses.get(chosen)
     x, y = numbers(x, "x", "inputs (examples, ...)"), numbers(y, "y", "targets")
-    takes = tuple(model.inputs[0].shape) if getattr(model, "inputs", None) else x.shape
+    known = getattr(model, "inputs", None)  # the batch may be of any size
+    takes = (None, *(known[0].shape if known else x.shape)[1:])
     fits = x.ndim == len(takes) and all(
         known in (None, size) for known, size in zip(takes, x.shape, strict=True)
     )
@@ -119,6 +121,11 @@ def loss_along(
     if not isinstance(points, int) or points < 2:
         raise ValueError(f"points must be a number from 2. Received: {points!r}")
     variables = model.trainable_variables
+    if not any(len(variable.shape) > 1 for variable in variables):
+        raise ValueError(
+            "model must have kernels that can train. Received: model "
+            f"{model.name!r}, which has none, or they are frozen or quantised"
+        )
     before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
     if directions is None:
         random = np.random.default_rng(seed)
@@ -183,6 +190,11 @@ def _mean_loss(model: Any, measure: Any, x: Any, y: Any, batch_size: int) -> flo
         part = slice(start, start + batch_size)
         targets = ops.convert_to_tensor(y[part])
         answers = model(ops.convert_to_tensor(x[part]), training=False)
+        if isinstance(answers, dict | list | tuple):
+            raise ValueError(
+                "model must have one output, as there is one loss. "
+                f"Received: model {model.name!r} of {len(answers)} outputs"
+            )
         value: Any = ops.convert_to_numpy(ops.mean(measure(targets, answers)))
         total += float(value) * len(x[part])
     return total / count
