@@ -133,15 +133,10 @@ NETWORKS = {
         "width_multiplier": 0.0625,
     },
     "resnet20": {"width_multiplier": 0.25},
-    "resnet18": {
-        "input_shape": (32, 32, 3),
-        "version": "v2",
-        "stochastic_depth": 0.1,
-        "width_multiplier": 0.0625,
-    },
 }
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_that_never_answered_is_quantised_and_comes_back(name, tmp_path):
     keras.utils.set_random_seed(0)
