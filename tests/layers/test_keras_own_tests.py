@@ -9,6 +9,9 @@ import pytest
 
 from dlkeras.layers import BatchNormalization, Conv2D, GroupedConv2D
 
+# What Keras itself warns about, as in its own runs.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.rotates]
+
 CONVOLUTION = "keras.src.layers.convolutional.conv_test"
 NORMALIZATION = "keras.src.layers.normalization.batch_normalization_test"
 

@@ -46,11 +46,13 @@ def matched(
         name = name_of(path)
         result = find(name, layer) if name else None
         if result is None:
+            known = {name_of(p) for p in layers}  # the others are those renamed there
+            others = [x for x in names if x not in known] or names
             raise ValueError(
                 f"Layer {path!r} of model {model.name!r}, of shape "
                 f"{tuple(layer.weights[0].shape)}, has no counterpart in the source"
                 + (
-                    f", where it would be {name!r}{near(name, names)}. "
+                    f", where it would be {name!r}{near(name, others)}. "
                     if name
                     else ". "
                 )
