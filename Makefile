@@ -79,7 +79,7 @@ test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
 
 test-torch: .venv/torch.stamp .venv/jax.stamp  ## run the tests of the Keras parts on PyTorch
 	@KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
-	  $(COMPONENTS) $(ARGS)
+	  $(COMPONENTS) tests/strangers/test_stranger_models.py $(ARGS)
 
 torture: .venv/test.stamp  ## kill training at every write and at random; count what is lost
 	@$(BIN)/python benchmarks/torture.py $(ARGS)

@@ -52,6 +52,7 @@ KERAS_ALONE = (
     "tests/layers/test_rbf.py",
     "tests/layers/test_residual.py",
     "tests/optimization",
+    "tests/strangers",
     "tests/test_transfer",
     "tests/testing/test_architecture_mutants.py",
     "tests/testing/test_callback_mutants.py",

@@ -50,6 +50,10 @@ BY_HAND = [
     ("plain_operations", 2 * 100 * 9 * 4 + 6),
     ("subclassed", 64 * 9 * 12 + 16 * (9 * 24 + 9 * 36 + 24) + 18),
     ("half_precision", 36 * 9 * 12 + 8),
+    ("stacked_cells", 5 * (4 * 4 * (2 + 4) + 3 * 3 * (4 + 3))),
+    ("low_rank", 10 * 8 + 8 * 3),
+    ("guide_to_vision_transformers",
+     16 * 48 * 6 + 4 * 16 * 6 * 6 + 2 * 16 * 16 * 6 + 16 * 6 * 6 + 16 * 6 * 3),
 ]  # fmt: skip
 
 

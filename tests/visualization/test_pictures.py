@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from matplotlib.text import Text
@@ -60,16 +61,46 @@ ENGLISH = re.compile(
 ENGLISH_NUMBER = re.compile(r"\d\.\d{1,2}(?!\d)|\d\.\d{4,}|\b[1-9]\d{0,2},\d{3}(?!\d)")
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_figure_in_portuguese_has_no_english_words_or_numbers(name, monkeypatch):
+def _with(drawn, options, *arguments, **own):
+    return drawn(*arguments, **own | options)
+
+
+@pytest.fixture
+def drawn_with(monkeypatch):
+    """Draw a picture with options of its figure besides its own."""
     package = importlib.import_module("dlkeras.visualization")
-    for function in package.__all__:
-        drawn = getattr(package, function)
-        if callable(drawn) and "language" in inspect.signature(drawn).parameters:
-            monkeypatch.setattr(
-                package, function, functools.partial(drawn, language="pt")
-            )
-    figure = PICTURES[name]()
+    plain = {name: getattr(package, name) for name in package.__all__}
+
+    def draw(picture, **options):
+        for name, drawn in plain.items():
+            if callable(drawn) and "language" in inspect.signature(drawn).parameters:
+                if name != "in_language":
+                    drawn = functools.partial(_with, drawn, options)
+                monkeypatch.setattr(package, name, drawn)
+        return PICTURES[picture]()
+
+    return draw
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_figure_takes_a_title_a_size_and_the_callers_axes(name, drawn_with):
+    own = "Sold for $10 to $20"
+    figure = drawn_with(name, title=own, figsize=(9, 7), ax=None)
+    texts = {text.get_text().replace("\\", "") for text in figure.findobj(Text)}
+    assert own in texts
+    assert figure.get_size_inches().tolist() == [9, 7]
+    host = Figure(figsize=(12, 8), layout="constrained")
+    left, right = host.subplots(1, 2)
+    assert drawn_with(name, title=own, figsize=None, ax=right) is host
+    texts = {text.get_text().replace("\\", "") for text in host.findobj(Text)}
+    assert own in texts
+    assert not left.has_data()
+    host.draw_without_rendering()
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_figure_in_portuguese_has_no_english_words_or_numbers(name, drawn_with):
+    figure = drawn_with(name, language="pt")
     figure.draw_without_rendering()  # which writes the ticks
     words = [text.get_text() for text in figure.findobj(Text)]
     if name not in WITHOUT_WORDS:
