@@ -128,8 +128,12 @@ class LayerSubject:
 
     def call(self, layer: Any, inputs: Any, training: bool | None = None) -> Any:
         """Call the layer with inputs of any structure."""
-        # Keras hands `training` on to the layers within one that does not take it.
-        options = {} if training is None else {"training": training}
+        # Keras hands `training` on to the layers within one that does not take it; one
+        # with a `__call__` of its own may understand something else by it.
+        asks = "training" in inspect.signature(layer.call).parameters
+        options = {}
+        if training is not None and (asks or not overrides(layer, "__call__")):
+            options["training"] = training
         if isinstance(inputs, dict):
             # the order of the arguments: a tree of tensors comes back sorted by name
             first, *others = self.input_shape

@@ -283,7 +283,7 @@ def test_part_conforms(case):
     always = {"config", "save", "clone", "shapes", "batch", "empty_batch", "gradients"}
     always |= {"mixed_precision", "determinism", "state", "rank", "dtype"}
     assert always <= set(passed)
-    inherits = layer in (RBFOutput, BatchNormalization, GroupedConv2D)
+    inherits = layer in (RBFOutput, BatchNormalization)
     assert ("data_format" in passed) == (not inherits)
     assert ("size" in passed) == bool(free)
 
