@@ -17,6 +17,8 @@ RELATIVE = 1e2
 # The mean of P's eigenvalues times the input's power stays below it, or an update
 # would lose in rounding what it gains.
 LARGEST = {"float32": 1e4, "float64": 1e10}
+# Power that is silence: P, its inverse, would not be finite.
+SILENCE = {"float32": 1e-30, "float64": 1e-280}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class RLSRule(Rule):
         regressor = ops.transpose(frame)[..., None]  # (filters, size, 1)
 
         power = row["power"] / problem.size
-        heard = power > 0
+        heard = power > SILENCE[real_dtype(problem.dtype)]
         largest = LARGEST[real_dtype(problem.dtype)] * problem.size
         known = where(heard, power, ops.ones_like(power))
         scale = ops.ones_like(power)

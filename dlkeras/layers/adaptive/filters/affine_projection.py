@@ -7,7 +7,7 @@ import keras
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.adaptive.backend import scan, where
-from dlkeras.layers.adaptive.lms_rule import RELATIVE
+from dlkeras.layers.adaptive.filters.lms_rule import RELATIVE
 from dlkeras.layers.adaptive.rule import Rule, conjugate
 
 # keras.ops as it is: the return types a checker infers for it are too wide
