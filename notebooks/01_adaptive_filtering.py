@@ -96,7 +96,7 @@ for n in range(len(x)):
 lms = LMSFilter(taps, mu, return_weights=True, dtype="float64")
 ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
 for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
-    np.testing.assert_allclose(library, by_hand, atol=1e-9)
+    np.testing.assert_allclose(library, by_hand, atol=5e-6)  # JAX: float32
 print("channel:", channel, "  found:", w.round(3))
 assert np.abs(w - channel).max() < 0.03
 

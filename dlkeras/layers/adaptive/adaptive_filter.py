@@ -209,7 +209,8 @@ class AdaptiveFilter(keras.layers.Layer):
             kwargs["adapt"] = kwargs["adapt"][None]
         inputs, desired = _tensor(inputs), _tensor(desired)
         if args or kwargs:
-            args, kwargs = keras.tree.map_structure(_tensor, (args, kwargs))
+            extra: Any = keras.tree.map_structure(_tensor, (args, kwargs))
+            args, kwargs = extra
         outputs = super().__call__(inputs, desired, *args, **kwargs)
         return tuple(output[0] for output in outputs) if alone else outputs
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive.backend import maximum, where
-from dlkeras.layers.adaptive.rule import Rule, conjugate, real_dtype
+from dlkeras.layers.adaptive.rule import SILENCE, Rule, conjugate, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -17,8 +17,6 @@ RELATIVE = 1e2
 # The mean of P's eigenvalues times the input's power stays below it, or an update
 # would lose in rounding what it gains.
 LARGEST = {"float32": 1e4, "float64": 1e10}
-# Power that is silence: P, its inverse, would not be finite.
-SILENCE = {"float32": 1e-30, "float64": 1e-280}
 
 
 @dataclasses.dataclass(frozen=True)
