@@ -16,7 +16,7 @@ from dlkeras.architectures.ends import (
 )
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
-from dlkeras.layers.normalization.local_response import normalization_layer
+from dlkeras.layers.normalization import normalization_layer
 from dlkeras.layers.output_policy import output_policy
 
 NORMALIZATIONS = ("version", "local", "batch", "group", "layer", None)

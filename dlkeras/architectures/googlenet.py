@@ -21,10 +21,7 @@ from dlkeras.layers import (
     InceptionModule,
     LocalResponseNormalization,
 )
-from dlkeras.layers.normalization.local_response import (
-    NORMALIZATIONS,
-    normalization_layer,
-)
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 from dlkeras.layers.output_policy import output_policy
 
 #: Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.

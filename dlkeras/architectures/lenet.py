@@ -22,10 +22,7 @@ from dlkeras.layers import (
     Subsampling2D,
     scaled_tanh,
 )
-from dlkeras.layers.normalization.local_response import (
-    NORMALIZATIONS,
-    normalization_layer,
-)
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 from dlkeras.layers.output_policy import output_policy
 
 VERSIONS = ("table", "1998")

@@ -18,10 +18,7 @@ from dlkeras.architectures.ends import (
 )
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
-from dlkeras.layers.normalization.local_response import (
-    NORMALIZATIONS,
-    normalization_layer,
-)
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 Size = tuple[int | None, int | None, int]
 

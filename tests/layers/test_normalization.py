@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dlkeras.layers import LocalResponseNormalization
-from dlkeras.layers.normalization.local_response import normalization_layer
+from dlkeras.layers.normalization import normalization_layer
 
 
 def activity(channels, scale=20.0, seed=0):

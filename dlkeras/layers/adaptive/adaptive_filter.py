@@ -218,8 +218,12 @@ class AdaptiveFilter(keras.layers.Layer):
         """Filter the signal and let the weights follow the error."""
         signal, desired = self._pair(inputs, desired)
         check_dtype(self, inputs=signal, desired=desired)
+        like = self._like(signal.shape)
         self.expect(
-            self._like(signal.shape) == self._built_for,
+            len(like) == len(self._built_for)
+            and all(
+                a == b or a is None for a, b in zip(like, self._built_for, strict=True)
+            ),
             "signals as at its first call: of its rank and channels, with "
             f"stateful=True of its batch size too, {self._built_for}",
             inputs_shape=tuple(signal.shape),

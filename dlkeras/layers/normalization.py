@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from dlkeras.layers.backend import local_response
+from dlkeras.layers.batch_normalization import BatchNormalization
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
@@ -15,7 +16,6 @@ from dlkeras.layers.inputs import (
     positive_integer,
     require_float,
 )
-from dlkeras.layers.normalization.batch import BatchNormalization
 
 NORMALIZATIONS = ("batch", "group", "layer", None)
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.blocks.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.convolution import Conv2D, both_pointwise
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channel_axis,
@@ -21,10 +21,7 @@ from dlkeras.layers.inputs import (
     require_float,
     spatial_axes,
 )
-from dlkeras.layers.normalization.local_response import (
-    NORMALIZATIONS,
-    normalization_layer,
-)
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 VERSIONS = ("v1", "v1.5", "v2")
 SHORTCUTS = ("A", "B", "C", "identity")

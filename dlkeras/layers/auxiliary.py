@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.layers.blocks.frozen_parts import FrozenPartsMixin
+from dlkeras.layers.frozen_parts import FrozenPartsMixin
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (
     channels_of,
@@ -19,10 +19,7 @@ from dlkeras.layers.inputs import (
     require_float,
     windows,
 )
-from dlkeras.layers.normalization.local_response import (
-    NORMALIZATIONS,
-    normalization_layer,
-)
+from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")

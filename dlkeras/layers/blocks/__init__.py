@@ -1,1 +1,0 @@
-"""Blocks: layers made of layers."""

@@ -1,1 +1,0 @@
-"""Normalisations, of a batch and of a neighbourhood."""
