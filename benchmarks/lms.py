@@ -3,6 +3,7 @@
     KERAS_BACKEND=jax python benchmarks/lms.py            # every size
     KERAS_BACKEND=tensorflow python benchmarks/lms.py --quick
     KERAS_BACKEND=jax python benchmarks/lms.py --gpu      # a GPU against its processor
+    KERAS_BACKEND=jax python benchmarks/lms.py --filters  # every filter of the package
 
 Ours is the layer's ordinary call, float32, on tensors of the backend as the layer gets
 them in a model, and again on NumPy arrays, which have to be copied. The peers run on
@@ -16,6 +17,11 @@ stands the layer without numba, which computes in blocks of samples.
 With --gpu the layer runs on JAX's GPU and, in another process, on JAX's processor, in
 turns: once with tensors that are and stay where they are computed with, and once from
 NumPy arrays and back. Beside them the numba loop, on one core of the processor.
+
+With --filters the other filters run on one signal each, beside padasip where it has
+them. An echo path of 8,192 taps is found by FFT and by the normalised filter in the
+time domain, on white and on coloured noise (first order, 0.95), with how far each has
+come.
 """
 
 import argparse
@@ -31,7 +37,16 @@ import numpy as np
 import padasip
 from numba import njit
 
-from dlkeras.layers import LMSFilter
+from dlkeras.layers import (
+    AffineProjectionFilter,
+    BlindEqualizer,
+    FilteredXLMSFilter,
+    FrequencyDomainFilter,
+    KernelLMSFilter,
+    LMSFilter,
+    RLSFilter,
+    VolterraFilter,
+)
 from dlkeras.layers.adaptive.backend import host_loops
 
 SIZES = [
@@ -191,6 +206,104 @@ def measure(channels, taps, samples, rounds):
     return rates, compile_ours, compile_numba
 
 
+def others():
+    """Filters of 16 taps by name, and padasip's where it has them."""
+    peers = padasip.filters
+    return {
+        "NLMS": (
+            LMSFilter(16, 0.5, algorithm="nlms"),
+            lambda: peers.FilterNLMS(16, mu=0.5, w="zeros"),
+        ),
+        "LMS, Huber": (LMSFilter(16, 0.01, loss="huber"), None),
+        "set-membership": (
+            LMSFilter(16, 1.0, algorithm="set_membership", error_bound=0.1),
+            None,
+        ),
+        "affine projection, 4": (
+            AffineProjectionFilter(16, 0.5, order=4),
+            lambda: peers.FilterAP(16, order=4, mu=0.5, w="zeros"),
+        ),
+        "RLS": (
+            RLSFilter(16, 0.999),
+            lambda: peers.FilterRLS(16, mu=0.999, w="zeros"),
+        ),
+        "RLS, inverse QR": (RLSFilter(16, 0.999, form="inverse_qr"), None),
+        "frequency domain, 4 x 4": (FrequencyDomainFilter(16, 0.5, block=4), None),
+        "filtered-x": (
+            FilteredXLMSFilter(16, 0.01, secondary_path=[0, 0.7, 0.2]),
+            None,
+        ),
+        "constant modulus": (BlindEqualizer(16, 1e-4), None),
+        "Volterra": (VolterraFilter(16, 1e-3), None),
+        "kernel LMS, 50 centres": (KernelLMSFilter(16, 0.5, budget=50), None),
+    }
+
+
+def filters_table(rounds):
+    """Print samples a second of every filter, and the echo path of 8,192 taps."""
+    samples = 5_000
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=samples)
+    d = np.convolve(x, rng.normal(size=16) / 4)[:samples] + 0.1 * rng.normal(
+        size=samples
+    )
+    inputs = x[None].astype("float32"), d[None].astype("float32")
+    frames = np.lib.stride_tricks.sliding_window_view(np.r_[np.zeros(15), x], 16).copy()
+    print(f"1 x 16, {samples:,} samples, samples a second, {keras.backend.backend()}")
+    contest, times = {}, {}
+    for name, (layer, peer) in others().items():
+        contest[name] = lambda layer=layer: keras.ops.convert_to_numpy(
+            layer(*inputs)[0]
+        )
+        if peer:
+            contest[f"{name}, padasip"] = lambda peer=peer: peer().run(d, frames)
+    for name, run in contest.items():
+        run()  # compiles
+        times[name] = []
+    for _ in range(rounds):
+        for name, run in contest.items():
+            times[name].append(seconds(run))
+    for name, taken in times.items():
+        print(f"{name:32s} {samples / statistics.median(taken):10.3g}")
+
+    for kind, pole in (("white", 0.0), ("coloured", 0.95)):
+        taken = echo_path(kind, pole, rng, rounds)
+        print(f"    FFT x NLMS: {taken['NLMS'] / taken['FFT']:.0f}")
+
+
+def echo_path(kind, pole, rng, rounds):
+    """Print how fast and how far two filters come; return seconds a call."""
+    taps, samples = 8192, 12 * 8192
+    echo = rng.normal(size=taps) * np.exp(-np.arange(taps) / 1500)
+    x = rng.normal(size=samples)
+    for n in range(1, samples if pole else 0):
+        x[n] += pole * x[n - 1]
+    d = np.fft.irfft(np.fft.rfft(x, 2**18) * np.fft.rfft(echo, 2**18))[:samples]
+    inputs = x[None].astype("float32"), d[None].astype("float32")
+    taken = {}
+    for name, layer, calls in (
+        ("FFT", FrequencyDomainFilter(taps, 1.0, block=1024, stateful=True), rounds),
+        ("NLMS", LMSFilter(taps, 1.0, algorithm="nlms", stateful=True), 2),
+    ):
+
+        def run(layer=layer):
+            layer.reset_state()
+            return keras.ops.convert_to_numpy(layer(*inputs)[1])
+
+        layer.build(*(part.shape for part in inputs))
+        run()  # compiles
+        taken[name] = statistics.median(seconds(run) for _ in range(calls))
+        apart = layer.filter_weights[0] - echo
+        level = 10 * np.log10(np.sum(apart**2) / np.sum(echo**2))
+        print(
+            f"1 x {taps}, {samples:,} samples, {kind}, {name}: "
+            f"{samples / taken[name]:.3g} "
+            f"samples a second, misalignment {level:.1f} dB",
+            flush=True,
+        )
+    return taken
+
+
 class Device:
     """A process whose JAX computes on the GPU, or on the processor.
 
@@ -295,7 +408,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
     parser.add_argument("--gpu", action="store_true", help="on JAX's GPU")
+    parser.add_argument("--filters", action="store_true", help="the other filters")
     arguments = parser.parse_args()
+    if arguments.filters:
+        return filters_table(arguments.rounds)
     if arguments.gpu:
         return gpu_table(arguments.rounds)
     sizes = [SIZES[0], SIZES[3]] if arguments.quick else SIZES

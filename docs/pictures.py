@@ -23,6 +23,7 @@ from dlkeras.architectures import create, lenet5, names, summary_table
 from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
 from dlkeras.layers import (
     AffineProjectionFilter,
+    BlindEqualizer,
     LMSFilter,
     RLSFilter,
     digit_bitmaps,
@@ -236,6 +237,34 @@ def _lms() -> Any:
     return show.lms_learning_curve(keras.ops.convert_to_numpy(error), theory)
 
 
+def _weights() -> Any:
+    x, d = _channel()
+    weights = LMSFilter(4, 0.02, return_weights=True)(x[:1], d[:1])[2]
+    return show.weights_over_time(weights[0], [0.8, -0.4, 0.2, 0.1])
+
+
+def _engine() -> Any:
+    """A scale of eight notes in an engine's noise, and what is left of both."""
+    draw, rate = np.random.default_rng(0), 8000
+    t = np.arange(rate // 2) / rate
+    notes = [np.sin(2 * np.pi * 262 * 2 ** (s / 12) * t) for s in (0, 2, 4, 5, 7, 9)]
+    voice = 0.3 * np.concatenate([np.exp(-4 * t) * note for note in notes])
+    engine = draw.normal(size=len(voice))
+    cabin = draw.normal(size=24) * np.exp(-np.arange(24) / 6)
+    heard = voice + 0.2 * np.convolve(engine, cabin)[: len(voice)]
+    left = LMSFilter(24, 0.002)(engine, heard)[1]
+    return show.spectrogram(heard, left, rate=rate)
+
+
+def _equalised() -> Any:
+    draw = np.random.default_rng(0)
+    qpsk = np.array([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j]) / 2**0.5
+    heard = np.convolve(draw.choice(qpsk, 6000), [0.1, 1.0, 0.4j, 0.2])[:6000]
+    heard = (heard + 0.03 * draw.normal(size=6000)).astype("complex64")
+    output = BlindEqualizer(15, 0.01, symbols=qpsk)(heard)[0]
+    return show.constellation(heard[-1500:], output[-1500:], symbols=qpsk)
+
+
 def _filters_compared() -> Any:
     x, d = _channel()
     draw = np.random.default_rng(1)
@@ -365,6 +394,11 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "cost_surface": _descents,
     "cost_surface_bowl": _bowl,
     "lms_learning_curve": _lms,
+    "signal_flow_graph": lambda: show.signal_flow_graph("adaptive_model"),
+    "signal_flow_graph_error": lambda: show.signal_flow_graph("back_propagated_error"),
+    "weights_over_time": _weights,
+    "spectrogram": _engine,
+    "constellation": _equalised,
     "adaptive_filters": _filters_compared,
     "local_response_normalization": damped,
     "rbf_bitmaps": _bitmaps,

@@ -30,7 +30,11 @@ try:
     import numpy as np
     from IPython.display import Audio, display
 
-    from dlkeras.layers import LMSFilter
+    from dlkeras.layers import (
+        FilteredXLMSFilter,
+        FrequencyDomainFilter,
+        LMSFilter,
+    )
     from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
     from dlkeras.visualization import in_language
@@ -200,6 +204,96 @@ np.testing.assert_allclose(found.weights[0], cabin, atol=0.15)
 
 # %%
 display(Audio(heard, rate=rate), Audio(cleaned, rate=rate))
+
+# %% [markdown]
+# ## An ECG freed of its hum
+#
+# The mains hums in every electrocardiogram. Its frequency is known, its amplitude and
+# phase are not: two weights, on a cosine and a sine of 60 Hz, are enough for both
+# (Widrow, 1975). The error is the heart alone.
+
+# %%
+times = np.arange(20 * 500) / 500
+phase = 1.2 * times % 1  # 72 beats a minute
+waves = [(0.2, 0.12, 0.025), (0.37, -0.15, 0.01), (0.4, 1.0, 0.012),
+         (0.43, -0.25, 0.012), (0.65, 0.3, 0.04)]  # fmt: skip
+heart = sum(a * np.exp(-(((phase - at) / width) ** 2) / 2) for at, a, width in waves)
+electrode = heart + 0.5 * np.sin(2 * np.pi * 60 * times + 0.7)
+
+mains = np.stack([f(2 * np.pi * 60 * times) for f in (np.cos, np.sin)], axis=-1)
+canceller = LMSFilter(1, 0.005, input_type="multi_input")
+freed = keras.ops.convert_to_numpy(canceller(mains[None], electrode[None])[1])[0]
+
+hum_left = np.std((freed - heart)[2500:]) / np.std((electrode - heart)[2500:])
+print(f"hum after five seconds: {20 * np.log10(hum_left):.0f} dB")
+assert hum_left < 0.1
+
+# %% [markdown]
+# ## An echo removed
+#
+# In a telephone without hands the loudspeaker's voice comes back through the room. The
+# echo is a quarter of a second long, 2,048 weights, and speech is coloured: work for
+# the filter in the frequency domain.
+
+# %%
+moments = np.arange(5 * rate) / rate
+syllables = np.sin(2 * np.pi * 1.5 * moments) ** 2
+far = np.convolve(random.normal(size=len(moments)), 0.8 ** np.arange(30))
+far = 0.1 * syllables * far[: len(moments)]
+room = random.normal(size=2048) * np.exp(-np.arange(2048) / 400) / 8
+echo = np.convolve(far, room)[: len(far)]
+echo_left = FrequencyDomainFilter(2048, 0.7, block=256)(far, echo)[1]
+echo_left = keras.ops.convert_to_numpy(echo_left)
+
+loss = 10 * np.log10(np.mean(echo[-rate:] ** 2) / np.mean(echo_left[-rate:] ** 2))
+print(f"echo in the last second: {loss:.0f} dB less")
+assert loss > 15
+
+# %% [markdown]
+# ## An engine silenced
+#
+# Headphones cannot subtract: they play a sound that meets the engine's in the ear. On
+# its way the sound takes the path from the loudspeaker to the ear, so the filter
+# follows the error along the reference *after that path*, filtered-x LMS.
+
+# %%
+turning = sum(
+    np.sin(2 * np.pi * 90 * k * moments[: 2 * rate] + k) / k for k in (1, 2, 3)
+)
+at_the_ear = 0.3 * np.convolve(turning, [0, 0.5, 0.8, -0.3])[: len(turning)]
+headphones = FilteredXLMSFilter(
+    32, 0.02, secondary_path=[0, 0, 0.7, 0.3], normalised=True
+)
+silence = keras.ops.convert_to_numpy(headphones(turning, at_the_ear)[1])
+
+quiet = np.std(silence[-rate // 2 :]) / np.std(at_the_ear[-rate // 2 :])
+print(f"the engine at the end: {20 * np.log10(quiet):.0f} dB")
+assert quiet < 0.1
+
+# %% [markdown]
+# Listen: the echo before and after, then the engine before and after.
+
+# %%
+display(Audio(echo, rate=rate), Audio(echo_left, rate=rate))
+display(Audio(at_the_ear, rate=rate), Audio(silence, rate=rate))
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 3.6), layout="constrained"
+)
+two = slice(2500, 3500)  # two seconds of the heart
+left.plot(times[two], electrode[two], color="0.75", label="$d(n)$")
+left.plot(times[two], freed[two], color="#0072B2", label="$e(n)$")
+left.set(title=say("An ECG and its hum", "Um ECG e o seu zumbido"))
+middle.plot(moments, echo, color="0.75", label="$d(n)$", linewidth=0.4)
+middle.plot(moments, echo_left, color="#0072B2", label="$e(n)$", linewidth=0.4)
+middle.set(title=say("An echo", "Um eco"))
+right.plot(moments[: 2 * rate], at_the_ear, color="0.75", label="$d(n)$")
+right.plot(moments[: 2 * rate], silence, color="#0072B2", label="$e(n)$")
+right.set(title=say("An engine at the ear", "Um motor no ouvido"))
+for axis in (left, middle, right):
+    axis.set_xlabel(say("time (s)", "tempo (s)"))
+    axis.legend(loc="lower right")
+in_language(figure, language)
+plt.show()
 
 # %% [markdown]
 # ## The picture

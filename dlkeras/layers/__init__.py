@@ -1,16 +1,39 @@
-"""Layers, each exact to its paper and the same on every Keras backend."""
+"""Layers, each exact to its paper and the same on every Keras backend.
+
+Adaptive filters, with products a sample for L taps:
+
+| Filter | Paper | Products | Take it when |
+|---|---|---|---|
+| LMSFilter | Widrow and Hoff 1960 | 2 L | the input is white, its power known |
+| LMSFilter, "nlms" | Nagumo and Noda 1967 | 2 L | the first to try |
+| AffineProjectionFilter | Ozeki and Umeda 1984 | (K² + 2 K) L + K³ | it is coloured |
+| RLSFilter | Haykin, table 10.1 | 5 L² | it is coloured, and time is short |
+| FrequencyDomainFilter | Soo and Pang 1990 | FFTs | thousands of taps |
+| FilteredXLMSFilter | Burgess 1981 | 3 L + paths | a loudspeaker is in the loop |
+| BlindEqualizer | Godard 1980 | 2 L | there is no training sequence |
+| VolterraFilter | Koh and Powers 1985 | 1.5 L² | the system adds products |
+| KernelLMSFilter | Chen et al. 2012 | L a centre | all that is known is smooth |
+
+The page "Adaptive filters: which one" of the documentation has all variants.
+"""
 
 from dlkeras.layers import aspect as aspect
-from dlkeras.layers.adaptive.affine_projection import (
+from dlkeras.layers.adaptive.filters.affine_projection import (
     AffineProjectionFilter as AffineProjectionFilter,
 )
-from dlkeras.layers.adaptive.blind import BlindEqualizer as BlindEqualizer
-from dlkeras.layers.adaptive.filtered_x import FilteredXLMSFilter as FilteredXLMSFilter
-from dlkeras.layers.adaptive.frequency_domain import (
+from dlkeras.layers.adaptive.filters.blind import BlindEqualizer as BlindEqualizer
+from dlkeras.layers.adaptive.filters.filtered_x import (
+    FilteredXLMSFilter as FilteredXLMSFilter,
+)
+from dlkeras.layers.adaptive.filters.frequency_domain import (
     FrequencyDomainFilter as FrequencyDomainFilter,
 )
-from dlkeras.layers.adaptive.lms import LMSFilter as LMSFilter
-from dlkeras.layers.adaptive.rls import RLSFilter as RLSFilter
+from dlkeras.layers.adaptive.filters.kernel_lms import (
+    KernelLMSFilter as KernelLMSFilter,
+)
+from dlkeras.layers.adaptive.filters.lms import LMSFilter as LMSFilter
+from dlkeras.layers.adaptive.filters.rls import RLSFilter as RLSFilter
+from dlkeras.layers.adaptive.filters.volterra import VolterraFilter as VolterraFilter
 from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
 from dlkeras.layers.batch_normalization import BatchNormalization as BatchNormalization
 from dlkeras.layers.convolution import Conv2D as Conv2D

@@ -72,6 +72,14 @@ if TYPE_CHECKING:
     from dlkeras.visualization.training.learning_curves import (
         learning_curves as learning_curves,
     )
+    from dlkeras.visualization.training.signal_flow import (
+        signal_flow_graph as signal_flow_graph,
+    )
+    from dlkeras.visualization.training.signals import constellation as constellation
+    from dlkeras.visualization.training.signals import spectrogram as spectrogram
+    from dlkeras.visualization.training.signals import (
+        weights_over_time as weights_over_time,
+    )
     from dlkeras.visualization.training.surfaces import cost_surface as cost_surface
     from dlkeras.visualization.training.surfaces import loss_landscape as loss_landscape
     from dlkeras.visualization.training.transfer import (

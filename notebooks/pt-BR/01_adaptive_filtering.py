@@ -30,7 +30,11 @@ try:
     import numpy as np
     from IPython.display import Audio, display
 
-    from dlkeras.layers import LMSFilter
+    from dlkeras.layers import (
+        FilteredXLMSFilter,
+        FrequencyDomainFilter,
+        LMSFilter,
+    )
     from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
     from dlkeras.visualization import in_language
@@ -200,6 +204,95 @@ np.testing.assert_allclose(found.weights[0], cabin, atol=0.15)
 
 # %%
 display(Audio(heard, rate=rate), Audio(cleaned, rate=rate))
+
+# %% [markdown]
+# ## Um ECG livre do zumbido
+#
+# A rede elétrica zumbe em todo eletrocardiograma. A frequência é conhecida, a amplitude
+# e a fase não: dois pesos, num cosseno e num seno de 60 Hz, bastam para as duas
+# (Widrow, 1975). O erro é só o coração.
+
+# %%
+times = np.arange(20 * 500) / 500
+phase = 1.2 * times % 1  # 72 beats a minute
+waves = [(0.2, 0.12, 0.025), (0.37, -0.15, 0.01), (0.4, 1.0, 0.012),
+         (0.43, -0.25, 0.012), (0.65, 0.3, 0.04)]  # fmt: skip
+heart = sum(a * np.exp(-(((phase - at) / width) ** 2) / 2) for at, a, width in waves)
+electrode = heart + 0.5 * np.sin(2 * np.pi * 60 * times + 0.7)
+
+mains = np.stack([f(2 * np.pi * 60 * times) for f in (np.cos, np.sin)], axis=-1)
+canceller = LMSFilter(1, 0.005, input_type="multi_input")
+freed = keras.ops.convert_to_numpy(canceller(mains[None], electrode[None])[1])[0]
+
+hum_left = np.std((freed - heart)[2500:]) / np.std((electrode - heart)[2500:])
+print(f"hum after five seconds: {20 * np.log10(hum_left):.0f} dB")
+assert hum_left < 0.1
+
+# %% [markdown]
+# ## Um eco removido
+#
+# Num viva-voz, a voz do alto-falante volta pela sala. O eco dura um quarto de segundo,
+# são 2.048 pesos, e a fala é colorida: trabalho para o filtro no domínio da frequência.
+
+# %%
+moments = np.arange(5 * rate) / rate
+syllables = np.sin(2 * np.pi * 1.5 * moments) ** 2
+far = np.convolve(random.normal(size=len(moments)), 0.8 ** np.arange(30))
+far = 0.1 * syllables * far[: len(moments)]
+room = random.normal(size=2048) * np.exp(-np.arange(2048) / 400) / 8
+echo = np.convolve(far, room)[: len(far)]
+echo_left = FrequencyDomainFilter(2048, 0.7, block=256)(far, echo)[1]
+echo_left = keras.ops.convert_to_numpy(echo_left)
+
+loss = 10 * np.log10(np.mean(echo[-rate:] ** 2) / np.mean(echo_left[-rate:] ** 2))
+print(f"echo in the last second: {loss:.0f} dB less")
+assert loss > 15
+
+# %% [markdown]
+# ## Um motor silenciado
+#
+# Fones de ouvido não subtraem: tocam um som que encontra o do motor no ouvido. No
+# caminho, esse som passa do alto-falante ao ouvido; por isso o filtro segue o erro ao
+# longo da referência *depois desse caminho*: é o LMS de x filtrado.
+
+# %%
+turning = sum(
+    np.sin(2 * np.pi * 90 * k * moments[: 2 * rate] + k) / k for k in (1, 2, 3)
+)
+at_the_ear = 0.3 * np.convolve(turning, [0, 0.5, 0.8, -0.3])[: len(turning)]
+headphones = FilteredXLMSFilter(
+    32, 0.02, secondary_path=[0, 0, 0.7, 0.3], normalised=True
+)
+silence = keras.ops.convert_to_numpy(headphones(turning, at_the_ear)[1])
+
+quiet = np.std(silence[-rate // 2 :]) / np.std(at_the_ear[-rate // 2 :])
+print(f"the engine at the end: {20 * np.log10(quiet):.0f} dB")
+assert quiet < 0.1
+
+# %% [markdown]
+# Ouça: o eco antes e depois, em seguida o motor antes e depois.
+
+# %%
+display(Audio(echo, rate=rate), Audio(echo_left, rate=rate))
+display(Audio(at_the_ear, rate=rate), Audio(silence, rate=rate))
+figure, (left, middle, right) = plt.subplots(
+    1, 3, figsize=(14, 3.6), layout="constrained"
+)
+two = slice(2500, 3500)  # two seconds of the heart
+left.plot(times[two], electrode[two], color="0.75", label="$d(n)$")
+left.plot(times[two], freed[two], color="#0072B2", label="$e(n)$")
+left.set(title=say("An ECG and its hum", "Um ECG e o seu zumbido"))
+middle.plot(moments, echo, color="0.75", label="$d(n)$", linewidth=0.4)
+middle.plot(moments, echo_left, color="#0072B2", label="$e(n)$", linewidth=0.4)
+middle.set(title=say("An echo", "Um eco"))
+right.plot(moments[: 2 * rate], at_the_ear, color="0.75", label="$d(n)$")
+right.plot(moments[: 2 * rate], silence, color="#0072B2", label="$e(n)$")
+right.set(title=say("An engine at the ear", "Um motor no ouvido"))
+for axis in (left, middle, right):
+    axis.set_xlabel(say("time (s)", "tempo (s)"))
+    axis.legend(loc="lower right")
+in_language(figure, language)
+plt.show()
 
 # %% [markdown]
 # ## A figura

@@ -57,6 +57,8 @@ CALLS = {
     "confusion_matrix, labels": lambda x: show.confusion_matrix(
         np.eye(3, dtype=int), x
     ),
+    "constellation": lambda x: show.constellation(x),
+    "constellation, symbols": lambda x: show.constellation([1, 1j], symbols=x),
     "cost_surface": lambda x: show.cost_surface(x),
     "cost_surface, way": lambda x: show.cost_surface(
         BOWL, [[1.0, 1.0]] if x is None else x
@@ -100,7 +102,11 @@ CALLS = {
     ),
     "saliency": lambda x: show.saliency(classifier(), x),
     "saliency_map": lambda x: show.saliency_map(classifier(), x),
+    "signal_flow_graph": lambda x: show.signal_flow_graph(x),
+    "spectrogram": lambda x: show.spectrogram(x),
     "update_ratios": lambda x: show.update_ratios(x, NAMES),
+    "weights_over_time": lambda x: show.weights_over_time(x),
+    "weights_over_time, optimum": lambda x: show.weights_over_time(TABLE, x),
 }
 
 # What of the zoo each call draws; all else is refused. Capitals are groups of names.
@@ -140,6 +146,10 @@ class_balance, a split:
 confusion_matrix: one grey photo; labels, one-hot; counts; rates; rates with a class
     without examples; counts of 150 classes
 confusion_matrix, labels: WORDS; nothing
+constellation: labels; labels from 1; labels with -1; output of a Dense; vanished
+    outputs
+constellation, symbols: labels; labels from 1; labels with -1; output of a Dense;
+    vanished outputs; nothing
 cost_surface:
 cost_surface, way: history as a frame; history of several outputs; nothing; an empty
     dictionary; a dictionary of pairs
@@ -191,7 +201,13 @@ receptive_field_box: nothing
 reliability_diagram:
 saliency: COLOUR; one photo
 saliency_map: COLOUR; one photo
+signal_flow_graph:
+spectrogram:
 update_ratios: TABLES; kernel of a Dense
+weights_over_time: TABLES; one grey photo; labels of keras.datasets; a column of a
+    sigmoid; counts of 150 classes; complex errors; kernel of a Dense; history as a
+    frame
+weights_over_time, optimum: labels; labels from 1; labels with -1; nothing
 """
 
 

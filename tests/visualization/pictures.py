@@ -71,6 +71,24 @@ def lms():
     return show.lms_learning_curve(errors, theory)
 
 
+def symbols():
+    """16-QAM with noise, as a channel of three taps spreads it and as it was sent."""
+    levels = (-3, -1, 1, 3)
+    sent = np.tile([a + 1j * b for a in levels for b in levels], 30)
+    sent = random().permutation(sent)
+    noise = 0.2 * random().normal(size=(2, len(sent)))
+    heard = np.convolve(sent, [0.2, 1.0, 0.3 - 0.3j])[: len(sent)]
+    return heard, sent + noise[0] + 1j * noise[1], np.unique(sent)
+
+
+def tone():
+    """A sweep beside a hum, and without it."""
+    t = np.arange(4000) / 4000
+    voice = np.sin(2 * np.pi * (100 + 600 * t) * t)
+    voice += 0.02 * random().normal(size=len(t))
+    return voice + np.sin(2 * np.pi * 1000 * t), voice
+
+
 def surface(**options):
     bowl = QuadraticSurface.bowl((5, 3), [[1.0, 0.3], [0.3, 3.0]])
     ways = {
@@ -178,6 +196,7 @@ PICTURES = {
     "confusion_matrix": lambda: show.confusion_matrix(
         np.diag([36, 30, 40, 28, 33]) + np.eye(5, k=1, dtype=int) * 2, list("abcde")
     ),
+    "constellation": lambda: show.constellation(*symbols()[:2], symbols=symbols()[2]),
     "cost_surface": lambda: surface(gradients=True),
     "cost_surface_bowl": lambda: surface(view="bowl", language="pt"),
     "feature_maps": maps,
@@ -198,6 +217,9 @@ PICTURES = {
         history(), loss_label="perda de entropia cruzada (nats)", language="pt"
     ),
     "lms_learning_curve": lms,
+    "lms_learning_curve_decibels": lambda: show.lms_learning_curve(
+        random().normal(size=(40, 60)) * np.linspace(1, 0.1, 60), decibels=True
+    ),
     "loss_landscape": landscape,
     "misclassified": gallery,
     "network_table": lambda: show.network_table(summary_table(lenet5())),
@@ -210,7 +232,17 @@ PICTURES = {
     ),
     "reliability_diagram": reliability,
     "saliency": lambda: show.saliency(fixed_lenet(), np.stack([digit()] * 2)),
+    "signal_flow_graph_model": lambda: show.signal_flow_graph("adaptive_model"),
+    "signal_flow_graph_error": lambda: show.signal_flow_graph(
+        "back_propagated_error", nodes=4
+    ),
+    "spectrogram": lambda: show.spectrogram(*tone(), rate=4000),
     "update_ratios": lambda: by_depth(show.update_ratios),
+    "weights_over_time": lambda: show.weights_over_time(
+        [[0.5, -0.3]] * (1 - 0.97 ** np.arange(150)[:, None])
+        + 0.01 * random().normal(size=(150, 2)),
+        [0.5, -0.3],
+    ),
 }
 
 if __name__ == "__main__":

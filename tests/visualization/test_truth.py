@@ -243,3 +243,62 @@ def test_a_landscape_names_the_loss_that_was_measured():
 def test_softmax_is_no_curve():
     with pytest.raises(ValueError, match="'softmax', whose values depend"):
         show.activation_functions("softmax")
+
+
+def test_a_learning_curve_in_decibels_is_ten_logarithms_of_the_power():
+    """A tenth of the error is 20 dB less; of none there is no level."""
+    drawn = show.lms_learning_curve([1.0, 0.1, 0.0], decibels=True).axes[0].lines[0]
+    np.testing.assert_allclose(drawn.get_ydata()[:2], [0, -20], atol=1e-9)
+    assert np.isnan(drawn.get_ydata()[2])
+
+
+def test_a_tone_stands_at_its_frequency_and_its_half_six_decibels_lower():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000)
+    before, after, _ = show.spectrogram(tone, 0.5 * tone, rate=8000).axes
+    levels = [axis.images[0].get_array() for axis in (before, after)]
+    low, high = before.images[0].get_extent()[2:]
+    bins = np.linspace(low, high, levels[0].shape[0])
+    assert bins[levels[0].mean(axis=1).argmax()] == pytest.approx(1000, abs=30)
+    assert levels[0].max() == pytest.approx(0)
+    assert levels[1].max() == pytest.approx(20 * np.log10(0.5), abs=0.01)
+
+
+def test_points_of_a_constellation_are_the_symbols_in_the_plane():
+    points = np.array([1 + 2j, -3 + 0.5j])
+    axis = show.constellation(points, symbols=[1, -1]).axes[0]
+    received, sent = axis.lines
+    np.testing.assert_array_equal(received.get_xydata(), [[1, 2], [-3, 0.5]])
+    np.testing.assert_array_equal(sent.get_xydata(), [[1, 0], [-1, 0]])
+    low, high = axis.get_xlim()
+    assert low < -3 and high > 3 and axis.get_aspect() == 1
+
+
+def test_every_weight_has_its_path_and_its_optimum():
+    table = np.arange(6.0).reshape(3, 2)
+    lines = show.weights_over_time(table, [4, 5]).axes[0].lines
+    for drawn, path in zip(lines[:2], table.T, strict=True):
+        np.testing.assert_array_equal(drawn.get_ydata(), path)
+    assert [drawn.get_ydata()[0] for drawn in lines[2:]] == [4, 5]
+    of_complex = show.weights_over_time([[3 + 4j]]).axes[0].lines[0]
+    assert of_complex.get_ydata() == 5
+    with pytest.raises(ValueError, match="optimum must be of shape"):
+        show.weights_over_time(table, [1, 2, 3])
+
+
+def test_a_signal_flow_graph_has_the_terms_of_its_equation():
+    """The sum v of w_k x_k, e = d - y; delta_j = phi'(v_j) sum delta_k w_kj."""
+    figure = show.signal_flow_graph("adaptive_model", nodes=3)
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {f"$x_{{{k}}}(i)$" for k in "12m"} < texts
+    assert {f"$w_{{{k}}}(i)$" for k in "12m"} < texts
+    assert {"$v(i)$", "$y(i)$", "$d(i)$", "$e(i)$", "$-1$"} < texts
+    assert len(figure.axes[0].patches) == 3 + 3  # weights; 1, -1 and 1
+    figure = show.signal_flow_graph("back_propagated_error", nodes=4)
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {f"$w_{{{k}j}}(n)$" for k in "123m"} < texts
+    assert r"$\delta_j(n)$" in texts and r"$\varphi_j'(v_j(n))$" in texts
+    assert len(figure.axes[0].patches) == 4 + 4 + 1
+    with pytest.raises(ValueError, match="graph must be one of"):
+        show.signal_flow_graph("adaptive")
+    with pytest.raises(ValueError, match="nodes must be 2 to 6"):
+        show.signal_flow_graph(nodes=1)

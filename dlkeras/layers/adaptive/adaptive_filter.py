@@ -60,6 +60,9 @@ class AdaptiveFilter(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         # A model hands `training` on; predict's False is no wish to stop adapting.
         self._call_context_args = set()
+        # `__call__` converts by itself: Keras maps trees, which takes a short signal's
+        # time.
+        self._convert_input_args = False
         self.expect(
             self.is_count(taps), "taps to be an integer of at least 1", taps=taps
         )
@@ -123,6 +126,7 @@ class AdaptiveFilter(keras.layers.Layer):
             trainable=False,
             autocast=False,
         )
+        self._built_for = self._like(signal_shape)
         self._state = {}
         if self.stateful:
             self._filters = signal_shape[0] * (self._problem.channels or 1)
@@ -203,6 +207,10 @@ class AdaptiveFilter(keras.layers.Layer):
             kwargs.setdefault("adapt", False)
         if alone and len(getattr(kwargs.get("adapt"), "shape", ())) == 1:
             kwargs["adapt"] = kwargs["adapt"][None]
+        inputs, desired = _tensor(inputs), _tensor(desired)
+        if args or kwargs:
+            extra: Any = keras.tree.map_structure(_tensor, (args, kwargs))
+            args, kwargs = extra
         outputs = super().__call__(inputs, desired, *args, **kwargs)
         return tuple(output[0] for output in outputs) if alone else outputs
 
@@ -210,6 +218,16 @@ class AdaptiveFilter(keras.layers.Layer):
         """Filter the signal and let the weights follow the error."""
         signal, desired = self._pair(inputs, desired)
         check_dtype(self, inputs=signal, desired=desired)
+        like = self._like(signal.shape)
+        self.expect(
+            len(like) == len(self._built_for)
+            and all(
+                a == b or a is None for a, b in zip(like, self._built_for, strict=True)
+            ),
+            "signals as at its first call: of its rank and channels, with "
+            f"stateful=True of its batch size too, {self._built_for}",
+            inputs_shape=tuple(signal.shape),
+        )
         if not self._checked and self.on_divergence != "ignore":
             value = value_of(signal)
             if value is not None:
@@ -346,6 +364,10 @@ class AdaptiveFilter(keras.layers.Layer):
             inputs, desired = inputs
         return inputs, desired
 
+    def _like(self, shape):
+        """What of a shape stays from call to call: batch of a stream, and channels."""
+        return (shape[0] if self.stateful else None, None, *shape[2:])
+
     def _shapes(self, inputs_shape, desired_shape):
         if desired_shape is None:
             self.expect(
@@ -360,6 +382,11 @@ class AdaptiveFilter(keras.layers.Layer):
     def received(self):
         """The rule's parameters in words, for a message."""
         return ""
+
+
+def _tensor(value):
+    """NumPy arrays as tensors; all else as it is."""
+    return ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
 
 
 class _Starting(keras.initializers.Initializer):

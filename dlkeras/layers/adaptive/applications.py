@@ -12,7 +12,7 @@ import numpy as np
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.adaptive.backend import value_of
-from dlkeras.layers.adaptive.lms import LMSFilter
+from dlkeras.layers.adaptive.filters.lms import LMSFilter
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops

@@ -15,6 +15,11 @@ from dlkeras.layers.adaptive.backend import where
 ops: Any = keras.ops
 
 
+# Power that is silence to a rule that divides by it: the quotient, or a share of the
+# power, would leave the range of the data type.
+SILENCE = {"float32": 1e-30, "float64": 1e-280}
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One step of a recursion: a frozen dataclass of its own numbers.

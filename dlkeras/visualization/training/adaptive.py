@@ -24,6 +24,7 @@ def lms_learning_curve(
     theory: LMSTheory | None = None,
     *,
     initial_weights: Any = None,
+    decibels: bool = False,
     title: str | None = None,
     language: str = "en",
     figsize: tuple[float, float] | None = None,
@@ -36,13 +37,14 @@ def lms_learning_curve(
             complex; the ensemble average of `|e(n)|^2` is drawn.
         theory: what `lms_theory` predicts, drawn beside.
         initial_weights: the filter's first weights, `(taps,)`; zeros by default.
+        decibels: whether to draw 10 log10 J(n), in dB.
         title: text above the figure.
         language: `"en"` or `"pt"`.
         figsize: width and height in inches.
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure, of logarithmic scale. Where the filter is stable the last level,
+        The figure. Where the filter is stable the last level,
         Jmin plus the excess error, is marked.
 
     Raises:
@@ -80,7 +82,16 @@ def lms_learning_curve(
     n = np.arange(steps)
     mean = power.mean(0)
     mark = "o" if steps == 1 else None
-    axis.plot(n, mean, color=BLUE, alpha=0.6, lw=1, marker=mark, label=measured)
+
+    def level(values: Any) -> Any:
+        """As it is drawn: of no error there is no level in dB."""
+        if not decibels:
+            return values
+        values = np.asarray(values, "float64")
+        positive = np.where(values > 0, values, np.nan)
+        return 10 * np.log10(positive)
+
+    axis.plot(n, level(mean), color=BLUE, alpha=0.6, lw=1, marker=mark, label=measured)
     if not np.isfinite(mean).all():
         first = int(np.flatnonzero(~np.isfinite(mean))[0])
         says = say(language, "NaN or infinity from n =", "NaN ou infinito desde n =")
@@ -89,24 +100,26 @@ def lms_learning_curve(
         )
     if theory is not None:
         curve = theory.learning_curve(steps, initial_weights)
-        axis.plot(n, curve, color=ORANGE, lw=2, label=say(language, "theory", "teoria"))
+        name = say(language, "theory", "teoria")
+        axis.plot(n, level(curve), color=ORANGE, lw=2, label=name)
         descent = theory.steepest_descent_curve(steps, initial_weights)
         name = say(language, "steepest descent", "descida mais íngreme")
-        axis.plot(n, descent, color=GREEN, linestyle="-.", label=name)
+        axis.plot(n, level(descent), color=GREEN, linestyle="-.", label=name)
         levels = [(theory.minimum_error, "$J_{min}$", ":")]
         if np.isfinite(theory.excess_error) and theory.excess_error > 0:
             excess = say(language, "excess error", "erro em excesso")
-            level = theory.minimum_error + theory.excess_error
-            levels.append((level, f"$J_{{min}}$ + {excess}", "--"))
-        for level, label, dashes in levels:
-            if level > 0:
-                axis.axhline(level, color=GREY, lw=1, linestyle=dashes, label=label)
-    if (mean > 0).any():
+            height = theory.minimum_error + theory.excess_error
+            levels.append((height, f"$J_{{min}}$ + {excess}", "--"))
+        for height, label, dashes in levels:
+            if height > 0:
+                axis.axhline(
+                    level(height), color=GREY, lw=1, linestyle=dashes, label=label
+                )
+    if not decibels and (mean > 0).any():
         axis.set_yscale("log")
     axis.set_xlabel(say(language, "sample n", "amostra n"))
-    axis.set_ylabel(
-        say(language, r"mean squared error $J(n)$", r"erro quadrático médio $J(n)$")
-    )
+    words = say(language, r"mean squared error $J(n)$", r"erro quadrático médio $J(n)$")
+    axis.set_ylabel(f"{words} (dB)" if decibels else words)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=9)
     return figure

@@ -13,7 +13,8 @@ from dlkeras.layers import FrequencyDomainFilter, LMSFilter
 def loop(x, d, taps, mu, block, forgetting, constrained):
     """Soo and Pang's multidelay filter, in complex128: the errors and the taps.
 
-    With the bound of ours on the step: no less power than the partitions hold.
+    With the bounds of ours on the step: no less power than the partitions hold, nor
+    than the mean has missed.
     """
     parts = taps // block
     weights = np.zeros((parts, 2 * block), complex)
@@ -29,7 +30,10 @@ def loop(x, d, taps, mu, block, forgetting, constrained):
         now = np.abs(new) ** 2
         power = now if power is None else forgetting * power + (1 - forgetting) * now
         floor = 1e-3 * power[: block + 1].mean()
-        total = np.maximum(parts * (power + floor), (np.abs(heard) ** 2).sum(axis=0))
+        present = (np.abs(heard) ** 2).sum(axis=0)
+        total = np.maximum(parts * (power + floor), present)
+        missed = present[: block + 1].mean() - 2 * parts * power[: block + 1].mean()
+        total = np.maximum(total, missed)
         move = mu * heard.conj() * wrong / total
         if constrained:
             move = np.fft.ifft(move, axis=1)
@@ -63,8 +67,17 @@ def test_it_is_the_papers_loop_and_streams(taps, constrained):
     assert again.get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("step_size", [0.5, 1.0])
-def test_a_signal_that_starts_after_silence_does_not_drive_the_filter_away(step_size):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"step_size": 0.5},
+        {"step_size": 1.0},
+        {"step_size": 1.5, "forgetting": 0.99},
+        {"step_size": 1.5, "forgetting": 0.99, "constrained": False},
+    ],
+    ids=str,
+)
+def test_a_signal_that_starts_after_silence_does_not_drive_the_filter_away(options):
     """Without adaptation the error is the desired response: 0 dB."""
     rng = np.random.default_rng(4)
     echo = rng.normal(size=64) * 0.95 ** np.arange(64)
@@ -72,7 +85,7 @@ def test_a_signal_that_starts_after_silence_does_not_drive_the_filter_away(step_
     x = np.concatenate([silence, noise[0], silence, noise[1]]).astype("float32")
     d = np.convolve(x, echo)[: len(x)].astype("float32")
     for taps in (64, 128):  # one partition, and two
-        layer = FrequencyDomainFilter(taps, step_size, block=64)
+        layer = FrequencyDomainFilter(taps, block=64, **options)
         error = keras.ops.convert_to_numpy(layer(x, d)[1]).reshape(-1, 64)
         power = np.mean(error**2, axis=1) / np.mean(d[20 * 64 : 40 * 64] ** 2)
         assert 10 * np.log10(power.max()) < 3
@@ -150,6 +163,14 @@ def test_samples_that_are_not_to_count_move_nothing():
     [
         ({"taps": 12, "block": 8}, "a multiple of block"),
         ({"taps": 8, "block": 8, "step_size": 2}, "step_size"),
+        (
+            {"taps": 8, "block": 8, "step_size": 1.6, "constrained": False},
+            "step_size <= 1.5 where constrained=False",
+        ),
+        (
+            {"taps": 8, "block": 8, "step_size": 0.6, "forgetting": 0.2},
+            "forgetting >= 0.3 where step_size > 0.5",
+        ),
         ({"taps": 8, "block": 8, "return_weights": True}, "no return_weights"),
     ],
 )

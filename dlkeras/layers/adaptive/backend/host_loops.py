@@ -1,7 +1,8 @@
 """The plain LMS recursion in loops of the processor, compiled by numba if it is there.
 
-For a backend that has no loop of its own: eager PyTorch, which takes a hundred times as
-long. Not for gradients, inside a graph or on a GPU: there the backend's blocks run.
+For eager PyTorch, which has no loop of its own and takes a hundred times as long, and
+eager TensorFlow, whose programs take longer to start than a short signal. Not for
+gradients, inside a graph or on a GPU: there the backend's own recursion runs.
 """
 
 import functools

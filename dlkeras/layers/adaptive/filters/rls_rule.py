@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive.backend import maximum, where
-from dlkeras.layers.adaptive.rule import Rule, conjugate, real_dtype
+from dlkeras.layers.adaptive.rule import SILENCE, Rule, conjugate, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -72,7 +72,7 @@ class RLSRule(Rule):
         regressor = ops.transpose(frame)[..., None]  # (filters, size, 1)
 
         power = row["power"] / problem.size
-        heard = power > 0
+        heard = power > SILENCE[real_dtype(problem.dtype)]
         largest = LARGEST[real_dtype(problem.dtype)] * problem.size
         known = where(heard, power, ops.ones_like(power))
         scale = ops.ones_like(power)

@@ -114,11 +114,17 @@ class FrequencyDomainRule(Rule):
         )
         power = kept * state["spectrum"] + (1.0 - kept) * power
         # not ops.mean, which takes float64 by way of float32 on PyTorch
-        floor = RELATIVE / (block + 1) * ops.sum(power, axis=0, keepdims=True)
+        mean = ops.sum(power, axis=0, keepdims=True) / (block + 1)
+        floor = RELATIVE * mean
         # The mean lags behind a signal that starts: the step is never above that of
         # what the partitions hold now.
         present = ops.sum(heard[0] ** 2 + heard[1] ** 2, axis=0)
         total = maximum(parts * (power + floor), present)
+        # After silence it has seen too few blocks to tell a weak frequency from one
+        # that was weak by chance. What it misses of the power is spread over all.
+        heard_now = ops.sum(present, axis=0, keepdims=True) / (block + 1)
+        missed = heard_now - 2.0 * parts * mean
+        total = maximum(total, missed + ops.zeros_like(total))
         audible = total > 0
         gain = self.step_size / where(audible, total, ops.ones_like(total))
         gain = where(audible, gain, ops.zeros_like(gain))
@@ -166,14 +172,17 @@ class FrequencyDomainFilter(AdaptiveFilter):
     A filter whose block is as long as itself is the fast block LMS of Ferrara; with
     several partitions it is the multidelay filter of Soo and Pang. One thing is not
     theirs: the power that divides the step is at least what the partitions hold at the
-    time. The mean alone lags behind a signal that starts after silence, by up to
+    time, and, where the mean over all frequencies is below half of that, at least what
+    is missing. The mean alone lags behind a signal that starts after silence, by up to
     1 / (1 - forgetting), and the filter would diverge there.
 
     Args:
         taps: Length of the filter, a multiple of `block`.
-        step_size: mu, in (0, 2); shared among the partitions.
+        step_size: mu, in (0, 2), without the constraint in (0, 1.5]; shared among the
+            partitions.
         block: Samples after which the weights move, and taps of a partition.
-        forgetting: Of the mean power of each frequency, in [0, 1).
+        forgetting: Of the mean power of each frequency, in [0, 1); from 0.3 on where
+            the step size is above 0.5.
         constrained: Whether each gradient is cut to `block` taps, two transforms more
             a partition. Without it the filter may settle on a circular convolution.
         **kwargs: `initial_weights`, `stateful` and `on_divergence` as in `LMSFilter`,
@@ -246,6 +255,19 @@ class FrequencyDomainFilter(AdaptiveFilter):
         )
         self.expect(0 < step_size < 2, "step_size in (0, 2)", step_size=step_size)
         self.expect(0 <= forgetting < 1, "forgetting in [0, 1)", forgetting=forgetting)
+        self.expect(
+            constrained or step_size <= 1.5,
+            "step_size <= 1.5 where constrained=False (a coloured signal that starts "
+            "after silence would drive the filter away)",
+            step_size=step_size,
+        )
+        self.expect(
+            step_size <= 0.5 or forgetting >= 0.3,
+            "forgetting >= 0.3 where step_size > 0.5 (the power of one block alone is "
+            "near 0 at some frequency)",
+            forgetting=forgetting,
+            step_size=step_size,
+        )
         self.block, self.step_size = int(block), float(step_size)
         self.forgetting, self.constrained = float(forgetting), bool(constrained)
 

@@ -3,7 +3,7 @@
 import keras
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.adaptive.rls_rule import FORMS, RLSRule
+from dlkeras.layers.adaptive.filters.rls_rule import FORMS, RLSRule
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")

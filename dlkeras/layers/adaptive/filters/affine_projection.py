@@ -7,8 +7,8 @@ import keras
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.adaptive.backend import scan, where
-from dlkeras.layers.adaptive.lms_rule import RELATIVE
-from dlkeras.layers.adaptive.rule import Rule, conjugate
+from dlkeras.layers.adaptive.filters.lms_rule import RELATIVE
+from dlkeras.layers.adaptive.rule import SILENCE, Rule, conjugate, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -48,7 +48,8 @@ class AffineProjectionRule(Rule):
         if self.epsilon is None:
             power = arrays["power"]
             share = RELATIVE / size * power
-            epsilon = where(power > 0, share, ops.ones_like(power))
+            heard = power > SILENCE[real_dtype(problem.dtype)]
+            epsilon = where(heard, share, ops.ones_like(power))
         else:
             epsilon = ops.zeros_like(step_size) + self.epsilon
         rows = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
 from dlkeras.layers.adaptive.backend import maximum, where
-from dlkeras.layers.adaptive.lms_rule import RELATIVE
+from dlkeras.layers.adaptive.filters.lms_rule import RELATIVE
 from dlkeras.layers.adaptive.rule import Rule, real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide

@@ -6,7 +6,7 @@ import keras
 
 from dlkeras.layers.adaptive import divergence
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
-from dlkeras.layers.adaptive.lms_rule import ALGORITHMS, LOSSES, LMSRule
+from dlkeras.layers.adaptive.filters.lms_rule import ALGORITHMS, LOSSES, LMSRule
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")

@@ -1,0 +1,1 @@
+"""The adaptive filters, and the rules that are of one filter."""
