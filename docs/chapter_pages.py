@@ -89,7 +89,7 @@ def folded(summary: str, text: str) -> str:
 def shown(output: dict[str, Any], picture: Path, heading: str) -> str:
     """Return an output as Markdown; a picture is written, and named by its heading."""
     if output["output_type"] == "stream":
-        return fenced(output["text"], "text")
+        return fenced(re.sub(r"\x1b\[[\d;]*m", "", output["text"]), "text")  # bold
     data = output.get("data", {})
     if "image/png" in data:
         picture.parent.mkdir(parents=True, exist_ok=True)
