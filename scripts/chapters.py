@@ -75,9 +75,9 @@ def merged(english: str, portuguese: str) -> str:
     """
 
     def merge(en: Any, pt: Any) -> Any:
-        if isinstance(en, list) and isinstance(pt, list) and len(en) == len(pt):
+        if type(en) is list and type(pt) is list and len(en) == len(pt):
             return [merge(*pair) for pair in zip(en, pt, strict=True)]
-        if not isinstance(en, ast.AST):
+        if not (isinstance(en, ast.AST) and isinstance(pt, ast.AST)):
             if en != pt:
                 raise ValueError(f"the languages' codes differ: {en!r} and {pt!r}")
             return en
