@@ -76,7 +76,8 @@ PAPERS = {
 
 
 def fenced(text: str, kind: str) -> str:
-    """Return a block of code or of output."""
+    """Return a block of code or of output, without a terminal's bold and colours."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
     fence = "`" * max(3, 1 + max((len(r) for r in re.findall("`+", text)), default=0))
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}\n"
 
@@ -127,10 +128,12 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         if "ImportError" in text:  # versions, of no interest to a reader here
             continue
         pictures = folder / "images"
-        parts += [
+        outputs = [
             shown(output, pictures / f"{source.stem}_{number}_{place}.png", heading)
             for place, output in enumerate(cell["outputs"])
         ]
+        # Printed one by one, read as one.
+        parts.append("\n".join(outputs).replace("```\n\n```text\n", ""))
     up = "../" if language == "en" else "../../"
     other = (
         f"../pt-BR/capitulos/{source.stem}.md"

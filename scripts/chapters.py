@@ -75,9 +75,9 @@ def merged(english: str, portuguese: str) -> str:
     """
 
     def merge(en: Any, pt: Any) -> Any:
-        if isinstance(en, list) and isinstance(pt, list) and len(en) == len(pt):
+        if type(en) is list and type(pt) is list and len(en) == len(pt):
             return [merge(*pair) for pair in zip(en, pt, strict=True)]
-        if not isinstance(en, ast.AST):
+        if not (isinstance(en, ast.AST) and isinstance(pt, ast.AST)):
             if en != pt:
                 raise ValueError(f"the languages' codes differ: {en!r} and {pt!r}")
             return en
@@ -121,14 +121,19 @@ def digest(source: Path) -> str:
 
 def _in_language(outputs: list, place: int) -> list:
     """Return a cell's outputs with the words of one language, without the noise."""
-    kept = []
+    kept: list[dict[str, Any]] = []
     for output in outputs:
         if output.get("name") == "stderr":  # what libraries log
             continue
+        if output["output_type"] == "stream" and kept and "text" in kept[-1]:
+            kept[-1]["text"] += output["text"]  # printed in pieces
+        else:
+            kept.append(dict(output))
+    for number, output in enumerate(kept):
         text = json.dumps(output, ensure_ascii=False)
         text = text.replace("\\u0002", "\x02").replace("\\u0003", "\x03")
         text = text.replace("\\u001f", "\x1f")
-        kept.append(json.loads(MARKED.sub(lambda found: found[place + 1], text)))
+        kept[number] = json.loads(MARKED.sub(lambda found: found[place + 1], text))
     return kept
 
 
