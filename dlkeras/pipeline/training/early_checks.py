@@ -28,6 +28,11 @@ def check(config: PipelineConfig) -> None:
             f"received KERAS_BACKEND={backend}"
         )
     _check_slices(config)
+    if config.example_gen.task == "regression" and config.transform.cutmix:
+        raise InputError(
+            "--transform.cutmix: expected 0 where a label is a number: the part of an "
+            "image that is pasted into another has no number of its own (mixup works)"
+        )
     space = {}
     if config.tuner.enabled:
         space = search_space(config.trainer.architecture, config.tuner)
@@ -45,7 +50,9 @@ def _check_slices(config: PipelineConfig) -> None:
     known = [name for name in COLUMNS if name != "id"]
     if config.example_gen.manifest is not None:
         known += metadata_columns(
-            config.example_gen.manifest, config.example_gen.columns
+            config.example_gen.manifest,
+            config.example_gen.columns,
+            config.example_gen.task,
         )
     try:
         check_columns(config.evaluator.slices, list(dict.fromkeys(known)))

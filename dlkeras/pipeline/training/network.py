@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.architectures import create
-from dlkeras.pipeline.batches.soft_labels import accuracy, cross_entropy
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import InputError, reason
+from dlkeras.pipeline.training.objectives import Classes, Objective
 from dlkeras.pipeline.training.search_spaces import Choice, Dimension
 from dlkeras.pipeline.training.transfer_source import transferred_network
 
@@ -21,6 +21,7 @@ def compiled_network(
     num_classes: int,
     learning_rate: float,
     steps: int,
+    objective: Objective | None = None,
 ) -> "keras.Model":
     """Build and compile the configured architecture.
 
@@ -30,10 +31,12 @@ def compiled_network(
         num_classes: number of classes.
         learning_rate: initial learning rate of the optimizer.
         steps: number of training steps after which a cosine schedule reaches 0.
+        objective: what is learned; default: a class.
 
     Returns:
-        A model compiled with the configured optimizer, cross-entropy and accuracy,
-        for labels that are class numbers or shares of classes.
+        A model compiled with the configured optimizer and the loss and the metric of
+        the objective: for classes, that are numbers or shares, cross-entropy and
+        accuracy.
 
     Raises:
         InputError: there is no such architecture, it cannot be built for this input,
@@ -55,6 +58,8 @@ def compiled_network(
                 num_classes=num_classes,
                 **architecture_options(config),
             )
+        objective = objective or Classes()
+        model = objective.with_last_layer(model, num_classes)
     except ValueError as error:
         raise InputError(f"--trainer.architecture: {reason(error)}") from error
     finally:
@@ -80,8 +85,9 @@ def compiled_network(
         optimizer = layerwise_learning_rates(model, optimizer, decay)
     model.compile(
         optimizer=optimizer,
-        loss=cross_entropy,
-        weighted_metrics=[accuracy],  # a row that only fills a batch does not count
+        loss=objective.loss,
+        # A row that only fills a batch does not count.
+        weighted_metrics=[objective.metric],
     )
     return model
 
