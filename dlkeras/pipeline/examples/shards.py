@@ -214,8 +214,8 @@ def deal_out(
         if row.key
         for number in classes_of(row.label)
     ]
-    keys, classes = zip(*drawn, strict=True) if drawn else ((), ())
-    found = hash_split_by_class(keys, classes, fractions) if drawn else ()
+    keys, classes = [key for key, _ in drawn], [number for _, number in drawn]
+    found = hash_split_by_class(keys, classes, fractions) if drawn else []
     splits = dict(zip(keys, found, strict=True))
     dealt = []
     for run in runs:

@@ -50,7 +50,7 @@ class LabelKind(Protocol):
         """Shape and type of a label in a batch that is not mixed."""
         ...
 
-    def cell(self, label: Any, names: Sequence[str]) -> str | float:
+    def cell(self, label: Any, names: Sequence[Any]) -> str | float:
         """A label in a table."""
         ...
 
@@ -86,7 +86,7 @@ class OneClass:
         """Shape and type of a label in a batch that is not mixed."""
         return (), "int64"
 
-    def cell(self, label: Any, names: Sequence[str]) -> str | float:
+    def cell(self, label: Any, names: Sequence[Any]) -> str | float:
         """The name of the class."""
         return names[label]
 
@@ -135,7 +135,7 @@ class SeveralClasses:
         """Shape and type of a label in a batch."""
         return (classes,), "float32"
 
-    def cell(self, label: Any, names: Sequence[str]) -> str | float:
+    def cell(self, label: Any, names: Sequence[Any]) -> str | float:
         """The names of the classes, `cat|dog`; "" for none."""
         return SEPARATOR.join(names[number] for number in label)
 
@@ -186,7 +186,7 @@ class Number:
         """Shape and type of a label in a batch."""
         return (), "float32"
 
-    def cell(self, label: Any, names: Sequence[str]) -> str | float:
+    def cell(self, label: Any, names: Sequence[Any]) -> str | float:
         """The number."""
         return float(label)
 

@@ -57,9 +57,10 @@ class Relabelled:
                 continue
             label = example.label
             if isinstance(label, tuple):  # an image without its rare labels stays
-                new = {self._numbers[number] for number in label} - {None}
-                yield replace(example, label=tuple(sorted(new)))
+                new = {self._numbers[number] for number in label}
+                kept = sorted(number for number in new if number is not None)
+                yield replace(example, label=tuple(kept))
                 continue
-            number = self._numbers[label]
+            number = self._numbers[int(label)]
             if number is not None:
                 yield replace(example, label=number)

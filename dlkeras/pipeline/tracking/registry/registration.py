@@ -73,7 +73,7 @@ class Registration:
             self.run_id,
             tags={  # at once: a version without its digest would be made again
                 "dlkeras.digest": pushed.record.digest,
-                f"dlkeras.{score}": f"{pushed.properties[score]:.4f}",
+                f"dlkeras.{score}": f"{pushed.properties[score] or 0.0:.4f}",
                 "dlkeras.path": self.path,
                 FILES_TAG: digests_of_mlflow(logged.artifact_location),
             },
