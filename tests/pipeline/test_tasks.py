@@ -33,6 +33,7 @@ from dlkeras.pipeline.examples.drift import NUMBER_QUANTILES, kolmogorov_smirnov
 from dlkeras.pipeline.examples.reading import read_encoded, read_split
 from dlkeras.pipeline.examples.schema import ImageSchema, load_schema, to_toml
 from dlkeras.pipeline.examples.sources.manifest import ManifestSource
+from dlkeras.pipeline.examples.sources.relabelled import Relabelled
 from dlkeras.pipeline.examples.sources.source import Problem
 from dlkeras.pipeline.serving.tasks.multilabel import Multilabel, multilabel_metrics
 from dlkeras.pipeline.serving.tasks.regression import Regression, regression_metrics
@@ -218,6 +219,21 @@ def test_the_hash_of_an_image_decides_its_split_and_every_label_is_in_each(
     batch = next(iter(read_split(folder, "test").batch(3)))
     assert batch["label"].shape == (3, 4)
     assert batch["label"].dtype == "float32"
+
+
+def test_a_rare_label_goes_and_its_image_stays(tmp_path):
+    for name in "abc":
+        Image.new("L", (4, 4), ord(name)).save(tmp_path / name, "PNG")
+    file = tmp_path / "table.csv"
+    file.write_text("path,label\na,cat|dog\nb,cow|cat\nc,cow\n")
+    source = ManifestSource(file, task="multilabel")
+    assert source.labels == ("cat", "cow", "dog")
+    kept = Relabelled(source, {"cat": "cat", "cow": None, "dog": "dog"})
+    found = {example.id: example.label for example in kept.examples()}
+    assert found == {"a": (0, 1), "b": (0,), "c": ()}
+    merged = Relabelled(source, {"cat": "cat", "cow": "other", "dog": "other"})
+    found = {example.id: example.label for example in merged.examples()}
+    assert found == {"a": (0, 1), "b": (0, 1), "c": (1,)}
 
 
 def test_a_number_is_kept_and_the_hash_alone_decides_its_split(tmp_path):
