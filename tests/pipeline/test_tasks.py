@@ -628,7 +628,7 @@ def test_a_job_of_a_number_measures_a_disk(tmp_path, silent, capsys):
     file = tmp_path / "config.json"
     file.write_text(config.model_dump_json())
     process = subprocess.Popen(
-        [sys.executable, "-c", STARTED, str(file)],
+        [sys.executable, "-u", "-c", STARTED, str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -641,7 +641,7 @@ def test_a_job_of_a_number_measures_a_disk(tmp_path, silent, capsys):
     process.communicate()
     said = io.StringIO()
     result = run(config, progress=Progress(Console(file=said, width=500)))
-    assert re.search(r"resuming after epoch [23] ", said.getvalue())
+    assert re.search(r"resuming after epoch [2-9] ", said.getvalue())
     whole = job(tmp_path, tmp_path / "whole", "regression", **trained)
     whole = run(whole, progress=silent, until="Trainer").artifacts["Model"]
     assert result.artifacts["Model"].record.digest == whole.record.digest
