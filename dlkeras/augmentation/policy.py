@@ -177,16 +177,23 @@ class Policy:
     ) -> "tuple[tf.Tensor, tf.Tensor]":
         """Mix the images of a batch; labels become shares of the classes.
 
+        Of several labels each gets its share, and numbers are averaged.
+
         Args:
             images: `(batch, height, width, channels)`.
-            labels: `(batch,)` int64.
+            labels: `(batch,)` int64; several, `(batch, classes)` 0.0 or 1.0; or
+                numbers, `(batch,)` float32.
             key: `(2,)` int64, the seed and the epoch.
             first: place in the split of the batch's first example.
         """
         from dlkeras.augmentation.tensorflow_names import tf
 
-        shares = tf.one_hot(labels, self._classes)
         seed = tf.stack([key[0] * 1_000_003 + key[1], first])
+        if labels.dtype.is_floating:
+            shares = tf.reshape(labels, [tf.shape(labels)[0], self._classes])
+            images, shares = mixing.mix(self._config, images, shares, seed)
+            return images, tf.reshape(shares, tf.shape(labels))
+        shares = tf.one_hot(labels, self._classes)
         return mixing.mix(self._config, images, shares, seed)
 
     def _colours(self, images: "tf.Tensor", draws: "tf.Tensor") -> "tf.Tensor":

@@ -59,27 +59,35 @@ def robustness(
     truth: np.ndarray,
     predict: Callable[[list[np.ndarray]], np.ndarray],
     batch_size: int = 256,
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, list[float]]:
-    """Measure the accuracy at every level of every corruption.
+    """Measure the accuracy, or another score, at every level of every corruption.
 
     Args:
         images: raw test images, uint8.
         truth: `(images,)` integer classes.
         predict: raw images to `(images, classes)` probabilities.
         batch_size: how many corrupted images there are at a time.
+        score: of truth and answers a number for each image; default: 1 where the
+            likeliest class is the true one, else 0.
 
     Returns:
-        For each corruption the accuracy at levels 1 to 5.
+        For each corruption the accuracy, or the mean score, at levels 1 to 5.
     """
 
+    def is_right(truth: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        return answers.argmax(axis=1) == truth
+
+    score = score or is_right
+
     def accuracy(corruption: str, level: int) -> float:
-        right = 0
+        total = 0.0
         for start in range(0, len(images), batch_size):
             part = range(start, min(start + batch_size, len(images)))
             changed = [corrupt(images[i], corruption, level, i) for i in part]
-            answers = predict(changed).argmax(axis=1)
-            right += int((answers == truth[start : start + len(part)]).sum())
-        return right / len(images)
+            found = score(truth[start : start + len(part)], predict(changed))
+            total += float(found.sum())
+        return total / len(images)
 
     return {
         corruption: [accuracy(corruption, level) for level in LEVELS]

@@ -317,7 +317,7 @@ def test_the_parsers_read_every_command(desk, monkeypatch):
 def test_every_flag_that_is_named_anywhere_is_one():
     known = set(flags_of(PipelineConfig))
     sections = "|".join(n.replace("_", "-") for n in PipelineConfig.model_fields)
-    named = re.compile(rf"--(?:no-)?(?:{sections})\.[a-z][a-z._-]*[a-z]")
+    named = re.compile(rf"--(?:no-)?(?:{sections})\.[a-z][a-z0-9._-]*[a-z0-9]")
     for file, text in [*documents(), *((f, t) for f, t, _ in docstrings())]:
         for flag in named.findall(text):
             assert flag.replace("_", "-") in known, f"{file.relative_to(ROOT)}: {flag}"

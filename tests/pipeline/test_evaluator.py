@@ -18,7 +18,7 @@ from dlkeras.pipeline import (
     run,
 )
 from dlkeras.pipeline.components.blessing import bless
-from dlkeras.pipeline.components.evaluator import (
+from dlkeras.pipeline.serving.tasks.classification_metrics import (
     classification_metrics,
     predictions_table,
     reliability,
@@ -146,6 +146,7 @@ def evaluation(accuracy, number=100, wrong_from=0, **metrics):
     half = {"label": "a", "share": 0.5}
     return SimpleNamespace(
         metrics={"accuracy": accuracy, "commonest_class": half} | metrics,
+        properties={},
         predictions=table,
         path=Path("evaluation"),
     )

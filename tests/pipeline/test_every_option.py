@@ -33,6 +33,10 @@ ELSEWHERE = {
     "trainer.callbacks": "test_own_network_job.py",  # the user's own, from a script
     "trainer.augmentation": "test_own_network_job.py",
     "example_gen.source": "test_own_parts.py",
+    "example_gen.task": "test_tasks.py",  # tables of their own
+    "evaluator.threshold": "test_tasks.py",
+    "evaluator.min_macro_f1": "test_tasks.py",
+    "evaluator.max_mean_absolute_error": "test_tasks.py",
     "infra_validator.onnx": "test_serving.py",  # packages of extras
     "infra_validator.litert": "test_serving.py",
 }

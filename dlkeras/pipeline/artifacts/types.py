@@ -143,6 +143,11 @@ class Examples(Artifact):
         return labels
 
     @property
+    def task(self) -> str:
+        """What a label is: "classification", "multilabel" or "regression"."""
+        return self.properties.get("task", "classification")
+
+    @property
     def channels(self) -> int:
         """Number of channels of every image."""
         return self.properties["channels"]
@@ -164,8 +169,8 @@ class Examples(Artifact):
 
         Returns:
             A `tf.data.Dataset` of dictionaries: `image` `(height, width, channels)`
-            uint8, `label` int64, `id` string, `format` string, and `index` int64, the
-            position in the split.
+            uint8, `label` int64 (several: `(classes,)` float32; a number: float32),
+            `id` and `format` strings, and `index` int64, the position in the split.
         """
         from dlkeras.pipeline.examples.reading import read_split
 
@@ -202,7 +207,7 @@ class Examples(Artifact):
         """Read a split in its stored order, the images still encoded."""
         from dlkeras.pipeline.examples.reading import read_encoded
 
-        return read_encoded(self.path / self.properties["builder"], split)
+        return read_encoded(self.path / self.properties["builder"], split, self.task)
 
 
 class Statistics(Artifact):
@@ -359,6 +364,7 @@ class PushedModel(Artifact):
         MODEL,
         EXAMPLE,
         "labels.json",
+        "task.json",
         "README.md",
         *("saved_model", "network.onnx", "network.tflite", Model.SOURCES),
     )

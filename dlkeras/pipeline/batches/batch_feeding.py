@@ -25,6 +25,7 @@ from dlkeras.pipeline.batches.input_pipeline import (
     steps_per_epoch,
     transform_config,
 )
+from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.store.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -91,11 +92,10 @@ def _fed(
             "arguments": arguments,
         }
     )
-    labels = (
-        tf.TensorSpec((None, len(examples.labels)), tf.float32)
-        if shares
-        else tf.TensorSpec((None,), tf.int64)
-    )
+    shape, dtype = label_kind(examples.task).batched(len(examples.labels))
+    if shares and dtype == "int64":
+        shape, dtype = (len(examples.labels),), "float32"
+    labels = tf.TensorSpec((None, *shape), dtype)
     signature = (tf.TensorSpec((None, *transform.input_shape), tf.float32), labels)
     if weights:
         signature += (tf.TensorSpec((None,), tf.float32),)

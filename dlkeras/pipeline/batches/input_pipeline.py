@@ -55,7 +55,8 @@ def evaluation_batches(
 
     Returns:
         Batches of (images, labels): `(batch, height, width, channels)` float32 and
-        `(batch,)` int64.
+        `(batch,)` int64. Several labels are `(batch, classes)` float32, 0 or 1, and
+        numbers `(batch,)` float32.
     """
     dataset = _preprocessed(examples, transform, split, cached=cached)
     return dataset.map(lambda image, label, index: (image, label)).batch(batch_size)

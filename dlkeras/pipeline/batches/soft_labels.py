@@ -3,10 +3,7 @@
 Training on mixed images has shares; its validation, and other training, has numbers.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,25 +35,6 @@ def accuracy(labels: "tf.Tensor", probabilities: "tf.Tensor") -> "tf.Tensor":
         return keras.metrics.categorical_accuracy(labels, probabilities)
     numbers = keras.ops.reshape(labels, [-1])
     return keras.metrics.sparse_categorical_accuracy(numbers, probabilities)
-
-
-def label_in_words(label: np.ndarray, names: Sequence[str]) -> str:
-    """Name a class, or the classes that an image is mixed of, the largest share first.
-
-    >>> label_in_words(np.int64(1), ["cat", "dog"])
-    'dog'
-    >>> label_in_words(np.array([0.25, 0.75]), ["cat", "dog"])
-    'dog 0.75, cat 0.25'
-    >>> label_in_words(np.array([0.0, 1.0]), ["cat", "dog"])
-    'dog'
-    """
-    if np.ndim(label) == 0:
-        return names[int(label)]
-    largest_first = np.argsort(-label, kind="stable").tolist()
-    mixed = [int(i) for i in largest_first if label[i] > 0]
-    if len(mixed) == 1:
-        return names[mixed[0]]
-    return ", ".join(f"{names[i]} {label[i]:.2f}" for i in mixed)
 
 
 def _are_shares(labels: "tf.Tensor", probabilities: "tf.Tensor") -> bool:

@@ -363,6 +363,7 @@ def _run_and_report(
 ) -> int:
     from dlkeras.pipeline.engine.progress import Progress
     from dlkeras.pipeline.graph import run, standard
+    from dlkeras.pipeline.serving.tasks.task import task_of
 
     progress = Progress()
     result = run(
@@ -379,10 +380,7 @@ def _run_and_report(
     evaluation = result.artifacts.get("Evaluation")
     if evaluation is not None:
         p = evaluation.properties
-        progress.say(
-            f"Test accuracy {p['accuracy']:.4f}: {p['misclassified']} of "
-            f"{p['examples']} wrong"
-        )
+        progress.say(task_of(p.get("task", "")).result(p))
     if result.model_version is not None:
         progress.say(
             f"Blessed ({result.reason}) and pushed as "

@@ -43,12 +43,14 @@ def run(options: argparse.Namespace) -> int:
         The exit code: 0; 1 where some images cannot be read; 2 where none can.
     """
     from dlkeras.pipeline.serving.answering import predict
+    from dlkeras.pipeline.serving.tasks.task import read_task, task_of
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     path, labels = load_pushed_model(
         options.model, options.tracking_uri, options.mlruns
     )
-    answers = predict(path, labels, options.images, invert=options.invert)
+    task = read_task(path.parent)
+    answers = predict(path, labels, options.images, invert=options.invert, task=task)
     if options.csv is not None:
         _write_table(options.csv, answers)
     unread = [answer for answer in answers if "error" in answer]
@@ -69,12 +71,8 @@ def run(options: argparse.Namespace) -> int:
     for answer in answers:
         if "error" in answer:
             continue
-        top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
-        best = answer["top"][0]
-        print(
-            f"{answer['image']}: {best['label']}, probability "
-            f"{best['probability']:.3f} (top {len(answer['top'])}: {top})"
-        )
+        words = task_of(task["task"]).answer_in_words(answer)
+        print(f"{answer['image']}: {words}")
     return int(bool(unread))
 
 

@@ -2,17 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
-from dlkeras.judging.uncertainty import mcnemar
 from dlkeras.pipeline.artifacts.types import Blessing, Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
+from dlkeras.pipeline.serving.tasks.task import ROUNDING, task_of
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
-
-# Of two equal decimal fractions one may be the lower by its rounding.
-ROUNDING = 1e-12
 
 
 @component(name="Evaluator", packages=("scipy",))
@@ -37,7 +32,7 @@ def bless(
     Raises:
         InputError: the two were not measured on the same examples.
     """
-    accuracy = evaluation.metrics["accuracy"]
+    task = task_of(evaluation.properties.get("task", ""))
     rules: list[dict[str, Any]] = []
     parts: list[str] = []
 
@@ -45,36 +40,19 @@ def bless(
         rules.append({"rule": rule, "bound": bound, "value": value, "passed": passed})
         parts.append(part)
 
-    passed = accuracy >= config.min_accuracy
-    word = "reaches" if passed else "is below"
-    add(
-        "accuracy",
-        config.min_accuracy,
-        accuracy,
-        passed,
-        f"accuracy {accuracy:.4f} {word} {config.min_accuracy:g}",
-    )
-    if config.refuse_trivial:
-        commonest = evaluation.metrics["commonest_class"]
-        label, share = commonest["label"], commonest["share"]
-        passed = accuracy > share + ROUNDING
-        word = "more than" if passed else "no more than"
-        add(
-            "accuracy against always answering the commonest class",
-            share,
-            accuracy,
-            passed,
-            f"{word} the {share:.4f} of always answering {label!r}",
-        )
+    task.least(config, evaluation.metrics, add)
     if baseline is None:
         parts.append("no other blessed model to compare with")
         if config.first_model == "refuse":
             add("first model", "refuse", None, False, "a first model is not blessed")
     else:
-        _compare(config, evaluation, baseline, add)
+        _check_same(evaluation, baseline)
+        task.compare(config, evaluation, baseline, add)
     if config.min_slice_accuracy is not None:
         for column, slices in evaluation.metrics["slices"].items():
             for name, found in slices.items():
+                if "accuracy" not in found:  # of numbers
+                    continue
                 passed = found["accuracy"] >= config.min_slice_accuracy - ROUNDING
                 rule = f"accuracy where {column} is {name}"
                 if passed:
@@ -105,10 +83,8 @@ def bless(
     )
 
 
-def _compare(
-    config: EvaluatorConfig, evaluation: Evaluation, baseline: Evaluation, add: Any
-) -> None:
-    """Judge a model beside the last blessed one, example by example."""
+def _check_same(evaluation: Evaluation, baseline: Evaluation) -> None:
+    """Refuse evaluations of other examples: models are compared one by one."""
     ours, theirs = evaluation.predictions, baseline.predictions
     same = (
         len(ours) == len(theirs)
@@ -121,30 +97,3 @@ def _compare(
             f"{evaluation.path.name} has {len(ours)}, {baseline.path.name} has "
             f"{len(theirs)}, and they are not the same: they are not compared"
         )
-    accuracy, previous = evaluation.metrics["accuracy"], baseline.metrics["accuracy"]
-    bound = previous - config.max_accuracy_drop
-    passed = accuracy >= bound - ROUNDING
-    add(
-        "accuracy against the last blessed model",
-        bound,
-        accuracy,
-        passed,
-        f"the last blessed model has {previous:.4f}, "
-        + ("at most" if passed else "more than")
-        + f" {config.max_accuracy_drop:g} better",
-    )
-    right = np.asarray(ours.label == ours.prediction)
-    right_before = np.asarray(theirs.label == theirs.prediction)
-    test = mcnemar(right, right_before)
-    worse = test["worse"] > test["better"]
-    passed = not (worse and test["p_value"] < config.significance)
-    add(
-        "McNemar's test against the last blessed model",
-        config.significance,
-        test["p_value"],
-        passed,
-        f"right where it was wrong {test['better']}, wrong where it was right "
-        f"{test['worse']} (p {test['p_value']:.2g}"
-        + ("" if passed else f", below {config.significance:g}")
-        + ")",
-    )

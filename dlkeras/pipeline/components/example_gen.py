@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlkeras.datasets import PACKAGED
 from dlkeras.pipeline.artifacts.types import SPLITS, Examples
 from dlkeras.pipeline.configuration.config import ExampleGenConfig
@@ -40,6 +42,7 @@ from dlkeras.pipeline.examples.shards import (
 )
 from dlkeras.pipeline.examples.sources import Source, open_source
 from dlkeras.pipeline.examples.sources import fingerprint as source_fingerprint
+from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.examples.sources.layout import HANDFUL
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import (
@@ -80,8 +83,9 @@ def example_gen(
             digest of its pixels), `metadata.parquet` (what the source knows of the
             examples beside), and `labels`, `channels`, `splits`, `drawn_splits` (those
             that the hash has decided), `source`, `formats` and `builder` (the folder
-            that TFDS reads) as properties. Its digest is made of the decoded examples
-            and of the metadata.
+            that TFDS reads) as properties; `task` where a label is no class, and of
+            numbers `target`, their mean and standard deviation in train. Its digest is
+            made of the decoded examples and of the metadata.
         data_dir: where TFDS prepares data sets, unless the configuration says.
 
     Raises:
@@ -122,7 +126,10 @@ def example_gen(
             f"{source.description} gives {counts}: add images, or raise "
             "--example-gen.validation-fraction or --example-gen.test-fraction"
         )
-    publish_shards(folder, runs, source.labels, source.description, config.file_format)
+    kind = label_kind(config.task)
+    publish_shards(
+        folder, runs, source.labels, source.description, config.file_format, kind
+    )
     shutil.rmtree(scratch, ignore_errors=True)
 
     output.write_json(
@@ -150,16 +157,33 @@ def example_gen(
         drawn_splits=_drawn(source),
         formats=dict(sorted(formats.items())),
     )
+    if config.task != "classification":
+        output.properties["task"] = config.task
+    if config.task == "regression":
+        output.properties["target"] = _target(source, runs)
     digests = sorted(digest for run in runs for digest in run.digests)
     content: list = [list(source.labels), channels, digests]
     # The statistics, and so the schema's judgement, depend on these, too.
     content += [output.properties["drawn_splits"], output.properties["quarantined"]]
+    content += [config.task] if config.task != "classification" else []
     metadata = getattr(source, "metadata", None)
     if metadata is not None:
         metadata = metadata.sort_values("id", ignore_index=True)
         metadata.to_parquet(output.path / Examples.METADATA)
         content.append([list(metadata), metadata.astype(str).to_numpy().tolist()])
     output.digest = canonical_digest(content)
+
+
+def _target(source: Source, runs: Iterable[WrittenRun]) -> dict[str, float]:
+    """Mean and standard deviation of the numbers to be learned, of train."""
+    rows = [row.label for run in runs for row in run.rows if row.split == "train"]
+    numbers = np.array(rows, dtype="float64")
+    if numbers.min() == numbers.max():
+        raise InputError(
+            f"expected numbers that differ in the labels of {source.description}; "
+            f"every image of train has {numbers[0]:g}"
+        )
+    return {"mean": float(numbers.mean()), "std": float(numbers.std())}
 
 
 def _write_contents(file: Path, runs: Iterable[WrittenRun]) -> None:
@@ -189,7 +213,12 @@ def _written(
         size = config.examples_per_shard
         runs = [
             write_run(
-                number, source.examples(start, start + size), folder, config, fractions
+                number,
+                source.examples(start, start + size),
+                folder,
+                config,
+                fractions,
+                len(source.labels),
             )
             for number, start in enumerate(range(0, len(source), size))
         ]

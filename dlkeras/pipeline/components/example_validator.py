@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from dlkeras.pipeline.artifacts.types import (
     SPLITS,
     Anomalies,
@@ -15,6 +17,7 @@ from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.drift import Distributions, find_drift
 from dlkeras.pipeline.examples.labels import joined_labels, look_alike
 from dlkeras.pipeline.examples.overview.contradictions import contradictions
+from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.store.errors import AnomaliesError
 from dlkeras.pipeline.store.publishing import Draft
 
@@ -100,8 +103,15 @@ def find_anomalies(
             }
         )
 
-    _check_examples(table, schema, report)
-    _check_classes(table, schema, report, (summary or {}).get("drawn_splits", ()))
+    task = (summary or {}).get("task", "classification")
+    expected = schema.task or "classification"
+    if task != expected:
+        report("task", "what a label is", expected, task, [], len(table))
+        return anomalies
+    kind = label_kind(task)
+    by_class = kind.by_class(table, (summary or {}).get("labels", schema.labels))
+    _check_examples(table, by_class, schema, report)
+    _check_classes(by_class, schema, report, (summary or {}).get("drawn_splits", ()))
     _check_copies(table, schema, report)
     _check_contradictions(table, schema, report)
     _check_names(schema, report)
@@ -118,14 +128,18 @@ def find_anomalies(
             ),
         ):
             if was is not None:
-                find_drift(was, now, bounds, table, report, prefix=prefix, since=since)
+                find_drift(
+                    was, now, bounds, by_class, report, prefix=prefix, since=since
+                )
     return anomalies
 
 
 Report = Callable[..., None]
 
 
-def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
+def _check_examples(
+    table: Any, by_class: Any, schema: ImageSchema, report: Report
+) -> None:
     """Compare each example's label, channels, type and size."""
     allowed: dict[str, tuple[str, Any]] = {
         "label": ("labels", list(schema.labels)),
@@ -133,7 +147,8 @@ def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
         "dtype": ("dtype", [schema.dtype]),
     }
     for column, (key, values) in allowed.items():
-        offenders = table[~table[column].isin(values)]
+        rows = by_class if column == "label" else table
+        offenders = rows[~rows[column].isin(values)]
         if column == "channels" and "file_channels" in table:
             # One file with colours makes a whole set of three channels.
             offenders = offenders[offenders.file_channels != schema.channels]
@@ -142,13 +157,16 @@ def _check_examples(table: Any, schema: ImageSchema, report: Report) -> None:
             own = own if column == "channels" else column
             found = sorted(offenders[own].unique().tolist())
             report(key, column, values, found, list(offenders.id))
-    for column in ("height", "width"):
+    ranged = ["height", "width"] + (["label"] if schema.task == "regression" else [])
+    for column in ranged:
         low, high = getattr(schema, f"min_{column}"), getattr(schema, f"max_{column}")
+        bound = [low, high]
+        low, high = -np.inf if low is None else low, np.inf if high is None else high
         offenders = table[~table[column].between(low, high)]
         if len(offenders):
-            found = [int(offenders[column].min()), int(offenders[column].max())]
+            found = [offenders[column].min().item(), offenders[column].max().item()]
             key = f"min_{column}" if found[0] < low else f"max_{column}"
-            report(key, column, [low, high], found, list(offenders.id))
+            report(key, column, bound, found, list(offenders.id))
 
 
 def _check_classes(
@@ -240,7 +258,8 @@ def _check_names(schema: ImageSchema, report: Report) -> None:
             "classes whose names differ in case, spaces, hyphens or underscores alone"
         )
         report("labels", rule, "one name", alike, [], severity="warn")
-    for label, parts in joined_labels(schema.labels).items():
+    joined = joined_labels(schema.labels) if schema.task is None else {}
+    for label, parts in joined.items():
         rule = f"class {label!r}, which joins others (an image has one label here)"
         report("labels", rule, "one label", parts, [], severity="warn")
 

@@ -36,6 +36,7 @@ from dlkeras.pipeline.serving.servable import (
     serving_model,
     write_form,
 )
+from dlkeras.pipeline.serving.tasks.task import answer_scale, task_of
 from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
@@ -98,7 +99,7 @@ def _write_and_ask(
     forms += [ONNX] if config.onnx else []
     forms += [LITERT] if config.litert else []
     for form in forms:
-        write_form(form, output.path, served, network)
+        write_form(form, output.path, served, network, task_of(examples.task).output)
     asked, held = {}, 0
     judged = examples.dataset("test").take(config.images).as_numpy_iterator()
     files = examples.encoded("test")
@@ -117,6 +118,7 @@ def _write_and_ask(
     if tolerance is None:
         computed_in = model.properties["dtype_policy"].removeprefix("mixed_")
         tolerance = TOLERANCES.get(computed_in, TOLERANCE)
+        tolerance *= answer_scale(examples.properties)
     request = {
         "tolerance": tolerance,
         "forms": {form: digests(output.path, form) for form in forms},

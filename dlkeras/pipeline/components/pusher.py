@@ -1,7 +1,7 @@
 """Pusher: the blessed and tried model with its manifest and its card."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from dlkeras.pipeline.batches.shown_images import thumbnail
 from dlkeras.pipeline.configuration.config import PusherConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
+from dlkeras.pipeline.serving.tasks.task import TASK_FILE, task_of
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 
@@ -40,9 +41,10 @@ def pusher(
     Args:
         config: the name and the alias in the registry.
         output: gets the forms of the model (`model.keras` and `saved_model/`: raw uint8
-            images of any size to class probabilities), `labels.json`, `example.json`
-            (a body for the model server), a model card `README.md` and
-            `MANIFEST.sha256`, which `sha256sum -c` reads.
+            images of any size to class probabilities), `labels.json`, `task.json` where
+            the answer is no single class, `example.json` (a body for the model
+            server), a model card `README.md` and `MANIFEST.sha256`, which
+            `sha256sum -c` reads.
         model_name: its name in the registry.
         examples: for the labels and the card.
         statistics: for the card.
@@ -58,11 +60,19 @@ def pusher(
         else:
             shutil.copyfile(source, target)
     output.write_json(PushedModel.LABELS, list(examples.labels))
+    if examples.task != "classification":
+        threshold = evaluation.metrics.get("threshold")
+        asked = {"task": examples.task}
+        asked |= {} if threshold is None else {"threshold": threshold}
+        output.write_json(TASK_FILE, asked)
     with np.load(servable.path / QUESTIONS, allow_pickle=False) as asked:
         image = thumbnail(asked["raw_0"][0])  # a photograph is no body for a server
         output.write_json(PushedModel.EXAMPLE, {"inputs": [image.tolist()]})
     if (model.path / model.SOURCES).is_dir():  # to read, never to run
         shutil.copytree(model.path / model.SOURCES, output.path / model.SOURCES)
+    task = task_of(examples.task)
+    if task.name != "classification":
+        output.properties["score"] = task.score_name
     card = model_card(model_name, examples, statistics, model, evaluation, blessing)
     (output.path / "README.md").write_text(card, encoding="utf-8")
     write_manifest(output.path)
@@ -73,7 +83,7 @@ def pusher(
         channels=examples.channels,
         forms=servable.forms,
         sha256=file_digest(output.path / PushedModel.MODEL),
-        accuracy=evaluation.metrics["accuracy"],
+        **{task.score_name: evaluation.metrics[task.score_name]},
     )
     output.digest = canonical_digest(
         [servable.record.digest, card, config.model_dump(mode="json")]
@@ -97,23 +107,16 @@ def model_card(
     counts = "".join(
         f"| {split} | {count:,} |\n" for split, count in examples.splits.items()
     )
-    rows = "".join(
-        f"| {label} | {_share(m['precision'])} | {_share(m['recall'])} "
-        f"| {_share(m['f1'])} | {m['support']} |\n"
-        for label, m in metrics["classes"].items()
-    )
+    task = task_of(examples.task)
     versions = ", ".join(f"{k} {v}" for k, v in model.record.versions.items())
     # A paragraph is one line: MLflow's page breaks where the text does.
     use = (
         f"Input `image`: raw pixels, uint8, `(batch, height, width, "
         f"{examples.channels})`, any height and width; resizing and rescaling are part "
-        f"of the model. Output: a probability for each of {len(examples.labels)} "
-        f"classes, in the order of `{PushedModel.LABELS}`. `{PushedModel.EXAMPLE}` is "
-        "a question for the model server, a real image."
-    )
-    limits = (
-        f"Meant for images like those it was trained on ({size} pixels). It gives a "
-        "class to any image, also to one that shows none of the classes."
+        f"of the model. Output: "
+        + task.use(examples.labels, PushedModel.LABELS, metrics.get("threshold"))
+        + f". `{PushedModel.EXAMPLE}` is a question for the model server, a real "
+        "image."
     )
     data = (
         f"Training pixels: mean {train['pixel_mean']:.1f}, standard deviation "
@@ -126,14 +129,7 @@ def model_card(
         f"{properties['learning_rate']:.3g}, augmentation strength "
         f"{properties['augmentation_strength']:.3g}. {versions}."
     )
-    result = (
-        f"Accuracy {metrics['accuracy']:.4f} (always answering the commonest class: "
-        f"{metrics['commonest_class']['share']:.4f}), balanced accuracy "
-        f"{metrics['balanced_accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
-        f"top-{metrics['top_k']} accuracy {metrics['top_k_accuracy']:.4f}, "
-        f"cross-entropy {metrics['loss']:.4f}, expected calibration error "
-        f"{metrics['ece']:.4f}. Blessed: {blessing.reason}."
-    )
+    result = f"{task.measured(metrics)} Blessed: {blessing.reason}."
     origin = (
         f"{properties['architecture']} with {properties['parameters']:,} parameters, "
         f"trained by the pipeline `{model.record.pipeline}` on "
@@ -151,10 +147,10 @@ def model_card(
 import keras
 
 model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
-probabilities = model(images)
+{task.output} = model(images)
 ```
 
-{limits}
+{task.limits(size)}
 
 ## Data
 
@@ -170,10 +166,22 @@ probabilities = model(images)
 ## Evaluation on the test split
 
 {result}
+{_by_class(task.by_class(metrics))}"""
 
-| class | precision | recall | F1 | examples |
-|---|---|---|---|---|
-{rows}"""
+
+def _by_class(columns: Mapping[str, list]) -> str:
+    """A table with a row for each class."""
+    if not columns:
+        return ""
+    said = {"f1": "F1", "auc": "AUC", "support": "examples"}
+    names = [said.get(name, name.replace("_", " ")) for name in columns]
+    head = f"\n| {' | '.join(names)} |\n{'|---' * len(names)}|\n"
+    rows = zip(*columns.values(), strict=True)
+    return head + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
+
+
+def _cell(value: str | int | float | None) -> str:
+    return _share(value) if value is None or isinstance(value, float) else str(value)
 
 
 def _share(value: float | None) -> str:

@@ -1,6 +1,7 @@
 """SchemaGen: the rules for the examples, inferred, or read from a curated file."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from dlkeras.pipeline.artifacts.types import Schema, Statistics
 from dlkeras.pipeline.configuration.config import SchemaGenConfig
@@ -46,7 +47,8 @@ def schema_gen(
     (output.path / SCHEMA_FILE).write_text(to_toml(schema), encoding="utf-8")
     (output.path / PROTO_FILE).write_text(to_metadata(schema), encoding="utf-8")
     # The text of a protocol buffer may differ between versions of its library.
-    output.digest = canonical_digest(schema.model_dump(mode="json"))
+    dumped = schema.model_dump(mode="json", exclude_none=True)
+    output.digest = canonical_digest(dumped)
     output.properties["curated"] = config.path is not None
 
 
@@ -69,6 +71,7 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
             for label, count in train["classes"].items()
             if count or "train" in statistics.summary.get("drawn_splits", ())
         ),
+        **_label_rules(statistics.summary),
         channels=max(train["channels"]),
         dtype=train["dtypes"][0],
         min_height=min(heights),
@@ -82,8 +85,20 @@ def infer_schema(statistics: Statistics) -> ImageSchema:
             ),
             pixels=_shares(train["pixel_histogram"]),
             brightness=_shares(train["brightness_histogram"]),
+            numbers=train.get("numbers", {}).get("quantiles"),
         ),
     )
+
+
+def _label_rules(summary: dict[str, Any]) -> dict[str, Any]:
+    """The rules for labels that are no classes; numbers vary as in any split."""
+    rules = {"task": summary["task"]} if "task" in summary else {}
+    splits = summary["splits"].values()
+    numbers = [s["numbers"]["quantiles"] for s in splits if "numbers" in s]
+    if numbers:
+        rules["min_label"] = min(quantiles[0] for quantiles in numbers)
+        rules["max_label"] = max(quantiles[-1] for quantiles in numbers)
+    return rules
 
 
 def _shares(counts: Iterable[int]) -> list[float]:

@@ -1,6 +1,7 @@
 """StatisticsGen: a row for every example, what the splits look like, and a page."""
 
 import hashlib
+import re
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from dlkeras.pipeline.configuration.config import StatisticsGenConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.decoding import decode_image
 from dlkeras.pipeline.examples.digest import pixel_digest
+from dlkeras.pipeline.examples.drift import NUMBER_QUANTILES
 from dlkeras.pipeline.examples.left_out import lines_of_left_out
 from dlkeras.pipeline.examples.overview.near_duplicates import (
     near_duplicate_pairs,
@@ -24,6 +26,12 @@ from dlkeras.pipeline.examples.overview.statistics_page import (
     MAX_CLASSES,
     MAX_PAIRS,
     thumbnail,
+)
+from dlkeras.pipeline.examples.sources.label_kinds import (
+    NO_LABEL,
+    SEPARATOR,
+    classes_of,
+    label_kind,
 )
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
@@ -78,6 +86,8 @@ def statistics_gen(
     shown = examples.labels[:MAX_CLASSES]
     gallery: dict[str, list[np.ndarray]] = {label: [] for label in shown}
 
+    kind = label_kind(examples.task)
+
     def hash_waiting() -> None:
         if waiting:
             small = np.stack(waiting)
@@ -89,7 +99,7 @@ def statistics_gen(
         for example in examples.encoded(split):
             # ExampleGen has checked the size already.
             pixels = decode_image(example.image, max_pixels=2**62).pixels
-            label = examples.labels[example.label]
+            label = kind.cell(example.label, examples.labels)
             histogram = np.stack(
                 [
                     np.bincount(pixels[..., c].ravel(), minlength=LEVELS)
@@ -100,7 +110,8 @@ def statistics_gen(
                 histogram  # a grey one among coloured ones: in each channel
             )
             whole = _power_sums(histogram.sum(axis=0))
-            sums[split][example.label] += whole
+            classes = [n for n in classes_of(example.label) if n != NO_LABEL]
+            sums[split][classes] += whole
             mean, std = moments(*whole)
             height, width, channels = pixels.shape
             # A grey image among coloured ones is read as three equal channels.
@@ -112,9 +123,10 @@ def statistics_gen(
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             waiting.append(small_grey(pixels))
-            picked = gallery.get(label) if split == "train" else None
-            if picked is not None and len(picked) < config.gallery_size:
-                picked.append(thumbnail(pixels))
+            for number in classes if split == "train" else ():
+                picked = gallery.get(examples.labels[number])
+                if picked is not None and len(picked) < config.gallery_size:
+                    picked.append(thumbnail(pixels))
             if len(waiting) == BLOCK:
                 hash_waiting()
     hash_waiting()
@@ -139,6 +151,7 @@ def statistics_gen(
                 levels[split],
                 dict(zip(examples.labels, sums[split].tolist(), strict=True)),
                 config,
+                examples.task,
             )
             for split in SPLITS
         },
@@ -148,6 +161,8 @@ def statistics_gen(
         "quarantined": examples.properties.get("quarantined", 0),
         "drawn_splits": examples.properties.get("drawn_splits", []),
     }
+    if examples.task != "classification":
+        summary["task"] = examples.task
     table.to_parquet(output.path / "examples.parquet", index=False)
     output.write_json("statistics.json", summary)
     _illustrate(output, summary, table, gallery, examples)
@@ -204,9 +219,11 @@ def _describe(
     levels: np.ndarray,
     sums: dict[str, list[int]],
     config: StatisticsGenConfig,
+    task: str,
 ) -> dict[str, Any]:
     """Describe one split."""
-    counts = {label: int(n) for label, n in table.label.value_counts().items()}
+    by_class = label_kind(task).by_class(table, list(sums))
+    counts = {label: int(n) for label, n in by_class.label.value_counts().items()}
     classes = {label: counts.get(label, 0) for label in sums}
     mean, std = moments(*_power_sums(levels.sum(axis=0)))
     by_channel = [moments(*_power_sums(channel)) for channel in levels]
@@ -237,7 +254,23 @@ def _describe(
             for label, own in sums.items()
         },
         "duplicates": int(table.duplicated("sha256").sum()),
+        **_labels(table.label, task),
     }
+
+
+def _labels(labels: Any, task: str) -> dict[str, Any]:
+    """What is known of labels that are no classes."""
+    if task == "regression":
+        points = np.percentile(labels, NUMBER_QUANTILES)
+        inner = points[1:-1].round(6).tolist()
+        quantiles = [float(labels.min()), *inner, float(labels.max())]
+        numbers = {"mean": float(labels.mean()), "std": float(labels.std(ddof=0))}
+        return {"numbers": {**numbers, "quantiles": quantiles}}
+    if task == "multilabel":
+        each = labels.str.count(re.escape(SEPARATOR)) + (labels != "")
+        counts = each.value_counts().sort_index()
+        return {"labels_per_image": {str(n): int(count) for n, count in counts.items()}}
+    return {}
 
 
 def _range(column: Any) -> list[int]:

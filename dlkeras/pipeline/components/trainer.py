@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkeras.pipeline.artifacts.types import Examples, Hyperparameters, Model, Transform
-from dlkeras.pipeline.batches.soft_labels import label_in_words
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.engine.versions import package_version
+from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.machines import distribution
 from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 from dlkeras.pipeline.training.monitoring import FigureObserver
+from dlkeras.pipeline.training.objectives import objective_of
 from dlkeras.pipeline.training.own.code import code_of_trainer, sources
 from dlkeras.pipeline.training.own.network import augmentation_of, callbacks_of
 from dlkeras.pipeline.training.search_spaces import chosen
@@ -127,6 +128,7 @@ def trainer(
 
     config = chosen(config, hyperparameters.values if hyperparameters else {})
     learning_rate, strength = config.learning_rate, config.augmentation_strength
+    objective = objective_of(examples)
     steps = steps_per_epoch(examples, config.batch_size)
 
     if kind == "data_parallel":
@@ -154,6 +156,7 @@ def trainer(
             config,
             input_shape=transform.input_shape,
             num_classes=len(examples.labels),
+            objective=objective,
             learning_rate=learning_rate,
             steps=steps * config.epochs,
         )
@@ -223,7 +226,9 @@ def trainer(
         parts=machines if by_file else 1,
     )
     few = distribution.local_devices(kind)
-    sample = np.zeros((few, *transform.input_shape), "float32"), np.zeros(few, "int64")
+    shape, dtype = label_kind(examples.task).batched(len(examples.labels))
+    labels = np.zeros((few, *shape), dtype)
+    sample = np.zeros((few, *transform.input_shape), "float32"), labels
     with distribution.scope(kind), distribution.lost_workers(kind):
         resumed = state.load(model, sample)
     if resumed:
@@ -279,7 +284,7 @@ def trainer(
     if not place.is_chief:
         return  # what comes of it is the chief's to keep
     network = keras.Model(model.inputs, model.outputs, name=model.name)
-    network = distribution.alone(kind, network)
+    network = objective.finished(distribution.alone(kind, network))
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
     for file in sources(config):
@@ -296,7 +301,7 @@ def trainer(
         epochs=state.epoch,
         best_epoch=best + 1,
         val_loss=state.history[best]["val_loss"],
-        val_accuracy=state.history[best]["val_accuracy"],
+        **objective.reached(state.history[best]),
         dtype_policy=model.dtype_policy.name,
         machines=machines,
     )
@@ -348,12 +353,14 @@ def _save_figures(
     from dlkeras.pipeline.tensorflow_import import keras
     from dlkeras.visualization.figure import save_figure
 
-    figure = show.learning_curves(history, loss_label="cross-entropy loss (nats)")
+    label = label_kind(examples.task)
+    loss = objective_of(examples).loss_in_words
+    figure = show.learning_curves(history, loss_label=loss)
     save_figure(figure, output.figure_path("learning_curves"))
     for images, labels, *_ in batches.take(1):
         figure = show.image_grid(
             images[:25],
-            [label_in_words(label, examples.labels) for label in labels[:25].numpy()],
+            [label.in_words(y, examples.labels) for y in labels[:25].numpy()],
             title="A batch of training images, as the augmentation leaves them",
         )
         save_figure(figure, output.figure_path("augmented_batch"))
@@ -375,6 +382,7 @@ def _save_figures(
             )
             if min(layer_maps.shape[1:3]) > 1
         },
-        title=f"The feature maps of a {examples.labels[int(example['label'])]}",
+        title="The feature maps of a "
+        + label.in_words(example["label"].numpy(), examples.labels),
     )
     save_figure(figure, output.figure_path("feature_maps"))

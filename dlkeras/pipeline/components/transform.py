@@ -8,6 +8,7 @@ from dlkeras.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.artifacts.types import Examples, Schema, Transform
 from dlkeras.pipeline.configuration.config import TransformConfig
 from dlkeras.pipeline.engine.component import component
+from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
@@ -53,8 +54,9 @@ def transform(
     if config.augment:
         first = examples.dataset("train").take(config.preview_examples)
         pixels = [example["image"] for example in first.as_numpy_iterator()]
+        kind = label_kind(examples.task)
         captions = [
-            examples.labels[int(example["label"])]
+            kind.in_words(example["label"], examples.labels)
             for example in first.as_numpy_iterator()
         ]
         figure = augmentation_preview(config, model, pixels, captions)

@@ -72,15 +72,24 @@ class EvaluatorConfig(ComponentConfig):
     """number of examples in the galleries"""
     min_accuracy: OfTheBlessing[float] = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """several labels: the probability from which an image has a label"""
+    min_macro_f1: OfTheBlessing[float] = Field(default=0.0, ge=0, le=1)
+    """several labels: least macro F1 of a blessed model"""
+    max_mean_absolute_error: OfTheBlessing[float | None] = Field(default=None, gt=0)
+    """a number as label: greatest mean absolute error of a blessed model"""
     refuse_trivial: OfTheBlessing[bool] = True
-    """refuse a model that is right no more often than one that always gives the
-    commonest class of the test split"""
+    """refuse a model that is no better than one without eyes: that always gives the
+    commonest class of the test split, all of several labels, or the median number"""
     max_accuracy_drop: OfTheBlessing[float] = Field(default=0.01, ge=0, le=1)
-    """a blessed model may be at most this much worse than the last blessed one"""
+    """a blessed model may be at most this much worse than the last blessed one: its
+    macro F1 lower, or its mean absolute error greater by this share"""
     significance: OfTheBlessing[float] = Field(default=0.05, ge=0, lt=1)
-    """a model that McNemar's test finds worse at this level is not blessed"""
+    """a model that McNemar's test finds worse at this level is not blessed; of numbers
+    Wilcoxon's signed-rank test"""
     min_slice_accuracy: OfTheBlessing[float | None] = Field(default=None, ge=0, le=1)
-    """least accuracy of every slice (default: none)"""
+    """least accuracy of every slice (default: none); of several labels all must be
+    right"""
     max_latency_ms: OfTheBlessing[float | None] = Field(default=None, gt=0)
     """greatest 95th percentile of the time for one image, in ms (default: none)"""
     first_model: OfTheBlessing[Literal["bless", "refuse"]] = "bless"

@@ -89,9 +89,12 @@ class ExampleGenConfig(ComponentConfig):
     manifest: PathField | None = None
     """table of images (CSV, Parquet, Excel, JSON lines): path, label, and split and
     group if any, in place of dataset"""
+    task: Literal["classification", "multilabel", "regression"] = "classification"
+    """what a label is: a class; any number of classes (manifest: cat|dog, a list, or a
+    column of 0 and 1 for each class); or a number (manifest)"""
     columns: dict[str, str] = {}
     """manifest: which column is which, such as path=Filename,label=Class,split=Split
-    (default: the usual names)"""
+    (default: the usual names); label=cat|dog are columns of 0 and 1"""
     image_root: PathField | None = None
     """manifest: folder that the paths are relative to (default: the table's)"""
     npz: PathField | None = None
@@ -153,6 +156,17 @@ class ExampleGenConfig(ComponentConfig):
         if len(given) > 1:
             raise ValueError(
                 f"at most one source must be given. Received: {', '.join(given)}"
+            )
+        if self.task != "classification" and self.manifest is None:
+            source = given[0] if given else f"dataset {self.dataset_name}"
+            raise ValueError(
+                f"task {self.task} needs a table, --example-gen.manifest, of images "
+                f"and labels: {source} has one class an image"
+            )
+        if self.task == "regression" and self.rare_classes != "stop":
+            raise ValueError(
+                "rare_classes is for classes; with task regression a label is a "
+                f"number. Received: {self.rare_classes}"
             )
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError(

@@ -109,7 +109,8 @@ def write_numbered_run(number: int, job: str) -> int:
     start = number * config.examples_per_shard
     examples = source.examples(start, start + config.examples_per_shard)
     fractions = drawn_fractions(config, source.splits)
-    run = write_run(number, examples, folder, config, fractions)
+    classes = len(source.labels)
+    run = write_run(number, examples, folder, config, fractions, classes)
     report = scratch / f"run-{number:06d}.json"
     write_atomically(report, run.model_dump_json().encode())
     return number

@@ -8,6 +8,9 @@ import numpy as np
 
 from dlkeras.pipeline.examples.schema import DriftBounds, DriftRules
 
+# Percentages: where the distribution of numbers is kept.
+NUMBER_QUANTILES = tuple(range(0, 101, 5))
+
 
 @dataclass(frozen=True)
 class Distributions:
@@ -17,16 +20,19 @@ class Distributions:
         classes: share of each class.
         pixels: histogram of the pixels, bins of equal width from 0 to 255.
         brightness: histogram of the images' means, likewise.
+        numbers: quantiles of labels that are numbers, at `NUMBER_QUANTILES`.
     """
 
     classes: Mapping[str, float]
     pixels: Sequence[float]
     brightness: Sequence[float]
+    numbers: Sequence[float] = ()
 
     @classmethod
     def of_rules(cls, rules: DriftRules) -> "Distributions":
         """What a schema keeps of the data set that it was made of."""
-        return cls(rules.classes, rules.pixels, rules.brightness)
+        numbers = rules.numbers or ()
+        return cls(rules.classes, rules.pixels, rules.brightness, numbers)
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any]) -> "Distributions":
@@ -37,6 +43,7 @@ class Distributions:
             {label: count / total for label, count in train["classes"].items()},
             train["pixel_histogram"],
             train["brightness_histogram"],
+            train.get("numbers", {}).get("quantiles", ()),
         )
 
 
@@ -82,6 +89,12 @@ def find_drift(
             )
             key = f"{prefix}.max_label_distance"
             report(key, rule, bounds.max_label_distance, round(value, 4), more)
+    if len(was.numbers) and len(now.numbers):
+        value = kolmogorov_smirnov(was.numbers, now.numbers)
+        if value > bounds.max_label_distance:
+            rule = f"Kolmogorov-Smirnov distance of the numbers from {since}"
+            key = f"{prefix}.max_label_distance"
+            report(key, rule, bounds.max_label_distance, round(value, 4), [])
     for kind, name, before, after in (
         ("pixel", "pixels", was.pixels, now.pixels),
         ("brightness", "brightness", was.brightness, now.brightness),
@@ -101,6 +114,24 @@ def find_drift(
             report(key, rule, bound, round(value, 4), ids)
 
 
+def kolmogorov_smirnov(one: Sequence[float], other: Sequence[float]) -> float:
+    """Largest difference of two cumulative distributions, by their quantiles.
+
+    Args:
+        one: quantiles at `NUMBER_QUANTILES`.
+        other: those of the other.
+
+    Example:
+    >>> same = list(range(21))
+    >>> round(kolmogorov_smirnov(same, [q + 5 for q in same]), 9)
+    0.25
+    """
+    shares = np.array(NUMBER_QUANTILES) / 100
+    points = np.concatenate([one, other])
+    below = [np.interp(points, q, shares, left=0, right=1) for q in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
 def _more_frequent(
     train: Any, before: Sequence[float], after: Sequence[float]
 ) -> list[str]:
@@ -108,7 +139,8 @@ def _more_frequent(
     grown = _shares(after) - _shares(before)
     number, worst = len(grown), int(np.argmax(grown))
     low, high = 256 * worst / number, 256 * (worst + 1) / number
-    return list(train[(train["mean"] >= low) & (train["mean"] < high)].id)
+    brighter = train[(train["mean"] >= low) & (train["mean"] < high)]
+    return list(brighter.id.unique())  # a row for each class of an image
 
 
 def _shares(histogram: Sequence[float]) -> np.ndarray:

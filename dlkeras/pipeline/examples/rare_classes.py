@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlkeras.pipeline.examples.shards import WrittenRun
+from dlkeras.pipeline.examples.sources.label_kinds import NO_LABEL, classes_of
 from dlkeras.pipeline.examples.sources.relabelled import MERGED, Relabelled
 from dlkeras.pipeline.examples.sources.source import Source
 from dlkeras.pipeline.store.errors import InputError
@@ -66,7 +67,13 @@ def rare_by_content(
     source: Source, runs: Iterable[WrittenRun], least: int
 ) -> dict[str, int]:
     """The labels of fewer different images, or groups, than that."""
-    keys = {(row.label, row.key) for run in runs for row in run.rows if row.key}
+    keys = {
+        (number, row.key)
+        for run in runs
+        for row in run.rows
+        if row.key
+        for number in classes_of(row.label)
+    }
     return _rare(source.labels, Counter(label for label, _ in keys), least)
 
 
@@ -74,5 +81,5 @@ def _rare(labels: Any, counts: Counter[int], least: int) -> dict[str, int]:
     return {
         labels[number]: count
         for number, count in sorted(counts.items())
-        if 0 < count < least
+        if 0 < count < least and number != NO_LABEL
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.examples.decoding import decode_in_graph
+from dlkeras.pipeline.examples.sources.label_kinds import Label, label_kind
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,7 +21,7 @@ class EncodedExample:
     """An example as it is stored: the image as JPEG or PNG bytes."""
 
     id: str
-    label: int
+    label: Label
     image: bytes
     format: str
 
@@ -158,8 +159,11 @@ def stored_bytes(folder: Path, split: str) -> int:
     return tfds.builder_from_directory(folder).info.splits[split].num_bytes
 
 
-def read_encoded(folder: Path, split: str) -> Iterator[EncodedExample]:
+def read_encoded(
+    folder: Path, split: str, task: str = "classification"
+) -> Iterator[EncodedExample]:
     """Read a split in its stored order, images still encoded."""
+    kind = label_kind(task)
     from dlkeras.pipeline.tensorflow_import import tf, tfds
 
     builder = tfds.builder_from_directory(folder)
@@ -167,7 +171,7 @@ def read_encoded(folder: Path, split: str) -> Iterator[EncodedExample]:
         feature = tf.train.Example.FromString(record).features.feature
         yield EncodedExample(
             id=feature["id"].bytes_list.value[0].decode(),
-            label=feature["label"].int64_list.value[0],
+            label=kind.read(feature["label"]),
             image=feature["image"].bytes_list.value[0],
             format=feature["format"].bytes_list.value[0].decode(),
         )

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -67,13 +68,21 @@ class DriftRules(DriftBounds):
     """share of the pixels in bins of equal width from 0 to 255"""
     brightness: list[float] = Field(default_factory=list)
     """share of the images by their mean, in bins of equal width from 0 to 255"""
+    numbers: list[float] | None = None
+    """the numbers' 0 %, 5 %, 10 % ... 100 % quantiles"""
 
 
 class ImageSchema(Part):
     """The rules that a data set of labelled images must keep."""
 
-    labels: tuple[str, ...] = Field(min_length=2)
+    task: Literal["multilabel", "regression"] | None = None
+    """what a label is, where it is no class"""
+    labels: tuple[str, ...] = Field(min_length=1)
     """allowed names of classes"""
+    min_label: float | None = None
+    """least number that a label may be"""
+    max_label: float | None = None
+    """greatest number that a label may be"""
     channels: int = Field(ge=1)
     """number of channels of every image"""
     dtype: str = "uint8"
@@ -120,7 +129,11 @@ class ImageSchema(Part):
 
     @field_validator("labels")
     @classmethod
-    def _name_each_class_once(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _name_each_class_once(
+        cls, labels: tuple[str, ...], info: ValidationInfo
+    ) -> tuple[str, ...]:
+        if info.data.get("task") is None and len(labels) < 2:
+            raise ValueError(f"expected at least two. Received: {list(labels)}")
         if twice := repeated(labels):
             raise ValueError(f"expected each label once; {twice} stands there again")
         return labels
@@ -203,7 +216,7 @@ def _doc(model: type[BaseModel]) -> list[str]:
 def _fields(part: Part, skip: Collection[str] = ()) -> list[str]:
     lines: list[str] = []
     for name, field in type(part).model_fields.items():
-        if name not in skip:
+        if name not in skip and getattr(part, name) is not None:
             value = _toml(getattr(part, name))
             meaning = (field.description or "").splitlines()
             lines += [*(f"# {line}" for line in meaning), f"{name} = {value}", ""]

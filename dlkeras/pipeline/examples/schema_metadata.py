@@ -40,16 +40,28 @@ def to_metadata(schema: ImageSchema) -> str:
             infinity_norm=proto.InfinityNorm(threshold=bound)
         )
 
-    label = proto.Feature(
-        name="label",
-        type=proto.BYTES,
-        presence=always,
-        shape=one,
-        string_domain=proto.StringDomain(name="label", value=schema.labels),
-        distribution_constraints=proto.DistributionConstraints(min_domain_mass=1.0),
-        drift_comparator=comparator(schema.last_run.max_label_distance),
-        skew_comparator=comparator(schema.drift.max_label_distance),
-    )
+    if schema.task == "regression":
+        low, high = schema.min_label, schema.max_label
+        label = proto.Feature(
+            name="label",
+            type=proto.FLOAT,
+            presence=always,
+            shape=one,
+            float_domain=proto.FloatDomain(name="label", min=low, max=high),
+        )
+    else:
+        several = schema.task == "multilabel"
+        number = {"value_count": proto.ValueCount()} if several else {"shape": one}
+        label = proto.Feature(
+            name="label",
+            type=proto.BYTES,
+            presence=always,
+            **number,
+            string_domain=proto.StringDomain(name="label", value=schema.labels),
+            distribution_constraints=proto.DistributionConstraints(min_domain_mass=1.0),
+            drift_comparator=comparator(schema.last_run.max_label_distance),
+            skew_comparator=comparator(schema.drift.max_label_distance),
+        )
     image = proto.Feature(
         name="image",
         type=proto.BYTES,

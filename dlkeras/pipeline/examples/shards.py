@@ -27,6 +27,12 @@ from dlkeras.pipeline.examples.decoding import (
 )
 from dlkeras.pipeline.examples.digest import pixel_digest
 from dlkeras.pipeline.examples.sources import Problem, SourceExample
+from dlkeras.pipeline.examples.sources.label_kinds import (
+    Label,
+    LabelKind,
+    classes_of,
+    label_kind,
+)
 from dlkeras.pipeline.examples.splits import SPLITS
 from dlkeras.pipeline.store.errors import reason
 from dlkeras.pipeline.store.publishing import canonical_digest
@@ -42,7 +48,7 @@ class Row(NamedTuple):
     Attributes:
         split: where it was written.
         id: its name.
-        label: its class's number.
+        label: its class's number, several of them, or a number.
         digest: SHA-256 of its pixels, hexadecimal.
         key: what decides its split, hexadecimal; "" where the source has decided.
         stamp: size and time of its file; "" where it is none.
@@ -50,7 +56,7 @@ class Row(NamedTuple):
 
     split: str
     id: str
-    label: int
+    label: Label
     digest: str
     key: str
     stamp: str = ""
@@ -109,6 +115,7 @@ def write_run(
     folder: Path,
     config: ExampleGenConfig,
     fractions: Mapping[str, float],
+    classes: int,
 ) -> WrittenRun:
     """Write a run of examples.
 
@@ -119,6 +126,7 @@ def write_run(
         config: the form of the shards, and the largest image.
         fractions: from `drawn_fractions`. Each example goes where its hash says; what a
             class lacks then is mended by `deal_out`, when all runs are known.
+        classes: number of classes.
 
     Returns:
         What was written, and what could not be.
@@ -129,6 +137,7 @@ def write_run(
     rows: list[Row] = []
     problems: list[tuple[str, str, int]] = []
     channels = 1
+    kind = label_kind(config.task)
     try:
         for example in examples:
             if isinstance(example, Problem):
@@ -143,7 +152,8 @@ def write_run(
             digest = pixel_digest(image.pixels)
             key = _key(example, digest) if fractions else ""
             split = hash_split(key, fractions) if key else example.split or "train"
-            record = serialize(image.encoded, example.label, example.id, image.format)
+            label = kind.stored(example.label, classes)
+            record = serialize(image.encoded, label, example.id, image.format)
             if split not in writers:
                 path = run_path(folder, number, split, config.file_format)
                 writers[split] = _writer(path, config.file_format)
@@ -185,6 +195,8 @@ def deal_out(
 ) -> list[WrittenRun]:
     """Give every class its examples in every split that is drawn.
 
+    An image of several classes counts for each, and one of none for a class of its own.
+
     Args:
         runs: all runs, as `write_run` has left them.
         folder: where their shards are; those of a run in which an example moves to
@@ -195,18 +207,20 @@ def deal_out(
     Returns:
         The runs as they are then.
     """
-    drawn = [row for run in runs for row in run.rows if row.key]
-    splits = iter(
-        hash_split_by_class(
-            [row.key for row in drawn], [row.label for row in drawn], fractions
-        )
-        if drawn
-        else ()
-    )
+    drawn = [
+        (row.key, number)
+        for run in runs
+        for row in run.rows
+        if row.key
+        for number in classes_of(row.label)
+    ]
+    keys, classes = [key for key, _ in drawn], [number for _, number in drawn]
+    found = hash_split_by_class(keys, classes, fractions) if drawn else []
+    splits = dict(zip(keys, found, strict=True))
     dealt = []
     for run in runs:
         rows = [
-            row._replace(split=next(splits)) if row.key else row for row in run.rows
+            row._replace(split=splits[row.key]) if row.key else row for row in run.rows
         ]
         dealt.append(
             run if rows == run.rows else _moved(run, rows, folder, file_format)
@@ -277,21 +291,21 @@ def _is_read_alike(image: DecodedImage) -> bool:
     return np.array_equal(pixels, image.pixels)
 
 
-def features(labels: Iterable[str], channels: int) -> Any:
+def features(labels: Iterable[str], channels: int, kind: LabelKind) -> Any:
     """The features of a data set of examples, as TFDS reads them."""
     from dlkeras.pipeline.tensorflow_import import tfds
 
     return tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=(None, None, channels)),
-            "label": tfds.features.ClassLabel(names=list(labels)),
+            "label": kind.feature(list(labels)),
             "id": tfds.features.Text(),
             "format": tfds.features.Text(),
         }
     )
 
 
-def serialize(encoded: bytes, label: int, identifier: str, kind: str) -> bytes:
+def serialize(encoded: bytes, label: Any, identifier: str, kind: str) -> bytes:
     """Write an example as the features of `features` are stored, always the same."""
     from dlkeras.pipeline.tensorflow_import import tf
 
@@ -302,7 +316,7 @@ def serialize(encoded: bytes, label: int, identifier: str, kind: str) -> bytes:
         features=tf.train.Features(
             feature={
                 "image": text(encoded),
-                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                "label": label,
                 "id": text(identifier.encode()),
                 "format": text(kind.encode()),
             }
@@ -333,6 +347,7 @@ def publish_shards(
     labels: Iterable[str],
     description: str,
     file_format: str,
+    kind: LabelKind,
 ) -> None:
     """Name the shards as TFDS does, and write the metadata beside them.
 
@@ -342,6 +357,7 @@ def publish_shards(
         labels: names of the classes.
         description: where the images come from.
         file_format: "tfrecord" or "array_record".
+        kind: what their labels are.
     """
     from dlkeras.pipeline.tensorflow_import import tfds
 
@@ -369,7 +385,7 @@ def publish_shards(
         )
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
-        features=features(labels, channels),
+        features=features(labels, channels, kind),
         split_infos=infos,
         check_data=False,
         description=description,

@@ -1,7 +1,7 @@
 """Serving by hand: a pushed model found by name, and images classified with it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,12 @@ import numpy as np
 
 from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
+from dlkeras.pipeline.serving.tasks.task import task_of
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import CheckedSizes
 from dlkeras.untrusted.gate import UntrustedFileError
 from dlkeras.untrusted.images import begins_as_image
-
-TOP = 3
 
 
 def predict(
@@ -23,6 +22,7 @@ def predict(
     labels: list[str] | None,
     images: Sequence[Path],
     invert: bool = False,
+    task: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Classify image files, and the images in folders.
 
@@ -31,10 +31,13 @@ def predict(
         labels: names of the classes; None uses their numbers.
         images: PNG, JPEG or other image files of any size, or folders of them.
         invert: take 255 minus each pixel.
+        task: from `read_task`; default: one class an image.
 
     Returns:
         For each image its path, as `image`, and as `top` the three likeliest classes:
-        label, probability. For one that cannot be read its path, and the reason as
+        label, probability. Where an image has several labels they are `labels`, the
+        likeliest first, and `probabilities` those of all; a number has its `name` and
+        its `value`. For one that cannot be read its path, and the reason as
         `error`.
 
     Raises:
@@ -43,6 +46,8 @@ def predict(
     model: Any = None
     answers: list[dict[str, Any]] = []
     sizes: Any = None
+    task = task or {}
+    asked, threshold = task_of(task.get("task", "")), task.get("threshold", 0.5)
     for path in _image_files(images):
         try:
             image = decode(read_image_file(path))[1]
@@ -56,19 +61,8 @@ def predict(
             _check_labels(model_path, labels, model.output_shape[-1])
         image = with_channels(image, model.input_shape[-1])
         probabilities = _answer(model, 255 - image if invert else image, path, sizes)
-        order = np.argsort(-probabilities, kind="stable")[:TOP]
-        answers.append(
-            {
-                "image": str(path),
-                "top": [
-                    {
-                        "label": labels[index] if labels else str(index),
-                        "probability": float(probabilities[index]),
-                    }
-                    for index in order
-                ],
-            }
-        )
+        answer = asked.answer(probabilities, labels, threshold)
+        answers.append({"image": str(path), **answer})
     return answers
 
 

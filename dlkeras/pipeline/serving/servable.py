@@ -53,7 +53,11 @@ def serving_model(
 
 
 def write_form(
-    form: str, folder: Path, served: "keras.Model", network: "keras.Model"
+    form: str,
+    folder: Path,
+    served: "keras.Model",
+    network: "keras.Model",
+    output: str = "probabilities",
 ) -> None:
     """Write one form of a model into a folder, under its name in `FILES`.
 
@@ -62,6 +66,7 @@ def write_form(
         folder: where to.
         served: raw images to probabilities.
         network: preprocessed images to probabilities.
+        output: name of the output of a SavedModel.
 
     Raises:
         InputError: a package that the form needs is not installed.
@@ -78,7 +83,7 @@ def write_form(
         module.model = served
         channels = served.input_shape[-1]
         image = tf.TensorSpec((None, None, None, channels), tf.uint8, "image")
-        serve = tf.function(lambda image: {"probabilities": served(image)})
+        serve = tf.function(lambda image: {output: served(image)})
         module.serve = serve
         signature = {"serving_default": serve.get_concrete_function(image)}
         tf.saved_model.save(module, str(path), signatures=signature)
@@ -129,7 +134,8 @@ def load_form(form: str, folder: Path) -> Callable[[np.ndarray], np.ndarray]:
         return lambda images: np.asarray(model(images))
     if form == SAVED_MODEL:
         serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-        return lambda images: np.asarray(serve(tf.constant(images))["probabilities"])
+        (output,) = serve.structured_outputs
+        return lambda images: np.asarray(serve(tf.constant(images))[output])
     return _litert(path)
 
 

@@ -120,10 +120,11 @@ class NamedAnswers:
     Args:
         app: the application behind, whose answers are `{"predictions": [...]}`.
         labels: the names, in the order of the probabilities.
+        task: what else stands beside them where the answer is no single class.
     """
 
-    def __init__(self, app: Any, labels: list[str]):
-        self.app, self.labels = app, labels
+    def __init__(self, app: Any, labels: list[str], task: dict[str, Any] | None = None):
+        self.app, self.beside = app, {"labels": labels, **(task or {})}
 
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
@@ -145,7 +146,7 @@ class NamedAnswers:
             whole = bytes(body)
             if start["status"] == 200 and whole.startswith(b"{"):
                 whole = whole.rstrip()[:-1]
-                whole += b', "labels": ' + json.dumps(self.labels).encode() + b"}"
+                whole += b", " + json.dumps(self.beside).encode()[1:]
             headers = [h for h in start["headers"] if h[0].lower() != b"content-length"]
             headers.append((b"content-length", str(len(whole)).encode()))
             await send({**start, "headers": headers})
@@ -157,7 +158,8 @@ class NamedAnswers:
 def application(model: Any, max_bytes: int) -> Any:
     """MLflow's server for a model, an ASGI application; its errors are a client's.
 
-    Answers have the names of the classes as `labels`, and `GET /labels` lists them.
+    Answers have the names of the classes as `labels`, and `GET /labels` lists them;
+    where the answer is no single class, both say the `task`, too.
 
     Args:
         model: from `load_served_model`.
@@ -176,11 +178,12 @@ def application(model: Any, max_bytes: int) -> Any:
 
     for kind in (RecursionError, ValueError, TypeError, KeyError, AttributeError):
         app.add_exception_handler(kind, bad_body)
-    labels = model.get_raw_model().labels
+    labels, task = model.get_raw_model().labels, model.get_raw_model().task
+    task = {} if task == {"task": "classification"} else task
     if labels is None:
         return BodyLimit(app, max_bytes)
-    app.add_api_route("/labels", lambda: {"labels": labels}, methods=["GET"])
-    return BodyLimit(NamedAnswers(app, labels), max_bytes)
+    app.add_api_route("/labels", lambda: {"labels": labels, **task}, methods=["GET"])
+    return BodyLimit(NamedAnswers(app, labels, task), max_bytes)
 
 
 def serve(model: Any, listener: socket.socket, max_bytes: int) -> None:

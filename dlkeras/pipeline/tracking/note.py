@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.serving.tasks.task import task_of
 from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 
@@ -31,13 +32,14 @@ def run_note(
         counts = ", ".join(
             f"{n:,} {s}" for s, n in examples.properties["splits"].items()
         )
-        classes = len(examples.properties["labels"])
+        labels, task = examples.properties["labels"], examples.properties.get("task")
+        what = f"{len(labels)} classes"
+        what += ", several an image" if task == "multilabel" else ""
+        what = f"the number {labels[0]}" if task == "regression" else what
         source = examples.properties["source"]
         anomalies = artifacts.get("Anomalies")
         found = anomalies.properties["anomalies"] or "no" if anomalies else "unknown"
-        lines.append(
-            f"- **Data**: {source}; {classes} classes; {counts}; {found} anomalies"
-        )
+        lines.append(f"- **Data**: {source}; {what}; {counts}; {found} anomalies")
     if statistics := artifacts.get("Statistics"):
         speed = statistics.properties["images_per_second"]
         near = statistics.properties["near_duplicates"]
@@ -65,10 +67,12 @@ def run_note(
             lines.append(f"- **Trial {int(trial) + 1}** failed: {why}")
     if model := artifacts.get("Model"):
         p = model.properties
+        metric = p.get("metric", "accuracy")
         lines.append(
             f"- **Training**: {p['architecture']}, {p['parameters']:,} parameters, "
             f"{p['epochs']} epochs; the best is {p['best_epoch']}: validation loss "
-            f"{p['val_loss']:.4f}, accuracy {p['val_accuracy']:.4f}"
+            f"{p['val_loss']:.4f}, {metric.replace('_', ' ')} "
+            f"{p[f'val_{metric}']:.4f}"
         )
         if "findings" in p:
             found = "; ".join(p["findings"]) or "nothing wrong was seen"
@@ -79,13 +83,7 @@ def run_note(
             )
     if evaluation := artifacts.get("Evaluation"):
         p = evaluation.properties
-        lines.append(
-            f"- **Test**: accuracy {p['accuracy']:.4f}, {p['misclassified']} of "
-            f"{p['examples']} wrong (always {p['commonest_class']['label']!r} would "
-            f"reach {p['commonest_class']['share']:.4f}), balanced accuracy "
-            f"{p['balanced_accuracy']:.4f}, macro F1 {p['macro_f1']:.4f}, calibration "
-            f"error {p['ece']:.4f}"
-        )
+        lines.append(f"- **Test**: {task_of(p.get('task', '')).note(p)}")
     if blessing := artifacts.get("Blessing"):
         word = "yes" if blessing.properties["blessed"] else "no"
         lines.append(f"- **Blessed**: {word}; {blessing.properties['reason']}")

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
+from dlkeras.pipeline.serving.tasks.task import read_task
 from dlkeras.pipeline.store.errors import PipelineError, reason
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from dlkeras.untrusted.activations import CheckedSizes
@@ -36,6 +37,7 @@ class ServedModel:
         from dlkeras.pipeline.tensorflow_import import tf
 
         path, self.labels = load_pushed_model(str(folder), None, folder)
+        self.task = read_task(path.parent)
         model = load_safely(path)
         self.channels = int(model.input_shape[-1])
         image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
@@ -57,7 +59,7 @@ class ServedModel:
         return self
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
-        """Give class probabilities, `(images, classes)` float32.
+        """Give probabilities, `(images, classes)` float32, or numbers, `(images, 1)`.
 
         Args:
             model_input: raw pixels `(images, height, width, channels)`, whole numbers

@@ -17,6 +17,7 @@ from dlkeras.pipeline.artifacts.types import (
 from dlkeras.pipeline.components.example_gen import QUARANTINE
 from dlkeras.pipeline.components.statistics_gen import PAGE
 from dlkeras.pipeline.engine.result import Step
+from dlkeras.pipeline.serving.tasks.task import task_of
 from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 A = TypeVar("A", bound=Artifact)
@@ -93,19 +94,9 @@ def _(model: Model, step: Step, tracker: Any) -> None:
 def _(evaluation: Evaluation, step: Step, tracker: Any) -> None:
     """What was measured on the test split, overall and by class."""
     metrics = evaluation.metrics
-    named = {
-        "test/accuracy": metrics["accuracy"],
-        "test/commonest_class_share": metrics["commonest_class"]["share"],
-        "test/balanced_accuracy": metrics["balanced_accuracy"],
-        "test/macro_f1": metrics["macro_f1"],
-        f"test/top_{metrics['top_k']}_accuracy": metrics["top_k_accuracy"],
-        "test/loss": metrics["loss"],
-        "test/ece": metrics["ece"],
-        "test/accuracy_low": metrics["accuracy_interval"][0],
-        "test/accuracy_high": metrics["accuracy_interval"][1],
-        "test/ece_after_temperature": metrics["temperature_scaling"]["ece"],
-        "test/latency_p95_ms": metrics["cost"]["latency_ms"]["p95"],
-    }
+    task = task_of(evaluation.properties.get("task", ""))
+    named = task.charts(metrics)
+    named["test/latency_p95_ms"] = metrics["cost"]["latency_ms"]["p95"]
     for name, accuracies in metrics.get("robustness", {}).items():
         if name != "images":
             named[f"robustness/{name}"] = sum(accuracies) / len(accuracies)
@@ -113,12 +104,8 @@ def _(evaluation: Evaluation, step: Step, tracker: Any) -> None:
     epochs = model.properties["epochs"] if model else 0
     tracker.log_metrics(named, epochs)
     # A table: as metrics, each number would be a chart of a single point.
-    classes = metrics["classes"]
-    columns = {
-        name: [values[name] for values in classes.values()]
-        for name in ("precision", "recall", "f1", "support")
-    }
-    tracker.log_table("per_class.json", {"class": list(classes), **columns})
+    if columns := task.by_class(metrics):
+        tracker.log_table("per_class.json", columns)
     tracker.log_figures(evaluation, epochs)
 
 

@@ -55,6 +55,7 @@ def last_blessed(
             continue
         if (
             examples_of is not None
+            and examples_of.task == examples.task
             and examples_of.labels == examples.labels
             and transform_of.input_shape[-1] == examples.channels
         ):

@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dlkeras.pipeline.batches.soft_labels import accuracy, cross_entropy
+from dlkeras.pipeline.batches.soft_labels import cross_entropy
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.configuration.references import find, is_reference, refer
 from dlkeras.pipeline.store.errors import InputError, reason
+from dlkeras.pipeline.training.objectives import Classes, Objective
 from dlkeras.pipeline.training.own.network import parameters
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ FOCAL = "categorical_focal_crossentropy"
 
 
 def compile_network(
-    model: "keras.Model", config: TrainerConfig, learning_rate: float, steps: int
+    model: "keras.Model",
+    config: TrainerConfig,
+    learning_rate: float,
+    steps: int,
+    objective: Objective,
 ) -> None:
     """Compile a network as configured; of one that is compiled, keep what it has.
 
@@ -36,17 +41,19 @@ def compile_network(
         config: loss, metrics, optimizer and schedule.
         learning_rate: the highest one.
         steps: number of training steps.
+        objective: what is learned; of all but classes, the loss and the metric.
 
     Raises:
         InputError: Keras knows no such loss, metric or optimizer.
     """
+    of_classes = isinstance(objective, Classes)
     if getattr(model, "compiled", False):
         refuse_what_is_compiled(model, config)
         metrics: list[Any] = _metrics_of(model)
         loss, optimizer = adapted(model.loss), model.optimizer
         model.came_compiled = True  # pyright: ignore[reportAttributeAccessIssue]
     else:
-        metrics, loss = [], loss_of(config)
+        metrics, loss = [], loss_of(config) if of_classes else objective.loss
         optimizer = optimizer_of(config, learning_rate, steps)
     if config.transfer.source and config.transfer.learning_rate_decay < 1:
         from dlkeras.transfer import layerwise_learning_rates
@@ -54,11 +61,12 @@ def compile_network(
         decay = config.transfer.learning_rate_decay
         optimizer = layerwise_learning_rates(model, optimizer, decay)
     metrics += [kept("metric", name) for name in metrics_of(config)]
+    metrics = [adapted(metric) for metric in metrics] if of_classes else []
     model.compile(
         optimizer=optimizer,
         loss=loss,
         # A row that only fills a batch does not count.
-        weighted_metrics=[accuracy, *map(adapted, metrics)],
+        weighted_metrics=[objective.metric, *metrics],
     )
 
 

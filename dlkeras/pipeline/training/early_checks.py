@@ -98,6 +98,7 @@ def check(config: PipelineConfig) -> PipelineConfig:
             flag = f"--{section}.{name}".replace("_", "-")
             raise InputError(f"{flag}: expected what exists; {path} does not exist")
     _check_slices(config)
+    _check_task(config)
     trainer = with_typed_arguments(config.trainer)
     return config.model_copy(update={"trainer": trainer})
 
@@ -305,11 +306,33 @@ def _check_own(
         )
 
 
+def _check_task(config: PipelineConfig) -> None:
+    """Refuse what is for labels of one class where labels are several, or a number."""
+    task = config.example_gen.task
+    if task == "classification":
+        return
+    if task == "regression" and config.transform.cutmix:
+        raise InputError(
+            "--transform.cutmix: expected 0 where a label is a number: the part of an "
+            "image that is pasted into another has no number of its own (mixup works)"
+        )
+    fields = type(config.trainer).model_fields
+    for name in ("loss", "metrics", "label_smoothing", "class_weight", "objective"):
+        value = getattr(config.trainer, name)
+        if value != fields[name].get_default(call_default_factory=True):
+            raise InputError(
+                f"--trainer.{name.replace('_', '-')}: expected nothing, since "
+                f"--example-gen.task {task} decides it; received {value}"
+            )
+
+
 def _check_slices(config: PipelineConfig) -> None:
     known = [name for name in COLUMNS if name != "id"]
     if config.example_gen.manifest is not None:
         known += metadata_columns(
-            config.example_gen.manifest, config.example_gen.columns
+            config.example_gen.manifest,
+            config.example_gen.columns,
+            config.example_gen.task,
         )
     try:
         check_columns(config.evaluator.slices, list(dict.fromkeys(known)))

@@ -76,7 +76,8 @@ def train_on_jax(
                 if verbose != "0":
                     shown = " - ".join(
                         f"{name}: {logs[name]:.4f}"
-                        for name in ("accuracy", "loss", "val_accuracy", "val_loss")
+                        for name in sorted(logs)
+                        if "/" not in name and name != "learning_rate"
                     )
                     say(f"epoch {epoch + 1} of {config.epochs}: {shown}")
             case {"figures": figures, "at": epoch}:

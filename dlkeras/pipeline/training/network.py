@@ -7,6 +7,7 @@ from dlkeras.architectures import create
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.training.compiling import compile_network
+from dlkeras.pipeline.training.objectives import Classes, Objective
 from dlkeras.pipeline.training.own.network import build, builder_of, parameters
 from dlkeras.pipeline.training.search_spaces import BUILDER_OPTIONS, Choice, Dimension
 from dlkeras.pipeline.training.transfer_source import transferred_network
@@ -22,6 +23,7 @@ def compiled_network(
     num_classes: int,
     learning_rate: float,
     steps: int,
+    objective: Objective | None = None,
 ) -> "keras.Model":
     """Build and compile the configured architecture.
 
@@ -31,10 +33,12 @@ def compiled_network(
         num_classes: number of classes.
         learning_rate: initial learning rate of the optimizer.
         steps: number of training steps after which a cosine schedule reaches 0.
+        objective: what is learned; default: a class.
 
     Returns:
-        A model compiled with the configured optimizer, loss and metrics, and accuracy,
-        for labels that are class numbers or shares of classes.
+        A model compiled with the configured optimizer, and the loss and the metrics of
+        the objective: for classes those that are configured, and accuracy, for labels
+        that are class numbers or shares of classes.
 
     Raises:
         InputError: there is no such architecture, it cannot be built for this input,
@@ -58,6 +62,13 @@ def compiled_network(
                 model = build(config, **given)
             else:
                 model = create(config.architecture, **given)
+        objective = objective or Classes()
+        if model.compiled and not isinstance(objective, Classes):
+            raise InputError(
+                "--trainer.network: expected a network that is not compiled, since "
+                "--example-gen.task decides the last layer and the loss"
+            )
+        model = objective.with_last_layer(model, num_classes)
     except ValueError as error:
         raise InputError(f"--trainer.architecture: {reason(error)}") from error
     finally:
@@ -72,7 +83,7 @@ def compiled_network(
             "--trainer.transfer.freeze-until: expected a place before the last layer, "
             f"so that something learns; received {transfer.freeze_until}"
         )
-    compile_network(model, config, learning_rate, steps)
+    compile_network(model, config, learning_rate, steps, objective)
     return model
 
 

@@ -17,6 +17,7 @@ from dlkeras.pipeline.configuration.config import TrainerConfig, TunerConfig
 from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import canonical_digest, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json
+from dlkeras.pipeline.training.objectives import objective_of
 from dlkeras.pipeline.training.own import code as own_code
 from dlkeras.pipeline.training.own.network import augmentation_of
 from dlkeras.pipeline.training.search_spaces import Choice, chosen, draw, space_of
@@ -109,6 +110,7 @@ class Trials:
             config,
             input_shape=self.transform.input_shape,
             num_classes=len(self.examples.labels),
+            objective=objective_of(self.examples),
             learning_rate=config.learning_rate,
             steps=steps * config.epochs,
         )

@@ -19,7 +19,7 @@ class NumberedTable(NamedTuple):
     Attributes:
         table: the rows.
         numbers: for each row the line of the file, from 1, or the row of the sheet.
-        left_out: columns of lists and structures, which are not read.
+        left_out: columns of lists and structures that are not read.
     """
 
     table: "pd.DataFrame"

@@ -17,11 +17,12 @@ MAX_FOOTER_BYTES = 2**25
 ROWS = 2**16
 
 
-def read_parquet(path: Path, source: IO[bytes]) -> NumberedTable:
+def read_parquet(path: Path, source: IO[bytes], lists: bool = False) -> NumberedTable:
     """Read a Parquet table, one column after the other.
 
     What the footer says of each column is spent before it is read, and what each of its
-    pages says, since a footer may lie; then what came out of it before the next.
+    pages says, since a footer may lie; then what came out of it before the next. Lists
+    of texts are read where `lists` asks for them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -37,12 +38,16 @@ def read_parquet(path: Path, source: IO[bytes]) -> NumberedTable:
     schema, about = found.schema_arrow, found.metadata
     check_columns(path, len(schema))
     check_cells(path, about.num_rows * len(schema))
-    kept = [field.name for field in schema if _is_plain(field.type)]
-    _check_claims(path, about, set(kept))
+    listed = [field.name for field in schema if lists and _is_text_list(field.type)]
+    kept = [f.name for f in schema if _is_plain(f.type) or f.name in listed]
+    leaves = {about.schema.column(number).path for number in range(about.num_columns)}
+    inside = {leaf for leaf in leaves if leaf.partition(".")[0] in listed}
+    _check_claims(path, about, {*kept, *inside})
     check_pages(path, source, about, Budget(MAX_TABLE_BYTES, path))
     # A text is stored once, however often it is in a column: it stays so until it
     # is known how much there is of it.
     texts = [field.name for field in schema if _is_text(field.type)]
+    texts += sorted(inside)
     source.seek(0)
     found = pq.ParquetFile(
         source, read_dictionary=texts, arrow_extensions_enabled=False
@@ -52,6 +57,10 @@ def read_parquet(path: Path, source: IO[bytes]) -> NumberedTable:
         chunks = []
         for batch in found.iter_batches(ROWS, columns=[name], use_threads=False):
             (column,) = batch.columns  # one that is there twice is refused
+            if name in listed:
+                check_cells(path, len(column.flatten()))
+                _decoded(column.flatten(), budget)
+                column = column.cast(pa.list_(pa.string()))
             chunks.append(_decoded(column, budget))
         kind = None if chunks else pa.null()
         columns.append(pa.chunked_array(chunks, kind))
@@ -89,6 +98,14 @@ def _is_plain(kind: Any) -> bool:
 
     few = types.is_primitive(kind) or types.is_decimal(kind) or types.is_null(kind)
     return few or _is_text(kind)
+
+
+def _is_text_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return (types.is_list(kind) or types.is_large_list(kind)) and _is_text(
+        kind.value_type
+    )
 
 
 def _decoded(column: Any, budget: Budget) -> Any:

@@ -40,7 +40,7 @@ def read_table(path: str | Path) -> "pd.DataFrame":
     return read_numbered_table(path).table
 
 
-def read_numbered_table(path: str | Path) -> NumberedTable:
+def read_numbered_table(path: str | Path, lists: bool = False) -> NumberedTable:
     """Read a table: the content says which kind it is.
 
     CSV may be separated by commas, semicolons, tabs or bars, and be written in UTF-8,
@@ -49,9 +49,11 @@ def read_numbered_table(path: str | Path) -> NumberedTable:
 
     Args:
         path: the file.
+        lists: read columns of lists of texts, too.
 
     Returns:
-        The table; every cell of a CSV is text. Lists and structures are left out.
+        The table; every cell of a CSV is text, and a list of JSON stays its text.
+        Structures are left out.
 
     Raises:
         UntrustedFileError: it is not a table, or takes more memory than a table of 20
@@ -64,7 +66,7 @@ def read_numbered_table(path: str | Path) -> NumberedTable:
             head = file.read(4)
             file.seek(0)
             if path.suffix.lower() == ".parquet" or head == b"PAR1":
-                return read_parquet(path, file)
+                return read_parquet(path, file, lists)
             if head == b"PK\3\4":
                 return _from_rows(path, rows_of_workbook(path, file, MAX_CELLS))
             if head == b"\xd0\xcf\x11\xe0":
@@ -74,8 +76,8 @@ def read_numbered_table(path: str | Path) -> NumberedTable:
                 b"{",
                 b"[",
             ):
-                rows, lists = rows_of_json(path, content, MAX_CELLS)
-                return _from_rows(path, rows)._replace(left_out=lists)
+                rows, rest = rows_of_json(path, content, MAX_CELLS, lists)
+                return _from_rows(path, rows)._replace(left_out=rest)
             return read_csv(path, content)
     except UntrustedFileError:
         raise

@@ -139,7 +139,7 @@ def _value(cell: ElementTree.Element, texts: list[str]) -> str | None:
 
 
 def rows_of_json(
-    path: Path, content: io.BytesIO, max_cells: int
+    path: Path, content: io.BytesIO, max_cells: int, keep_lists: bool = False
 ) -> tuple[list[Row], tuple[str, ...]]:
     """Give objects, one a line or in a list, as rows, the header first.
 
@@ -147,10 +147,11 @@ def rows_of_json(
         path: what to call the file.
         content: the text.
         max_cells: the most values that are read.
+        keep_lists: whether a list stays, as its text.
 
     Returns:
         The rows, each with its line or place; and the names whose values are lists or
-        objects, which are left out.
+        objects that are left out.
 
     Raises:
         UntrustedFileError: it has more than that, or is too large.
@@ -178,7 +179,8 @@ def rows_of_json(
             raise ValueError(f"expected an object a line; line {number} is none")
         cells += len(row)
         names |= dict.fromkeys(row)
-        lists |= {n for n, value in row.items() if isinstance(value, dict | list)}
+        out = dict if keep_lists else dict | list
+        lists |= {n for n, value in row.items() if isinstance(value, out)}
         if cells > max_cells or len(names) > MAX_COLUMNS:
             raise UntrustedFileError(
                 f"{path}: expected at most {MAX_COLUMNS:,} columns and {max_cells:,} "

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from dlkeras.pipeline.examples.labels import joined_labels, look_alike
 from dlkeras.pipeline.examples.overview.contradictions import contradictions
+from dlkeras.pipeline.examples.sources.label_kinds import SEPARATOR, label_kind
 
 MAX_SHOWN = 8
 FEW, IMBALANCE = 20, 10.0
@@ -34,6 +37,7 @@ def notable(table: Any, summary: dict[str, Any]) -> list[Notable]:
     found = [
         *_copies(table, summary),
         *_classes(table, summary),
+        *_labels(table, summary),
         *_sizes(table),
         *_grey(table),
     ]
@@ -66,8 +70,33 @@ def _copies(table: Any, summary: dict[str, Any]) -> list[Notable]:
     return found
 
 
+def _labels(table: Any, summary: dict[str, Any]) -> list[Notable]:
+    """What there is to say of labels that are no classes."""
+    if summary.get("task") == "regression":
+        ordered = table.sort_values(["label", "id"])
+        places = np.linspace(0, len(table) - 1, MAX_SHOWN).round().astype(int)
+        shown = ordered.iloc[np.unique(places)]
+        numbers = ", ".join(f"{number:.4g}" for number in shown.label)
+        text = f"from the smallest {summary['labels'][0]} to the largest: {numbers}"
+        return [Notable(text, [list(shown.id)])]
+    if summary.get("task") == "multilabel":
+        without = table[table.label == ""]
+        several = table.label.str.contains(SEPARATOR, regex=False)
+        found = []
+        if len(without):
+            text = f"images without a label: {len(without):,}"
+            found.append(Notable(text, [_first(without)]))
+        if not several.any():
+            text = "no image has two labels: --example-gen.task classification?"
+            found.append(Notable(text, []))
+        return found
+    return []
+
+
 def _classes(table: Any, summary: dict[str, Any]) -> list[Notable]:
     found = []
+    kind = label_kind(summary.get("task", "classification"))
+    table = kind.by_class(table, summary["labels"])
     counts = table.label.value_counts()
     few = counts[counts < min(FEW, counts.max() / 2)]
     if len(few):
@@ -114,7 +143,7 @@ def _grey(table: Any) -> list[Notable]:
 
 
 def _first(rows: Any, number: int = MAX_SHOWN) -> list[str]:
-    return list(rows.id[:number])
+    return list(rows.id.unique()[:number])  # a row for each class of an image
 
 
 def _short(text: str, most: int = 200) -> str:

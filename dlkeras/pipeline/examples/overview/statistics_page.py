@@ -112,7 +112,25 @@ def _measures(splits: list[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
         ("brightness, 5 / 50 / 95 %", quantiles("brightness")),
         ("contrast, 5 / 50 / 95 %", quantiles("contrast")),
         ("exact duplicates", [f"{s['duplicates']:,}" for s in splits]),
+        *_label_measures(splits),
     ]
+
+
+def _label_measures(
+    splits: list[Mapping[str, Any]],
+) -> list[tuple[str, list[str]]]:
+    """Rows on labels that are no classes."""
+    if "numbers" in splits[0]:
+        middle = [s["numbers"]["quantiles"] for s in splits]
+        cells = [f"{q[0]:.4g} / {q[len(q) // 2]:.4g} / {q[-1]:.4g}" for q in middle]
+        return [("smallest, middle and largest number", cells)]
+    if "labels_per_image" in splits[0]:
+        cells = [
+            ", ".join(f"{n} of {k}" for k, n in s["labels_per_image"].items())
+            for s in splits
+        ]
+        return [("images of so many labels", cells)]
+    return []
 
 
 def _range(bounds: list[int]) -> str:

@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.pipeline.examples.labels import label_name
+from dlkeras.pipeline.examples.sources.label_cells import (
+    cell_labels,
+    with_one_label_column,
+)
+from dlkeras.pipeline.examples.sources.label_kinds import TaskName, classes_of
 from dlkeras.pipeline.examples.sources.named_columns import ROLES, with_role_names
 from dlkeras.pipeline.examples.sources.named_files import FileFinder, plain_path
 from dlkeras.pipeline.examples.sources.source import (
@@ -40,15 +44,19 @@ class ManifestSource:
     order of a hash of their paths. Any other column is metadata, by which the evaluator
     can slice.
 
+    Several labels of an image are a cell `cat|dog`, a list, or a column of 0 and 1 for
+    each class; a number is a cell.
+
     Args:
         manifest: the table.
         columns: which column is which, by `path`, `label`, `split` and `group`; the
             usual names are known.
         image_root: the folder that paths are relative to; default: the table's.
+        task: what a label is.
 
     Raises:
-        InputError: the table cannot be read, lacks a column, has fewer than two
-            labels, or puts a group into two splits.
+        InputError: the table cannot be read, lacks a column, has fewer labels than two
+            (or than one, of several an image), or puts a group into two splits.
     """
 
     def __init__(
@@ -56,9 +64,9 @@ class ManifestSource:
         manifest: Path,
         columns: Mapping[str, str] | None = None,
         image_root: Path | None = None,
+        task: TaskName = "classification",
     ):
-        read = _read(manifest)
-        table = with_role_names(manifest, read, columns or {})
+        read, table = _opened(manifest, columns, task)
         self._files = _finder(manifest, image_root)
         self.description = f"manifest {manifest.name}"
         self.ignored: list[Ignored] = []
@@ -67,9 +75,9 @@ class ManifestSource:
         rows: dict[str, list[Any]] = {"number": read.numbers}
         for name in ROLES:
             rows[name] = _texts(table[name]) if name in table else [None] * len(table)
-        rows["label"] = [
-            label and printable(label_name(label)) for label in rows["label"]
-        ]
+        place = list(table).index("label")
+        found = cell_labels(task, str(read.table.columns[place]), rows["label"])
+        rows["label"], rows["wrong"] = found.values, found.problems
         rows["id"] = [printable(plain_path(path or "")) for path in rows["path"]]
         self._has_groups = "group" in table
         self.splits: frozenset[str] = frozenset()
@@ -78,23 +86,23 @@ class ManifestSource:
             self.splits = frozenset(split for split in rows["split"] if split)
             if self._has_groups:
                 _check_groups(manifest, rows)
-        labels = sorted({label for label in rows["label"] if label})
-        if len(labels) < 2:
+        self.labels, least = found.names, 2 if task == "classification" else 1
+        if len(self.labels) < least:
+            expected = "two labels" if least == 2 else "one label"
             raise InputError(
-                f"{FLAG}: expected at least two labels in {manifest}; found "
-                f"{labels or 'none'}"
+                f"{FLAG}: expected at least {expected} in {manifest}; found "
+                f"{list(self.labels) or 'none'}"
             )
-        self.labels = tuple(labels)
-        self._numbers = {label: number for number, label in enumerate(labels)}
         seen: set[str] = set()
         rows["twice"] = [name in seen or seen.add(name) for name in rows["id"]]
         order = [hashlib.sha256(name.encode()).digest() for name in rows["id"]]
         self._order = sorted(range(len(order)), key=order.__getitem__)
         self._rows = rows
         self.label_counts = Counter(
-            self._numbers[label]
+            number
             for label, split in zip(rows["label"], rows["split"], strict=True)
-            if label and (not self.splits or split == "train")
+            if label is not None and (not self.splits or split == "train")
+            for number in classes_of(label)
         )
 
     def __len__(self) -> int:
@@ -113,7 +121,7 @@ class ManifestSource:
             yield SourceExample(
                 id=row["id"],
                 split=row["split"] if self.splits else None,
-                label=self._numbers[row["label"]],
+                label=row["label"],
                 read=partial(read_image_file, found),
                 group=row["group"] if self._has_groups else None,
                 file=found,
@@ -136,8 +144,8 @@ class ManifestSource:
             return "expected a path; it is empty"
         if row["twice"]:
             return f"the path stands in the table twice ({row['id']})"
-        if not row["label"]:
-            return "expected a label; it is empty"
+        if row["wrong"]:
+            return row["wrong"]
         if self.splits and not row["split"]:
             return "expected the split train, validation or test"
         if self._has_groups and not row["group"]:
@@ -149,14 +157,14 @@ def named_files(
     manifest: Path,
     columns: Mapping[str, str] | None = None,
     image_root: Path | None = None,
+    task: TaskName = "classification",
 ) -> list[str]:
     """The files that a table names, where they are; else as it names them.
 
     Raises:
         InputError: the table cannot be read.
     """
-    read = _read(manifest)
-    table = with_role_names(manifest, read, columns or {})
+    _, table = _opened(manifest, columns, task)
     finder, names = _finder(manifest, image_root), set()
     for path in _texts(table["path"]):
         try:
@@ -174,11 +182,14 @@ def _finder(manifest: Path, image_root: Path | None) -> FileFinder:
     return FileFinder(image_root or manifest.parent, manifest.name)
 
 
-def _texts(column: Any) -> list[str | None]:
-    """The cells of a column as text; None for a missing one."""
+def _texts(column: Any) -> list[Any]:
+    """The cells of a column as text, lists as they are; None for a missing one."""
+    if column.dtype == object and any(_is_list(cell) for cell in column):
+        return [cell if _is_list(cell) or cell else None for cell in column]
     if column.dtype.kind == "f":  # whole numbers, of which some are missing
         whole = column.dropna()
-        if len(whole) and np.array_equal(whole, np.floor(whole)):
+        finite = len(whole) and np.isfinite(whole).all()
+        if finite and np.array_equal(whole, np.floor(whole)):
             column = column.astype("Int64")
     texts = column.astype("string").str.strip()
     return [
@@ -187,9 +198,24 @@ def _texts(column: Any) -> list[str | None]:
     ]
 
 
-def _read(manifest: Path) -> NumberedTable:
+def _is_list(cell: Any) -> bool:
+    # What is wrong with a cell takes the place of its list.
+    return isinstance(cell, list | np.ndarray | ValueError)
+
+
+def _opened(
+    manifest: Path, columns: Mapping[str, str] | None, task: TaskName
+) -> tuple[NumberedTable, Any]:
+    """A table as it is read, and with the names of the columns' roles."""
+    read, said = _read(manifest, lists=task == "multilabel"), columns or {}
+    if task == "multilabel":
+        read, said = with_one_label_column(manifest, read, said)
+    return read, with_role_names(manifest, read, said)
+
+
+def _read(manifest: Path, lists: bool = False) -> NumberedTable:
     try:
-        return read_numbered_table(manifest)
+        return read_numbered_table(manifest, lists)
     except UntrustedFileError as error:
         raise InputError(f"{FLAG}: {error}") from error
     except OSError as error:
@@ -200,14 +226,16 @@ def _read(manifest: Path) -> NumberedTable:
 
 
 def metadata_columns(
-    manifest: Path, columns: Mapping[str, str] | None = None
+    manifest: Path,
+    columns: Mapping[str, str] | None = None,
+    task: TaskName = "classification",
 ) -> list[str]:
     """Names of the columns of a table by which the evaluator can slice.
 
     Raises:
         InputError: the table cannot be read.
     """
-    return _described(with_role_names(manifest, _read(manifest), columns or {}))
+    return _described(_opened(manifest, columns, task)[1])
 
 
 def _described(table: Any) -> list[str]:

@@ -47,7 +47,7 @@ def with_role_names(
     names = [str(name) for name in table]
     chosen: dict[str, int] = {}
     for role in ROLES:
-        place = _place(manifest, names, role, columns.get(role))
+        place = place_of(manifest, names, role, columns.get(role))
         if place is not None:
             chosen[role] = place
     missing = [role for role in ROLES[:2] if role not in chosen]
@@ -65,8 +65,20 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " _-.")
 
 
-def _place(manifest: Path, names: list[str], role: str, said: str | None) -> int | None:
-    """The place of the column that has a role; None where there is none."""
+def place_of(
+    manifest: Path, names: list[str], role: str, said: str | None
+) -> int | None:
+    """The place of the column that has a role; None where there is none.
+
+    Args:
+        manifest: the table's file, for errors.
+        names: of its columns.
+        role: path, label, split or group.
+        said: the column's name, where the user has said it.
+
+    Raises:
+        InputError: there is no column of that name, or several may be meant.
+    """
     if said is not None:
         found = [n for n, name in enumerate(names) if name == said] or [
             n for n, name in enumerate(names) if _plain(name) == _plain(said)
@@ -105,7 +117,10 @@ def _format_missing(
     )
     lists = [name for name in left_out if _plain(name) in _USUAL["label"].split()]
     if lists and "label" in missing:
-        return f"{text}; {lists[0]} is a column of lists: an image has one label here"
+        return (
+            f"{text}; {lists[0]} is a column of lists: "
+            "an image has one label here (--example-gen.task multilabel: several)"
+        )
     if any(map(_AN_IMAGE.search, names)):
         return f"{text}; its first line must name the columns: path,label"
     wanted = ",".join(f"{role}=NAME" for role in missing)

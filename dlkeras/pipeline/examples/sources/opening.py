@@ -40,7 +40,9 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
             )
         return ImageFolderSource(folder, layout=config.layout)
     if config.manifest is not None:
-        return ManifestSource(config.manifest, config.columns, config.image_root)
+        return ManifestSource(
+            config.manifest, config.columns, config.image_root, config.task
+        )
     if config.npz is not None:
         return NumpySource(config.npz, scratch)
     packaged = re.split("[:/]", config.dataset_name)[0] in PACKAGED
@@ -71,7 +73,7 @@ def fingerprint(config: ExampleGenConfig) -> str:
         return _stat_digest(folder, sorted(open_source(config, folder, folder).paths))
     if config.manifest is not None:
         table = config.manifest
-        files = named_files(table, config.columns, config.image_root)
+        files = named_files(table, config.columns, config.image_root, config.task)
         return _stat_digest(table.parent, [table.name, *files])
     if config.npz is not None:
         return _stat_digest(config.npz.parent, [config.npz.name])

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dlkeras.pipeline.examples.sources.label_kinds import NO_LABEL
 from dlkeras.pipeline.examples.sources.source import Problem, Source, SourceExample
 
 MERGED = "other"
@@ -35,7 +36,7 @@ class Relabelled:
         if counts is not None:
             self.label_counts: Counter[int] = Counter()
             for label, count in counts.items():
-                number = self._numbers[label]
+                number = self._numbers[label] if label != NO_LABEL else NO_LABEL
                 if number is not None:
                     self.label_counts[number] += count
 
@@ -54,6 +55,12 @@ class Relabelled:
             if isinstance(example, Problem):
                 yield example
                 continue
-            number = self._numbers[example.label]
+            label = example.label
+            if isinstance(label, tuple):  # an image without its rare labels stays
+                new = {self._numbers[number] for number in label}
+                kept = sorted(number for number in new if number is not None)
+                yield replace(example, label=tuple(kept))
+                continue
+            number = self._numbers[int(label)]
             if number is not None:
                 yield replace(example, label=number)

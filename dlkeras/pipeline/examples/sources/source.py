@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from dlkeras.pipeline.examples.sources.label_kinds import Label
+
 SPLIT_NAMES = {
     name: split
     for split, names in {
@@ -38,7 +40,8 @@ class SourceExample:
     Attributes:
         id: the file's or record's name, which errors and tables use.
         split: "train", "validation" or "test"; None where the source does not say.
-        label: the class's number.
+        label: the class's number; a tuple of them where an image has several; or a
+            float where the label is a number.
         read: gives the bytes of an image file, or pixels `(height, width[, channels])`
             uint8.
         group: examples of one group never stand in two splits; None for no group.
@@ -47,7 +50,7 @@ class SourceExample:
 
     id: str
     split: str | None
-    label: int
+    label: Label
     read: Callable[[], "bytes | np.ndarray"]
     group: str | None = None
     file: str | Path | None = None

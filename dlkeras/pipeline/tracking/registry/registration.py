@@ -60,6 +60,7 @@ class Registration:
 
     def _new_version(self, pushed: PushedModel) -> int:
         name = pushed.properties["name"]
+        score = pushed.properties.get("score", "accuracy")
         logged = self._logged_model(pushed)
         with contextlib.suppress(MlflowException):  # it exists from the first run on
             self.client.create_registered_model(name)
@@ -72,7 +73,7 @@ class Registration:
             self.run_id,
             tags={  # at once: a version without its digest would be made again
                 "dlkeras.digest": pushed.record.digest,
-                "dlkeras.accuracy": f"{pushed.properties['accuracy']:.4f}",
+                f"dlkeras.{score}": f"{pushed.properties[score] or 0.0:.4f}",
                 "dlkeras.path": self.path,
                 FILES_TAG: digests_of_mlflow(logged.artifact_location),
             },

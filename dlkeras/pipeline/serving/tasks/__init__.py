@@ -1,0 +1,1 @@
+"""How the models of each task are judged, shown, blessed and asked."""
