@@ -158,7 +158,10 @@ def test_a_wrong_value_of_any_option_is_one_line_and_no_component_runs(
     ("flags", "parts"),
     [
         (["--tuner.space", "activation=relu,reluu"], ["--tuner.space", "'reluu'"]),
-        (["--tuner.space", "architecture=lenet5,resnet21"], ["resnet21", "resnet20"]),
+        (
+            ["--trainer.architecture=resnet20", "--tuner.space=architecture=resnet21"],
+            ["--tuner.space", "resnet21", "resnet20"],
+        ),
         (["--tuner.space", "optimizer=adam,sdg"], ["--tuner.space", "'sdg'", "sgd?"]),
         (["--transform.height", "4"], ["--transform.height", "lenet5"]),
         (["--trainer.loss", "focall"], ["did you mean focal"]),

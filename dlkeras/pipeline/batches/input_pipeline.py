@@ -94,7 +94,7 @@ def training_batches(
             augmented, unless images are mixed. By file, those of its own shard files,
             which are the only ones it opens; images are mixed with its own alone.
         devices: by file, devices of this machine, which share its rows of a batch.
-        augmentation: the user's own, after the configured ones: of an image and two
+        augmentation: the user's own, before those of whole batches: of an image and two
             integers, which are those of the seed, the epoch and the example.
 
     Returns:
