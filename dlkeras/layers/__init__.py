@@ -34,11 +34,13 @@ from dlkeras.layers.adaptive.filters.kernel_lms import (
 from dlkeras.layers.adaptive.filters.lms import LMSFilter as LMSFilter
 from dlkeras.layers.adaptive.filters.rls import RLSFilter as RLSFilter
 from dlkeras.layers.adaptive.filters.volterra import VolterraFilter as VolterraFilter
-from dlkeras.layers.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
 from dlkeras.layers.batch_normalization import BatchNormalization as BatchNormalization
+from dlkeras.layers.blocks.auxiliary import AuxiliaryClassifier as AuxiliaryClassifier
+from dlkeras.layers.blocks.inception import InceptionModule as InceptionModule
+from dlkeras.layers.blocks.residual import BottleneckBlock as BottleneckBlock
+from dlkeras.layers.blocks.residual import ResidualBlock as ResidualBlock
 from dlkeras.layers.convolution import Conv2D as Conv2D
 from dlkeras.layers.grouped import GroupedConv2D as GroupedConv2D
-from dlkeras.layers.inception import InceptionModule as InceptionModule
 from dlkeras.layers.lenet import LENET5_C3_TABLE as LENET5_C3_TABLE
 from dlkeras.layers.lenet import PartiallyConnectedConv2D as PartiallyConnectedConv2D
 from dlkeras.layers.lenet import Subsampling2D as Subsampling2D
@@ -48,5 +50,3 @@ from dlkeras.layers.normalization import (
 )
 from dlkeras.layers.rbf import RBFOutput as RBFOutput
 from dlkeras.layers.rbf import digit_bitmaps as digit_bitmaps
-from dlkeras.layers.residual import BottleneckBlock as BottleneckBlock
-from dlkeras.layers.residual import ResidualBlock as ResidualBlock

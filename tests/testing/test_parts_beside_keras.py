@@ -11,7 +11,7 @@ from test_parts_conform import CASES
 from dlkeras import layers
 from dlkeras.architectures import create
 from dlkeras.layers import AuxiliaryClassifier, Conv2D, GroupedConv2D
-from dlkeras.layers.composite import CompositeLayer
+from dlkeras.layers.blocks.composite import CompositeLayer
 
 PUBLIC = [x for x in vars(layers).values() if isinstance(x, type)]
 MODES = ("int8", "int4", "float8")

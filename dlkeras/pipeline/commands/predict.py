@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv",
         metavar="FILE",
         type=Path,
-        help="write a table: image, label, probability, the next two, error",
+        help="write a table: the image, what is answered, the error",
     )
 
 
@@ -78,21 +78,33 @@ def run(options: argparse.Namespace) -> int:
 
 def _write_table(file: Path, answers: list[dict[str, Any]]) -> None:
     """Write a row for each image; of one that cannot be read, why."""
-    from dlkeras.pipeline.serving.answering import TOP
     from dlkeras.pipeline.store.errors import InputError
 
-    names = [f"{n}{f'_{k}' if k > 1 else ''}" for k in range(1, TOP + 1)
-             for n in ("label", "probability")]  # fmt: skip
+    rows = [_cells(answer) for answer in answers]
+    names = max(rows, key=len, default={})
     try:
         with file.open("w", newline="", encoding="utf-8") as opened:
             table = csv.DictWriter(opened, ["image", *names, "error"], restval="")
             table.writeheader()
-            for answer in answers:
-                values = [v for p in answer.get("top", ()) for v in p.values()]
-                row = dict(zip(names, values, strict=False))
+            for answer, row in zip(answers, rows, strict=True):
                 error = answer.get("error", "")
                 table.writerow({"image": answer["image"], **row, "error": error})
     except OSError as problem:
         raise InputError(
             f"--csv: expected a file that can be written; {file}: {problem.strerror}"
         ) from problem
+
+
+def _cells(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer's columns: the likeliest classes, all labels, or a number."""
+    if "top" in answer:
+        return {
+            f"{name}_{place}" if place > 1 else name: value
+            for place, given in enumerate(answer["top"], 1)
+            for name, value in given.items()
+        }
+    if "labels" in answer:
+        given = answer["probabilities"].items()
+        each = {f"probability of {name}": value for name, value in given}
+        return {"labels": "|".join(answer["labels"]), **each}
+    return {answer["name"]: answer["value"]} if "value" in answer else {}

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.composite import CompositeLayer
+from dlkeras.layers.blocks.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D
 from dlkeras.layers.initializers import distinct
 from dlkeras.layers.inputs import (

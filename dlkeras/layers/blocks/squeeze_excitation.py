@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from dlkeras.layers.composite import CompositeLayer
+from dlkeras.layers.blocks.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D
 from dlkeras.layers.inputs import channels_of
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from dlkeras.layers.residual_unit import ResidualUnit
+from dlkeras.layers.blocks.residual_unit import ResidualUnit
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")

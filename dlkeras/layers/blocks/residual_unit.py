@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.composite import CompositeLayer
+from dlkeras.layers.blocks.composite import CompositeLayer
+from dlkeras.layers.blocks.squeeze_excitation import SqueezeExcitation
 from dlkeras.layers.convolution import Conv2D, both_pointwise
 from dlkeras.layers.grouped import GroupedConv2D
 from dlkeras.layers.initializers import distinct
@@ -23,7 +24,6 @@ from dlkeras.layers.inputs import (
     spatial_axes,
 )
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
-from dlkeras.layers.squeeze_excitation import SqueezeExcitation
 
 VERSIONS = ("v1", "v1.5", "v2")
 SHORTCUTS = ("A", "B", "C", "D", "identity")

@@ -1,0 +1,1 @@
+"""Layers made of layers: inception modules, residual blocks, side classifiers."""
