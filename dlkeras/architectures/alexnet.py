@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from dlkeras.architectures.ends import (
+from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
     drawn_apart,
@@ -14,7 +14,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
-from dlkeras.architectures.keras_arguments import offers_ours
+from dlkeras.architectures.parts.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
 from dlkeras.layers.normalization import normalization_layer

@@ -11,8 +11,8 @@ import keras
 from dlkeras.architectures import resnet
 from dlkeras.architectures.alexnet import alexnet
 from dlkeras.architectures.googlenet import googlenet
-from dlkeras.architectures.keras_arguments import offer
 from dlkeras.architectures.lenet import lenet5
+from dlkeras.architectures.parts.keras_arguments import offer
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "alexnet": alexnet,

@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from dlkeras.architectures import resnet_docstrings as docstrings
-from dlkeras.architectures.ends import (
+from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
     drawn_apart,
@@ -16,7 +16,7 @@ from dlkeras.architectures.ends import (
     scaled,
     weight_penalty,
 )
-from dlkeras.architectures.keras_arguments import offers_ours
+from dlkeras.architectures.parts.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
 from dlkeras.layers import BottleneckBlock, ResidualBlock
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer

@@ -361,13 +361,9 @@ class PushedModel(Artifact):
     LABELS: ClassVar[str] = "labels.json"
     EXAMPLE: ClassVar[str] = "example.json"
     FILES: ClassVar[tuple[str, ...]] = (
-        MODEL,
-        EXAMPLE,
-        "labels.json",
-        "task.json",
-        "README.md",
-        *("saved_model", "network.onnx", "network.tflite", Model.SOURCES),
-    )
+        MODEL, EXAMPLE, "labels.json", "task.json", "README.md", "saved_model",
+        "network.onnx", "network.tflite", Model.SOURCES,
+    )  # fmt: skip
 
     def question(self) -> list[Any]:
         """A real image for the model server: raw pixels, a batch of one."""
@@ -382,19 +378,10 @@ class PushedModel(Artifact):
 ARTIFACT_TYPES: dict[str, type[Artifact]] = {
     cls.__name__: cls
     for cls in (
-        Examples,
-        Statistics,
-        Schema,
-        Anomalies,
-        Transform,
-        Hyperparameters,
-        Model,
-        Evaluation,
-        Blessing,
-        ServableModel,
-        PushedModel,
+        Examples, Statistics, Schema, Anomalies, Transform, Hyperparameters, Model,
+        Evaluation, Blessing, ServableModel, PushedModel,
     )
-}
+}  # fmt: skip
 
 
 def types_in(store: Path) -> dict[str, type[Artifact]]:

@@ -1,0 +1,1 @@
+"""What the builders share: stems and heads, side classifiers, arguments of Keras."""
