@@ -11,10 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regular
 from dlkeras.untrusted.models import load_model
 
 CARD, MODEL = "preset.json", "model.keras"
+# 100,000 labels of a hundred letters.
+MAX_CARD_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def save_preset(
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".part.{os.getpid()}.keras"
     model.save(unfinished)
-    digest = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+    digest = _digest(unfinished)
     _rename(unfinished, folder / MODEL)
     card = {
         "labels": names,
@@ -122,9 +124,14 @@ def save_preset(
 
 
 def _rename(unfinished: Path, file: Path) -> None:
-    with unfinished.open("rb") as data:
+    with open_regular(unfinished) as data:
         os.fsync(data.fileno())
     unfinished.replace(file)
+
+
+def _digest(file: Path) -> str:
+    with open_regular(file) as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def from_preset(folder: str | Path) -> Preset:
@@ -160,7 +167,7 @@ def from_preset(folder: str | Path) -> Preset:
             "save_preset(model, folder, labels) makes one."
         )
     try:
-        card = json.loads((folder / CARD).read_text("utf-8"))
+        card = json.loads(read_regular(folder / CARD, MAX_CARD_BYTES))
         labels = tuple(card["labels"])
         scale, offset = float(card["scale"]), float(card["offset"])
         digest = str(card["sha256"])
@@ -171,7 +178,7 @@ def from_preset(folder: str | Path) -> Preset:
             f"{str(folder / CARD)!r} is not a preset's card "
             f"({type(error).__name__}: {error})."
         ) from error
-    received = hashlib.sha256((folder / MODEL).read_bytes()).hexdigest()
+    received = _digest(folder / MODEL)
     if received != digest:
         raise UntrustedFileError(
             f"{str(folder / MODEL)!r} is not the network of its {CARD}: SHA-256 "
