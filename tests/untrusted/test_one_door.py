@@ -65,7 +65,7 @@ INSIDE = {
     "arrays.py": {"archive.open", "file.open", "np.load", "os.open"},
     "gate.py": {"os.open"},
     "images.py": {"Image.open"},
-    "models.py": {"h5py.File", "keras.saving.load_model", "load_model"},
+    "models.py": {"h5py.File", "keras.saving.load_model"},
     "row_tables.py": {"archive.open"},
     "delimited.py": {"pd.read_csv"},
     "parquet.py": {"pq.ParquetFile"},
