@@ -226,6 +226,8 @@ freed = keras.ops.convert_to_numpy(canceller(mains[None], electrode[None])[1])[0
 
 hum_left = np.std((freed - heart)[2500:]) / np.std((electrode - heart)[2500:])
 print(f"hum after five seconds: {20 * np.log10(hum_left):.0f} dB")
+
+# %% tags=["check"]
 assert hum_left < 0.1
 
 # %% [markdown]
@@ -246,6 +248,8 @@ echo_left = keras.ops.convert_to_numpy(echo_left)
 
 loss = 10 * np.log10(np.mean(echo[-rate:] ** 2) / np.mean(echo_left[-rate:] ** 2))
 print(f"echo in the last second: {loss:.0f} dB less")
+
+# %% tags=["check"]
 assert loss > 15
 
 # %% [markdown]
@@ -267,6 +271,8 @@ silence = keras.ops.convert_to_numpy(headphones(turning, at_the_ear)[1])
 
 quiet = np.std(silence[-rate // 2 :]) / np.std(at_the_ear[-rate // 2 :])
 print(f"the engine at the end: {20 * np.log10(quiet):.0f} dB")
+
+# %% tags=["check"]
 assert quiet < 0.1
 
 # %% [markdown]
@@ -278,7 +284,7 @@ display(Audio(at_the_ear, rate=rate), Audio(silence, rate=rate))
 figure, (left, middle, right) = plt.subplots(
     1, 3, figsize=(14, 3.6), layout="constrained"
 )
-two = slice(2500, 3500)  # two seconds of the heart
+two = slice(2500, 3500)  # dois segundos do coração
 left.plot(times[two], electrode[two], color="0.75", label="$d(n)$")
 left.plot(times[two], freed[two], color="#0072B2", label="$e(n)$")
 left.set(title=say("An ECG and its hum", "Um ECG e o seu zumbido"))

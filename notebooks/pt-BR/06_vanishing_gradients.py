@@ -281,6 +281,8 @@ for name, activation, initializer in (
     model.fit(x, y, batch_size=BATCH, epochs=4, verbose=0, callbacks=[doctor])
     verdicts[name] = doctor.diagnosis
     print(f"{name}: {doctor.diagnosis.verdict}\n")
+
+# %% tags=["check"]
 assert verdicts["sigmoid, Glorot"].told[0].name == "vanishing_gradient"
 assert verdicts["ReLU, He"].healthy
 

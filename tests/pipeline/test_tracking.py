@@ -105,8 +105,10 @@ def test_a_run_that_a_dead_process_left_running_is_marked_killed(tiny_config, si
 def test_a_run_that_fails_is_marked_failed_and_says_why(tiny_config, silent, tmp_path):
     from dlkeras.pipeline import SchemaGenConfig
 
+    broken = tmp_path / "broken.json"
+    broken.write_text("no schema")
     config = tiny_config.model_copy(
-        update={"name": "bad", "schema_gen": SchemaGenConfig(path=tmp_path / "absent")}
+        update={"name": "bad", "schema_gen": SchemaGenConfig(path=broken)}
     )
     with pytest.raises(InputError):
         run(config, progress=silent)
@@ -114,7 +116,7 @@ def test_a_run_that_fails_is_marked_failed_and_says_why(tiny_config, silent, tmp
     experiment = client.get_experiment_by_name("bad").experiment_id
     (failed,) = client.search_runs([experiment])
     assert failed.info.status == "FAILED"
-    assert "absent" in failed.data.tags["dlkeras.error"]
+    assert "broken.json" in failed.data.tags["dlkeras.error"]
 
 
 def test_a_corrupt_artifact_is_named_and_rebuilt_when_forced(tiny_config, silent):

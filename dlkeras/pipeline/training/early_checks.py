@@ -1,5 +1,6 @@
 """What of a configuration can be refused before any component runs."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -147,8 +148,9 @@ def check_networks(
     for tried, _ in _variants(trainer, space, ("architecture",)):
         changed = {"frozen_layers": 0} if frozen else {}
         _check_network(tried.model_copy(update=changed), config, space, say)
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    with contextlib.suppress(OSError):  # a folder that is read-only is told of later
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
 
 def _variants(

@@ -11,7 +11,7 @@ from dlkeras.pipeline.examples.labels import label_name
 from dlkeras.pipeline.examples.sources.label_kinds import SEPARATOR, Label
 from dlkeras.pipeline.examples.sources.named_columns import ROLES, place_of
 from dlkeras.pipeline.examples.sources.source import printable
-from dlkeras.pipeline.store.errors import InputError
+from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted.tables.numbered import NumberedTable
 
 # What joins the labels of a cell: the first of these that is in the column.
@@ -72,7 +72,7 @@ def _numbers(name: str, cells: Sequence[Any]) -> CellLabels:
             problems.append(None)
         except ValueError as error:
             values.append(None)
-            problems.append(f"expected a {error} in {name}; received {cell!r}")
+            problems.append(f"expected a {reason(error)} in {name}; received {cell!r}")
     return CellLabels((printable(name),), values, problems)
 
 

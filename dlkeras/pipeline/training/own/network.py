@@ -39,7 +39,7 @@ def builder_of(trainer: TrainerConfig) -> Callable[..., Any]:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{flag}: expected a function of input_shape and num_classes that needs "
-            f"nothing else ({error}); received {trainer.network}"
+            f"nothing else ({reason(error)}); received {trainer.network}"
         ) from error
     return found
 
@@ -144,7 +144,7 @@ def with_typed_arguments(trainer: TrainerConfig) -> TrainerConfig:
         try:
             found[name] = typed(name, value, known[name])
         except ValueError as error:
-            raise InputError(f"{flag}.{name}: {error}") from error
+            raise InputError(f"{flag}.{name}: {reason(error)}") from error
     return trainer.model_copy(update={"network_args": found})
 
 
@@ -192,7 +192,8 @@ def augmentation_of(trainer: TrainerConfig) -> Callable[..., Any] | None:
         inspect.signature(found).bind(None, None)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{flag}: expected a function of an image and a seed ({error}); received "
+            f"{flag}: expected a function of an image and a seed ({reason(error)}); "
+            f"received "
             f"{trainer.augmentation}"
         ) from error
     return found
