@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, TunerConfig, main
+from dlkeras.pipeline.artifacts.types import Model
 from dlkeras.pipeline.batches.class_weights import balanced_weights
 from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.configuration.references import refer
 from dlkeras.pipeline.examples.sources.own_source import OwnSource
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training import compiling
+from dlkeras.pipeline.training.baseline import what_stops_loading
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.own import code as own_code
 from dlkeras.pipeline.training.own.digest import code_digests
@@ -251,6 +253,25 @@ def test_what_a_compiled_network_would_not_follow_is_refused(fields):
         network_of(trainer_of(compiled_fixed_net, **fields))
     if name == "learning_rate":  # an argument of the function
         network_of(trainer_of(compiled_net, **fields))
+
+
+def test_a_blessed_model_whose_own_layer_is_gone_is_passed_over(tmp_path):
+    """A search for the last blessed model would end in Keras's traceback."""
+
+    @keras.saving.register_keras_serializable("tests", "Passing")
+    class Passing(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    images = keras.Input(SHAPE)
+    outputs = Passing()(images)
+    keras.Model(images, outputs).save(tmp_path / Model.NETWORK)
+    model = Model(tmp_path, None)  # pyright: ignore  # of which no record is read
+    (tmp_path / Model.SOURCES).mkdir()
+    assert what_stops_loading(model) is None
+    del keras.saving.get_custom_objects()["tests>Passing"]
+    problem = what_stops_loading(model)
+    assert problem and "'Passing'" in problem and len(problem.splitlines()) == 1
 
 
 def test_a_compiled_network_keeps_its_optimizer_loss_and_metrics():
