@@ -255,6 +255,23 @@ def test_what_a_compiled_network_would_not_follow_is_refused(fields):
         network_of(trainer_of(compiled_net, **fields))
 
 
+def test_the_better_value_of_an_objective_is_that_of_keras():
+    told = 0
+    for name, kind in vars(keras.metrics).items():
+        if not isinstance(kind, type) or not issubclass(kind, keras.metrics.Metric):
+            continue
+        try:
+            metric = kind()
+        except TypeError:
+            continue
+        if (direction := getattr(metric, "_direction", None)) is None:
+            continue
+        config = TrainerConfig(objective=f"val_{metric.name}")
+        assert config.direction == {"up": "max", "down": "min"}[direction], name
+        told += direction == "down"
+    assert told >= 10
+
+
 def test_a_blessed_model_whose_own_layer_is_gone_is_passed_over(tmp_path):
     """A search for the last blessed model would end in Keras's traceback."""
 
