@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from dlkeras.pipeline import PipelineConfig, TrainerConfig, TunerConfig, main
+from dlkeras.pipeline.artifacts.types import Model
 from dlkeras.pipeline.batches.class_weights import balanced_weights
 from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.configuration.references import refer
 from dlkeras.pipeline.examples.sources.own_source import OwnSource
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training import compiling
+from dlkeras.pipeline.training.baseline import what_stops_loading
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.own import code as own_code
 from dlkeras.pipeline.training.own.digest import code_digests
@@ -67,6 +69,25 @@ def broken_net(input_shape, num_classes):
 
 def not_a_net(input_shape, num_classes):
     return 3
+
+
+def undefined(shares, probabilities):
+    return nowhere  # pyright: ignore  # noqa: F821
+
+
+class Needy(keras.callbacks.Callback):
+    def __init__(self, frequency):
+        super().__init__()
+
+
+class Bare(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return squared(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Registered(Bare):
+    pass
 
 
 def squared(shares, probabilities):
@@ -142,6 +163,132 @@ def test_a_search_over_a_rate_that_an_object_decides_is_refused(tmp_path, capsys
     assert "--tuner.space learning_rate: expected" in capsys.readouterr().err
     assert main(PipelineConfig(), flags, network=compiled_fixed_net) == 2
     assert "compiled by its function" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags", "why"),
+    [
+        ({}, ["--trainer.metrics", "F1Score"], r"metrics: .* one number \(macro_f1"),
+        (
+            {},
+            ["--trainer.objective", "val_foo"],
+            r"objective: .*val_accuracy, val_loss",
+        ),
+        ({"callbacks": (refer(Needy, "callbacks"),)}, [], r"callbacks: .*'frequency'"),
+        ({"callbacks": (refer(squared, "callbacks"),)}, [], r"callbacks: .*arguments"),
+        ({"callbacks": (refer(Bare, "callbacks"),)}, [], r"callbacks: .*is Bare"),
+    ],
+)
+def test_a_part_that_would_fail_late_is_refused_before_anything_is_made(
+    tmp_path, capsys, fields, flags, why
+):
+    config = PipelineConfig(mlruns=tmp_path / "mlruns", trainer=trainer_of(**fields))
+    assert main(config, ["--no-tuner", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(f"--trainer.{why}", line), line
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_compiled_network_is_refused_at_once_where_the_task_decides(tmp_path, capsys):
+    """So is one whose last layer cannot be replaced; any other is found good."""
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\na.png,1.5\nb.png,2.5\n")
+    flags = ["--no-tuner", "--example-gen.manifest", str(table),
+             "--example-gen.task", "regression", "--until", "ExampleGen"]  # fmt: skip
+    for network, why in (
+        (compiled_fixed_net, "expected a network that is not compiled"),
+        (logits_net, "expected a dense layer at the end"),  # 7 is added
+        (small_net, "a.png"),  # which is no image
+    ):
+        trainer = trainer_of(network)
+        main(PipelineConfig(mlruns=tmp_path / "mlruns", trainer=trainer), flags)
+        assert why in capsys.readouterr().err
+
+
+def test_an_object_that_no_other_process_has_is_refused_before_the_search(
+    tmp_path, capsys
+):
+    config = PipelineConfig(mlruns=tmp_path / "mlruns", trainer=trainer_of())
+    trainer = config.trainer.model_copy(
+        update={"loss": refer(lambda shares, probabilities: 0, "loss")}
+    )
+    config = config.model_copy(update={"trainer": trainer})
+    assert main(config, ["--tuner.workers", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--trainer.loss" in line and "another process can import" in line
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_the_code_of_an_objects_class_is_in_the_key_and_goes_to_other_processes():
+    text = compiling.written("loss", Registered())
+    trainer = TrainerConfig(loss=text)
+    (digests,) = own_code.code_of_trainer(trainer).values()
+    assert digests == dict(code_digests(Registered))
+    assert __file__ in own_code.modules(trainer)["modules"].values()
+    with pytest.raises(InputError, match=r"main\(loss=...\): .* above Bare"):
+        compiling.written("loss", Bare())
+
+
+def test_the_accuracy_is_measured_once_whatever_it_is_called():
+    """Keras's class of this name asks whether shares and probabilities are equal."""
+    model = network_of(trainer_of(metrics=("accuracy", "acc", "auc")))
+    x, y = np.zeros((3, *SHAPE)), np.array([0, 1, 2])
+    assert model.test_on_batch(x, y, return_dict=True).keys() == {
+        "loss", "accuracy", "auc"
+    }  # fmt: skip
+
+
+def test_an_error_in_a_loss_of_ones_own_is_a_line_with_its_place():
+    model = network_of(trainer_of(loss=refer(undefined, "loss")))
+    with pytest.raises(InputError, match=r"undefined .*test_own_parts.py:\d+: NameErr"):
+        model.train_on_batch(np.zeros((3, *SHAPE)), np.array([0, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"learning_rate": 0.5}, {"learning_rate_schedule": "one_cycle"}]
+)
+def test_what_a_compiled_network_would_not_follow_is_refused(fields):
+    (name,) = fields
+    with pytest.raises(InputError, match=f"{name.replace('_', '-')}: expected nothing"):
+        network_of(trainer_of(compiled_fixed_net, **fields))
+    if name == "learning_rate":  # an argument of the function
+        network_of(trainer_of(compiled_net, **fields))
+
+
+def test_the_better_value_of_an_objective_is_that_of_keras():
+    told = 0
+    for name, kind in vars(keras.metrics).items():
+        if not isinstance(kind, type) or not issubclass(kind, keras.metrics.Metric):
+            continue
+        try:
+            metric = kind()
+        except TypeError:
+            continue
+        if (direction := getattr(metric, "_direction", None)) is None:
+            continue
+        config = TrainerConfig(objective=f"val_{metric.name}")
+        assert config.direction == {"up": "max", "down": "min"}[direction], name
+        told += direction == "down"
+    assert told >= 10
+
+
+def test_a_blessed_model_whose_own_layer_is_gone_is_passed_over(tmp_path):
+    """A search for the last blessed model would end in Keras's traceback."""
+
+    @keras.saving.register_keras_serializable("tests", "Passing")
+    class Passing(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    images = keras.Input(SHAPE)
+    outputs = Passing()(images)
+    keras.Model(images, outputs).save(tmp_path / Model.NETWORK)
+    model = Model(tmp_path, None)  # pyright: ignore  # of which no record is read
+    (tmp_path / Model.SOURCES).mkdir()
+    assert what_stops_loading(model) is None
+    del keras.saving.get_custom_objects()["tests>Passing"]
+    problem = what_stops_loading(model)
+    assert problem and "'Passing'" in problem and len(problem.splitlines()) == 1
 
 
 def test_a_compiled_network_keeps_its_optimizer_loss_and_metrics():

@@ -14,6 +14,12 @@ OfTheSearch = Annotated[T, InKeyOf("Hyperparameters")]
 OfTheTraining = Annotated[T, InKeyOf("Model")]
 
 
+# In the names of what is better the smaller it is.
+SMALLER = (
+    "loss", "error", "entropy", "divergence", "hinge", "poisson", "cosh", "false_",
+)  # fmt: skip
+
+
 class TunerConfig(ComponentConfig):
     """The search for hyperparameters: how, over what, and by how many processes."""
 
@@ -121,8 +127,8 @@ class TrainerConfig(ComponentConfig):
     """the metric by which training stops, keeps an epoch and a search chooses; with
     val_macro_f1 or val_balanced_accuracy that is measured, too"""
     mode: Literal["auto", "min", "max"] = "auto"
-    """whether a smaller or a greater objective is better; auto: smaller of a loss or an
-    error"""
+    """whether a smaller or a greater objective is better; auto: smaller of a loss, an
+    error, an entropy, a divergence"""
     callbacks: OfTheTraining[tuple[str, ...]] = ()
     """callbacks of your own that the training has, as MODULE:NAME"""
     augmentation: str | None = None
@@ -190,7 +196,7 @@ class TrainerConfig(ComponentConfig):
         if self.mode != "auto":
             return self.mode
         name = self.objective.lower()
-        return "min" if "loss" in name or "error" in name else "max"
+        return "min" if any(word in name for word in SMALLER) else "max"
 
     @model_validator(mode="after")
     def _warm_up_before_a_cosine(self) -> "TrainerConfig":

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 
 INTERRUPTED = 130
+# Errors whose messages say enough.
+_KIND = re.compile(r"^[\w.]*(FailedTrialError|InputError|PipelineError): ")
 # What TensorFlow puts around its messages: the node, and the operation.
 _OF_TENSORFLOW = re.compile(r"^\{\{.*?\}\} | \[Op:.*", re.DOTALL)
 
@@ -36,7 +38,7 @@ def cause_of(traceback: str) -> str:
     >>> cause_of("Traceback:\n  ...\nkeras_tuner.errors.FailedTrialError: all frozen")
     'all frozen'
     """
-    return last_line(traceback).split("FailedTrialError: ", 1)[-1]
+    return _KIND.sub("", last_line(traceback))
 
 
 class PipelineError(Exception):

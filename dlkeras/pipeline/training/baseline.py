@@ -1,5 +1,7 @@
 """The baseline: the last blessed model, which a new one is compared with."""
 
+import re
+
 from dlkeras.pipeline.artifacts.types import (
     Blessing,
     Evaluation,
@@ -8,7 +10,7 @@ from dlkeras.pipeline.artifacts.types import (
     Transform,
 )
 from dlkeras.pipeline.engine.execution import Run
-from dlkeras.pipeline.store.errors import CorruptArtifactError
+from dlkeras.pipeline.store.errors import CorruptArtifactError, reason
 
 
 def last_blessed(
@@ -16,7 +18,8 @@ def last_blessed(
 ) -> tuple[Transform, Model] | None:
     """Find the last blessed model of a pipeline that a new one can be compared with.
 
-    One whose files were altered is passed over, and the user is told.
+    One whose files were altered, or whose own layers are gone, is passed over, and the
+    user is told.
 
     Args:
         run: the run that asks.
@@ -59,5 +62,24 @@ def last_blessed(
             and examples_of.labels == examples.labels
             and transform_of.input_shape[-1] == examples.channels
         ):
+            if problem := what_stops_loading(found):
+                passed_over(problem)
+                continue
             return transform_of, found
+    return None
+
+
+def what_stops_loading(model: Model) -> str | None:
+    """Why a model of the user's own code does not load any more, in a line.
+
+    Its layers may have other names or arguments by now, or none.
+    """
+    if not (model.path / Model.SOURCES).is_dir():
+        return None  # of the package's parts alone
+    try:
+        model.network()
+    except Exception as error:  # of Keras, or of the user's code
+        gone = re.search(r"Could not locate \w+ '[^']+'", str(error))
+        why = gone[0] if gone else reason(error)[:200]
+        return f"{model.path.name} does not load any more: {why}"
     return None

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from dlkeras.pipeline.batches.soft_labels import cross_entropy
 from dlkeras.pipeline.configuration.config import TrainerConfig
-from dlkeras.pipeline.configuration.references import find, is_reference, refer
+from dlkeras.pipeline.configuration.references import (
+    find,
+    is_reference,
+    refer,
+    told,
+)
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.training.objectives import Classes, Objective
-from dlkeras.pipeline.training.own.network import parameters
+from dlkeras.pipeline.training.own.network import builder_of, parameters
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +78,12 @@ def compile_network(
 def refuse_what_is_compiled(model: "keras.Model", config: TrainerConfig) -> None:
     """Refuse options that a network which is compiled already would not follow."""
     fields = type(config).model_fields
-    for name in ("loss", "optimizer", *OPTIMIZER_OPTIONS, "label_smoothing"):
+    decided = ["loss", "optimizer", *OPTIMIZER_OPTIONS, "label_smoothing"]
+    if "learning_rate" not in parameters(builder_of(config)):
+        decided.append("learning_rate")
+    if config.learning_rate_schedule == "one_cycle":
+        decided.append("learning_rate_schedule")
+    for name in decided:
         if getattr(config, name) != fields[name].default:
             raise InputError(
                 f"--trainer.{name.replace('_', '-')}: expected nothing, since "
@@ -111,7 +121,9 @@ def metrics_of(config: TrainerConfig) -> list[str]:
     """The metrics that are named, and the one that the objective asks for."""
     asked = config.objective.removeprefix("val_")
     more = [asked] if asked in PLAIN_METRICS and asked not in config.metrics else []
-    return [*config.metrics, *more]
+    # The accuracy is measured in any case; Keras's class of that name is another.
+    named = [name for name in config.metrics if name.lower() not in ACCURACY]
+    return [*named, *more]
 
 
 def macro_f1() -> "keras.Metric":
@@ -139,6 +151,7 @@ def balanced_accuracy() -> "keras.Metric":
     return BalancedAccuracy(average="macro", name="balanced_accuracy")
 
 
+ACCURACY = ("accuracy", "acc")
 PLAIN_METRICS = {"macro_f1": macro_f1, "balanced_accuracy": balanced_accuracy}
 OPTIMIZER_OPTIONS = (
     "weight_decay",
@@ -274,9 +287,19 @@ def adapted(measure: Any) -> Any:
         measure.update_state = update_state
         return measure
     per_example = measure.call if isinstance(measure, keras.losses.Loss) else measure
+    module = per_example.__module__ if hasattr(per_example, "__module__") else ""
 
     def measured(labels: Any, probabilities: Any) -> Any:
-        return per_example(labels_for(labels, probabilities), probabilities)
+        given = labels_for(labels, probabilities)
+        try:
+            return per_example(given, probabilities)
+        except InputError:
+            raise
+        except Exception as error:  # of the user's function, or of Keras
+            raise InputError(
+                f"the loss or metric {name} fails for labels {tuple(given.shape)} and "
+                f"probabilities {tuple(probabilities.shape)}: {told(error, module)}"
+            ) from error
 
     measured.__name__ = name
     return measured
@@ -291,9 +314,9 @@ def _metrics_of(model: "keras.Model") -> list[Any]:
     metrics = [given] if isinstance(given, str) else given
     if not isinstance(metrics, list | tuple):
         return []
-    plain = ("accuracy", "acc", "sparse_categorical_accuracy")
+    plain = (*ACCURACY, "sparse_categorical_accuracy")
     return [kept("metric", m) if isinstance(m, str) else m for m in metrics
-            if m not in plain]  # fmt: skip
+            if getattr(m, "name", m) not in plain]  # fmt: skip
 
 
 def written(kind: str, thing: Any) -> str:
@@ -314,4 +337,12 @@ def written(kind: str, thing: Any) -> str:
             f"main({kind}=...): expected a name, a function or an object of Keras's; "
             f"received {type(thing).__name__}"
         )
-    return json.dumps(keras.saving.serialize_keras_object(thing), sort_keys=True)
+    wanted = keras.saving.serialize_keras_object(thing)
+    name = wanted.get("registered_name")
+    if name and keras.saving.get_registered_object(name) is None:
+        raise InputError(
+            f"main({kind}=...): expected an object of a class that Keras can find "
+            f"again: put @keras.saving.register_keras_serializable() above "
+            f"{type(thing).__name__}, or give the class itself"
+        )
+    return json.dumps(wanted, sort_keys=True)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
@@ -16,10 +16,12 @@ from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import canonical_digest
-from dlkeras.pipeline.training.own.code import code_of_trainer
+from dlkeras.pipeline.training.objectives import Number, SeveralLabels
+from dlkeras.pipeline.training.own.code import code_of_trainer, modules
 from dlkeras.pipeline.training.own.network import (
     augmentation_of,
     builder_of,
+    check_callbacks,
     parameters,
     with_typed_arguments,
 )
@@ -124,7 +126,11 @@ def check_networks(
     # and the trainer look, before they train.
     if trainer.distribution == "multi_worker":
         return
+    callbacks = trainer.callbacks if trainer.distribution == "data_parallel" else ()
+    if trainer.distribution == "data_parallel" or (tuner.enabled and tuner.workers):
+        modules(trainer.model_copy(update={"callbacks": callbacks}))
     asked = {
+        "task": config.example_gen.task,
         "trainer": trainer.model_dump(mode="json"),
         "space": dict(tuner.space) if tuner.enabled else None,
         "size": [config.transform.height, config.transform.width],
@@ -179,8 +185,7 @@ def _check_names(trainer: TrainerConfig, where: str) -> None:
 
     from dlkeras.pipeline.training.compiling import kept, loss_of, metrics_of
 
-    for text in trainer.callbacks:
-        find(text, "--trainer.callbacks")
+    check_callbacks(trainer)
     try:
         builder_of(trainer)
         kept("optimizer", trainer.optimizer)
@@ -188,6 +193,7 @@ def _check_names(trainer: TrainerConfig, where: str) -> None:
         names = {"val_loss", "val_accuracy"}
         for metric in metrics_of(trainer):
             found = kept("metric", metric)
+            _check_metric(found, metric)
             names.add(f"val_{getattr(found, '__name__', None) or found.name}")
         # What a compiled network measures is not known by its name.
         if trainer.network is None and trainer.objective not in names:
@@ -213,6 +219,24 @@ def _check_names(trainer: TrainerConfig, where: str) -> None:
             ) from error
 
 
+def _check_metric(found: Any, name: str) -> None:
+    """Refuse a metric of Keras's that is no number, such as the F1 of each class."""
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    if is_reference(name) or not isinstance(found, keras.metrics.Metric):
+        return
+    try:
+        found.update_state([[1.0, 0.0]], [[0.5, 0.5]])
+        result: Any = found.result()
+    except Exception:  # it may be made for the classes of the data
+        return
+    if isinstance(result, dict) or keras.ops.ndim(result):
+        raise InputError(
+            "--trainer.metrics: expected a metric that is one number (macro_f1 is the "
+            f"mean F1); {name[:80]} gives one for each class"
+        )
+
+
 def _check_network(
     trainer: TrainerConfig,
     config: PipelineConfig,
@@ -223,11 +247,15 @@ def _check_network(
 
     from dlkeras.pipeline.training.network import check_frozen_layers, compiled_network
 
+    task = config.example_gen.task
+    objective = {"multilabel": SeveralLabels(), "regression": Number(0.0, 1.0)}
+
     def build(height: int, width: int, channels: int) -> "keras.Model":
         return compiled_network(
             trainer,
             input_shape=(height, width, channels),
-            num_classes=2,
+            num_classes=1 if task == "regression" else 2,
+            objective=objective.get(task),
             learning_rate=trainer.learning_rate,
             steps=100,
         )
@@ -250,6 +278,8 @@ def _check_network(
     check_frozen_layers(model, trainer.frozen_layers, space)
     if trainer.network is not None:
         _check_own(model, trainer, space, say)
+        if task == "classification":
+            _check_answer(model, trainer)
     keras.backend.clear_session()
 
 
@@ -268,9 +298,7 @@ def _check_own(
     space: Mapping[str, Dimension],
     say: Callable[[str], None],
 ) -> None:
-    """Refuse a network of the user's that cannot be judged, kept or searched over."""
-    import numpy as np
-
+    """Refuse a network of the user's that cannot be kept or searched over."""
     flag = f"--trainer.network {trainer.network}"
     try:
         parts = check_parts({**json.loads(model.to_json()), "compile_config": None})
@@ -289,13 +317,6 @@ def _check_own(
             "trained and judged, but not pushed, since a pushed model loads without "
             "your code"
         )
-    given = np.zeros((1, *(side or 1 for side in model.input_shape[1:])), "float32")
-    total = float(np.sum(np.asarray(model(given), "float32")))
-    if not abs(total - 1) < 1e-2:
-        raise InputError(
-            f"{flag}: expected probabilities, whose sum is 1; for a black image it is "
-            f"{total:.3g}: end the network with a softmax"
-        )
     # `compile_network` compiles each network; what came compiled says so.
     rate = {"learning_rate", "optimizer", "learning_rate_schedule"} & space.keys()
     takes = {"learning_rate"} & parameters(builder_of(trainer)).keys()
@@ -305,6 +326,33 @@ def _check_own(
             f"--tuner.space {name}: {trainer.architecture} is compiled by its "
             f"function, which decides it: --tuner.space {name}=off, or give "
             "the function an argument learning_rate, which the search may vary"
+        )
+
+
+def _check_answer(model: "keras.Model", trainer: TrainerConfig) -> None:
+    """Refuse a network without probabilities, or without what the objective is."""
+    import numpy as np
+
+    flag = f"--trainer.network {trainer.network}"
+    given = np.zeros((1, *(side or 1 for side in model.input_shape[1:])), "float32")
+    total = float(np.sum(np.asarray(model(given), "float32")))
+    if not abs(total - 1) < 1e-2:
+        raise InputError(
+            f"{flag}: expected probabilities, whose sum is 1; for a black image it is "
+            f"{total:.3g}: end the network with a softmax"
+        )
+    asked = trainer.objective.removeprefix("val_")
+    if asked in ("loss", "accuracy"):
+        return
+    try:
+        names = set(model.test_on_batch(given, np.zeros(1, int), return_dict=True))
+    except Exception:  # a loss of one's own may be made for the classes of the data
+        return
+    if trainer.objective[:4] != "val_" or asked not in names:
+        known = ", ".join(f"val_{name}" for name in sorted(names))
+        raise InputError(
+            f"--trainer.objective: expected one of {known}; received "
+            f"{trainer.objective!r}"
         )
 
 

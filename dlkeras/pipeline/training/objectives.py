@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dlkeras.pipeline.artifacts.types import Examples
 from dlkeras.pipeline.batches.soft_labels import accuracy, cross_entropy
+from dlkeras.pipeline.store.errors import InputError, reason
 
 if TYPE_CHECKING:
     import keras
@@ -174,7 +175,14 @@ def _with_head(model: "keras.Model", outputs: int, activation: Any) -> "keras.Mo
     from dlkeras.transfer import replace_head
 
     name = model.layers[-1].name
-    return replace_head(model, outputs, activation=activation, name=name)
+    try:
+        return replace_head(model, outputs, activation=activation, name=name)
+    except ValueError as error:
+        raise InputError(
+            f"--trainer.network: expected a dense layer at the end of {model.name}, "
+            "and at most an activation after it, since --example-gen.task puts another "
+            f"in its place; {reason(error)}"
+        ) from error
 
 
 def objective_of(examples: Examples) -> Objective:

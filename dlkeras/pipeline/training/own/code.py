@@ -3,8 +3,9 @@
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,36 @@ def references(trainer: TrainerConfig) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text and is_reference(text)}
 
 
+def own_things(trainer: TrainerConfig) -> dict[str, Any]:
+    """The user's own functions, classes and objects of a configuration, by field.
+
+    Of an object that stands there as JSON they are its class, and those of its parts.
+    """
+    found = {n: find(t, f"--trainer.{n}") for n, t in references(trainer).items()}
+    written = {"loss": trainer.loss, "optimizer": trainer.optimizer}
+    written |= {f"metrics {text[:80]}": text for text in trainer.metrics}
+    for name, text in written.items():
+        if text and text[:1] == "{":
+            from dlkeras.pipeline.tensorflow_import import keras
+
+            for registered in sorted(set(_registered_names(json.loads(text)))):
+                thing = keras.saving.get_registered_object(registered)
+                if thing is not None:
+                    found[f"{name} {registered}"] = thing
+    return found
+
+
+def _registered_names(value: Any) -> Iterator[str]:
+    """The names under which Keras knows the user's classes, in what it writes."""
+    if isinstance(value, Mapping):
+        name = value.get("registered_name")
+        if isinstance(name, str) and not name.startswith("dlkeras>"):
+            yield name
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _registered_names(part)
+
+
 def code_of_trial(trainer: TrainerConfig) -> dict[str, Any]:
     """Digests of the user's own code that a trial of a search depends on."""
     return code_of_trainer(trainer.model_copy(update={"callbacks": ()}))
@@ -35,8 +66,8 @@ def code_of_trial(trainer: TrainerConfig) -> dict[str, Any]:
 def code_of_trainer(trainer: TrainerConfig) -> dict[str, Any]:
     """Digests of the user's own code that a training depends on, by field."""
     found = {
-        name: dict(code_digests(_definition(find(text, f"--trainer.{name}"))))
-        for name, text in references(trainer).items()
+        name: dict(code_digests(_definition(thing)))
+        for name, thing in own_things(trainer).items()
     }
     if trainer.network is None and (code := code_of(trainer.architecture)):
         found["architecture"] = code
@@ -49,7 +80,7 @@ def _definition(thing: Any) -> Any:
 
 def sources(trainer: TrainerConfig) -> list[Path]:
     """The files of the user's that a training depends on directly."""
-    things = [find(t, f"--trainer.{n}") for n, t in references(trainer).items()]
+    things = list(own_things(trainer).values())
     registry = sys.modules.get("dlkeras.architectures.registry")
     own = registry.registered().get(trainer.architecture) if registry else None
     things += [own] if own is not None and trainer.network is None else []
@@ -99,15 +130,15 @@ def modules(trainer: TrainerConfig | None = None) -> dict[str, Any]:
     from dlkeras.architectures.registry import registered
 
     things = dict(registered())
-    for field, text in (references(trainer) if trainer else {}).items():
+    for field, thing in (own_things(trainer) if trainer else {}).items():
         flag = f"--trainer.{field}"
-        things[flag] = find(text, flag)
-        name = getattr(things[flag], "__qualname__", "<object>")
-        if _file_of(things[flag]) is None or "<" in name:
+        things[flag] = thing
+        name = getattr(thing, "__qualname__", "<object>")
+        if _file_of(thing) is None or "<" in name:
             raise InputError(
                 f"{flag}: expected a function at the top of a file, which another "
-                f"process can import; {text} is an object, or defined in a notebook or "
-                "a function"
+                "process can import; it is an object, or defined in a notebook or a "
+                "function"
             )
     found = {}
     for thing in things.values():

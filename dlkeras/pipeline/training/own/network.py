@@ -173,6 +173,34 @@ def callbacks_of(trainer: TrainerConfig) -> list[Any]:
     return made
 
 
+def check_callbacks(trainer: TrainerConfig) -> None:
+    """Refuse callbacks that cannot be made, and make none: making one may do things.
+
+    Raises:
+        InputError: what is named is no class of callbacks, or needs arguments.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    flag = "--trainer.callbacks"
+    for text in trainer.callbacks:
+        found = find(text, flag)
+        kind = found if inspect.isclass(found) else type(found)
+        made = inspect.isfunction(found) or issubclass(kind, keras.callbacks.Callback)
+        try:
+            if hasattr(found, "__qualname__"):
+                inspect.signature(found).bind()
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{flag}: expected what needs no arguments ({error}); received {text}: "
+                "name a function that makes the callback"
+            ) from error
+        if not made:
+            raise InputError(
+                f"{flag}: expected a class of keras.callbacks.Callback, or a function "
+                f"that makes one; {text} is {kind.__name__}"
+            )
+
+
 def augmentation_of(trainer: TrainerConfig) -> Callable[..., Any] | None:
     """The function that changes a training image; None where there is none.
 
