@@ -284,3 +284,21 @@ def test_squeeze_and_excitation_refuses_what_it_cannot_take():
         SqueezeExcitation(2)(np.ones((1, 2, 2, 4), "int32"))
     with pytest.raises(ValueError, match="expected ndim=4"):
         SqueezeExcitation(2)(np.ones((1, 4), "float32"))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_file_from_before_a_block_had_groups_is_read(block):
+    made = block(8, strides=2, name="unit")
+    config = made.get_config()
+    for name in ("groups", "width_per_group", "reduction_ratio"):
+        del config[name]
+    loaded = keras.saving.deserialize_keras_object(
+        {
+            "module": "dlkeras.layers.residual",
+            "class_name": block.__name__,
+            "registered_name": f"dlkeras>{block.__name__}",
+            "config": config,
+        }
+    )
+    assert type(loaded) is block
+    assert loaded.get_config() == made.get_config()
