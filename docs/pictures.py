@@ -260,7 +260,8 @@ def _equalised() -> Any:
     draw = np.random.default_rng(0)
     qpsk = np.array([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j]) / 2**0.5
     heard = np.convolve(draw.choice(qpsk, 6000), [0.1, 1.0, 0.4j, 0.2])[:6000]
-    heard = (heard + 0.03 * draw.normal(size=6000)).astype("complex64")
+    noise = 0.03 * (draw.normal(size=6000) + 1j * draw.normal(size=6000))
+    heard = (heard + noise).astype("complex64")
     output = BlindEqualizer(15, 0.01, symbols=qpsk)(heard)[0]
     return show.constellation(heard[-1500:], output[-1500:], symbols=qpsk)
 

@@ -1,11 +1,14 @@
 """Residual blocks equal their figures and add up to the papers' networks."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 from numpy_images import convolve, randomize, standardize
 
 from dlkeras.layers import BottleneckBlock, ResidualBlock
+from dlkeras.layers.blocks.squeeze_excitation import SqueezeExcitation
 
 BLOCKS = [ResidualBlock, BottleneckBlock]
 
@@ -228,6 +231,7 @@ def test_training_updates_the_moving_statistics_with_momentum_0_9():
         ({"version": "v2", "zero_gamma": True}, "`zero_gamma` needs"),
         ({"normalization": None, "zero_gamma": True}, "`zero_gamma` needs"),
         ({"padding": "valid"}, "padding='valid'"),
+        ({"reduction_ratio": 0}, "`reduction_ratio` must be a positive integer"),
     ],
 )
 @pytest.mark.parametrize("block", BLOCKS)
@@ -259,3 +263,42 @@ def test_the_parts_of_a_block_that_is_made_frozen_are_frozen():
     before = keras.ops.convert_to_numpy(moving).copy()
     model(np.ones((2, 8, 8, 2), "float32"), training=True)
     assert np.array_equal(keras.ops.convert_to_numpy(moving), before)
+
+
+def test_a_file_has_what_is_frozen_within_a_squeeze_and_excitation(tmp_path):
+    block = ResidualBlock(4, reduction_ratio=2)
+    images = keras.Input((8, 8, 4))
+    model = keras.Model(images, block(images))
+    block.excitation.reduce.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded: Any = keras.saving.load_model(tmp_path / "model.keras")
+    paths = [weight.path for weight in loaded.trainable_weights]
+    assert paths == [weight.path for weight in model.trainable_weights]
+    assert not [path for path in paths if "reduce" in path]
+
+
+def test_squeeze_and_excitation_refuses_what_it_cannot_take():
+    with pytest.raises(ValueError, match="`reduction_ratio` must be a positive int"):
+        SqueezeExcitation(-1)
+    with pytest.raises(ValueError, match="expects a floating-point input"):
+        SqueezeExcitation(2)(np.ones((1, 2, 2, 4), "int32"))
+    with pytest.raises(ValueError, match="expected ndim=4"):
+        SqueezeExcitation(2)(np.ones((1, 4), "float32"))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_file_from_before_a_block_had_groups_is_read(block):
+    made = block(8, strides=2, name="unit")
+    config = made.get_config()
+    for name in ("groups", "width_per_group", "reduction_ratio"):
+        del config[name]
+    loaded = keras.saving.deserialize_keras_object(
+        {
+            "module": "dlkeras.layers.residual",
+            "class_name": block.__name__,
+            "registered_name": f"dlkeras>{block.__name__}",
+            "config": config,
+        }
+    )
+    assert type(loaded) is block
+    assert loaded.get_config() == made.get_config()

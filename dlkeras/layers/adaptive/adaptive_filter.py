@@ -7,11 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.adaptive import divergence, recursions
+from dlkeras.layers.adaptive import divergence, recursions, signals
 from dlkeras.layers.adaptive.backend import fused, is_on_host, value_of
 from dlkeras.layers.adaptive.backend.host_loops import host_filter
 from dlkeras.layers.adaptive.rule import real_dtype
-from dlkeras.layers.adaptive.signals import as_signals, check_dtype, check_shapes
 
 # keras.ops as it is: the return types a checker infers for it are too wide
 ops: Any = keras.ops
@@ -199,17 +198,19 @@ class AdaptiveFilter(keras.layers.Layer):
 
         Lists, and signals without a batch axis, are taken too.
         """
-        inputs, desired = self._pair(inputs, desired)
-        inputs, desired, alone = as_signals(inputs, desired)
+        pair = self._pair(inputs, desired)
+        inputs, desired, alone = signals.as_signals(*pair)
         if alone:
             self._shapes(inputs.shape, desired.shape)
         if training is False and not args:
             kwargs.setdefault("adapt", False)
+        if "adapt" in kwargs:
+            kwargs["adapt"] = signals.as_array(kwargs["adapt"])
         if alone and len(getattr(kwargs.get("adapt"), "shape", ())) == 1:
             kwargs["adapt"] = kwargs["adapt"][None]
-        inputs, desired = _tensor(inputs), _tensor(desired)
+        inputs, desired = map(signals.as_tensor, (inputs, desired))
         if args or kwargs:
-            extra: Any = keras.tree.map_structure(_tensor, (args, kwargs))
+            extra: Any = keras.tree.map_structure(signals.as_tensor, (args, kwargs))
             args, kwargs = extra
         outputs = super().__call__(inputs, desired, *args, **kwargs)
         return tuple(output[0] for output in outputs) if alone else outputs
@@ -217,7 +218,7 @@ class AdaptiveFilter(keras.layers.Layer):
     def call(self, inputs, desired=None, adapt=True):
         """Filter the signal and let the weights follow the error."""
         signal, desired = self._pair(inputs, desired)
-        check_dtype(self, inputs=signal, desired=desired)
+        signals.check_dtype(self, inputs=signal, desired=desired)
         like = self._like(signal.shape)
         self.expect(
             len(like) == len(self._built_for)
@@ -273,7 +274,7 @@ class AdaptiveFilter(keras.layers.Layer):
     def compute_output_spec(self, inputs, desired=None, adapt=True):
         """Shapes and data type of output, error and, on request, the weights."""
         signal, desired = self._pair(inputs, desired)
-        check_dtype(self, inputs=signal, desired=desired)
+        signals.check_dtype(self, inputs=signal, desired=desired)
         shapes = self.compute_output_shape(signal.shape, desired.shape)
         return tuple(keras.KerasTensor(s, dtype=self._output_dtype) for s in shapes)
 
@@ -377,16 +378,11 @@ class AdaptiveFilter(keras.layers.Layer):
                 desired_shape=desired_shape,
             )
             inputs_shape, desired_shape = inputs_shape
-        return check_shapes(self, tuple(inputs_shape), tuple(desired_shape))
+        return signals.check_shapes(self, tuple(inputs_shape), tuple(desired_shape))
 
     def received(self):
         """The rule's parameters in words, for a message."""
         return ""
-
-
-def _tensor(value):
-    """NumPy arrays as tensors; all else as it is."""
-    return ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
 
 
 class _Starting(keras.initializers.Initializer):

@@ -1,5 +1,7 @@
 """What an adaptive filter is given: lists, arrays of any rank, and what is refused."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -13,13 +15,29 @@ def as_signals(inputs, desired):
     inputs, desired = (
         np.asarray(array, None if np.iscomplexobj(array) else "float64")
         if isinstance(array, (list, tuple))
-        else array
+        else as_array(array)
         for array in (inputs, desired)
     )
     alone = hasattr(desired, "shape") and len(desired.shape) == 1
     if alone and hasattr(inputs, "shape"):
         inputs, desired = inputs[None], desired[None]
     return inputs, desired, alone
+
+
+def as_array(value: Any) -> Any:
+    """Arrays of other libraries and tables as NumPy arrays; all else as it is."""
+    if isinstance(value, keras.Variable):
+        return value.value
+    native = keras.ops.is_tensor(value) or isinstance(value, keras.KerasTensor)
+    return value if native or not hasattr(value, "__array__") else np.asarray(value)
+
+
+def as_tensor(value: Any) -> Any:
+    """Arrays as tensors; all else as it is."""
+    value = as_array(value)
+    return (
+        keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
+    )
 
 
 def check_dtype(layer, **signals):

@@ -72,8 +72,11 @@ class CompositeLayer(keras.layers.Layer):
 
     def _named_parts(self) -> list[tuple[str, Any]]:
         """Return the parts by names that are the same in every such block."""
-        return [
-            (part.name, part)
-            for part in self._flatten_layers(include_self=False, recursive=False)
-            if part.weights
-        ]
+        named = []
+        for part in self._flatten_layers(include_self=False, recursive=False):
+            if isinstance(part, CompositeLayer):  # its parts are frozen one by one, too
+                inner = part._named_parts()
+                named += [(f"{part.name}/{name}", one) for name, one in inner]
+            elif part.weights:
+                named.append((part.name, part))
+        return named

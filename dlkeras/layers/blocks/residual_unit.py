@@ -77,9 +77,11 @@ class ResidualUnit(CompositeLayer):
             self, "width_per_group", width_per_group
         )
         self._check_width()
-        self.reduction_ratio = reduction_ratio and positive_integer(
-            self, "reduction_ratio", reduction_ratio
-        )
+        self.reduction_ratio = reduction_ratio
+        if reduction_ratio is not None:
+            self.reduction_ratio = positive_integer(
+                self, "reduction_ratio", reduction_ratio
+            )
         self.stochastic_depth = rate(self, "stochastic_depth", stochastic_depth)
         self.padding = one_of(self, "padding", padding, ("symmetric", "same"))
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

@@ -6,7 +6,12 @@ import keras
 
 from dlkeras.layers.blocks.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D
-from dlkeras.layers.inputs import channels_of
+from dlkeras.layers.inputs import (
+    channels_of,
+    image_data_format,
+    positive_integer,
+    require_float,
+)
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -25,6 +30,9 @@ class SqueezeExcitation(CompositeLayer):
     Output shape:
         That of the input.
 
+    Raises:
+        ValueError: If `reduction_ratio` is no positive integer.
+
     Reference:
         Hu, Shen and Sun (2018), "Squeeze-and-excitation networks", figure 3 right.
     """
@@ -38,11 +46,12 @@ class SqueezeExcitation(CompositeLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.reduction_ratio = reduction_ratio
-        self.data_format = (
-            keras.config.image_data_format() if (data_format is None) else data_format
+        self.reduction_ratio = positive_integer(
+            self, "reduction_ratio", reduction_ratio
         )
+        self.data_format = image_data_format(self, data_format)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: Any) -> None:
         """Make the two layers, as convolutions of one pixel."""
@@ -74,6 +83,7 @@ class SqueezeExcitation(CompositeLayer):
 
     def call(self, inputs: Any) -> Any:
         """Scale the channels."""
+        require_float(self, inputs)
         return inputs * self.expand(self.reduce(self.squeeze(inputs)))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:

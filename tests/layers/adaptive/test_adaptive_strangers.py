@@ -87,8 +87,29 @@ def test_in_a_model_of_half_precision_it_stays_what_it_is(name):
         np.testing.assert_allclose(part, wanted, atol=5e-3)
 
 
+class Foreign:
+    """An array of another library: it has a shape, and NumPy can read it."""
+
+    def __init__(self, values):
+        self.values, self.shape = values, values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+def test_arrays_of_other_libraries_and_variables_are_signals():
+    x, d = noise(2, 24).astype("float32")
+    adapt = np.arange(24) < 12
+    for rows in (slice(None), 0):  # a batch, and a signal alone
+        pair = x[rows], d[rows]
+        expected = arrays(make("LMSFilter")(*pair, adapt=adapt))
+        for kind in (Foreign, keras.Variable):
+            found = arrays(make("LMSFilter")(*map(kind, pair), adapt=Foreign(adapt)))
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_every_filter_stands_in_the_tables():
-    page = Path(__file__).parents[2] / "docs" / "layers" / "adaptive_filters.md"
+    page = Path(__file__).parents[3] / "docs" / "layers" / "adaptive_filters.md"
     for text, mark in ((page.read_text("utf-8"), "`"), (dlkeras.layers.__doc__, "")):
         for name in FILTERS:
             assert re.search(rf"^\| {mark}{name}\b", text or "", re.M), name
