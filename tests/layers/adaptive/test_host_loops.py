@@ -12,6 +12,8 @@ from dlkeras.layers import LMSFilter
 from dlkeras.layers.adaptive.backend import host_loops
 
 BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    pytest.skip("XLA's loops are as fast", allow_module_level=True)
 # What takes the backend's own recursion, too: on the others that is a compilation each.
 torch_only = pytest.mark.skipif(BACKEND != "torch", reason="of eager PyTorch")
 
