@@ -37,7 +37,7 @@ try:
     )
     from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
-    from dlkeras.visualization import in_language
+    from dlkeras.visualization import in_language, signal_flow_graph
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -59,6 +59,13 @@ def say(english, portuguese):
 # The system is a channel with echoes: its answer is the sum of the last four input
 # samples times the four numbers in `channel`, plus a little noise of its own. The model
 # starts with all weights at zero and sees the signal and the answer, nothing else.
+#
+# As a signal-flow graph (figure 3.1 of the course): every node is a signal, every arrow
+# multiplies by what stands beside it, and arrows that meet are added. The inputs of our
+# neuron are the last four samples, and its time is $n$.
+
+# %%
+display(signal_flow_graph("adaptive_model", language=language))
 
 # %%
 random = np.random.default_rng(1)
@@ -226,6 +233,8 @@ freed = keras.ops.convert_to_numpy(canceller(mains[None], electrode[None])[1])[0
 
 hum_left = np.std((freed - heart)[2500:]) / np.std((electrode - heart)[2500:])
 print(f"hum after five seconds: {20 * np.log10(hum_left):.0f} dB")
+
+# %% tags=["check"]
 assert hum_left < 0.1
 
 # %% [markdown]
@@ -247,6 +256,8 @@ echo_left = keras.ops.convert_to_numpy(echo_left)
 
 loss = 10 * np.log10(np.mean(echo[-rate:] ** 2) / np.mean(echo_left[-rate:] ** 2))
 print(f"echo in the last second: {loss:.0f} dB less")
+
+# %% tags=["check"]
 assert loss > 15
 
 # %% [markdown]
@@ -268,6 +279,8 @@ silence = keras.ops.convert_to_numpy(headphones(turning, at_the_ear)[1])
 
 quiet = np.std(silence[-rate // 2 :]) / np.std(at_the_ear[-rate // 2 :])
 print(f"the engine at the end: {20 * np.log10(quiet):.0f} dB")
+
+# %% tags=["check"]
 assert quiet < 0.1
 
 # %% [markdown]

@@ -170,7 +170,7 @@ for name, (gradients, activations) in found.items():
     shares = activations.history.saturated_share[0, :DEPTH]
     saturated[name] = 0.0 if np.isnan(shares).all() else np.nanmean(shares)
     names[name] = sorted({f.name for f in diagnose(gradients, activations)})
-    print(f"{name:16} first/last gradient {ratios[name]:8.1e}, saturated "
+    print(f"{name:16} gradiente primeira/última {ratios[name]:8.1e}, saturadas "
           f"{saturated[name]:4.0%}  {', '.join(names[name])}")  # fmt: skip
 
 # %% tags=["check"]
