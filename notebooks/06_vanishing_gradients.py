@@ -221,10 +221,12 @@ for name in ("tanh, Xavier", "ReLU, He"):
 #
 # One huge step can push all fields of a ReLU layer below zero, for every example. Its
 # slope is then 0 everywhere and no correction ever comes back. A leaky ReLU keeps a
-# slope of 0.01. We kill on purpose, with Adam's learning rate at 0.1 in place of 0.001,
-# and count the hidden units that are off for every example. Then both go on at 0.001
-# for fifteen epochs: who wakes up? (At 0.03 about half of the units are off, as the
-# course says. At 1 the leaky network does not come back either: that is divergence.)
+# slope of 0.01. We kill on purpose, with Adam's learning rate at 0.1 in place of 0.001
+# for four epochs, and count the hidden units that are off for every example. Then both
+# go on at 0.001 for fifteen epochs: who wakes up? With three seeds the ReLU networks
+# then read 34, 10 and 33 % of the digits, the leaky ones 78, 49 and 59 %. (At 0.03 half
+# of the ReLU units are off, 47 to 53 %, as the course says. At 1 the leaky network does
+# not come back either: that is divergence.)
 
 
 # %%
@@ -248,17 +250,17 @@ def trained(model, rate, epochs):
 dead, woken = {}, {}
 for activation in ("relu", "leaky"):
     model = network(activation, "he_normal", depth=5)
-    shocked = trained(model, 0.1, epochs=2)
+    shocked = trained(model, 0.1, epochs=4)
     dead[activation] = off(model)
     # Now the right learning rate: who recovers?
-    trained(model, 1e-3, epochs=5)
-    woken[activation] = trained(model, 1e-3, epochs=10)  # Adam begun anew
+    for _ in range(3):
+        woken[activation] = trained(model, 1e-3, epochs=5)  # Adam begun anew
     print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
           f"reads {shocked:.2f}, and afterwards {woken[activation]:.2f}")  # fmt: skip
 
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
-assert woken["leaky"] > woken["relu"]  # over three seeds 0.47 and 0.18
+assert woken["leaky"] > woken["relu"] + 0.15  # over three seeds 0.26 to 0.44 more
 
 # %% [markdown]
 # ## The verdict, in one line

@@ -324,9 +324,7 @@ for k, colour in zip(range(taps), (blue, orange, green, grey), strict=False):
     left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
     left.axhline(p[k], color=colour, linestyle="--", linewidth=0.8)
 left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
-left.legend(
-    loc="center right", bbox_to_anchor=(1, 0.32)
-)  # onde não passa nenhuma linha
+left.legend(loc="center right", bbox_to_anchor=(1, 0.32))  # onde não passa linha
 
 for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
     middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)

@@ -222,10 +222,12 @@ for name in ("tanh, Xavier", "ReLU, He"):
 # Um único passo enorme pode empurrar para baixo de zero todos os campos locais
 # induzidos de uma camada ReLU, para todo exemplo. A sua inclinação é então 0 em toda
 # parte e nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
-# Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001, e
-# contamos as unidades escondidas desligadas para todo exemplo. Depois as duas seguem
-# com 0,001 por quinze épocas: quem acorda? (Com 0,03 cerca da metade das unidades se
-# desliga, como diz o curso. Com 1 nem a rede leaky volta: aí é divergência.)
+# Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001 por
+# quatro épocas, e contamos as unidades escondidas desligadas para todo exemplo. Depois
+# as duas seguem com 0,001 por quinze épocas: quem acorda? Com três sementes, as redes
+# ReLU leem depois 34, 10 e 33 % dos dígitos, e as leaky 78, 49 e 59 %. (Com 0,03 metade
+# das unidades ReLU se desliga, 47 a 53 %, como diz o curso. Com 1 nem a rede leaky
+# volta: aí é divergência.)
 
 
 # %%
@@ -249,17 +251,17 @@ def trained(model, rate, epochs):
 dead, woken = {}, {}
 for activation in ("relu", "leaky"):
     model = network(activation, "he_normal", depth=5)
-    shocked = trained(model, 0.1, epochs=2)
+    shocked = trained(model, 0.1, epochs=4)
     dead[activation] = off(model)
     # Agora a taxa de aprendizagem certa: quem se recupera?
-    trained(model, 1e-3, epochs=5)
-    woken[activation] = trained(model, 1e-3, epochs=10)  # Adam recomeçado
+    for _ in range(3):
+        woken[activation] = trained(model, 1e-3, epochs=5)  # Adam recomeçado
     print(f"{activation:5}  desligadas por camada {dead[activation].round(2)}  "
           f"lê {shocked:.2f}, e depois {woken[activation]:.2f}")  # fmt: skip
 
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
-assert woken["leaky"] > woken["relu"]  # over three seeds 0.47 and 0.18
+assert woken["leaky"] > woken["relu"] + 0.15  # over three seeds 0.26 to 0.44 more
 
 # %% [markdown]
 # ## O veredito, em uma linha

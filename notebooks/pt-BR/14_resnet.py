@@ -109,7 +109,7 @@ np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
 np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
-print("o bloco confere, e não faz nada onde não deve")
+print("o bloco confere, e fica parado onde deve")
 
 # %% [markdown]
 # ## Onde o erro passa, e onde não passa
