@@ -176,7 +176,7 @@ def draw(curves: dict[str, tuple[str, list[float]]], label: str) -> str:
         if not points:
             name += ": nan"
         while any(abs(end - other) < 14 for other in ends):
-            end -= 14
+            end += 14 if end < 26 else -14
         ends.append(end)
         parts.append(
             f'<text x="{right + 6}" y="{end + 4:.1f}" fill="{colour}">{name}</text>'
