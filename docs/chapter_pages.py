@@ -90,7 +90,9 @@ def folded(summary: str, text: str) -> str:
 def shown(output: dict[str, Any], picture: Path, heading: str) -> str:
     """Return an output as Markdown; a picture is written, and named by its heading."""
     if output["output_type"] == "stream":
-        return fenced(output["text"], "text")
+        # TensorFlow logs to stdout in a kernel.
+        text = re.sub(r"^WARNING:tensorflow:.*\n?", "", output["text"], flags=re.M)
+        return fenced(text, "text") if text.strip() else ""
     data = output.get("data", {})
     if "image/png" in data:
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +143,7 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         else f"../../chapters/{source.stem}.md"
     )
     links = [f"[{words['solutions']}](solutions/{source.stem}.md)",
-             f"[dlkeras: {PARTS[source.name[:2]]}]({up}{PARTS[source.name[:2]]}.md)",
+             f"dlkeras: [](<{up}{PARTS[source.name[:2]]}.md>)",
              f"[{words['other']}]({other})"]  # fmt: skip
     all_of_them = chapters.chapters()
     if source != all_of_them[-1]:

@@ -57,6 +57,8 @@ html_copy_source = False
 
 
 def _mathml(text: str, block: bool) -> str:
+    # docutils takes 12 in \tfrac12 for one number.
+    text = re.sub(r"(frac)(\d)(\d)", r"\1{\2}{\3}", text)
     tree = tex2mathml(text, as_block=block)
     return re.sub(r"\s*\n\s*", " ", tree)
 

@@ -82,6 +82,18 @@ def rescaled(recipe: Recipe) -> Recipe:
     return replace(recipe, hidden=lambda: [layers.Rescaling(1 / 255), *hidden()])
 
 
+def normalised(recipe: Recipe) -> Recipe:
+    """A first layer that brings every column to mean 0 and spread 1."""
+    first, hidden = layers.Normalization(), recipe.hidden
+    first.adapt(recipe.x)
+    return replace(recipe, hidden=lambda: [first, *hidden()])
+
+
+def epochs(number: int) -> Callable[[Recipe], Recipe]:
+    """As many epochs, sick or mended."""
+    return lambda recipe: replace(recipe, epochs=number)
+
+
 def without_nan(recipe: Recipe) -> Recipe:
     """Without the rows that are no numbers."""
     fine = np.isfinite(recipe.x).all(1)
@@ -105,19 +117,20 @@ CASES = (
          all_of(pixels, rate(0.1, SGD)), all_of(pixels, rescaled, rate(0.1, SGD))),
     Case("Columns of very different scales",
          "The accuracy creeps up, and the loss stays above that of guessing.", blobs,
-         wild_columns),
-    Case("One NaN", "The loss is nan from the first epoch on.", blobs, a_nan,
-         all_of(a_nan, without_nan, lambda r: replace(r, epochs=25))),
+         wild_columns, all_of(wild_columns, normalised)),
+    Case("One NaN", "The loss is nan from the first epoch on.", blobs,
+         all_of(a_nan, epochs(25)), all_of(a_nan, without_nan, epochs(25))),
     Case("All weights begin equal", "The accuracy stays that of guessing.", digits,
          lambda r: replace(r, kernel="zeros")),
     Case("A learning rate that is far too large",
-         "The loss grows fourfold. Mended with 0.1, which this network takes well.",
-         digits, rate(10.0, SGD), rate(0.1, SGD)),
+         "The loss grows fourfold. The verdict's 0.01 is safe and slow: 66 % after 25 "
+         "epochs. Then raise it; 0.1 reaches 96 %.",
+         digits, rate(10.0, SGD), rate(0.01, SGD)),
     Case("Layers without an activation", "It finds no more than a line.", moons,
          linear, lambda r: replace(r, hidden=dense(32, 32))),
     Case("Labels that do not belong to their examples",
          "Training gets better, new data do not.", held_out(digits), shuffled,
-         lambda r: replace(r, epochs=40), "val_accuracy"),
+         epochs(40), "val_accuracy"),
 )  # fmt: skip
 
 
@@ -163,7 +176,7 @@ def draw(curves: dict[str, tuple[str, list[float]]], label: str) -> str:
         if not points:
             name += ": nan"
         while any(abs(end - other) < 14 for other in ends):
-            end -= 14
+            end += 14 if end < 26 else -14
         ends.append(end)
         parts.append(
             f'<text x="{right + 6}" y="{end + 4:.1f}" fill="{colour}">{name}</text>'

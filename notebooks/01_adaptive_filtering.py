@@ -37,7 +37,7 @@ try:
     )
     from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
-    from dlkeras.visualization import in_language
+    from dlkeras.visualization import in_language, signal_flow_graph
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -59,6 +59,13 @@ def say(english, portuguese):
 # The system is a channel with echoes: its answer is the sum of the last four input
 # samples times the four numbers in `channel`, plus a little noise of its own. The model
 # starts with all weights at zero and sees the signal and the answer, nothing else.
+#
+# As a signal-flow graph (figure 3.1 of the course): every node is a signal, every arrow
+# multiplies by what stands beside it, and arrows that meet are added. The inputs of our
+# neuron are the last four samples, and its time is $n$.
+
+# %%
+display(signal_flow_graph("adaptive_model", language=language))
 
 # %%
 random = np.random.default_rng(1)

@@ -26,9 +26,10 @@ try:
     import keras
     import matplotlib.pyplot as plt
     import numpy as np
+    from IPython.display import display
 
     from dlkeras.optimization import DeltaRule, error_energy, local_gradients
-    from dlkeras.visualization import in_language
+    from dlkeras.visualization import in_language, signal_flow_graph
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -94,6 +95,12 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # (the course's slide names it C). Both activations give their derivative away for free:
 # $\varphi' = y(1-y)$ for the logistic function, $\varphi' = 1 - y^2$ for tanh. The
 # delta rule then is $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
+#
+# The graph shows the way back for three output neurons (ours has one): the errors come
+# in at the right, and every arrow multiplies by what stands beside it.
+
+# %%
+display(signal_flow_graph("back_propagated_error", language=language))
 
 # %%
 delta2 = e * y2 * (1 - y2)

@@ -210,21 +210,26 @@ for name, sigma in (
     print(f"{name}: standard deviation {drawn.std():.4f}, by hand {sigma:.4f}")
     np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
 for name in ("tanh, Xavier", "ReLU, He"):
-    assert 0.1 < ratios[name] < 10
-    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
     loss = found[name][0].history.epoch_logs[-1]["loss"]
     print(f"{name}: loss {loss:.3f} after 3 epochs (guessing: {np.log(10):.3f})")
-    assert loss < 0.5 * np.log(10)
+
+# %% tags=["check"]
+for name in ("tanh, Xavier", "ReLU, He"):
+    assert 0.1 < ratios[name] < 10
+    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
+    assert found[name][0].history.epoch_logs[-1]["loss"] < 0.5 * np.log(10)
 
 # %% [markdown]
 # ## Dying ReLU, and one that can wake up
 #
 # One huge step can push all fields of a ReLU layer below zero, for every example. Its
 # slope is then 0 everywhere and no correction ever comes back. A leaky ReLU keeps a
-# slope of 0.01. We kill on purpose, with Adam's learning rate at 0.1 in place of 0.001,
-# and count the hidden units that are off for every example. Then both go on at 0.001
-# for fifteen epochs: who wakes up? (At 0.03 about half of the units are off, as the
-# course says. At 1 the leaky network does not come back either: that is divergence.)
+# slope of 0.01. We kill on purpose, with Adam's learning rate at 0.1 in place of 0.001
+# for two epochs, and count the hidden units that are off for every example. Then both
+# go on at 0.003 for fifteen epochs: who wakes up? With three seeds the ReLU networks
+# then read 20, 28 and 10 % of the digits, the leaky ones 72, 79 and 72 %. (At 0.03
+# about half of the ReLU units are off, as the course says. At 1 the leaky network does
+# not come back either: that is divergence.)
 
 
 # %%
@@ -251,14 +256,14 @@ for activation in ("relu", "leaky"):
     shocked = trained(model, 0.1, epochs=2)
     dead[activation] = off(model)
     # Now the right learning rate: who recovers?
-    trained(model, 1e-3, epochs=5)
-    woken[activation] = trained(model, 1e-3, epochs=10)  # Adam begun anew
+    for _ in range(3):
+        woken[activation] = trained(model, 3e-3, epochs=5)  # Adam begun anew
     print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
           f"reads {shocked:.2f}, and afterwards {woken[activation]:.2f}")  # fmt: skip
 
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
-assert woken["leaky"] > woken["relu"]  # over three seeds 0.47 and 0.18
+assert woken["leaky"] > woken["relu"] + 0.3  # over three seeds 0.51 to 0.62 more
 
 # %% [markdown]
 # ## The verdict, in one line

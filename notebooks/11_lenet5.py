@@ -92,6 +92,13 @@ assert sizes == [row[3] for row in TABLE]
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
+# The same network, drawn from the model: each box says what its layer does and the
+# shape of what comes out.
+
+# %%
+display(visualization.architecture_diagram(network, language=language))
+
+# %% [markdown]
 # The network of the paper differs from the table in three places: S2 and S4 add their
 # four pixels and have two trainable numbers for each map, each map of C3 reads only
 # some of S2's, and the outputs are distances to drawn digits. It has 60,000 trainable

@@ -91,7 +91,8 @@ def by_hand(size, grouped=True):
 
 rows = by_hand(227)
 keras.utils.set_random_seed(0)
-table = summary_table(alexnet(kernel_initializer="zeros"))
+full = alexnet(kernel_initializer="zeros")
+table = summary_table(full)
 for row in table:
     if row.layer in rows:
         assert (row.parameters, row.multiply_adds) == rows[row.layer][1:], row.layer
@@ -108,6 +109,12 @@ print(f"the three dense layers have {dense:.0%} of the parameters, the convoluti
 # %% tags=["check"]
 assert [rows[n][0] for n in ("C1", "S2", "C3", "S4", "C5")] == [55, 27, 27, 13, 13]
 assert parameters == {"2012": 60_965_224, "one tower": 62_378_344}
+
+# %% [markdown]
+# Drawn from the model; `(2 g)` marks the layers of two groups.
+
+# %%
+display(visualization.architecture_diagram(full, language=language))
 
 # %% [markdown]
 # ## Two peculiar parts, by hand
@@ -192,7 +199,6 @@ display(visualization.grad_cam(network, shown, "C3", language=language))
 # %%
 photo = load_sample_image("flower.jpg")[60:380, 160:480].astype("float32") / 255
 photo = keras.ops.convert_to_numpy(keras.layers.Resizing(227, 227)(photo))
-full = alexnet(kernel_initializer="zeros")
 display(visualization.receptive_field(full, ["C1", "C3", "C5", "C7"], photo,
                                       language=language))  # fmt: skip
 

@@ -132,7 +132,8 @@ MODULES = {  # name: size, maps below, the six columns, printed millions of oper
     "inception_5a": (7, 832, (256, 160, 320, 32, 128, 128), 54),
     "inception_5b": (7, 832, (384, 192, 384, 48, 128, 128), 71),
 }
-table = summary_table(googlenet(kernel_initializer="zeros"))
+full = googlenet(kernel_initializer="zeros")
+table = summary_table(full)
 rows = {row.layer: row for row in table}
 for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
     weights = c * (a + r3 + r5 + p) + 9 * r3 * b + 25 * r5 * d
@@ -153,6 +154,13 @@ print(table)
 assert rows["inception_3a"].parameters == 163_696
 assert table.parameters - 1000 * (1024 + 1) == 5_973_552  # the course's 6 million
 assert table.parameters == 6_998_552 and 60_965_224 / table.parameters > 8.5
+
+# %% [markdown]
+# The whole network, drawn from the model. In each module you see the four views that
+# you ran by hand.
+
+# %%
+display(visualization.architecture_diagram(full, language=language))
 
 # %% [markdown]
 # ## A narrow GoogLeNet reads digits
@@ -204,7 +212,6 @@ display(visualization.grad_cam(network, shown, "inception_3b", language=language
 # %%
 photo = load_sample_image("china.jpg")[60:360, 100:400].astype("float32") / 255
 photo = keras.ops.convert_to_numpy(keras.layers.Resizing(224, 224)(photo))
-full = googlenet(kernel_initializer="zeros")
 display(visualization.receptive_field(
     full, ["inception_3a", "inception_3b", "inception_4a"], photo, language=language
 ))  # fmt: skip

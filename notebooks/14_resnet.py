@@ -188,10 +188,10 @@ PRINTED = {
     152: ((3, 8, 36, 3), True, 11.3),
 }
 counted = {depth: multiply_adds(*row[:2]) for depth, row in PRINTED.items()}
-tables = {}
+networks, tables = {}, {}
 for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
-    network = build(kernel_initializer="zeros")  # only its shapes matter here
-    tables[depth] = summary_table(network)
+    networks[depth] = build(kernel_initializer="zeros")  # only its shapes matter here
+    tables[depth] = summary_table(networks[depth])
 for depth, (counts, _, printed) in PRINTED.items():
     print(
         f"ResNet-{depth}: blocks {counts}, {counted[depth] / 1e9:.2f} thousand million"
@@ -203,6 +203,13 @@ print(tables[18])
 # %% tags=["check"]
 for depth, table in tables.items():
     assert table.multiply_adds == counted[depth]
+
+# %% [markdown]
+# ResNet-18, drawn from the model: each block shows its two convolutions and, above
+# them, its shortcut.
+
+# %%
+display(visualization.architecture_diagram(networks[18], language=language))
 
 # %% [markdown]
 # ## Deeper is worse, and with shortcuts it is not
@@ -310,9 +317,9 @@ display(visualization.grad_cam(network, shown, "stage2", language=language))
 # %%
 photo = load_sample_image("china.jpg")[60:360, 100:400].astype("float32") / 255
 photo = keras.ops.convert_to_numpy(keras.layers.Resizing(224, 224)(photo))
-network = resnet18(kernel_initializer="zeros")
-display(visualization.receptive_field(network, ["stage1", "stage2", "stage3"], photo,
-                                      language=language))  # fmt: skip
+display(visualization.receptive_field(
+    networks[18], ["stage1", "stage2", "stage3"], photo, language=language
+))  # fmt: skip
 
 # %% [markdown]
 # And the experiment. Without shortcuts 32 layers learn worse than 8; with them, better.

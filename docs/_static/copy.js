@@ -1,8 +1,9 @@
-// A button on every block of code that copies it, without the prompts.
+// A button on every block of code that copies it, without the prompts; a picture opens
+// at its own size.
 document.addEventListener("DOMContentLoaded", () => {
   const words = document.documentElement.lang === "pt-BR" || location.pathname.includes("/pt-BR/")
     ? ["Copiar", "Copiado"] : ["Copy", "Copied"];
-  for (const block of document.querySelectorAll("div.highlight")) {
+  for (const block of document.querySelectorAll("div:not(.highlight-text) > div.highlight")) {
     const button = document.createElement("button");
     button.className = "copy";
     button.textContent = words[0];
@@ -17,5 +18,12 @@ document.addEventListener("DOMContentLoaded", () => {
       setTimeout(() => { button.textContent = words[0]; }, 1500);
     });
     block.append(button);
+  }
+  for (const picture of document.querySelectorAll("article img")) {
+    if (picture.closest("a")) continue;
+    const link = document.createElement("a");
+    link.href = picture.src;
+    picture.replaceWith(link);
+    link.append(picture);
   }
 });

@@ -37,7 +37,7 @@ try:
     )
     from dlkeras.layers.adaptive.applications import noise_cancelling
     from dlkeras.optimization import lms_theory
-    from dlkeras.visualization import in_language
+    from dlkeras.visualization import in_language, signal_flow_graph
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -59,6 +59,13 @@ def say(english, portuguese):
 # O sistema é um canal com ecos: a sua resposta é a soma das quatro últimas amostras da
 # entrada vezes os quatro números em `channel`, mais um pouco de ruído próprio. O modelo
 # começa com todos os pesos em zero e vê o sinal e a resposta, nada mais.
+#
+# Como grafo de fluxo de sinal (figura 3.1 do curso): cada nó é um sinal, cada seta
+# multiplica pelo que está escrito ao lado dela, e setas que se encontram se somam. As
+# entradas do nosso neurônio são as quatro últimas amostras, e o tempo é $n$.
+
+# %%
+display(signal_flow_graph("adaptive_model", language=language))
 
 # %%
 random = np.random.default_rng(1)
@@ -164,7 +171,7 @@ np.testing.assert_allclose(theory.max_step_size, 2 / (taps + 2))
 # da voz.
 
 # %%
-rate = 8000  # samples in a second
+rate = 8000  # amostras por segundo
 semitones = np.array([0, 2, 4, 5, 7, 9, 11, 12])
 t = np.arange(rate // 2) / rate
 envelope = np.exp(-4 * t) * np.minimum(1, 100 * t)
@@ -214,7 +221,7 @@ display(Audio(heard, rate=rate), Audio(cleaned, rate=rate))
 
 # %%
 times = np.arange(20 * 500) / 500
-phase = 1.2 * times % 1  # 72 beats a minute
+phase = 1.2 * times % 1  # 72 batimentos por minuto
 waves = [(0.2, 0.12, 0.025), (0.37, -0.15, 0.01), (0.4, 1.0, 0.012),
          (0.43, -0.25, 0.012), (0.65, 0.3, 0.04)]  # fmt: skip
 heart = sum(a * np.exp(-(((phase - at) / width) ** 2) / 2) for at, a, width in waves)
@@ -225,7 +232,7 @@ canceller = LMSFilter(1, 0.005, input_type="multi_input")
 freed = keras.ops.convert_to_numpy(canceller(mains[None], electrode[None])[1])[0]
 
 hum_left = np.std((freed - heart)[2500:]) / np.std((electrode - heart)[2500:])
-print(f"hum after five seconds: {20 * np.log10(hum_left):.0f} dB")
+print(f"zumbido depois de cinco segundos: {20 * np.log10(hum_left):.0f} dB")
 
 # %% tags=["check"]
 assert hum_left < 0.1
@@ -247,7 +254,7 @@ echo_left = FrequencyDomainFilter(2048, 0.7, block=256)(far, echo)[1]
 echo_left = keras.ops.convert_to_numpy(echo_left)
 
 loss = 10 * np.log10(np.mean(echo[-rate:] ** 2) / np.mean(echo_left[-rate:] ** 2))
-print(f"echo in the last second: {loss:.0f} dB less")
+print(f"eco no último segundo: {loss:.0f} dB a menos")
 
 # %% tags=["check"]
 assert loss > 15
@@ -270,7 +277,7 @@ headphones = FilteredXLMSFilter(
 silence = keras.ops.convert_to_numpy(headphones(turning, at_the_ear)[1])
 
 quiet = np.std(silence[-rate // 2 :]) / np.std(at_the_ear[-rate // 2 :])
-print(f"the engine at the end: {20 * np.log10(quiet):.0f} dB")
+print(f"o motor no fim: {20 * np.log10(quiet):.0f} dB")
 
 # %% tags=["check"]
 assert quiet < 0.1
@@ -317,9 +324,7 @@ for k, colour in zip(range(taps), (blue, orange, green, grey), strict=False):
     left.plot(np.array(weights)[:600, k], color=colour, label=f"$w_{k}$")
     left.axhline(p[k], color=colour, linestyle="--", linewidth=0.8)
 left.set(xlabel="n", title=say("Weights find the channel", "Os pesos acham o canal"))
-left.legend(
-    loc="center right", bbox_to_anchor=(1, 0.32)
-)  # onde não passa nenhuma linha
+left.legend(loc="center right", bbox_to_anchor=(1, 0.32))  # onde não passa linha
 
 for (step_size, curve), colour in zip(curves.items(), (blue, orange), strict=True):
     middle.semilogy(curve, color=colour, alpha=0.45, linewidth=0.9)

@@ -27,9 +27,10 @@ try:
     import keras
     import matplotlib.pyplot as plt
     import numpy as np
+    from IPython.display import display
 
     from dlkeras.optimization import DeltaRule, error_energy, local_gradients
-    from dlkeras.visualization import in_language
+    from dlkeras.visualization import in_language, signal_flow_graph
 except ImportError as error:
     raise ImportError(
         f"{error}. Install what this notebook needs with, in the project's folder: "
@@ -96,6 +97,12 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # transparência do curso a chama de C). As duas ativações entregam a derivada de graça:
 # $\varphi' = y(1-y)$ para a logística, $\varphi' = 1 - y^2$ para a tanh. A regra delta
 # é então $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
+#
+# O grafo mostra o caminho de volta para três neurônios de saída (a nossa rede tem um):
+# os erros entram pela direita, e cada seta multiplica pelo que está escrito ao lado.
+
+# %%
+display(signal_flow_graph("back_propagated_error", language=language))
 
 # %%
 delta2 = e * y2 * (1 - y2)

@@ -170,7 +170,7 @@ for name, (gradients, activations) in found.items():
     shares = activations.history.saturated_share[0, :DEPTH]
     saturated[name] = 0.0 if np.isnan(shares).all() else np.nanmean(shares)
     names[name] = sorted({f.name for f in diagnose(gradients, activations)})
-    print(f"{name:16} first/last gradient {ratios[name]:8.1e}, saturated "
+    print(f"{name:16} gradiente primeira/última {ratios[name]:8.1e}, saturadas "
           f"{saturated[name]:4.0%}  {', '.join(names[name])}")  # fmt: skip
 
 # %% tags=["check"]
@@ -210,11 +210,14 @@ for name, sigma in (
     print(f"{name}: desvio padrão {drawn.std():.4f}, à mão {sigma:.4f}")
     np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
 for name in ("tanh, Xavier", "ReLU, He"):
-    assert 0.1 < ratios[name] < 10
-    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
     loss = found[name][0].history.epoch_logs[-1]["loss"]
     print(f"{name}: custo {loss:.3f} depois de 3 épocas (no chute: {np.log(10):.3f})")
-    assert loss < 0.5 * np.log(10)
+
+# %% tags=["check"]
+for name in ("tanh, Xavier", "ReLU, He"):
+    assert 0.1 < ratios[name] < 10
+    assert not {"vanishing_gradient", "exploding_gradient"} & set(names[name])
+    assert found[name][0].history.epoch_logs[-1]["loss"] < 0.5 * np.log(10)
 
 # %% [markdown]
 # ## ReLU que morre, e uma que pode acordar
@@ -222,10 +225,12 @@ for name in ("tanh, Xavier", "ReLU, He"):
 # Um único passo enorme pode empurrar para baixo de zero todos os campos locais
 # induzidos de uma camada ReLU, para todo exemplo. A sua inclinação é então 0 em toda
 # parte e nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
-# Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001, e
-# contamos as unidades escondidas desligadas para todo exemplo. Depois as duas seguem
-# com 0,001 por quinze épocas: quem acorda? (Com 0,03 cerca da metade das unidades se
-# desliga, como diz o curso. Com 1 nem a rede leaky volta: aí é divergência.)
+# Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001 por
+# duas épocas, e contamos as unidades escondidas desligadas para todo exemplo. Depois as
+# duas seguem com 0,003 por quinze épocas: quem acorda? Com três sementes, as redes ReLU
+# leem depois 20, 28 e 10 % dos dígitos, e as leaky 72, 79 e 72 %. (Com 0,03 cerca da
+# metade das unidades ReLU se desliga, como diz o curso. Com 1 nem a rede leaky volta:
+# aí é divergência.)
 
 
 # %%
@@ -252,14 +257,14 @@ for activation in ("relu", "leaky"):
     shocked = trained(model, 0.1, epochs=2)
     dead[activation] = off(model)
     # Agora a taxa de aprendizagem certa: quem se recupera?
-    trained(model, 1e-3, epochs=5)
-    woken[activation] = trained(model, 1e-3, epochs=10)  # Adam recomeçado
+    for _ in range(3):
+        woken[activation] = trained(model, 3e-3, epochs=5)  # Adam recomeçado
     print(f"{activation:5}  desligadas por camada {dead[activation].round(2)}  "
           f"lê {shocked:.2f}, e depois {woken[activation]:.2f}")  # fmt: skip
 
 # %% tags=["check"]
 assert dead["relu"].max() > 0.9
-assert woken["leaky"] > woken["relu"]  # over three seeds 0.47 and 0.18
+assert woken["leaky"] > woken["relu"] + 0.3  # over three seeds 0.51 to 0.62 more
 
 # %% [markdown]
 # ## O veredito, em uma linha

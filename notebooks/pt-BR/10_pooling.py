@@ -111,10 +111,8 @@ print(f"o max pooling 2x2 descarta {1 - passed.mean():.0%} dos valores "
       "(75 %, a não ser por empates)")  # fmt: skip
 
 swapped = flower.copy()
-swapped[0::2], swapped[1::2] = (
-    flower[1::2],
-    flower[0::2],
-)  # troca as linhas dentro das janelas
+# Troca as linhas dentro das janelas.
+swapped[0::2], swapped[1::2] = flower[1::2], flower[0::2]
 np.testing.assert_allclose(mean_pool(swapped), mean_pool(flower), atol=1e-12)
 np.testing.assert_array_equal(max_pool(swapped), max_pool(flower))
 

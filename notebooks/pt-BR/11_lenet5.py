@@ -94,6 +94,13 @@ assert sizes == [row[3] for row in TABLE]
 assert table.parameters == 61_706 and table.multiply_adds == 416_520
 
 # %% [markdown]
+# A mesma rede, desenhada a partir do modelo: cada caixa diz o que a camada faz e a
+# forma do que sai dela.
+
+# %%
+display(visualization.architecture_diagram(network, language=language))
+
+# %% [markdown]
 # A rede do artigo difere da tabela em três lugares: S2 e S4 somam os seus quatro pixels
 # e têm dois números treináveis por mapa, cada mapa de C3 lê só alguns dos de S2, e as
 # saídas são distâncias a dígitos desenhados. Ela tem 60.000 parâmetros treináveis, como

@@ -133,7 +133,8 @@ MODULES = {  # nome: tamanho, mapas de baixo, as seis colunas, milhões no artig
     "inception_5a": (7, 832, (256, 160, 320, 32, 128, 128), 54),
     "inception_5b": (7, 832, (384, 192, 384, 48, 128, 128), 71),
 }
-table = summary_table(googlenet(kernel_initializer="zeros"))
+full = googlenet(kernel_initializer="zeros")
+table = summary_table(full)
 rows = {row.layer: row for row in table}
 for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
     weights = c * (a + r3 + r5 + p) + 9 * r3 * b + 25 * r5 * d
@@ -154,6 +155,13 @@ print(table)
 assert rows["inception_3a"].parameters == 163_696
 assert table.parameters - 1000 * (1024 + 1) == 5_973_552  # the course's 6 million
 assert table.parameters == 6_998_552 and 60_965_224 / table.parameters > 8.5
+
+# %% [markdown]
+# A rede inteira, desenhada a partir do modelo. Em cada módulo estão as quatro visões
+# que você fez à mão.
+
+# %%
+display(visualization.architecture_diagram(full, language=language))
 
 # %% [markdown]
 # ## Uma GoogLeNet estreita lê dígitos
@@ -205,7 +213,6 @@ display(visualization.grad_cam(network, shown, "inception_3b", language=language
 # %%
 photo = load_sample_image("china.jpg")[60:360, 100:400].astype("float32") / 255
 photo = keras.ops.convert_to_numpy(keras.layers.Resizing(224, 224)(photo))
-full = googlenet(kernel_initializer="zeros")
 display(visualization.receptive_field(
     full, ["inception_3a", "inception_3b", "inception_4a"], photo, language=language
 ))  # fmt: skip

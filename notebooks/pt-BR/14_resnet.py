@@ -109,7 +109,7 @@ np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
 np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
-print("o bloco confere, e não faz nada onde não deve")
+print("o bloco confere, e fica parado onde deve")
 
 # %% [markdown]
 # ## Onde o erro passa, e onde não passa
@@ -188,10 +188,10 @@ PRINTED = {
     152: ((3, 8, 36, 3), True, 11.3),
 }
 counted = {depth: multiply_adds(*row[:2]) for depth, row in PRINTED.items()}
-tables = {}
+networks, tables = {}, {}
 for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
-    network = build(kernel_initializer="zeros")  # aqui só importam as formas
-    tables[depth] = summary_table(network)
+    networks[depth] = build(kernel_initializer="zeros")  # aqui só importam as formas
+    tables[depth] = summary_table(networks[depth])
 for depth, (counts, _, printed) in PRINTED.items():
     print(f"ResNet-{depth}: blocos {counts}, {counted[depth] / 1e9:.2f} bilhões")
     # O artigo ora corta um dígito, ora arredonda.
@@ -201,6 +201,13 @@ print(tables[18])
 # %% tags=["check"]
 for depth, table in tables.items():
     assert table.multiply_adds == counted[depth]
+
+# %% [markdown]
+# A ResNet-18, desenhada a partir do modelo: cada bloco mostra as suas duas convoluções
+# e, acima delas, o atalho.
+
+# %%
+display(visualization.architecture_diagram(networks[18], language=language))
 
 # %% [markdown]
 # ## Mais profunda é pior, e com atalhos não é
@@ -308,9 +315,9 @@ display(visualization.grad_cam(network, shown, "stage2", language=language))
 # %%
 photo = load_sample_image("china.jpg")[60:360, 100:400].astype("float32") / 255
 photo = keras.ops.convert_to_numpy(keras.layers.Resizing(224, 224)(photo))
-network = resnet18(kernel_initializer="zeros")
-display(visualization.receptive_field(network, ["stage1", "stage2", "stage3"], photo,
-                                      language=language))  # fmt: skip
+display(visualization.receptive_field(
+    networks[18], ["stage1", "stage2", "stage3"], photo, language=language
+))  # fmt: skip
 
 # %% [markdown]
 # E o experimento. Sem atalhos, 32 camadas aprendem pior que 8; com eles, melhor.

@@ -48,11 +48,11 @@ for eta in (0.02, 0.1):
     weights = run(x, d, eta)[2].mean(axis=0)
     far = np.linalg.norm(weights[1000:] + channel, axis=1)
     needed[eta] = int(np.argmax(far < 0.1 * far[0]))
-    print(f"eta = {eta}: {needed[eta]} samples, ln 10 / eta = {np.log(10) / eta:.0f}")
+    print(f"eta = {eta}: {needed[eta]} amostras, ln 10 / eta = {np.log(10) / eta:.0f}")
     assert abs(needed[eta] - np.log(10) / eta) < 0.15 * np.log(10) / eta
 stopped = through(channel, x[:, 1000:]) - d[:, 1000:]
-print(f"a stopped filter errs with power {np.mean(stopped**2):.2f}, "
-      f"twice the signal: {4 * channel @ channel:.2f}")  # fmt: skip
+print(f"um filtro parado erra com potência {np.mean(stopped**2):.2f}, "
+      f"o dobro do sinal: {4 * channel @ channel:.2f}")  # fmt: skip
 
 # %% [markdown]
 # **2.** $x(n) + 0{,}9x(n-1)$ tem correlação 1,81 no atraso 0 e 0,9 no atraso 1. O maior
@@ -62,8 +62,8 @@ print(f"a stopped filter errs with power {np.mean(stopped**2):.2f}, "
 R = 1.81 * np.eye(4) + 0.9 * (np.eye(4, k=1) + np.eye(4, k=-1))
 limit = 2 / np.linalg.eigvalsh(R)[-1]
 theory = lms_theory(R, R @ channel, limit / 5, channel @ R @ channel)
-print("eigenvalues", theory.eigenvalues.round(3), f" limit {limit:.3f}")
-print("time constants", theory.time_constants.round(1), "samples")
+print("autovalores", theory.eigenvalues.round(3), f" limite {limit:.3f}")
+print("constantes de tempo", theory.time_constants.round(1), "amostras")
 np.testing.assert_allclose(theory.max_step_size_mean, limit)
 white = lms_theory(np.eye(4), channel, 2 / 5, channel @ channel)
 assert theory.time_constants.max() > 4 * white.time_constants.max()
@@ -77,5 +77,5 @@ x = random.normal(size=(400, 1000))
 d = through(channel, x) + np.sqrt(1e-3) * random.normal(size=x.shape)
 error = run(x, d, 0.02, taps=3)[1]
 settled = np.mean(error[:, 500:] ** 2)
-print(f"settles at {settled:.5f}; noise 0.001 + missing weight {channel[3] ** 2:.3f}")
+print(f"assenta em {settled:.5f}; ruído 0.001 + peso que falta {channel[3] ** 2:.3f}")
 np.testing.assert_allclose(settled, 0.011, rtol=0.08)

@@ -31,7 +31,7 @@ d = x @ [5.0, 3.0]
 # %%
 noise = 2 * random.normal(size=200)
 noisy = QuadraticSurface.from_data(x, d + noise)
-print("minimum at", noisy.minimizer.round(3), " J there", round(noisy.minimum_error, 3))
+print("mínimo em", noisy.minimizer.round(3), " onde J =", round(noisy.minimum_error, 3))
 assert np.abs(noisy.minimizer - [5, 3]).max() < 0.6
 assert 0.9 * np.mean(noise**2) < noisy.minimum_error < np.mean(noise**2)
 
@@ -43,12 +43,12 @@ assert 0.9 * np.mean(noise**2) < noisy.minimum_error < np.mean(noise**2)
 # %%
 near = x.copy()
 near[:, 1] = near[:, 0] + 0.05 * random.normal(size=200)
-for name, inputs in (("as before", x), ("almost a copy", near)):
+for name, inputs in (("como antes", x), ("quase uma cópia", near)):
     surface = QuadraticSurface.from_data(inputs, inputs @ [5.0, 3.0])
     run = steepest_descent(
         surface, 0.9 * surface.max_step_size, steps=100_000, tolerance=1e-6
     )
-    print(f"{name:14} kappa {surface.condition_number:8.1f}  {run.iterations} steps")
+    print(f"{name:14} kappa {surface.condition_number:8.1f}  {run.iterations} passos")
 assert surface.condition_number > 500 and run.iterations > 1000
 
 # %% [markdown]
@@ -71,5 +71,5 @@ low, high = 0.1, 10.0
 while high - low > 1e-4:
     middle = (low + high) / 2
     low, high = (middle, high) if converges(middle) else (low, middle)
-print(f"by trial {low:.3f}, 2 / lambda_max = {surface.max_step_size:.3f}")
+print(f"por tentativas {low:.3f}, 2 / lambda_max = {surface.max_step_size:.3f}")
 assert abs(low - surface.max_step_size) < 1e-3

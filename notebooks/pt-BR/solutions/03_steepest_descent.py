@@ -48,12 +48,12 @@ assert set(regimes(QuadraticSurface.bowl(), 1.0)) == {"critically damped"}
 # %%
 narrow = QuadraticSurface([[1, 0.95], [0.95, 1]], [0.5, 0.25])
 steepest = steepest_descent(narrow, best_step_size(narrow), [2, 1], steps=2000)
-print("kappa", round(narrow.condition_number, 6), " rate", round(steepest.rate, 6))
+print("kappa", round(narrow.condition_number, 6), " taxa", round(steepest.rate, 6))
 counts = [
     run.iterations
     for run in (steepest, newton(narrow, [2, 1]), conjugate_gradient(narrow, [2, 1]))
 ]
-print("steepest descent, Newton, conjugate gradient:", counts)
+print("descida mais íngreme, Newton, gradiente conjugado:", counts)
 np.testing.assert_allclose(steepest.rate, 0.95)
 assert counts[1] == 1 and counts[2] == 2 and counts[0] > 300
 
@@ -69,12 +69,12 @@ random = np.random.default_rng(3)
 x = random.normal(size=(100, 2)) @ [[1.0, 0.9], [0.0, 0.44]]
 d = np.tanh(x @ [1.0, -0.5]) + random.normal(scale=0.05, size=100)
 neuron = NeuronSurface(x, d, "tanh")
-print("eigenvalues there:", np.linalg.eigvalsh(neuron.hessian([-4, 4])))
+print("autovalores ali:", np.linalg.eigvalsh(neuron.hessian([-4, 4])))
 try:
     newton(neuron, [-4, 4])
 except ValueError as error:
     print(error)
 else:
-    raise AssertionError("Newton should have refused")
+    raise AssertionError("o método de Newton devia ter recusado")
 run = gauss_newton(neuron, [-4, 4], delta=0.01, steps=5)
 assert run.iterations == 5

@@ -45,7 +45,9 @@ np.testing.assert_allclose(slope_of(scaled_tanh), by_hand, atol=1e-6)
 fine = np.linspace(0, 3, 30001)
 slope = 1.7159 * 2 / 3 * (1 - np.tanh(2 * fine / 3) ** 2)
 bend = fine[np.argmax(np.abs(np.gradient(slope, fine)))]
-print(f"largest bend at v = {bend:.3f}, where y = {1.7159 * np.tanh(2 * bend / 3):.3f}")
+print(
+    f"maior curvatura em v = {bend:.3f}, onde y = {1.7159 * np.tanh(2 * bend / 3):.3f}"
+)
 assert abs(bend - 1) < 0.02
 
 # %% [markdown]
@@ -65,6 +67,6 @@ np.testing.assert_allclose(slope_of("softplus"), 1 / (1 + np.exp(-v)), atol=1e-6
 w = np.linspace(0, 20, 20001)
 y = 1 / (1 + np.exp(-w))
 gain = w * y * (1 - y)
-print(f"largest gain {gain.max():.3f} at w = {w[np.argmax(gain)]:.2f}; "
-      f"at w = 4: {gain[4000]:.3f}")  # fmt: skip
+print(f"maior ganho {gain.max():.3f} em w = {w[np.argmax(gain)]:.2f}; "
+      f"em w = 4: {gain[4000]:.3f}")  # fmt: skip
 assert gain.max() < 0.25

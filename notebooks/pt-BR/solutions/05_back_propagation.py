@@ -53,11 +53,11 @@ np.testing.assert_allclose(ours.local_gradients[1], delta2, atol=1e-12)
 weights = model.get_weights()
 model.set_weights([20 * weights[0], *weights[1:]])
 saturated = local_gradients(model, x, d)
-for name, result in (("before", ours), ("after", saturated)):
+for name, result in (("antes", ours), ("depois", saturated)):
     field = np.abs(result.induced_fields[0][1:]).mean()
     slope = (1 - result.outputs[0][1:] ** 2).mean()
     delta = np.abs(result.local_gradients[0][1:]).mean()
-    print(f"{name:6}: |v| {field:6.2f}  slope {slope:.1e}  |delta| {delta:.1e}")
+    print(f"{name:6}: |v| {field:6.2f}  inclinação {slope:.1e}  |delta| {delta:.1e}")
 assert delta < 0.1 * np.abs(ours.local_gradients[0][1:]).mean()
 
 # %% [markdown]
@@ -81,4 +81,4 @@ delta1 = (1 - y1**2) * (delta2 @ W2.T)
 ours = local_gradients(model, x, d)
 for theirs, mine in zip(ours.local_gradients, (delta1, delta2, delta3), strict=True):
     np.testing.assert_allclose(theirs, mine, atol=1e-12)
-print("all three layers agree")
+print("as três camadas conferem")

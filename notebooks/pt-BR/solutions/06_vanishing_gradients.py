@@ -26,7 +26,7 @@ y = digits.target[:640]
 
 
 def watched(activation, initializer, depth):
-    """Ten steps of a network, with both monitors."""
+    """Dez passos de uma rede, com os dois monitores."""
     keras.utils.set_random_seed(0)
     hidden = [
         keras.layers.Dense(
@@ -58,8 +58,8 @@ named = {}
 for depth in (3, 5, 6, 8):
     ratio, findings, _ = watched("sigmoid", "glorot_uniform", depth)
     named[depth] = any(f.name == "vanishing_gradient" for f in findings)
-    print(f"{depth} layers: ratio {ratio:.1e}, (1/4)^{depth - 1} = "
-          f"{0.25 ** (depth - 1):.1e}, named: {named[depth]}")  # fmt: skip
+    print(f"{depth} camadas: razão {ratio:.1e}, (1/4)^{depth - 1} = "
+          f"{0.25 ** (depth - 1):.1e}, nomeado: {named[depth]}")  # fmt: skip
 assert not named[3] and named[8]
 
 # %% [markdown]
@@ -74,10 +74,10 @@ lost = {}
 for s in (0.5, 0.8, 1.0, 1.25, 2.0, 10.0):
     initializer = keras.initializers.RandomNormal(stddev=0.1 * s)
     ratio, _, history = watched("tanh", initializer, 20)
-    spread = history.std[0, 19] / history.std[0, 0]  # last over first
+    spread = history.std[0, 19] / history.std[0, 0]  # última sobre primeira
     lost[s] = abs(np.log(ratio)) + abs(np.log(spread))
-    print(f"s = {s:5}: gradients, first over last {ratio:.1e}; outputs, last over "
-          f"first {spread:.1e}")  # fmt: skip
+    print(f"s = {s:5}: gradientes, primeiro sobre último {ratio:.1e}; "
+          f"saídas, última sobre primeira {spread:.1e}")  # fmt: skip
     assert s > 0.8 or (0.5 < ratio < 2 and spread < 2 * s**19)
 assert min(lost, key=lambda s: lost[s]) in (1.0, 1.25)
 
@@ -89,5 +89,5 @@ assert min(lost, key=lambda s: lost[s]) in (1.0, 1.25)
 _, _, history = watched("relu", "glorot_uniform", 20)
 spread = history.std[0, :20]
 factor = (spread[-1] / spread[0]) ** (1 / 19)
-print(f"factor a layer {factor:.3f}, nineteen times {spread[-1] / spread[0]:.1e}")
+print(f"fator por camada {factor:.3f}, dezenove vezes {spread[-1] / spread[0]:.1e}")
 assert abs(factor - np.sqrt(0.5)) < 0.06

@@ -23,7 +23,7 @@ images = (digits.images[..., None] / 16).astype("float32")
 
 
 def trained(rate, seed, epochs=60, examples=10):
-    """A network that has learnt ten of each digit, and the digits it has not seen."""
+    """Uma rede que aprendeu dez de cada dígito, e os dígitos que ela não viu."""
     random = np.random.default_rng(seed)
     few = np.concatenate(
         [
@@ -62,7 +62,7 @@ found = {}
 for rate in (0.0, 0.3, 0.6, 0.95):
     model, rest = trained(rate, seed=0)
     found[rate] = model.evaluate(images[rest], digits.target[rest], verbose=0)[1]
-    print(f"p = {rate}: test accuracy {found[rate]:.3f}")
+    print(f"p = {rate}: acurácia no teste {found[rate]:.3f}")
 assert found[0.95] < max(found.values())
 
 # %% [markdown]
@@ -78,7 +78,7 @@ mean = answers.mean(axis=0)
 wrong = mean.argmax(axis=1) != digits.target[rest]
 spread = answers.std(axis=0).max(axis=1)
 print(
-    f"spread where right {spread[~wrong].mean():.3f}, wrong {spread[wrong].mean():.3f}"
+    f"dispersão: acertos {spread[~wrong].mean():.3f}, erros {spread[wrong].mean():.3f}"
 )
 assert spread[wrong].mean() > 1.2 * spread[~wrong].mean()
 
@@ -94,4 +94,4 @@ masks = random.random((200_000, 50)) >= p
 paper = (masks @ (x * w)).mean()
 np.testing.assert_allclose(paper, (1 - p) * (w @ x), atol=0.05)
 np.testing.assert_allclose(paper / (1 - p), w @ x, atol=0.05)
-print(f"mean in training {paper:.3f}, (1 - p) w.x = {(1 - p) * (w @ x):.3f}")
+print(f"média no treino {paper:.3f}, (1 - p) w.x = {(1 - p) * (w @ x):.3f}")

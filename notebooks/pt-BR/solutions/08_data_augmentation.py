@@ -27,7 +27,7 @@ count = keras.layers.AveragePooling2D(4)
 
 
 def mover(shift=0.1, turn=15, seed=1):
-    """A function that shifts, turns and zooms."""
+    """Uma função que desloca, gira e amplia."""
     layers = (
         keras.layers.RandomTranslation(shift, shift, "constant", seed=seed),
         keras.layers.RandomRotation(turn / 360, "constant", seed=seed + 1),
@@ -44,7 +44,7 @@ def mover(shift=0.1, turn=15, seed=1):
 
 
 def answers(change, seed, examples=10, copies=10, test=images):
-    """True and predicted classes of the digits that were not learnt from."""
+    """Classes certas e previstas dos dígitos que ficaram fora do treino."""
     random = np.random.default_rng(seed)
     few = np.concatenate(
         [
@@ -88,7 +88,7 @@ def unchanged(batch):
 
 # %%
 mild, wild = (accuracy(change, 0) for change in (mover(), mover(0.5, 90)))
-print(f"mild {mild:.3f}, wild {wild:.3f}")
+print(f"suave {mild:.3f}, exagerado {wild:.3f}")
 assert wild < mild + 0.02
 
 # %% [markdown]
@@ -102,7 +102,7 @@ confusion = np.zeros((10, 10), int)
 np.add.at(confusion, (true, predicted), 1)
 print(confusion)
 plain = accuracy(unchanged, 0)
-print(f"flipped {np.mean(true == predicted):.3f}, as they are {plain:.3f}")
+print(f"espelhados {np.mean(true == predicted):.3f}, como são {plain:.3f}")
 assert np.mean(true == predicted) < plain + 0.02
 
 # %% [markdown]
@@ -114,6 +114,6 @@ test = mover(seed=7)(images)
 many = {"examples": 80, "copies": 2, "test": test}
 with_moved, without = accuracy(mover(), 0, **many), accuracy(unchanged, 0, **many)
 print(
-    f"80 of each digit, moved digits: {without:.3f} as they are, {with_moved:.3f} moved"
+    f"80 de cada dígito, teste movido: {without:.3f} como são, {with_moved:.3f} movidos"
 )
 assert with_moved > without

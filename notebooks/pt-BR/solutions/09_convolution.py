@@ -40,7 +40,7 @@ edges = np.hypot(g[..., 0], g[..., 1])
 flat = convolved(np.full((9, 9, 1), 0.8), np.stack([sobel, sobel.T], -1)[:, :, None])
 np.testing.assert_allclose(flat, 0, atol=1e-12)
 sky, palace = edges[:40].mean(), edges[150:].mean()
-print(f"mean edge in the sky {sky:.3f}, around the palace {palace:.3f}")
+print(f"borda média no céu {sky:.3f}, em volta do palácio {palace:.3f}")
 assert palace > 2 * sky
 
 # %% [markdown]
@@ -52,7 +52,7 @@ assert palace > 2 * sky
 maps = keras.layers.Input((None, None, 64))
 two = keras.Sequential([maps, keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64, 3)])
 one = keras.Sequential([maps, keras.layers.Conv2D(64, 5)])
-print(f"two 3x3: {two.count_params():,}   one 5x5: {one.count_params():,}")
+print(f"duas 3x3: {two.count_params():,}   uma 5x5: {one.count_params():,}")
 assert (two.count_params(), one.count_params()) == (73_856, 102_464)
 
 # %% [markdown]

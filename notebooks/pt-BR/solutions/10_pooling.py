@@ -33,14 +33,14 @@ def pooled(layer, batch):
 # aqui, porque da última coluna não se anda).
 
 # %%
-places = np.eye(64).reshape(64, 8, 8, 1)  # image k: pixel k alone
-places = places[np.arange(64) % 8 < 7]  # those that can move one to the right
+places = np.eye(64).reshape(64, 8, 8, 1)  # imagem k: só o pixel k
+places = places[np.arange(64) % 8 < 7]  # os que podem andar um para a direita
 moved = np.roll(places, 1, axis=2)
 pool = keras.layers.MaxPooling2D(2)
 same = (pooled(pool, places) == pooled(pool, moved)).all(axis=(1, 2, 3))
 column = np.arange(64)[np.arange(64) % 8 < 7] % 8
 assert (same == (column % 2 == 0)).all()
-print(f"{same.sum()} of {len(same)} places do not notice the shift")
+print(f"{same.sum()} de {len(same)} lugares não notam o deslocamento")
 
 # %% [markdown]
 # **2.** Menor, embora não muito: janelas vizinhas têm uma coluna em comum, e entra
@@ -57,7 +57,7 @@ for size in (2, 3):
     change[size] = np.array(
         [np.linalg.norm(x - still) / np.linalg.norm(still) for x in moved]
     )
-    print(f"{size}x{size} with stride 2: change {change[size].round(3)}")
+    print(f"{size}x{size} com passo 2: mudança {change[size].round(3)}")
 assert (change[3] < change[2]).all()
 
 # %% [markdown]

@@ -36,8 +36,8 @@ test = np.random.default_rng(0).permutation(len(y)) < 360
 table = summary_table(lenet5())
 heaviest = max(table, key=lambda row: row.parameters)
 busiest = max(table, key=lambda row: row.multiply_adds)
-print(f"{heaviest.layer}: {heaviest.parameters / table.parameters:.0%} of parameters")
-print(f"{busiest.layer}: {busiest.multiply_adds / table.multiply_adds:.0%} of work")
+print(f"{heaviest.layer}: {heaviest.parameters / table.parameters:.0%} dos parâmetros")
+print(f"{busiest.layer}: {busiest.multiply_adds / table.multiply_adds:.0%} do trabalho")
 assert (heaviest.layer, busiest.layer) == ("C5", "C3")
 
 
@@ -48,7 +48,7 @@ assert (heaviest.layer, busiest.layer) == ("C5", "C3")
 
 # %%
 def with_max_pooling():
-    """LeNet-5's sizes with ReLU and max pooling."""
+    """Os tamanhos da LeNet-5, com ReLU e max pooling."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -66,7 +66,7 @@ def with_max_pooling():
 
 
 found = {}
-for name, build in (("tanh, mean", lenet5), ("ReLU, max", with_max_pooling)):
+for name, build in (("tanh, média", lenet5), ("ReLU, máximo", with_max_pooling)):
     found[name] = []
     for seed in range(3):
         keras.utils.set_random_seed(seed)
@@ -88,5 +88,5 @@ assert all(np.mean(values) > 0.94 for values in found.values())
 
 # %%
 features = lenet5((40, 48, 1), num_classes=0)
-print("output:", features.output.shape)
+print("saída:", features.output.shape)
 assert features.output.shape == (None, 3, 5, 120)

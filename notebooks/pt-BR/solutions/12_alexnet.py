@@ -31,7 +31,7 @@ model = alexnet(
     width_multiplier=0.25,
 )
 found = model.get_layer("F8").count_params()
-print(f"F8 at a quarter of the width: {found:,}")
+print(f"F8 com um quarto da largura: {found:,}")
 assert found == 13 * 13 * 64 * 1024 + 1024
 
 # %% [markdown]
@@ -57,5 +57,5 @@ for f in (3, 2):
 seen = np.zeros(227, int)
 for i in range(55):
     seen[4 * i : 4 * i + 11] += 1
-print("fields along one axis:", seen[:12], "...", seen[-12:])
+print("campos ao longo de um eixo:", seen[:12], "...", seen[-12:])
 assert set(seen[8:-8]) == {2, 3} and (seen[:4] == 1).all() and (seen[-4:] == 1).all()

@@ -27,7 +27,9 @@ network = googlenet(kernel_initializer="zeros")
 kernel = network.get_layer("inception_3a").convolutions["5x5"].kernel
 assert kernel.shape == (5, 5, 16, 32) and 25 * 16 * 32 == 12_800
 for maps in (16, 32):
-    print(f"{maps} maps: one 5x5 {25 * maps * 32:,}, two 3x3 {9 * 32 * (maps + 32):,}")
+    print(
+        f"{maps} mapas: uma 5x5 {25 * maps * 32:,}, duas 3x3 {9 * 32 * (maps + 32):,}"
+    )
 assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
 
 # %% [markdown]
@@ -35,7 +37,7 @@ assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
 
 # %%
 dense = 7 * 7 * 1024 * 4096 + 4096
-print(f"{dense:,}, {dense / network.count_params():.0f} times the network")
+print(f"{dense:,}, {dense / network.count_params():.0f} vezes a rede")
 assert dense == 205_524_992
 
 # %% [markdown]

@@ -38,7 +38,7 @@ normalisation = sum(
     if w.name in ("gamma", "beta")
 )
 total = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-print(f"{weights:,} + {normalisation:,} of the normalisations = {total:,}")
+print(f"{weights:,} + {normalisation:,} das normalizações = {total:,}")
 assert weights + normalisation == total and round(total / 1e6, 2) == 0.27
 
 # %% [markdown]
@@ -51,7 +51,7 @@ work = {}
 for name, block in (("basic", ResidualBlock(256)), ("bottleneck", BottleneckBlock(64))):
     block.build((None, 14, 14, 256))
     work[name] = sum(int(np.prod(c.kernel.shape)) for c in block.convolutions)
-print(work, f"ratio {work['basic'] / work['bottleneck']:.1f}")
+print(work, f"razão {work['basic'] / work['bottleneck']:.1f}")
 assert work == {"basic": 1_179_648, "bottleneck": 69_632}
 
 # %% [markdown]
@@ -75,5 +75,5 @@ for factor in (1.0, 0.01):
     removed.assign(np.zeros(removed.shape))
     without = keras.ops.convert_to_numpy(model(images))
     change[factor] = np.linalg.norm(without - whole) / np.linalg.norm(whole)
-    print(f"kernels times {factor}: the answer changes by {change[factor]:.1%}")
+    print(f"kernels vezes {factor}: a resposta muda {change[factor]:.1%}")
 assert change[0.01] < 0.05 < change[1.0]

@@ -30,7 +30,7 @@ test = np.random.default_rng(0).permutation(len(x)) < 600
 
 
 def trained(model, k, adam):
-    """Train on k labels of each class, each way in 90 steps; return test accuracy."""
+    """Treina com k rótulos por classe, 90 passos; devolve a acurácia no teste."""
     random = np.random.default_rng(0)
     few = np.concatenate(
         [random.permutation(np.flatnonzero(~test & (y == c)))[:k] for c in range(10)]
@@ -63,7 +63,7 @@ for until in ("F6", "stage2", None):
         adam = layerwise_learning_rates(model, adam, decay=0.8)
     learning = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     found[until] = trained(model, 4, adam)
-    print(f"frozen until {until}: {learning:,} learn, accuracy {found[until]:.3f}")
+    print(f"congelada até {until}: {learning:,} aprendem, acurácia {found[until]:.3f}")
 assert abs(found["stage2"] - found[None]) < abs(found["F6"] - found[None])
 
 # %% [markdown]
@@ -74,7 +74,7 @@ assert abs(found["stage2"] - found[None]) < abs(found["F6"] - found[None])
 # %%
 source.set_weights(learnt)
 old_head = np.mean(source.predict(x[test], verbose=0).argmax(axis=1) == y[test])
-print(f"old head, no label: {old_head:.3f}; new head, four labels: {found['F6']:.3f}")
+print(f"cabeça antiga, 0 rótulos: {old_head:.3f}; nova, 4 rótulos: {found['F6']:.3f}")
 assert 0.85 < old_head < found["F6"]
 
 # %% [markdown]
@@ -87,5 +87,7 @@ keras.utils.set_random_seed(2)
 model = replace_head(lenet5(), 10)
 freeze(model, until="F6")
 random_body = trained(model, 4, keras.optimizers.Adam(1e-2))
-print(f"frozen random network: {random_body:.3f}; frozen source: {found['F6']:.3f}")
+print(
+    f"rede aleatória congelada: {random_body:.3f}; origem congelada: {found['F6']:.3f}"
+)
 assert 0.3 < random_body < found["F6"] - 0.05

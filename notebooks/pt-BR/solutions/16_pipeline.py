@@ -42,7 +42,7 @@ first = run(config)
 
 # %%
 strict = run(config.model_copy(update={"evaluator": EvaluatorConfig(min_accuracy=1.0)}))
-print("reused:", [step.component for step in strict.steps if step.cached])
+print("reaproveitados:", [step.component for step in strict.steps if step.cached])
 print(strict.blessed, "-", strict.reason)
 assert first.blessed and strict.blessed is False and strict.model_version is None
 assert {"ExampleGen", "Trainer"} <= {s.component for s in strict.steps if s.cached}
@@ -62,7 +62,7 @@ except PipelineError as error:
     print(f"{type(error).__name__}: {str(error)[:300]}")
     assert "network.keras" in str(error)
 else:
-    raise AssertionError("the altered file was not noticed")
+    raise AssertionError("o arquivo alterado não foi notado")
 network.write_bytes(original)
 
 # %% [markdown]
@@ -83,6 +83,6 @@ for name, change in {
     done = run(config.model_copy(update=change), until="Trainer")
     keys[name] = done.artifacts["Model"].record.key
 for name, key in keys.items():
-    print(f"{name:15} {key[:16]} {'same' if key == keys['as it was'] else 'another'}")
+    print(f"{name:15} {key[:16]} {'igual' if key == keys['as it was'] else 'outra'}")
 assert keys["learning rate"] != keys["as it was"]
 assert keys["least accuracy"] == keys["name"] == keys["as it was"]
