@@ -29,7 +29,7 @@ from dlkeras.pipeline.engine.component import components_of, names_of, with_sect
 from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.machines.cluster import cluster
 from dlkeras.pipeline.store.errors import PipelineError
-from dlkeras.pipeline.training.search_spaces import search_space
+from dlkeras.pipeline.training.search_spaces import space_of
 from tests.conftest import ROOT
 
 FENCE = re.compile(
@@ -47,6 +47,12 @@ printf '\\n\\0' >> "$SAID"
 """
 # What a reader puts in the place of a word in capitals.
 MEANT = {"COMPONENT": "Trainer", "VERSION": "1", "FILE.json": "part.json"}
+OWN_NETWORK = """
+def small_net(input_shape, num_classes, *, filters=32, dropout=0.3):
+    pass
+
+function = small_net
+"""
 COMMAND = re.compile(r"(?:\w+=\S+ )*(?:[\w./-]*/)?(\w+)(?= |$)")
 
 
@@ -133,7 +139,7 @@ def inline():
             word = COMMAND.match(code)
             if len(code.split()) == 1 or code == "python -O" or code.endswith("=..."):
                 continue  # a flag or a program that is only named
-            if re.match(r"dlkeras [a-z]+$", code):
+            if re.match(r"dlkeras [a-z-]+$", code):
                 code += " --help"
             if re.match(r"--(no-)?[a-z-]+\.", code):
                 yield (
@@ -194,7 +200,8 @@ def judge(command, later):
         if arguments[1] == "pip":
             judge(arguments[1:], later)
     elif program == "python" and arguments[0] in WRITTEN:
-        parse_quietly(lambda given: parse(PipelineConfig(), given), arguments[1:])
+        given = with_own_network(arguments[1:])
+        parse_quietly(lambda given: parse(PipelineConfig(), given), given)
     elif program == "python":
         script = ROOT / arguments[0]
         text = script.read_text("utf-8")
@@ -228,14 +235,23 @@ def judge(command, later):
         assert program in ("git", "jupyter"), f"no parser is known for {command}"
 
 
+def with_own_network(arguments):
+    """With the network whose arguments a command gives, where it names none."""
+    own = any("network-args." in a or "filters=" in a for a in arguments)
+    if not own or "--trainer.network" in arguments:
+        return arguments
+    return [*arguments, "--trainer.network", "my_module:small_net"]
+
+
 def parse_job(script, arguments):
+    arguments = with_own_network(arguments)
     names = runpy.run_path(str(script))
     components = components_of(names.get("graph", standard))
     config = with_sections(names["CONFIG"], components)
     known = names_of(config, components)
     found = parse_quietly(lambda given: parse(config, given, names=known), arguments)
     if found and found[0].tuner.enabled:
-        search_space(found[0].trainer.architecture, found[0].tuner)
+        space_of(found[0].trainer, found[0].tuner)
 
 
 def parse_quietly(read, arguments):
@@ -284,6 +300,8 @@ def test_a_block_of_an_unknown_kind_is_found():
 def test_the_parsers_read_every_command(desk, monkeypatch):
     monkeypatch.chdir(desk)
     (desk / "part.json").write_text("{}")
+    (desk / "my_module.py").write_text(OWN_NETWORK)
+    monkeypatch.syspath_prepend(desk)
     wrong, later = [], []
     commands = [
         (place, command, tf_config)
@@ -320,4 +338,6 @@ def test_every_flag_that_is_named_anywhere_is_one():
     named = re.compile(rf"--(?:no-)?(?:{sections})\.[a-z][a-z0-9._-]*[a-z0-9]")
     for file, text in [*documents(), *((f, t) for f, t, _ in docstrings())]:
         for flag in named.findall(text):
+            # Of a network of the user's own: its function's arguments.
+            flag = re.sub(r"^(--trainer\.network-args)\..*", r"\1", flag)
             assert flag.replace("_", "-") in known, f"{file.relative_to(ROOT)}: {flag}"
