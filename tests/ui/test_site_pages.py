@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parent.parent.parent
 # A page of each type, and a text that a reader must find on it.
 PAGES = {
-    "index": "The course Principles of Deep Learning as software",
+    "index": "The deep-learning course you can run",
     "quickstart": "Why does it not learn?",
     "notebooks": "adaptive filtering",
     "glossary": "campo local induzido",
