@@ -60,7 +60,8 @@ def documents():
     """The files that a reader reads, with what lies in them."""
     for pattern in ("*.md", "docs/**/*.md", "mlruns/*.md", "notebooks/**/*.py"):
         for file in sorted(ROOT.glob(pattern)):
-            yield file, file.read_text("utf-8")
+            if file.parent.name not in ("chapters", "capitulos"):  # of the notebooks
+                yield file, file.read_text("utf-8")
 
 
 def docstrings():
