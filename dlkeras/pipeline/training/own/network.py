@@ -191,7 +191,7 @@ def check_callbacks(trainer: TrainerConfig) -> None:
                 inspect.signature(found).bind()
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"{flag}: expected what needs no arguments ({error}); received {text}: "
+                f"{flag}: expected what needs no arguments ({reason(error)}); received {text}: "
                 "name a function that makes the callback"
             ) from error
         if not made:
