@@ -36,7 +36,7 @@ from dlkeras.pipeline.serving.servable import (
     serving_model,
     write_form,
 )
-from dlkeras.pipeline.serving.tasks.task import answer_scale, task_of
+from dlkeras.pipeline.serving.tasks.registry import answer_scale, task_of
 from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
