@@ -7,6 +7,7 @@ whoever runs it and whenever. What a trial has measured is kept by its hyperpara
 import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -324,6 +325,7 @@ def _cached(trials: Trials, values: Mapping[str, Any]) -> list[dict] | None:
     if file is None or not file.is_file():
         return None
     with contextlib.suppress(CorruptArtifactError):  # it is tried again
+        os.utime(file)  # `dlkeras gc` keeps what is used
         return read_sealed_json(file, "a trial", "it is tried again").get("epochs")
     return None
 
