@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -484,11 +485,12 @@ def test_finished_trials_go_a_month_after_their_last_use(store):
     month, values = 31 * 86400, {"learning_rate": 0.1}
     used, left = store.root / "trials" / "aaaa", store.root / "trials" / "bbbb"
     for folder in (used, left):
-        trials = SimpleNamespace(cache=folder)
+        trials: Any = SimpleNamespace(cache=folder)
         _keep(trials, values, [{"loss": 1.0}])
         for path in (*folder.iterdir(), folder):
             os.utime(path, (time.time() - month,) * 2)
-    assert _cached(SimpleNamespace(cache=used), values) == [{"loss": 1.0}]
+    searched: Any = SimpleNamespace(cache=used)
+    assert _cached(searched, values) == [{"loss": 1.0}]
     found = garbage(store.root, keep_runs=1, min_age=3600)
     assert [piece.path for piece in found] == [left]
     assert collect(store.root, found) > 0
