@@ -488,7 +488,7 @@ def test_finished_trials_go_a_month_after_their_last_use(store):
         trials: Any = SimpleNamespace(cache=folder)
         _keep(trials, values, [{"loss": 1.0}])
         for path in (*folder.iterdir(), folder):
-            os.utime(path, (time.time() - month,) * 2)
+            os.utime(path, (time.time() - month, time.time() - month))
     searched: Any = SimpleNamespace(cache=used)
     assert _cached(searched, values) == [{"loss": 1.0}]
     found = garbage(store.root, keep_runs=1, min_age=3600)
