@@ -52,6 +52,7 @@ _MUST_EXIST = (
     ("example_gen", "npz"),
     ("example_gen", "beam_python"),
     ("schema_gen", "path"),
+    ("bulk_inferrer", "images"),
 )
 
 
