@@ -23,7 +23,7 @@ from dlkeras.pipeline import PipelineConfig, run
 from dlkeras.pipeline.examples.schema import ImageSchema, to_toml
 from dlkeras.pipeline.machines.memory import GROWING
 from dlkeras.pipeline.serving.answering import predict
-from dlkeras.pipeline.serving.tasks.task import read_task
+from dlkeras.pipeline.serving.tasks.registry import read_task
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from tests.conftest import ROOT
 

@@ -331,7 +331,7 @@ def _run_and_report(
 ) -> int:
     from dlkeras.pipeline.engine.progress import Progress
     from dlkeras.pipeline.graph import run, standard
-    from dlkeras.pipeline.serving.tasks.task import task_of
+    from dlkeras.pipeline.serving.tasks.registry import task_of
 
     progress = Progress()
     result = run(

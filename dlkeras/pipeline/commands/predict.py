@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         The exit code: 0; 1 where some images cannot be read; 2 where none can.
     """
     from dlkeras.pipeline.serving.answering import predict
-    from dlkeras.pipeline.serving.tasks.task import read_task, task_of
+    from dlkeras.pipeline.serving.tasks.registry import read_task, task_of
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     path, labels = load_pushed_model(

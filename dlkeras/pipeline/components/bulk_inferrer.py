@@ -7,7 +7,7 @@ from dlkeras.pipeline.configuration.config import BulkInferrerConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.answer_table import write_table
 from dlkeras.pipeline.serving.answering import image_files, predict
-from dlkeras.pipeline.serving.tasks.task import read_task
+from dlkeras.pipeline.serving.tasks.registry import read_task
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, file_digest
 

@@ -15,7 +15,8 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.configuration.config import EvaluatorConfig, TrainerConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.serving.tasks.task import Answered, task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
+from dlkeras.pipeline.serving.tasks.task import Answered
 from dlkeras.pipeline.store.errors import CorruptArtifactError, InputError
 from dlkeras.pipeline.store.publishing import Draft, write_atomically
 from dlkeras.pipeline.store.sealed import read_sealed_json, seal_json

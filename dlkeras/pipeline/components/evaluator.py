@@ -22,7 +22,8 @@ from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.inference_cost import cost_of_answers
 from dlkeras.pipeline.serving.servable import serving_model
-from dlkeras.pipeline.serving.tasks.task import Answered, task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
+from dlkeras.pipeline.serving.tasks.task import Answered
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 

@@ -39,7 +39,7 @@ from dlkeras.pipeline.serving.servable import (
     with_temperature,
     write_form,
 )
-from dlkeras.pipeline.serving.tasks.task import answer_scale, task_of
+from dlkeras.pipeline.serving.tasks.registry import answer_scale, task_of
 from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 

@@ -19,7 +19,7 @@ from dlkeras.pipeline.batches.shown_images import thumbnail
 from dlkeras.pipeline.configuration.config import PusherConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
-from dlkeras.pipeline.serving.tasks.task import TASK_FILE, task_of
+from dlkeras.pipeline.serving.tasks.registry import TASK_FILE, task_of
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dlkeras.pipeline.examples.decoding import decode, read_image_file, with_channels
 from dlkeras.pipeline.examples.decoding import image_pixels as image_pixels
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted import models
 from dlkeras.untrusted.activations import CheckedSizes

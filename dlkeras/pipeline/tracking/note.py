@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
-from dlkeras.pipeline.serving.tasks.task import read_task
+from dlkeras.pipeline.serving.tasks.registry import read_task
 from dlkeras.pipeline.store.errors import PipelineError, reason
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from dlkeras.untrusted.activations import CheckedSizes
