@@ -87,3 +87,27 @@ def test_a_temperature_is_applied_where_it_is_asked_for_and_measured():
     right = (served.argmax(1) == truth)[sure].mean()
     assert metrics["unsure"]["accuracy_of_the_sure"] == pytest.approx(right)
     assert right > metrics["accuracy"]
+
+
+def test_images_of_any_size_are_answered_in_order_each_as_by_itself(network, tmp_path):
+    image = keras.Input((None, None, 3), dtype="uint8")
+    x = keras.layers.Resizing(1, 1)(image)
+    preprocessing = keras.Model(image, keras.layers.Rescaling(0.01)(x))
+    model = serving_model(preprocessing, network, "net")
+    model.save(tmp_path / "model.keras")
+    random, photos = np.random.default_rng(0), tmp_path / "photos"
+    photos.mkdir()
+    expected = {}
+    for index in range(150):  # more than are read at once, in batches and compiled
+        size = (3, 3) if index % 3 else (2, 5)
+        pixels = random.integers(0, 256, (*size, 3), "uint8")
+        Image.fromarray(pixels).save(photos / f"{index:03}.png")
+        expected[f"{index:03}.png"] = np.asarray(model(pixels[None]))[0].max()
+    (photos / "077.png").write_bytes((photos / "077.png").read_bytes()[:40])
+    answers = predict(tmp_path / "model.keras", ["a", "b", "c"], [photos])
+    assert [a["image"] for a in answers] == [str(photos / n) for n in expected]
+    for answer, (name, probability) in zip(answers, expected.items(), strict=True):
+        assert ("error" in answer) == (name == "077.png")
+        if name != "077.png":
+            best = answer["top"][0]["probability"]
+            assert best == pytest.approx(probability, abs=1e-6)
