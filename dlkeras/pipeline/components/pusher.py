@@ -60,8 +60,8 @@ def pusher(
         else:
             shutil.copyfile(source, target)
     output.write_json(PushedModel.LABELS, list(examples.labels))
-    if examples.task != "classification":
-        threshold = evaluation.metrics.get("threshold")
+    threshold = evaluation.metrics.get("threshold")
+    if examples.task != "classification" or threshold is not None:
         asked = {"task": examples.task}
         asked |= {} if threshold is None else {"threshold": threshold}
         output.write_json(TASK_FILE, asked)
@@ -82,6 +82,7 @@ def pusher(
         labels=list(examples.labels),
         channels=examples.channels,
         forms=servable.forms,
+        temperature=servable.properties["temperature"],
         sha256=file_digest(output.path / PushedModel.MODEL),
         **{task.score_name: evaluation.metrics[task.score_name]},
     )

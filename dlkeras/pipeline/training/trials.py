@@ -157,6 +157,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
         steps_per_epoch,
         training_batches,
     )
+    from dlkeras.pipeline.training.keeping import averaging
     from dlkeras.pipeline.training.network import make_deterministic
 
     config, trainer = trials.tuner, trials.trainer
@@ -214,7 +215,10 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                 if not math.isfinite(seen[-1]["loss"]):
                     check_trial(model, looked_at[0], seen)
 
-            watching = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
+            watching = [
+                *averaging(model),
+                keras.callbacks.LambdaCallback(on_epoch_end=tell),
+            ]
             if config.patience is not None:
                 watching.append(
                     keras.callbacks.EarlyStopping(

@@ -28,12 +28,14 @@ class Task(Protocol):
         score_name: what the blessing compares, the name of a metric.
         output: name of the output of a SavedModel.
         not_there: what of a classifier's judgement there is not, in a line.
+        threshold: which answers count where a pushed model does not say.
     """
 
     name: str
     score_name: str
     output: str
     not_there: str
+    threshold: float
 
     def metrics(
         self,
