@@ -30,7 +30,7 @@ def network():
 @pytest.mark.parametrize("temperature", [0.4, 1.7])
 def test_the_served_probabilities_are_those_of_the_divided_logits(network, temperature):
     scaled = with_temperature(network, temperature)
-    expected = softmax(np.maximum(LOGITS, np.log(1e-30) + LOGITS.max()) / temperature)
+    expected = softmax(LOGITS / temperature)
     got = np.asarray(scaled(LOGITS[:, None, None]))
     np.testing.assert_allclose(got, expected, atol=2e-6)
     assert with_temperature(network, 1.0) is network

@@ -4,14 +4,27 @@ import keras
 import numpy as np
 import pytest
 
+from dlkeras.pipeline import TrainerConfig
+from dlkeras.pipeline.configuration.references import refer
 from dlkeras.pipeline.training.keeping import BestEpoch, BestEpochs, averaging
+from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.train_state import TrainState
-from tests.pipeline.test_own_parts import SHAPE, network_of, trainer_of
+from tests.pipeline.tiny_network import SHAPE, tiny
 
 EPOCHS, STEPS, MOMENTUM = 4, 3, 0.8
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.normal(size=(STEPS * 4, *SHAPE)).astype("float32")
 LABELS = np.arange(len(IMAGES)) % 3
+
+
+def trainer_of(**fields):
+    return TrainerConfig(network=refer(tiny, "network"), **fields)
+
+
+def network_of(config):
+    return compiled_network(
+        config, input_shape=SHAPE, num_classes=3, learning_rate=0.1, steps=10
+    )
 
 
 class Weights(keras.callbacks.Callback):
@@ -37,7 +50,6 @@ def trained(folder, until=EPOCHS, momentum: float | None = MOMENTUM):
     config = trainer_of(
         ema_momentum=momentum,
         learning_rate_schedule="constant",
-        network_args={"rate": 0.0},
     )
     model, seen = network_of(config), Weights()
     stopping, best = BestEpoch("val_loss", "min", 9), BestEpochs("val_loss", "min", 2)
