@@ -26,7 +26,6 @@ from dlkeras.pipeline.training.own.network import augmentation_of, callbacks_of
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import transfer_fingerprint
 
-
 # Measures of classes that are from 0 to 1.
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
 
