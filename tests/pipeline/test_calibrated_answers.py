@@ -98,7 +98,7 @@ def test_images_of_any_size_are_answered_in_order_each_as_by_itself(network, tmp
     random, photos = np.random.default_rng(0), tmp_path / "photos"
     photos.mkdir()
     expected = {}
-    for index in range(150):  # more than are read at once, in batches and compiled
+    for index in range(300):  # more than are read at once
         size = (3, 3) if index % 3 else (2, 5)
         pixels = random.integers(0, 256, (*size, 3), "uint8")
         Image.fromarray(pixels).save(photos / f"{index:03}.png")
