@@ -85,6 +85,7 @@ def made(tmp_path_factory):
         example_gen=ExampleGenConfig(npz=folder / "x.npz"),
         transform=TransformConfig(height=8, width=8, preview_examples=1, shift=0.1),
         tuner=TunerConfig(enabled=False),
+        trainer=TrainerConfig(network="tests.pipeline.tiny_network:tiny"),
     )
     return run(config, until="Transform").artifacts
 
