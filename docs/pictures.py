@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import drawings
 import keras
 import numpy as np
 from layer_picture import damped
+from matplotlib import rc_context
 from sklearn.datasets import load_digits
 from transfer_picture import transfer, transfer_photos
 
@@ -436,8 +438,15 @@ def main(chosen: list[str]) -> None:
         if picture is None:  # what it needs is not here
             print(f"{name} is left as it is", flush=True)
             continue
-        picture.savefig(IMAGES / f"{name}.png", dpi=80)
-        print(IMAGES / f"{name}.png", flush=True)
+        file = IMAGES / f"{name}.png"
+        if name.startswith(drawings.DRAWINGS):
+            file = file.with_suffix(".svg")
+            with rc_context({"svg.hashsalt": name}):
+                text = picture._repr_svg_()
+            file.write_text(drawings.themed(text), "utf-8")
+        else:
+            picture.savefig(file, dpi=80)
+        print(file, flush=True)
 
 
 if __name__ == "__main__":

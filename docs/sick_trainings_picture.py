@@ -230,7 +230,7 @@ def main() -> None:
         "# Twelve sick trainings\n\n"
         "What people get wrong most often. Each training ran twice: as it was, and "
         "with the one\nchange that {doc}`training_doctor` names. "
-        "`python docs/sick_trainings_picture.py` trains them\nanew and writes this "
+        "`python docs/sick_trainings_picture.py` trains them\nagain and writes this "
         "page, verdicts and curves alike. Every mended training hears that it is\n"
         "healthy.\n\n" + "\n".join(sections),
         encoding="utf-8",
