@@ -103,7 +103,7 @@ solutions: .venv/docs.stamp  ## run the exercises' solutions, and chapters as re
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
-	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
+	@$(BIN)/python scripts/site_build.py
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
 
 slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
@@ -119,6 +119,7 @@ docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
 
 docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
 	@$(BIN)/python docs/pictures.py $(ARGS)
+	@$(BIN)/python docs/moving_pictures.py
 
 test-browser: .venv/docs.stamp  ## open MLflow's pages in Chromium (Debian: chromium-driver)
 	@$(BIN)/python -m pytest -m browser tests/ui $(ARGS)

@@ -145,3 +145,7 @@ def setup(app: Any) -> None:
 
 
 html_math_renderer = "mathml"
+
+# The interactive pages: what they are, and how they come into the site.
+sys.path.insert(0, str(Path(__file__).parent))
+extensions.append("interactive_site")

@@ -90,9 +90,10 @@ class LearningRateFinder(keras.callbacks.Callback):
         del logs
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
-        self._before = [np.array(variable) for variable in self._variables()]
+        numbers = keras.ops.convert_to_numpy
+        self._before = [numbers(variable).copy() for variable in self._variables()]
         try:
-            optimizer.learning_rate = float(np.asarray(optimizer.learning_rate))
+            optimizer.learning_rate = float(numbers(optimizer.learning_rate))
         except TypeError as error:
             raise ValueError(
                 "expected an optimizer whose learning rate is a number; this one "

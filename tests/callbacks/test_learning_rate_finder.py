@@ -32,7 +32,7 @@ def test_the_rate_is_below_the_bound_of_gradient_descent_and_useful(scale):
     assert 0.02 < finder.suggested * curvature < 2
     # Beyond the bound the loss rises: it is lowest not far behind, and the search ends.
     lowest = finder.rates[int(np.argmin(finder.losses))]
-    assert 0.5 < lowest * curvature < 8
+    assert 1 < lowest * curvature < 12
     assert finder.rates[-1] * curvature < 20 < 1e4
     model.optimizer.learning_rate = finder.suggested
     before = model.evaluate(x, y, verbose=0)
@@ -68,12 +68,13 @@ def test_everything_is_as_it_was_before():
     x, y = np.ones((16, 4)), np.arange(16.0)[:, None]
     model.fit(x, y, epochs=1, verbose=0)
     variables = [*model.variables, *model.optimizer.variables]
-    before = [np.array(v) for v in variables]
+    before = [keras.ops.convert_to_numpy(v).copy() for v in variables]
     finder = found(model, x, y, LearningRateFinder(steps=12), 8)
     assert len(finder.rates) == 12
     for variable, value in zip(variables, before, strict=True):
-        np.testing.assert_array_equal(np.array(variable), value)
-    assert float(np.asarray(model.optimizer.learning_rate)) == 0.25
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
+    rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+    assert float(rate) == 0.25
 
 
 def test_rates_are_spread_over_what_fit_has():

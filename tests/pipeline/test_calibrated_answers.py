@@ -30,7 +30,7 @@ def network():
 @pytest.mark.parametrize("temperature", [0.4, 1.7])
 def test_the_served_probabilities_are_those_of_the_divided_logits(network, temperature):
     scaled = with_temperature(network, temperature)
-    expected = softmax(np.maximum(LOGITS, np.log(1e-30) + LOGITS.max()) / temperature)
+    expected = softmax(LOGITS / temperature)
     got = np.asarray(scaled(LOGITS[:, None, None]))
     np.testing.assert_allclose(got, expected, atol=2e-6)
     assert with_temperature(network, 1.0) is network
@@ -98,12 +98,12 @@ def test_images_of_any_size_are_answered_in_order_each_as_by_itself(network, tmp
     random, photos = np.random.default_rng(0), tmp_path / "photos"
     photos.mkdir()
     expected = {}
-    for index in range(150):  # more than are read at once, in batches and compiled
+    for index in range(300):  # more than are read at once
         size = (3, 3) if index % 3 else (2, 5)
         pixels = random.integers(0, 256, (*size, 3), "uint8")
         Image.fromarray(pixels).save(photos / f"{index:03}.png")
         expected[f"{index:03}.png"] = np.asarray(model(pixels[None]))[0].max()
-    (photos / "077.png").write_bytes((photos / "077.png").read_bytes()[:40])
+    (photos / "077.png").write_bytes((photos / "077.png").read_bytes()[:60])
     answers = predict(tmp_path / "model.keras", ["a", "b", "c"], [photos])
     assert [a["image"] for a in answers] == [str(photos / n) for n in expected]
     for answer, (name, probability) in zip(answers, expected.items(), strict=True):

@@ -35,7 +35,13 @@ from dlkeras.pipeline.training.search_spaces import search_space
         ),
         (["--tuner.space", "hue=on"], ["--tuner.space", "'hue'", "dropout"]),
         (
-            ["--evaluator.calibrate", "--example-gen.task", "multilabel"],
+            [
+                "--evaluator.calibrate",
+                "--example-gen.task",
+                "multilabel",
+                "--example-gen.manifest",
+                "TABLE",
+            ],
             ["--evaluator.calibrate", "multilabel decides it"],
         ),
         (

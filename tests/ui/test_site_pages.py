@@ -5,9 +5,8 @@ DLKERAS_SITE_SCREENSHOTS=folder python -m pytest tests/ui -m browser -k site
 
 import functools
 import http.server
+import importlib.util
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ROOT / "scripts" / "site_build.py"
 # A page of each type, and a text that a reader must find on it.
 PAGES = {
     "index": "The deep-learning course you can run",
@@ -36,6 +36,9 @@ PAGES = {
     "pipeline/mlflow": "Parallel Coordinates Plot",
     "pipeline/several_devices": "TF_CONFIG",
     "new_architecture": "architecture",
+    "interactive": "LeNet-5 reads it",
+    "chapters/03_steepest_descent": "How large may a step be?",
+    "pt-BR/interativo": "a LeNet-5 lê",
     "pt-BR/inicio": "Por que não aprende?",
     "pt-BR/glossario": "taxa de aprendizagem",
 }
@@ -47,18 +50,14 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(driver, tmp_path_factory):
+def site(driver):
     """The address of the site, built from the sources and served from this machine."""
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package, reason=f"needs {package} of the group docs")
-    folder = tmp_path_factory.mktemp("site")
-    path = os.pathsep.join([str(ROOT), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)],
-        cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    spec = importlib.util.spec_from_file_location("site_script", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    folder = script.build()
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -26,6 +26,9 @@ from dlkeras.pipeline.training.own.network import augmentation_of, callbacks_of
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import transfer_fingerprint
 
+# Measures of classes that are from 0 to 1.
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1")
+
 
 class CrossValidation(Artifact):
     """The scores of each fold, their mean and its interval (folds.json)."""
@@ -96,6 +99,8 @@ def cross_validator(
     for name in scores[0]:
         values = [score[name] for score in scores]
         low, high = fold_interval(values, judging.confidence)
+        if name in SHARES:
+            low, high = max(low, 0.0), min(high, 1.0)
         mean = float(np.mean(values))
         measures[name] = {"folds": values, "mean": mean, "low": low, "high": high}
     output.write_json("folds.json", measures)
@@ -181,8 +186,7 @@ def _scores(
     metrics = classification_metrics(
         *answered, examples.labels, judging.top_k, judging.calibration_bins
     )
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
-    return {name: float(metrics[name]) for name in names}
+    return {name: float(metrics[name]) for name in (*SHARES, "loss")}
 
 
 def _trained(

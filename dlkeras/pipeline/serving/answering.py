@@ -21,7 +21,7 @@ from dlkeras.untrusted.images import begins_as_image
 
 # Images, and pixels, that are held together; threads that read; pixels of a batch; and
 # batches that are answered before the model is compiled.
-WINDOW, WINDOW_PIXELS, THREADS = 64, 2**24, 8
+WINDOW, WINDOW_PIXELS, THREADS = 256, 2**24, 8
 BATCH_PIXELS, EAGER_CALLS = 2**20, 8
 
 
