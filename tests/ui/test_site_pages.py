@@ -22,7 +22,6 @@ PAGES = {
     "quickstart": "Why does it not learn?",
     "notebooks": "adaptive filtering",
     "glossary": "campo local induzido",
-    "chapters/03_steepest_descent": "minutes to read",
     "pt-BR/capitulos/13_googlenet": "minutos de leitura",
     "migration": "keras.applications",
     "layers/index": "InceptionModule",
