@@ -19,8 +19,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from diagnosis_cases import FAULTS, PARTS
+from diagnosis_cases import FAULTS
 from diagnosis_healthy import HEALTHY
+from diagnosis_parts import PARTS
 from diagnosis_table import print_table
 from diagnosis_tasks import Recipe
 from diagnosis_unseen import UNSEEN

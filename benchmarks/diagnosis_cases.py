@@ -379,16 +379,17 @@ FAULTS: dict[str, Fault] = {
         all_of(activated(None), lambda r: replace(r, finish=Wrapped)),
         (digits, cancer, blobs),
     ),
-    # Judged: written when all rules were there.
+    # Judged: written when all rules were there, and two more below.
     "class numbers before categorical cross-entropy": Fault(
         ("class_numbers_with_categorical_crossentropy",),
         lambda r: replace(r, loss="categorical_crossentropy"), (blobs, digits),
     ),
+    "a column for each class, sparse cross-entropy": Fault(
+        ("one_hot_with_sparse_crossentropy",),
+        lambda r: replace(r, loss="sparse_categorical_crossentropy"),
+        (one_hot(blobs), one_hot(digits)),
+    ),
+    "two hidden units": Fault(
+        ("too_few_units",), lambda r: replace(r, hidden=dense(2)), (digits, moons)
+    ),
 }  # fmt: skip
-# Every other kind is one that bounds were chosen on, the others are judged. Two of
-# those were looked at when they were missed, and chose a rule: no judges any more.
-MOVED = ("tanh with weights of N(0, 1)", "batch normalisation of the answers")
-PARTS = {
-    kind: "chosen" if kind in MOVED else ("chosen", "judged")[place % 2]
-    for place, kind in enumerate(FAULTS)
-}
