@@ -26,6 +26,7 @@ from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.machines.distribution import chief_port_closed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
+from dlkeras.pipeline.serving.deployment import check_destination
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training import early_checks
@@ -104,6 +105,7 @@ def run(
                 f"expected a component, one of {', '.join(names)}; received {name}"
             )
     config = early_checks.check(config)
+    check_destination(config.pusher.destination)
     remember_code(config.trainer)
     resolved = resolve_transfer_source(
         config,

@@ -18,6 +18,7 @@ ROUNDING = 1e-12
 # Beside a pushed model whose answers are no probabilities of one class.
 TASK_FILE = "task.json"
 MAX_BYTES = 2**16
+TASKS = ("classification", "multilabel", "regression")
 
 # Labels of the test examples, and what the network answers.
 Answered = tuple[np.ndarray, np.ndarray]
@@ -179,11 +180,7 @@ def read_task(folder: Path) -> dict[str, Any]:
         raise InputError(f"{expected}; {error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{expected}; it is not JSON") from error
-    known = isinstance(found, dict) and found.get("task") in (
-        "classification",
-        "multilabel",
-        "regression",
-    )
+    known = isinstance(found, dict) and found.get("task") in TASKS
     if not known or not isinstance(found.get("threshold", 0.5), float):
         raise InputError(f"{expected}; it holds something else")
     return found
