@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb, to_rgba_array
 from matplotlib.contour import ContourSet
@@ -75,7 +76,7 @@ def _lighten(artist: Any) -> None:
         return
     changed = False
     for name in names:
-        before: Any = to_rgba_array(getattr(artist, f"get_{name}")())
+        before = np.asarray(to_rgba_array(getattr(artist, f"get_{name}")()))
         after = [
             (*_ON_DARK.get(tuple(rgba[:3].tolist()), rgba[:3]), rgba[3])
             for rgba in before
