@@ -19,6 +19,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
+from dlkeras.visualization.fonts import AnyLetters
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -29,7 +31,6 @@ CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY)
 # What tells lines apart where colours do not.
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx")
-
 LANGUAGES = ("en", "pt")
 TIMES = "\N{MULTIPLICATION SIGN}"
 # 0.5, 61,706 and 1,234.5, but neither v1.5 nor 127.0.0.1.
@@ -45,7 +46,7 @@ _MATH = re.compile(
 _LARGEST_SVG = 1_000_000
 
 
-class Figure(mpl.Figure):
+class Figure(AnyLetters):
     """A matplotlib figure, made without pyplot, that shows itself.
 
     It is a picture as the last line of a notebook's cell, and `show()` opens it from a
