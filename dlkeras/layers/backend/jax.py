@@ -35,9 +35,7 @@ def normalised(x, axis, gamma, beta, epsilon) -> Any:
     None for integers, for no values, and for sizes that an exported program leaves
     open.
     """
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return None
-    if not all(isinstance(n, int) and n for n in x.shape):
+    if not _has_floats(x):
         return None
     axis %= x.ndim
     kind = jnp.promote_types(x.dtype, jnp.float32)
@@ -45,6 +43,15 @@ def normalised(x, axis, gamma, beta, epsilon) -> Any:
     gamma = jnp.ones(count, kind) if gamma is None else _as_array(gamma, kind)
     beta = jnp.zeros(count, kind) if beta is None else _as_array(beta, kind)
     return _normalised(x, gamma, beta, axis, float(epsilon))
+
+
+def _has_floats(x):
+    """Whether it is an array or a tracer, not a symbol of Keras's, with known sizes."""
+    return (
+        isinstance(x, jax.Array)
+        and jnp.issubdtype(x.dtype, jnp.floating)
+        and all(isinstance(n, int) and n for n in x.shape)
+    )
 
 
 def _as_array(variable, kind):
@@ -100,9 +107,7 @@ def max_pool(x, window, strides, padding) -> Any:
     it give.
     """
     size = functools.reduce(lambda a, b: a * b, window)
-    if size > LARGEST_WINDOW or not jnp.issubdtype(x.dtype, jnp.floating):
-        return None
-    if not all(isinstance(n, int) and n for n in x.shape):
+    if size > LARGEST_WINDOW or not _has_floats(x):
         return None
     pads = tuple(lax.padtype_to_pads(x.shape, window, strides, padding.upper()))
     return _max_pool(x, tuple(window), tuple(strides), pads)
