@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all test-jobs test-long test-slow test-machines \
   test-extras test-beam test-browser torture coverage test-jax test-torch lint ui docs \
-  docs-tables docs-pictures notebooks solutions bench clean lock format
+  slides docs-tables docs-pictures notebooks solutions bench clean lock format
 
 
 # The first interpreter of a version that the locked packages support.
@@ -106,8 +106,15 @@ solutions: .venv/docs.stamp  ## run the exercises' solutions, and chapters as re
 
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
-	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/site
+	@$(BIN)/python scripts/site_build.py
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
+
+slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
+	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
+	@mkdir -p build/slide_pages
+	@$(BIN)/python -m sphinx -W --keep-going -q -b revealjs -c docs/slides \
+	  build/slide_pages build/slides
+	@echo "Open build/slides/index.html in a browser and teach"
 
 docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
 	@$(BIN)/python tests/pipeline/corrupt_input.py docs/corrupt_input.md
@@ -115,12 +122,14 @@ docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
 
 docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
 	@$(BIN)/python docs/pictures.py $(ARGS)
+	@$(BIN)/python docs/moving_pictures.py
 
 test-browser: .venv/docs.stamp  ## open MLflow's pages in Chromium (Debian: chromium-driver)
 	@$(BIN)/python -m pytest -m browser tests/ui $(ARGS)
 
-lint: .venv/jax.stamp .venv/torch.stamp  ## ruff, pyright and the direction of the imports
+lint: .venv/jax.stamp .venv/torch.stamp .venv/docs.stamp  ## ruff, pyright, imports, words
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python scripts/words.py
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
 from dlkeras.visualization.colours import is_dark, lighten
+from dlkeras.visualization.fonts import AnyLetters
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +40,7 @@ _MATH = re.compile(
 _LARGEST_SVG = 1_000_000
 
 
-class Figure(mpl.Figure):
+class Figure(AnyLetters):
     """A matplotlib figure, made without pyplot, that shows itself.
 
     It is a picture as the last line of a notebook's cell, and `show()` opens it from a
