@@ -55,7 +55,7 @@ def lighten(axes: Iterable[Any], legends: Iterable[Legend]) -> None:
     """
     dark = [axis for axis in axes if _is_dark_paper(axis)]
     for part in [*dark, *(legends if dark else ())]:
-        for artist in part.findobj():
+        for artist in part.findobj() or ():
             _lighten(artist)
 
 
@@ -75,7 +75,7 @@ def _lighten(artist: Any) -> None:
         return
     changed = False
     for name in names:
-        before = to_rgba_array(getattr(artist, f"get_{name}")())
+        before: Any = to_rgba_array(getattr(artist, f"get_{name}")())
         after = [
             (*_ON_DARK.get(tuple(rgba[:3].tolist()), rgba[:3]), rgba[3])
             for rgba in before
