@@ -284,6 +284,7 @@ def _words(layer: Any, name: str, language: str) -> str:
         plain = name in ("Conv2D", "Conv1D", "Conv3D")
         prefix = "conv" if plain else name.replace("Conv2D", " conv").lower()
         prefix = "partial conv" if prefix.startswith("partially") else prefix
+        prefix = "conv" if name == "GroupedConv2D" else prefix  # which says its groups
         groups = getattr(layer, "groups", 1)
         return f"{prefix} {_window(layer)}" + (f" ({groups} g)" if groups > 1 else "")
     return name

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 from dlkeras import visualization as show
 from dlkeras.architectures import googlenet, lenet5, resnet50
+from dlkeras.layers import GroupedConv2D
 from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
+from dlkeras.visualization.figure import TIMES
 from tests.strangers.models import MODELS
 
 
@@ -184,3 +187,15 @@ def test_distributions_count_the_outputs():
 def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match=r"\('en', 'pt'\).*'de'"):
         show.learning_curves({"loss": [1.0]}, language="de")
+
+
+def test_alexnets_grouped_convolution_is_told_by_its_groups_within_its_box():
+    images = keras.Input((27, 27, 8), name="In")
+    model = keras.Model(images, GroupedConv2D(16, 5, groups=2, name="C3")(images))
+    figure = show.architecture_diagram(model)
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    (kind,) = [t for t in axis.texts if t.get_text() == f"conv 5{TIMES}5 (2 g)"]
+    words = kind.get_window_extent()
+    boxes = [patch.get_window_extent() for patch in axis.patches]
+    assert any(box.x0 < words.x0 and words.x1 < box.x1 for box in boxes)
