@@ -15,7 +15,7 @@ from dlkeras.pipeline.serving.needed_modules import needed_modules
 from dlkeras.pipeline.serving.servable import serving_model
 
 # Small where the paper's size would take a minute to build.
-SMALL = {"input_shape": (64, 64, 3), "num_classes": 3}
+SMALL = {"input_shape": (96, 96, 3), "num_classes": 3}
 LENET = {"input_shape": (32, 32, 1), "num_classes": 3}
 
 
