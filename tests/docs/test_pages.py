@@ -44,6 +44,7 @@ def test_the_examples_of_a_page_answer_what_is_written(page):
 
 def test_every_picture_of_a_page_is_there_and_drawn_by_a_command():
     drawn = (DOCS / "pictures.py").read_text(encoding="utf-8")
+    moving = (DOCS / "moving_pictures.py").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):
         if {"chapters", "capitulos"} & {*page.parts}:
             continue  # drawn by the chapters themselves
@@ -53,6 +54,8 @@ def test_every_picture_of_a_page_is_there_and_drawn_by_a_command():
             name = picture.stem
             if picture.parent.name == "sick_trainings":
                 assert (DOCS / "sick_trainings_picture.py").exists()
+            elif name.startswith("moving_"):
+                assert f'"{name.removesuffix("_pt")}"' in moving, (page, target)
             elif not name.startswith(("mlflow_", "architecture")):
                 assert f'"{name}"' in drawn, (page, target)
 

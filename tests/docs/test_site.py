@@ -1,9 +1,7 @@
 """The site builds without a warning, its links lead somewhere, and it needs no host."""
 
-import os
+import importlib.util
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ROOT / "scripts" / "site_build.py"
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src"}
 
 
@@ -34,18 +33,14 @@ class Links(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site():
+    """The site of build/, which is built anew where its sources have changed."""
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package, reason=f"needs {package} of the group docs")
-    folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html",
-         "docs", str(folder)],
-        cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+    spec = importlib.util.spec_from_file_location("site_script", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script.build()
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +108,28 @@ def test_a_reader_without_a_network_sees_everything(site, pages):
     for sheet in site.rglob("*.css"):
         text = sheet.read_text("utf-8")
         assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import", text), sheet
+
+
+def test_interactive_pages_are_there_and_shown_where_they_belong(site, pages):
+    names = {page.stem for page in (site / "interactive").glob("*.html")}
+    assert len(names) >= 10
+    for gallery in ("interactive.html", "pt-BR/interativo.html"):
+        links = " ".join(pages[site / gallery].links)
+        assert {*re.findall(r"interactive/(\w+)\.html", links)} == names
+    for folder in ("chapters", "pt-BR/capitulos"):
+        loads = " ".join(
+            load
+            for page in (site / folder).glob("*.html")
+            for load in pages[page].loads
+        )
+        assert {*re.findall(r"interactive/(\w+)\.html\?embed", loads)} == names
+
+
+def test_chapters_that_interactive_pages_name_exist(site):
+    for page in (site / "interactive").glob("*.html"):
+        (chapter,) = re.findall(r'chapter: "(\w+)"', page.read_text("utf-8"))
+        assert (site / "chapters" / f"{chapter}.html").exists(), page
+        assert (site / "pt-BR" / "capitulos" / f"{chapter}.html").exists(), page
 
 
 def test_chapters_show_what_they_print_and_draw_in_both_languages(site):

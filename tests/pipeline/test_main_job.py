@@ -180,7 +180,8 @@ def test_mlflow_has_the_figures_with_a_step(client, run):
     files = [f.path for f in client.list_artifacts(run.info.run_id, "images")]
     shown = {path.split("/")[-1].split("%")[0].split("+")[0] for path in files}
     wanted = {"learning_curves", "confusion_matrix", "augmented_batch", "filters",
-              "feature_maps", "misclassified", "worst_confidence"}  # fmt: skip
+              "feature_maps", "misclassified", "worst_confidence",
+              "grad_cam"}  # fmt: skip
     assert wanted <= shown
 
 

@@ -5,9 +5,8 @@ DLKERAS_SITE_SCREENSHOTS=folder python -m pytest tests/ui -m browser -k site
 
 import functools
 import http.server
+import importlib.util
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -16,15 +15,18 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ROOT / "scripts" / "site_build.py"
 # A page of each type, and a text that a reader must find on it.
 PAGES = {
     "index": "The deep-learning course you can run",
     "quickstart": "Why does it not learn?",
     "notebooks": "adaptive filtering",
     "glossary": "campo local induzido",
+    "pt-BR/capitulos/13_googlenet": "minutos de leitura",
     "migration": "keras.applications",
     "layers/index": "InceptionModule",
     "layers/inception_module": "Going deeper with convolutions",
+    "layers/lms_filter": "Use it to learn a system",
     "callbacks/gradient_norm_monitor": "GradientNormMonitor",
     "architectures/googlenet": "6998552",
     "optimization": "steepest_descent",
@@ -33,6 +35,8 @@ PAGES = {
     "pipeline/mlflow": "Parallel Coordinates Plot",
     "pipeline/several_devices": "TF_CONFIG",
     "new_architecture": "architecture",
+    "interactive": "LeNet-5 reads it",
+    "pt-BR/interativo": "a LeNet-5 lê",
     "pt-BR/inicio": "Por que não aprende?",
     "pt-BR/glossario": "taxa de aprendizagem",
 }
@@ -44,18 +48,14 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(driver, tmp_path_factory):
+def site(driver):
     """The address of the site, built from the sources and served from this machine."""
     for package in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(package, reason=f"needs {package} of the group docs")
-    folder = tmp_path_factory.mktemp("site")
-    path = os.pathsep.join([str(ROOT), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)],
-        cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    spec = importlib.util.spec_from_file_location("site_script", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    folder = script.build()
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -107,6 +107,23 @@ def test_a_page_of_the_site_fits_a_telephone(driver, site, page):
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert width <= 390
+
+
+def test_a_diagram_is_read_in_the_dark(driver, site):
+    opened(driver, f"{site}/layers/inception_module.html")
+    colour = (
+        "return getComputedStyle(document.querySelector('div.drawing svg path'"
+        " + '[style*=drawing-convolution]')).fill"
+    )
+    found = {}
+    for theme in ("light", "dark"):
+        driver.execute_script(f"document.body.dataset.theme = '{theme}'")
+        found[theme] = driver.execute_script(colour)
+        photograph(driver, f"drawing_{theme}")
+    assert found == {"light": "rgb(207, 228, 243)", "dark": "rgb(29, 74, 107)"}
+    # The letters: as bright as the page's own.
+    ink = "return getComputedStyle(document.querySelector('div.drawing svg')).fill"
+    assert driver.execute_script(ink) == "rgb(228, 230, 232)"
 
 
 def test_the_search_of_the_site_finds_a_class(driver, site):

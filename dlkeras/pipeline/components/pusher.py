@@ -21,7 +21,7 @@ from dlkeras.pipeline.configuration.key_fields import key_fields
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.needed_modules import needed_modules
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
-from dlkeras.pipeline.serving.tasks.task import TASK_FILE, task_of
+from dlkeras.pipeline.serving.tasks.registry import TASK_FILE, task_of
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
 
 
@@ -62,8 +62,8 @@ def pusher(
         else:
             shutil.copyfile(source, target)
     output.write_json(PushedModel.LABELS, list(examples.labels))
-    if examples.task != "classification":
-        threshold = evaluation.metrics.get("threshold")
+    threshold = evaluation.metrics.get("threshold")
+    if examples.task != "classification" or threshold is not None:
         asked = {"task": examples.task}
         asked |= {} if threshold is None else {"threshold": threshold}
         output.write_json(TASK_FILE, asked)
@@ -87,6 +87,7 @@ def pusher(
         labels=list(examples.labels),
         channels=examples.channels,
         forms=servable.forms,
+        temperature=servable.properties["temperature"],
         sha256=file_digest(output.path / PushedModel.MODEL),
         **{task.score_name: evaluation.metrics[task.score_name]},
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkeras.judging.uncertainty import SMALLEST
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 
@@ -53,6 +54,32 @@ def serving_model(
     # batch normalisations behind it would follow: `model(image)` would train them.
     inputs = preprocessing(image, training=False)
     return keras.Model(image, network(inputs, training=False), name=allowed)
+
+
+def with_temperature(network: "keras.Model", temperature: float) -> "keras.Model":
+    """Divide the logits of a classifier by a temperature; 1 leaves it as it is.
+
+    Args:
+        network: to `(batch, classes)` probabilities, softmax(z), which count as 1e-30
+            where they are less.
+        temperature: T.
+
+    Returns:
+        The network to softmax(z / T), of Keras's own layers and operations.
+
+    Reference:
+        Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    if temperature == 1:
+        return network
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    (probabilities,) = network.outputs
+    x = keras.ops.cast(probabilities, "float32")
+    x = keras.ops.log(keras.ops.maximum(x, SMALLEST))
+    x = keras.layers.Rescaling(1 / temperature, dtype="float32", name="calibration")(x)
+    x = keras.layers.Softmax(dtype="float32", name="calibrated")(x)
+    return keras.Model(network.inputs, x, name=network.name)
 
 
 def write_form(

@@ -7,7 +7,7 @@ from typing import Any
 from dlkeras.pipeline.artifacts.types import Artifact
 from dlkeras.pipeline.configuration.config import PipelineConfig
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
 
 MAX_LINES = 10
 # Of a finding or of what made a trial fail.

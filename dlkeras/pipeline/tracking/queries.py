@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
-from dlkeras.pipeline.serving.tasks.task import TASKS, task_of
+from dlkeras.pipeline.serving.tasks.registry import TASKS, task_of
 from dlkeras.pipeline.store.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
 from dlkeras.pipeline.tracking.registry.model_folder import data_folder

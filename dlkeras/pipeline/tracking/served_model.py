@@ -18,7 +18,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from dlkeras.pipeline.examples.sources.label_kinds import SEPARATOR
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
 from dlkeras.pipeline.serving.asked_images import asked_images, expectation
-from dlkeras.pipeline.serving.tasks.task import read_task, task_of
+from dlkeras.pipeline.serving.tasks.registry import read_task, task_of
 from dlkeras.pipeline.store.errors import PipelineError, reason
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from dlkeras.untrusted.activations import CheckedSizes

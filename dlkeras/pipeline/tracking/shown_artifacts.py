@@ -17,7 +17,7 @@ from dlkeras.pipeline.artifacts.types import (
 from dlkeras.pipeline.components.example_gen import QUARANTINE
 from dlkeras.pipeline.components.statistics_gen import PAGE
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 A = TypeVar("A", bound=Artifact)

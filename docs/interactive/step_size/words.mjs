@@ -1,0 +1,31 @@
+// What the page says, in both languages.
+export const words = {
+  en: {
+    title: "How large may a step be?",
+    question: "Steepest descent walks downhill on a bowl. Small steps creep, larger ones swing from side to side, and one too large leaves the bowl. Move η and find the edge.",
+    eta: "step size η", steepness: "steepest curvature λ_max", step: "steps taken",
+    trajectory: "The bowl from above, and the walk w(0), w(1), …", cost: "Height above the minimum after n steps",
+    bound: "the walk converges below 2/λ_max =", steep: "steep axis: factor 1 − ηλ_max", flat: "flat axis: factor 1 − ηλ_min", verdict: "along the steep axis",
+    height: "height after these steps", steps: "n", minimum: "minimum",
+    "over-damped": "over-damped: one side, slowly", "critically damped": "critically damped: there in one step", "under-damped": "under-damped: swings, and settles",
+    undamped: "undamped: swings for ever", divergent: "divergent: it leaves the bowl",
+    formula: "w(n+1) = w(n) − η g(n)",
+    try: ["Find the η at which the steep axis is there in one step. What does the flat axis do then?",
+      "Cross 2/λ_max by a single step of the slider. How many steps until you see it?",
+      "Make the bowl steeper and leave η alone: a step that was fine is too large now."],
+  },
+  pt: {
+    title: "De que tamanho pode ser o passo?",
+    question: "A descida mais íngreme anda morro abaixo numa tigela. Passos pequenos se arrastam, maiores balançam de um lado para o outro, e um passo grande demais sai da tigela. Mova η e ache o limite.",
+    eta: "tamanho do passo η", steepness: "maior curvatura λ_max", step: "passos dados",
+    trajectory: "A tigela vista de cima e o caminho w(0), w(1), …", cost: "Altura acima do mínimo depois de n passos",
+    bound: "converge abaixo de 2/λ_max =", steep: "eixo íngreme: fator 1 − ηλ_max", flat: "eixo suave: fator 1 − ηλ_min", verdict: "no eixo íngreme",
+    height: "altura depois desses passos", steps: "n", minimum: "mínimo",
+    "over-damped": "sobreamortecida: por um lado só, devagar", "critically damped": "amortecimento crítico: chega em um passo", "under-damped": "subamortecida: balança e assenta",
+    undamped: "sem amortecimento: balança para sempre", divergent: "divergente: sai da tigela",
+    formula: "w(n+1) = w(n) − η g(n)",
+    try: ["Ache o η com que o eixo íngreme chega em um só passo. E o eixo suave, o que faz?",
+      "Passe de 2/λ_max com um único toque no controle. Em quantos passos dá para ver?",
+      "Deixe a tigela mais íngreme sem mexer em η: um passo que servia ficou grande demais."],
+  },
+};
