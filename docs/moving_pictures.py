@@ -180,7 +180,9 @@ def filter_picture(language: str) -> str:
         'stroke-dasharray="1" fill="none" stroke="var(--blue)" stroke-width="3"/>'
     )
     said = number(float(decibels[-1]), 0, language).replace("-", "\N{MINUS SIGN}")
-    drawing.text(612, 330, f"{words[3]}: {said} dB", 'text-anchor="end" class="strong"')
+    later = drawing.appears(end)
+    drawing.text(612, 330, f"{words[3]}: {said} dB",
+                 f'text-anchor="end" class="strong {later}"')  # fmt: skip
     return drawing.svg()
 
 
@@ -201,7 +203,7 @@ def lesson_picture(language: str) -> str:
         left = 30 + 310 * side
         drawing.text(left, 72, words[4 + side], 'class="strong"')
         for layer in range(10):
-            tall = np.clip((np.log10(norms[:, layer]) + 10) / 11, 0.012, 1)
+            tall = np.clip((np.log10(norms[:, layer]) + 6.5) / 7.5, 0.012, 1)
             steps = [(end * n / 15, f"transform:scaleY({t:.3f})")
                      for n, t in enumerate(tall)]  # fmt: skip
             drawing.add(
@@ -342,7 +344,8 @@ def run_picture(language: str) -> str:
     ):  # fmt: skip
         later = drawing.appears(end + 0.06)
         drawing.text(513, y, said, f'text-anchor="middle" class="{kind} {later}"')
-    drawing.text(513, 292, words[3], 'text-anchor="middle"')
+    later = drawing.appears(end + 0.06)
+    drawing.text(513, 292, words[3], f'text-anchor="middle" class="{later}"')
     return drawing.svg()
 
 
