@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all test-jobs test-long test-slow test-machines \
   test-extras test-beam test-browser torture coverage test-jax test-torch lint ui docs \
-  docs-tables docs-pictures notebooks solutions bench clean lock format
+  slides docs-tables docs-pictures notebooks solutions bench clean lock format
 
 
 # The first interpreter of a version that the locked packages support.
@@ -28,7 +28,8 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 
 # Large networks, many trainings, many compiled loops: minutes of their own.
 LONG = tests/architectures tests/callbacks tests/diagnosis tests/layers/adaptive \
-  tests/model_graph tests/testing tests/test_stages.py tests/test_transfer.py \
+  tests/model_graph tests/strangers/test_stranger_models.py tests/testing \
+  tests/test_stages.py tests/test_transfer.py \
   tests/test_transfer_features.py tests/test_transfer_strangers.py \
   dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/layers/adaptive \
   dlkeras/testing dlkeras/transfer
@@ -40,7 +41,7 @@ test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline tests/untrusted $(ARGS)
 
-test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, adaptive filters
+test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, filters, strangers' models
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
 
 # All that a change may break, whole; `.ci/run` takes the long parts of it in turn.
@@ -69,17 +70,19 @@ test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam
 COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks tests/diagnosis \
   tests/test_transfer.py tests/test_transfer_features.py dlkeras/transfer \
   dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks dlkeras/diagnosis
+# What strangers bring to the figures and tables.
+STRANGERS = tests/strangers/test_stranger_models.py tests/strangers/test_stranger_arrays.py
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
 
 test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
 	@$(COMPILE_QUICKLY) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
-	  $(COMPONENTS) $(ARGS)
+	  $(COMPONENTS) $(STRANGERS) $(ARGS)
 
 test-torch: .venv/torch.stamp .venv/jax.stamp  ## run the tests of the Keras parts on PyTorch
 	@KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
-	  $(COMPONENTS) tests/strangers/test_stranger_models.py $(ARGS)
+	  $(COMPONENTS) $(STRANGERS) $(ARGS)
 
 torture: .venv/test.stamp  ## kill training at every write and at random; count what is lost
 	@$(BIN)/python benchmarks/torture.py $(ARGS)
@@ -106,6 +109,13 @@ docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python scripts/site_build.py
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
 
+slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
+	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
+	@mkdir -p build/slide_pages
+	@$(BIN)/python -m sphinx -W --keep-going -q -b revealjs -c docs/slides \
+	  build/slide_pages build/slides
+	@echo "Open build/slides/index.html in a browser and teach"
+
 docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
 	@$(BIN)/python tests/pipeline/corrupt_input.py docs/corrupt_input.md
 	@$(BIN)/python benchmarks/augmentation.py --write docs/augmentation.md
@@ -117,8 +127,9 @@ docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
 test-browser: .venv/docs.stamp  ## open MLflow's pages in Chromium (Debian: chromium-driver)
 	@$(BIN)/python -m pytest -m browser tests/ui $(ARGS)
 
-lint: .venv/jax.stamp .venv/torch.stamp  ## ruff, pyright and the direction of the imports
+lint: .venv/jax.stamp .venv/torch.stamp .venv/docs.stamp  ## ruff, pyright, imports, words
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/python scripts/words.py
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 

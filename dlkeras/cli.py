@@ -4,11 +4,10 @@ It starts without TensorFlow and MLflow; a command imports what it needs.
 """
 
 import argparse
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from dlkeras.pipeline.commands import COMMANDS
+from dlkeras.pipeline.commands import command_modules
 from dlkeras.pipeline.commands.arguments import add_places
 from dlkeras.pipeline.store.errors import exit_code_of
 
@@ -43,10 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
-        module = importlib.import_module(f"dlkeras.pipeline.commands.{name}")
+    for name, module in command_modules().items():
         command = commands.add_parser(
-            name.replace("_", "-"),
+            name,
             help=module.HELP,
             description=module.HELP,
             allow_abbrev=False,

@@ -17,6 +17,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent / "scripts"))
 
 import chapters  # noqa: E402
+import drawings  # noqa: E402
 
 import notebooks  # noqa: E402
 
@@ -25,7 +26,7 @@ WORDS = {
     "en": {
         "setting": "Imports", "drawing": "The code of the picture",
         "title": "The chapters", "solutions": "Solutions of the exercises",
-        "more": "## Where to read on", "next": "Next chapter", "other": "Em português",
+        "next": "Next chapter", "other": "Em português",
         "index": "Every chapter works its idea out by hand in ten to thirty lines, "
         "compares it with the library and with Keras, and ends with a picture and "
         "three exercises. What you see below each cell is what it printed when this "
@@ -34,7 +35,7 @@ WORDS = {
     "pt": {
         "setting": "Importações", "drawing": "O código da figura",
         "title": "Os capítulos", "solutions": "Soluções dos exercícios",
-        "more": "## Para continuar", "next": "Próximo capítulo", "other": "In English",
+        "next": "Próximo capítulo", "other": "In English",
         "index": "Cada capítulo faz as contas à mão em dez a trinta linhas, compara "
         "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O "
         "que aparece abaixo de cada célula é o que ela mostrou ao montar o site.",
@@ -49,30 +50,6 @@ PARTS = {
     "12": "architectures/alexnet", "13": "architectures/googlenet",
     "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
 }  # fmt: skip
-ARXIV, DOI = "https://arxiv.org/abs/", "https://doi.org/"
-PAPERS = {
-    "05": {"Rumelhart, Hinton, Williams 1986": DOI + "10.1038/323533a0"},
-    "06": {
-        "Glorot, Bengio 2010": "https://proceedings.mlr.press/v9/glorot10a.html",
-        "He et al. 2015": ARXIV + "1502.01852",
-    },
-    "07": {
-        "Hinton et al. 2012": ARXIV + "1207.0580",
-        "Srivastava et al. 2014": "https://jmlr.org/papers/v15/srivastava14a.html",
-    },
-    "09": {
-        "Hubel, Wiesel 1959": DOI + "10.1113/jphysiol.1959.sp006308",
-        "Fukushima 1980": DOI + "10.1007/BF00344251",
-    },
-    "11": {"LeCun et al. 1998": DOI + "10.1109/5.726791"},
-    "12": {"Krizhevsky, Sutskever, Hinton 2012": DOI + "10.1145/3065386"},
-    "13": {"Szegedy et al. 2015": ARXIV + "1409.4842"},
-    "14": {
-        "He et al. 2016": ARXIV + "1512.03385",
-        "He et al. 2016, Identity mappings": ARXIV + "1603.05027",
-    },
-    "15": {"Yosinski et al. 2014": ARXIV + "1411.1792"},
-}
 
 
 def fenced(text: str, kind: str) -> str:
@@ -87,13 +64,26 @@ def folded(summary: str, text: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{text}\n</details>\n"
 
 
-def shown(output: dict[str, Any], picture: Path, heading: str) -> str:
-    """Return an output as Markdown; a picture is written, and named by its heading."""
+def shown(
+    output: dict[str, Any], picture: Path, heading: str, drawing: bool = False
+) -> str:
+    """Return an output as Markdown; a picture is written, and named by its heading.
+
+    Args:
+        output: of a cell, as Jupyter stores it.
+        picture: where a picture goes.
+        heading: what it shows.
+        drawing: whether it is of boxes and arrows, which follow the page's colours.
+    """
     if output["output_type"] == "stream":
         # TensorFlow logs to stdout in a kernel.
         text = re.sub(r"^WARNING:tensorflow:.*\n?", "", output["text"], flags=re.M)
         return fenced(text, "text") if text.strip() else ""
     data = output.get("data", {})
+    if drawing and "image/svg+xml" in data:
+        picture = picture.with_suffix(".svg")
+        keep(picture, drawings.themed(data["image/svg+xml"]))
+        return f"![{heading}]({picture.parent.name}/{picture.name})\n"
     if "image/png" in data:
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(base64.b64decode(data["image/png"]))
@@ -108,11 +98,9 @@ def shown(output: dict[str, Any], picture: Path, heading: str) -> str:
 def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
     """Return a chapter's page."""
     words, folder, parts = WORDS[language], FOLDERS[language], []
-    opening = notebooks.opening(
-        Path("pt-BR" if language == "pt" else "", f"{source.stem}.ipynb"),
-        notebooks.repository(), "notebooks",
-    )  # fmt: skip
-    first, heading = True, ""
+    mine = chapters.SOURCES / ("pt-BR" if language == "pt" else "") / source.name
+    opening = notebooks.opening(mine, notebooks.repository(), "notebooks")
+    first, heading, plots = True, "", []
     for number, cell in enumerate(cells):
         text = cell["source"]
         if cell["kind"] == "markdown":
@@ -127,15 +115,22 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         elif re.search(r"plt\.|\bsay\(", text):
             code = folded(words["drawing"], code)
         parts.append(code)
-        if "ImportError" in text:  # versions, of no interest to a reader here
+        if text.startswith("check("):  # they wait for the reader's answers
             continue
         pictures = folder / "images"
+        drawn = bool(re.search(r"architecture_diagram\(|signal_flow_graph\(", text))
         outputs = [
-            shown(output, pictures / f"{source.stem}_{number}_{place}.png", heading)
-            for place, output in enumerate(cell["outputs"])
+            shown(output, pictures / f"{source.stem}_{number}_{k}.png", heading, drawn)
+            for k, output in enumerate(cell["outputs"])
         ]
+        plots += [found for found in outputs if found.startswith("![") and not drawn]
         # Printed one by one, read as one.
         parts.append("\n".join(outputs).replace("```\n\n```text\n", ""))
+    if plots:  # what the chapter is about, on its first screen
+        question = re.search(r"^\*\*.*?\?\*\*\n", parts[0], re.M | re.S)
+        if question:
+            place = question.end()
+            parts[0] = f"{parts[0][:place]}\n{plots[-1]}{parts[0][place:]}"
     up = "../" if language == "en" else "../../"
     other = (
         f"../pt-BR/capitulos/{source.stem}.md"
@@ -149,9 +144,12 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
     if source != all_of_them[-1]:
         following = all_of_them[all_of_them.index(source) + 1].stem
         links.insert(0, f"[{words['next']}]({following}.md)")
-    for name, address in PAPERS.get(source.name[:2], {}).items():
-        links.append(f"[{name}]({address})")
-    parts.append(words["more"] + "\n\n" + "\n".join(f"- {link}" for link in links))
+    links += notebooks.papers(source)
+    parts.append(
+        f"## {notebooks.WORDS[language]['more']}"
+        + "\n\n"
+        + "\n".join(f"- {link}" for link in links)
+    )
     return "\n".join(parts) + "\n"
 
 
@@ -180,18 +178,34 @@ def write() -> None:
             for path, text in texts.items():
                 keep(path, text)
     for language, folder in FOLDERS.items():
-        names = [source.stem for source in chapters.chapters()]
-        words = WORDS[language]
-        trees = "".join(
-            f"```{{toctree}}\n:maxdepth: 1\n{hidden}\n"
-            + "\n".join(f"{below}{name}" for name in names)
-            + "\n```\n\n"
-            for hidden, below in (
-                ("", ""),
-                (f":caption: {words['solutions']}\n", "solutions/"),
-            )
+        keep(folder / "index.md", contents(language))
+
+
+def contents(language: str) -> str:
+    """Return the page that lists the chapters, with their questions."""
+    words, mine = WORDS[language], "pt-BR" if language == "pt" else ""
+    lines, names = [], []
+    for source in chapters.chapters():
+        path = chapters.SOURCES / mine / source.name
+        text = jupytext.read(path).cells[0].source
+        title = re.findall(r"^# (?:\d+\. )?(.+)$", text, re.MULTILINE)[0]
+        question = re.findall(r"^\*\*(.+?)\*\*$", text, re.M | re.S)[0]
+        lines.append(
+            f"{int(source.name[:2])}. [{title}]({source.stem}.md): "
+            f"{' '.join(question.split())} *{notebooks.times(path, language)}.*"
         )
-        keep(folder / "index.md", f"# {words['title']}\n\n{words['index']}\n\n{trees}")
+        names.append(source.stem)
+    trees = "".join(
+        f"```{{toctree}}\n:maxdepth: 1\n{options}\n"
+        + "\n".join(f"{below}{name}" for name in names)
+        + "\n```\n\n"
+        for options, below in (
+            (":hidden:\n", ""),
+            (f":caption: {words['solutions']}\n", "solutions/"),
+        )
+    )
+    listed = "\n".join(lines)
+    return f"# {words['title']}\n\n{words['index']}\n\n{listed}\n\n{trees}"
 
 
 def keep(path: Path, text: str) -> None:

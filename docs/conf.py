@@ -16,13 +16,16 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
+sys.path.insert(0, str(Path(__file__).parent))
+import drawings
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # autodoc imports it
 
 project = "dlkeras"
 author = "The dlkeras authors"
 language = "en"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["images"]
+exclude_patterns = ["images", "slides"]
 suppress_warnings = ["myst.strikethrough"]
 
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
@@ -126,7 +129,6 @@ def _signature(
 
 def _chapters(app: Any) -> None:
     """Write the chapters of the course as pages, before Sphinx looks for pages."""
-    sys.path.insert(0, str(Path(__file__).parent))
     import chapter_pages
 
     chapter_pages.write()
@@ -135,6 +137,7 @@ def _chapters(app: Any) -> None:
 def setup(app: Any) -> None:
     """Register the formulas' writer, and what docstrings and signatures become."""
     app.connect("builder-inited", _chapters)
+    app.connect("doctree-resolved", drawings.embed)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("autodoc-process-docstring", _as_section, priority=400)  # napoleon: 500
     app.connect("autodoc-process-docstring", _as_rst)

@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import drawings
 import keras
 import numpy as np
 from layer_picture import damped
+from matplotlib import rc_context
 from sklearn.datasets import load_digits
 from transfer_picture import transfer, transfer_photos
 
 from dlkeras import visualization as show
 from dlkeras.architectures import create, lenet5, names, summary_table
-from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
+from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, LearningRateFinder
 from dlkeras.layers import (
     AffineProjectionFilter,
     BlindEqualizer,
@@ -29,7 +31,8 @@ from dlkeras.layers import (
     digit_bitmaps,
 )
 from dlkeras.optimization import QuadraticSurface, lms_theory, newton, steepest_descent
-from dlkeras.visualization.figure import CYCLE, DASHES, new_figure
+from dlkeras.visualization.colours import CYCLE, DASHES
+from dlkeras.visualization.figure import new_figure
 
 IMAGES = Path(__file__).parent / "images"
 LABELS = [str(digit) for digit in range(10)]
@@ -237,6 +240,18 @@ def _lms() -> Any:
     return show.lms_learning_curve(keras.ops.convert_to_numpy(error), theory)
 
 
+def _rates() -> Any:
+    """LeNet-5 on the digits while its learning rate grows."""
+    keras.utils.set_random_seed(0)
+    model = lenet5()
+    model.compile(keras.optimizers.SGD(momentum=0.9), "sparse_categorical_crossentropy")
+    finder = LearningRateFinder(1e-5, 10.0, steps=200)
+    model.fit(*digits()[:2], batch_size=32, epochs=5, verbose=0, callbacks=[finder])
+    return show.learning_rate_range(
+        finder.rates, finder.losses, finder.smoothed, finder.suggested
+    )
+
+
 def _weights() -> Any:
     x, d = _channel()
     weights = LMSFilter(4, 0.02, return_weights=True)(x[:1], d[:1])[2]
@@ -390,6 +405,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
         summary_table(lenet5()), title="lenet5"
     ),
     "accuracy_by_examples": transfer,
+    "learning_rate_range": _rates,
     "transfer_photos": transfer_photos,
     "activation_functions": lambda: show.activation_functions(),
     "cost_surface": _descents,
@@ -423,8 +439,15 @@ def main(chosen: list[str]) -> None:
         if picture is None:  # what it needs is not here
             print(f"{name} is left as it is", flush=True)
             continue
-        picture.savefig(IMAGES / f"{name}.png", dpi=80)
-        print(IMAGES / f"{name}.png", flush=True)
+        file = IMAGES / f"{name}.png"
+        if name.startswith(drawings.DRAWINGS):
+            file = file.with_suffix(".svg")
+            with rc_context({"svg.hashsalt": name}):
+                text = picture._repr_svg_()
+            file.write_text(drawings.themed(text), "utf-8")
+        else:
+            picture.savefig(file, dpi=80)
+        print(file, flush=True)
 
 
 if __name__ == "__main__":

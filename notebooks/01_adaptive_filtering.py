@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 1. The adaptive filtering problem
 #
+# **How can a filter learn what a system does, if nobody can look inside it?**
+#
 # A system is unknown: we see what goes into it and what comes out. Beside it runs a
 # neuron with adjustable weights, on the same input, and whenever its answer differs
 # from the system's it corrects itself. Two processes work together without end: the
@@ -22,36 +24,20 @@
 # Networks*, 2nd ed., section 3.2 and fig. 3.1.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Audio, display
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import Audio, display
-
-    from dlkeras.layers import (
-        FilteredXLMSFilter,
-        FrequencyDomainFilter,
-        LMSFilter,
-    )
-    from dlkeras.layers.adaptive.applications import noise_cancelling
-    from dlkeras.optimization import lms_theory
-    from dlkeras.visualization import in_language, signal_flow_graph
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.layers import (
+    FilteredXLMSFilter,
+    FrequencyDomainFilter,
+    LMSFilter,
+)
+from dlkeras.layers.adaptive.applications import noise_cancelling
+from dlkeras.optimization import lms_theory
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
 # ## An unknown system and its model
@@ -61,7 +47,7 @@ def say(english, portuguese):
 # starts with all weights at zero and sees the signal and the answer, nothing else.
 #
 # As a signal-flow graph (figure 3.1 of the course): every node is a signal, every arrow
-# multiplies by what stands beside it, and arrows that meet are added. The inputs of our
+# multiplies by the number beside it, and arrows that meet are added. The inputs of our
 # neuron are the last four samples, and its time is $n$.
 
 # %%
@@ -104,7 +90,7 @@ for n in range(len(x)):
 lms = LMSFilter(taps, eta, return_weights=True)
 ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
 for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
-    np.testing.assert_allclose(library, by_hand, atol=1e-4)
+    compare(library, by_hand, atol=1e-4)
 print("channel:", channel, "  found:", w.round(3))
 
 # %% tags=["check"]
@@ -162,7 +148,7 @@ np.testing.assert_allclose(theory.safe_step_size, 2 / (3 * taps))  # 2 / (3 tr R
 np.testing.assert_allclose(theory.max_step_size, 2 / (taps + 2))
 
 # %% [markdown]
-# ## Cancelling a noise that one can hear
+# ## Cancelling a noise that you can hear
 #
 # A pilot speaks into a microphone that also hears the engine. A second microphone, at
 # the engine, hears the noise alone, before the cabin has changed it. The unknown system
@@ -350,6 +336,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. The system changes: let `channel` become its negative at $n = 1000$. How long does
@@ -360,3 +347,8 @@ plt.show()
 #    weights, and why does LMS need so much longer than before at a fifth of it?
 # 3. Give the filter 3 taps, one too few. Where does the learning curve settle? Explain
 #    the number with the weight that is missing.
+
+# %%
+check("01.1", None)  # samples until a tenth is left, eta = 0.02
+check("01.2", None)  # the largest learning rate for the mean weights
+check("01.3", None)  # where the learning curve settles

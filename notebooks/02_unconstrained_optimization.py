@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 2. Unconstrained optimisation
 #
+# **How does a neuron find the lowest point of a landscape in the dark, feeling only the
+# slope under its feet?**
+#
 # A neuron learns by making a number small: its cost $\mathcal{E}(\mathbf{w})$. With two
 # inputs there are two weights, so the cost is a landscape that we can draw. Here it is
 # a bowl with its lowest point at $w_1 = 5$, $w_2 = 3$.
@@ -22,29 +25,12 @@
 # step is too long. (Haykin, *Neural Networks*, 2nd ed., eq. 3.7 to 3.13.)
 
 # %%
-import os
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import QuadraticSurface, steepest_descent
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import QuadraticSurface, steepest_descent
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## The cost of a neuron with two weights
@@ -68,7 +54,7 @@ def cost(w):
 surface = QuadraticSurface.from_data(x, d)
 for w in ([0, 0], [5, 3], [-2, 8]):
     print(f"E({w[0]:2d}, {w[1]:2d}) = {cost(w):8.4f}")
-    np.testing.assert_allclose(surface.cost(w), cost(w), atol=1e-10)
+    compare(surface.cost(w), cost(w), atol=1e-10)
 
 # %% [markdown]
 # ## The gradient field and the condition for a minimum
@@ -93,8 +79,8 @@ def measured_gradient(w, h=1e-5):
 
 
 for w in ([0, 0], [-2, 8], [7, 1]):
-    np.testing.assert_allclose(measured_gradient(w), gradient(w), atol=1e-6)
-    np.testing.assert_allclose(surface.gradient(w), gradient(w), atol=1e-10)
+    compare(measured_gradient(w), gradient(w), atol=1e-6)
+    compare(surface.gradient(w), gradient(w), atol=1e-10)
 
 # grad E = R w - p is linear in w: the condition grad E = 0 is a system of equations.
 R, p = x.T @ x / len(x), x.T @ d / len(x)
@@ -190,6 +176,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Add noise of standard deviation 2 to `d`. Where does the minimum move, and how high
@@ -200,3 +187,8 @@ plt.show()
 #    to `surface.condition_number`, and to the number of steps that a descent needs?
 # 3. Find by trial the largest step for which the descent from (-2, 8) still converges,
 #    to three digits. Then compute $2/\lambda_{max}$.
+
+# %%
+check("02.1", None)  # how high the bottom of the bowl is
+check("02.2", None)  # the new condition number
+check("02.3", None)  # the largest step that converges

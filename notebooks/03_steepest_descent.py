@@ -13,45 +13,31 @@
 # %% [markdown]
 # # 3. The method of steepest descent
 #
+# **The same rule, the same bowl: why does one step size glide to the minimum, another
+# zigzag, and a third run away?**
+#
 # One number, the step size $\eta$, decides whether $\mathbf{w}(n)$ glides to the
 # minimum (over-damped), zigzags towards it (under-damped) or runs away. You will see
 # why, in one line of algebra, and what Newton and Gauss-Newton do about it. (Haykin,
 # *Neural Networks*, 2nd ed., section 3.3 and fig. 3.2.)
 
 # %%
-import os
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import (
-        NeuronSurface,
-        QuadraticSurface,
-        best_step_size,
-        conjugate_gradient,
-        convergence_rate,
-        gauss_newton,
-        newton,
-        regimes,
-        steepest_descent,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import (
+    NeuronSurface,
+    QuadraticSurface,
+    best_step_size,
+    conjugate_gradient,
+    convergence_rate,
+    gauss_newton,
+    newton,
+    regimes,
+    steepest_descent,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## The recursion, by hand
@@ -105,7 +91,7 @@ start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)
 for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
     by_hand = w_star + Q @ ((1 - 0.8 * eigenvalues) ** n * nu)
-    np.testing.assert_allclose(w, by_hand, atol=1e-10)
+    compare(w, by_hand, atol=1e-10)
 
 for eta in (0.2, 1 / 1.5, 1.2):
     said = regimes(surface, eta)  # before anything has run
@@ -230,6 +216,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Which step size makes the mode along (1, 1) critically damped, and which the other?
@@ -239,3 +226,8 @@ plt.show()
 #    the numbers with $\kappa$.
 # 3. Start Newton on the tanh neuron from (-4, 4). What does the error message say about
 #    the Hessian there, and why does Gauss-Newton with `delta=0.01` not stop?
+
+# %%
+check("03.1", None)  # step sizes: along (1, 1), along (1, -1)
+check("03.2", None)  # error left by one iteration at the best step, 0 to 1
+check("03.3", None)  # the negative eigenvalue of the Hessian there

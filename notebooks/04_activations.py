@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 4. Activation functions and their derivatives
 #
+# **Why can a neuron be deaf, and how much of an error survives twenty layers?**
+#
 # Between the induced local field $v$ and the output $y$ of a neuron stands the
 # activation function, $y = \varphi(v)$. Forward it bends; backward its slope
 # $\varphi'(v)$ multiplies everything that the neuron may learn. Where the slope is
@@ -20,29 +22,13 @@
 # and see how much of an error is left after many layers of them.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import local_gradients
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import local_gradients
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Four functions and four slopes, by hand
@@ -75,8 +61,8 @@ v = np.linspace(-6, 6, 240)  # 0 itself, the corner of ReLU, is not among them
 h = 1e-5
 for name, phi in functions.items():
     measured = (phi(v + h) - phi(v - h)) / (2 * h)
-    np.testing.assert_allclose(slopes[name](v, phi(v)), measured, atol=1e-9)
-np.testing.assert_allclose(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
+    compare(slopes[name](v, phi(v)), measured, atol=1e-9)
+compare(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
 
 # %% [markdown]
 # ## The same numbers from the library
@@ -99,8 +85,8 @@ for name, activation in in_keras.items():
     desired = np.full((len(v), 1), 10.0)  # far from every output: no error is zero
     ours = local_gradients(neuron, v[:, None], desired)
     slope = (ours.local_gradients[0] / ours.errors)[:, 0]
-    np.testing.assert_allclose(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
-    np.testing.assert_allclose(slope, slopes[name](v, functions[name](v)), atol=1e-6)
+    compare(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
+    compare(slope, slopes[name](v, functions[name](v)), atol=1e-6)
     print(f"{name:10}  largest slope {slope.max():.4f}  at v = -6: {slope[0]:.6f}")
 
 # %% [markdown]
@@ -115,8 +101,8 @@ for name, activation in in_keras.items():
 # %%
 y = (1 + np.sqrt(1 - 0.1)) / 2
 v_tenth = np.log(y / (1 - y))
-np.testing.assert_allclose(functions["logistic"](v_tenth), y)
-np.testing.assert_allclose(y * (1 - y), 0.025)
+compare(functions["logistic"](v_tenth), y)
+compare(y * (1 - y), 0.025)
 print(f"the logistic slope falls to a tenth of its largest at |v| = {v_tenth:.2f}")
 
 layers = np.arange(20)
@@ -201,6 +187,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. LeCun's squashing function is $1.7159\tanh(2v/3)$, `dlkeras.layers.scaled_tanh`.
@@ -211,3 +198,8 @@ plt.show()
 # 3. The slope of the logistic function is at most 1/4, but the weights multiply, too.
 #    How large must a weight be for an error to survive a layer at $v = 0$, and what
 #    happens to $v$, and so to the slope, when weights are that large?
+
+# %%
+check("04.1", None)  # the v > 0 where the second derivative is largest
+check("04.2", None)  # the function's name, in quotes
+check("04.3", None)  # how large the weight is

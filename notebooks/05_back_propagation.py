@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 5. Back-propagation
 #
+# **Who tells a hidden neuron what it did wrong?**
+#
 # A hidden neuron has no desired response, so nobody can tell it its error.
 # Back-propagation gives it a share of the errors of the neurons it feeds: its *local
 # gradient*. You will compute every quantity of one pass by hand, meet the same numbers
@@ -20,30 +22,14 @@
 # nothing but the delta rule. (Haykin, *Neural Networks*, 2nd ed., chapter 4.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-
-    from dlkeras.optimization import DeltaRule, error_energy, local_gradients
-    from dlkeras.visualization import in_language, signal_flow_graph
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import DeltaRule, error_energy, local_gradients
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
 # ## A network with one hidden layer
@@ -97,7 +83,7 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # delta rule then is $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
 #
 # The graph shows the way back for three output neurons (ours has one): the errors come
-# in at the right, and every arrow multiplies by what stands beside it.
+# in at the right, and every arrow multiplies by the number beside it.
 
 # %%
 display(signal_flow_graph("back_propagated_error", language=language))
@@ -143,7 +129,7 @@ corrections = [part for layer in ours.corrections for part in layer]
 for old, new, correction in zip(
     model.get_weights(), twin.get_weights(), corrections, strict=True
 ):
-    np.testing.assert_allclose(new - old, correction, atol=1e-6)
+    compare(new - old, correction, atol=1e-6)
 by_hand = [y.T @ delta / 4 for y, delta in ((x, delta1), (y1, delta2))]
 largest = max(np.abs(n - o - c).max() for o, n, c in
               zip(model.get_weights(), twin.get_weights(), corrections,
@@ -248,6 +234,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Give the output neuron tanh and the desired responses -1 and 1. Which line of the
@@ -258,3 +245,8 @@ plt.show()
 # 3. In a new cell, build a network with a third Dense layer, of four tanh neurons.
 #    Write the local gradients by hand in three lines, and compare them with
 #    `local_gradients`.
+
+# %%
+check("05.1", None)  # delta2 of the second example, 0 1
+check("05.2", None)  # the mean slope for 0 1, 1 0 and 1 1
+check("05.3", None)  # how many local gradients an example has

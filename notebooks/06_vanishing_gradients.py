@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 6. Vanishing and exploding gradients
 #
+# **Why do the first layers of a deep network hardly learn?**
+#
 # A deep network brings three problems: its gradients vanish or explode on their way
 # down (this notebook), training it is slow (notebooks 2 and 3), and with millions of
 # weights it learns its examples by heart (notebooks 7 and 8).
@@ -26,35 +28,19 @@
 # saturate.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.callbacks import (
-        ActivationMonitor,
-        GradientNormMonitor,
-        TrainingDoctor,
-        diagnose,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.callbacks import (
+    ActivationMonitor,
+    GradientNormMonitor,
+    TrainingDoctor,
+    diagnose,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %%
 digits = load_digits()
@@ -132,7 +118,7 @@ for layer in reversed(range(DEPTH)):
 
 found = {"sigmoid, Glorot": watched(model, keras.optimizers.SGD(0.1))}
 measured = kernel_norms(found["sigmoid, Glorot"][0])
-np.testing.assert_allclose(measured, by_hand, rtol=1e-3)
+compare(measured, by_hand, rtol=1e-3)
 ratio = measured[0] / measured[-1]
 print(f"first over last of 20 hidden layers: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
 
@@ -208,7 +194,7 @@ for name, sigma in (
 ):
     drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((100, 100)))
     print(f"{name}: standard deviation {drawn.std():.4f}, by hand {sigma:.4f}")
-    np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
+    compare(drawn.std(), sigma, rtol=0.05)
 for name in ("tanh, Xavier", "ReLU, He"):
     loss = found[name][0].history.epoch_logs[-1]["loss"]
     print(f"{name}: loss {loss:.3f} after 3 epochs (guessing: {np.log(10):.3f})")
@@ -335,6 +321,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. How deep may the logistic network with Glorot's weights be before `diagnose` names
@@ -346,3 +333,8 @@ plt.show()
 # 3. Train the 20-layer ReLU network with Glorot's weights instead of He's. By which
 #    factor does the standard deviation of the outputs shrink from layer to layer, and
 #    what is it after 20? (`activations.history.std`)
+
+# %%
+check("06.1", None)  # hidden layers, by the prediction
+check("06.2", None)  # whose initialiser it is, in quotes
+check("06.3", None)  # the factor of one layer

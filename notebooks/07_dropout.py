@@ -13,39 +13,25 @@
 # %% [markdown]
 # # 7. Dropout
 #
+# **Why does a network become better when you switch off half of it, at random?**
+#
 # At every training step, every neuron may be absent, with probability $p$: its output
 # is zero in this step, and it may be back in the next. Nobody can rely on a neighbour,
 # so each has to be useful by itself. After training, nobody is dropped any more. The
 # course promises 1 to 2 % more accuracy, which is more than it sounds: from 95 % to 97
 # % means 3 errors in place of 5, or 40 % fewer. You will see the algorithm in one line,
-# the detail that the course keeps for later, what it does to a cost that one can write
+# the detail that the course keeps for later, what it does to a cost that you can write
 # down, and then, with seeds and spreads, what it brings here.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.optimization import QuadraticSurface
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import QuadraticSurface
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## The algorithm, by hand
@@ -98,7 +84,7 @@ all_masks = (np.arange(16)[:, None] >> np.arange(4)) & 1
 for rate in (0.2, 0.5):
     chance = np.prod(np.where(all_masks, 1 - rate, rate), axis=1)
     ensemble = chance @ (all_masks * four / (1 - rate) @ w)
-    np.testing.assert_allclose(ensemble, w @ four)
+    compare(ensemble, w @ four)
     print(
         f"p = {rate}: the mean of 16 networks {ensemble:.6f}, the whole {w @ four:.6f}"
     )
@@ -200,7 +186,7 @@ assert gain[:, -1].mean() > 0.2  # and in the end better
 # Two things are worth a second look. Dropout is *behind* at first: each step trains
 # only a part of the network. Given time it overtakes, and ends about one point ahead,
 # the lower end of what the course promises. And the spread over seeds is several times
-# that gain: whoever compares one run with one other run sees luck. The comparison is
+# that gain: if you compare one run with one other run, you see luck. The comparison is
 # fair because it is made in pairs, with the same examples.
 
 # %% [markdown]
@@ -240,6 +226,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Try the rates 0, 0.3, 0.6 and 0.95. Where is the best, and what happens at the end?
@@ -248,3 +235,8 @@ plt.show()
 #    mean answer is wrong?
 # 3. Srivastava's paper does not divide during training. What must it do after training
 #    instead? Show with a sum of fifty terms that the expectation is the same.
+
+# %%
+check("07.1", None)  # the worst of the four rates
+check("07.2", None)  # the spread where wrong, divided by that where right
+check("07.3", None)  # what multiplies the weights after training, p = 0.3

@@ -13,40 +13,24 @@
 # %% [markdown]
 # # 8. Data augmentation
 #
+# **You have ten examples of each digit. Can you make more out of them?**
+#
 # A seven shifted by a pixel is still a seven, and nobody has to write it: new training
 # examples can be made from old ones. The trick is to make *realistic* ones; a person
 # should not be able to tell which were made. White noise is not such a change, and
-# simply adding it does not help. You will shift by hand, see why noise teaches nothing
+# adding it does not help. You will shift by hand, see why noise teaches nothing
 # about sevens, and measure both on real digits.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.optimization import QuadraticSurface
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.optimization import QuadraticSurface
+from dlkeras.testing.course import check, language, say
 
 # %% [markdown]
 # ## Shift and flip, by hand
@@ -258,6 +242,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Too much of a good thing: raise the shift to half of the image and the turn to 90
@@ -266,3 +251,8 @@ plt.show()
 #    look at the confusion matrix.
 # 3. The same network with 80 examples of each digit: how much does augmentation gain on
 #    moved digits now? More examples of the same kind, or other kinds of examples?
+
+# %%
+check("08.1", None)  # is it better than with mild moves? "yes" or "no"
+check("08.2", None)  # the three digits that are nearly their own mirror image
+check("08.3", None)  # does it still gain? "yes" or "no"

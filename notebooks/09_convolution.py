@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 9. Convolution
 #
+# **How does one small filter find the lines of a whole photograph?**
+#
 # In 1958 and 1959 David Hubel and Torsten Wiesel showed lines of light to cats, and
 # later to monkeys, and listened to single cells of the visual cortex. Each reacts to a
 # small region of the visual field, its *receptive field*, and many only to lines of one
@@ -25,31 +27,15 @@
 # colour channels.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_sample_image
-
-    from dlkeras.architectures import summary_table
-    from dlkeras.layers import PartiallyConnectedConv2D
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.architectures import summary_table
+from dlkeras.layers import PartiallyConnectedConv2D
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## One feature map, by hand
@@ -101,12 +87,12 @@ f = len(kernel)
 for rows, columns in ((5, 7), (6, 8)):  # the first is the course's example
     image = random.normal(size=(rows, columns, 1))
     by_hand = feature_map(image, kernel, 0.5)
-    np.testing.assert_allclose(by_hand, keras_map(image, kernel, 0.5), atol=1e-5)
+    compare(by_hand, keras_map(image, kernel, 0.5), atol=1e-5)
     print(f"{rows}x{columns} -> {by_hand.shape} without zeros")
     for s in (1, 2, 3):
         by_hand = feature_map(zero_padded(image, f, s), kernel, stride=(s, s))
         library = keras_map(image, kernel, padding="same", strides=s)
-        np.testing.assert_allclose(by_hand, library, atol=1e-5)
+        compare(by_hand, library, atol=1e-5)
         print(f"{rows}x{columns} -> {by_hand.shape} with zeros and a stride of {s}")
 
 # %% tags=["check"]
@@ -144,7 +130,7 @@ maps = {}
 for name, line in (("vertical", vertical), ("horizontal", horizontal)):
     maps[name] = keras_map(grey, line, padding="same")
     corner = feature_map(zero_padded(grey, 7)[:30, :30], line)
-    np.testing.assert_allclose(maps[name][:24, :24], corner, atol=1e-5)
+    compare(maps[name][:24, :24], corner, atol=1e-5)
 
 
 def contrast(picture):
@@ -184,7 +170,7 @@ layer.set_weights([filters, biases])
 stacked = keras.ops.convert_to_numpy(layer(photo[None]))[0]
 for m in range(2):
     corner = feature_map(zero_padded(photo, 7)[:30, :30], filters[..., m], biases[m])
-    np.testing.assert_allclose(stacked[:24, :24, m], corner, atol=1e-4)
+    compare(stacked[:24, :24, m], corner, atol=1e-4)
 print(f"{layer.count_params()} parameters; fully connected: "
       f"{photo.size * 2 * photo[..., 0].size:,}")  # fmt: skip
 
@@ -195,7 +181,7 @@ partial.set_weights([filters[:, :, table], biases])
 masked = keras.layers.Conv2D(2, 7)
 masked.build((None, *photo.shape))
 masked.set_weights([filters * table, biases])
-np.testing.assert_allclose(
+compare(
     *(keras.ops.convert_to_numpy(layer(photo[None])) for layer in (partial, masked)),
     atol=1e-4,
 )
@@ -300,6 +286,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. A filter whose weights add up to zero ignores flat areas. Apply Sobel's operator
@@ -309,3 +296,8 @@ plt.show()
 #    5x5 convolution, from 64 maps to 64 maps. What else do two layers bring?
 # 3. Keras's convolution does not flip the filter; mathematics' does. Which of
 #    `np.convolve` and `np.correlate` does a 1x7 filter on a 1-row image agree with?
+
+# %%
+check("09.1", None)  # g_x where a row steps from 0 to 1
+check("09.2", None)  # parameters: two 3x3, one 5x5
+check("09.3", None)  # the function's name, in quotes

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 10. Pooling
 #
+# **How can a network not care if a digit moves by a pixel?**
+#
 # A pooling layer shrinks an image: each of its neurons looks at a small window of one
 # map and passes on a single number, the largest or the mean. It has no weights. That
 # saves computation, memory and, further up, parameters; and because the number hardly
@@ -20,31 +22,15 @@
 # will pool by hand, count what is dropped, and measure that tolerance on real digits.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits, load_sample_image
+from sklearn.neighbors import KNeighborsClassifier
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits, load_sample_image
-    from sklearn.neighbors import KNeighborsClassifier
-
-    from dlkeras.layers import Subsampling2D
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.layers import Subsampling2D
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Max, mean and LeNet's own, by hand
@@ -87,7 +73,7 @@ for layer, by_hand in (
     (subsampling, coefficient * windows(flower, 2).sum(axis=(1, 3)) + bias),
 ):
     library = keras.ops.convert_to_numpy(layer(flower[None]))[0]
-    np.testing.assert_allclose(library, by_hand, atol=1e-5)
+    compare(library, by_hand, atol=1e-5)
     print(f"{type(layer).__name__:18} {flower.shape} -> {library.shape}, "
           f"{layer.count_params()} parameters")  # fmt: skip
 
@@ -105,14 +91,14 @@ assert subsampling.count_params() == 2 * 3
 largest = np.repeat(np.repeat(max_pool(flower), 2, axis=0), 2, axis=1)
 passed = flower == largest  # more than one where neighbours are equal
 dropped = np.where(passed, flower, 0.5 * flower)
-np.testing.assert_array_equal(max_pool(dropped), max_pool(flower))
+compare(max_pool(dropped), max_pool(flower))
 print(f"max pooling of 2x2 drops {1 - passed.mean():.0%} of the values "
       "(75 % but for ties)")  # fmt: skip
 
 swapped = flower.copy()
 swapped[0::2], swapped[1::2] = flower[1::2], flower[0::2]  # swap rows within windows
-np.testing.assert_allclose(mean_pool(swapped), mean_pool(flower), atol=1e-12)
-np.testing.assert_array_equal(max_pool(swapped), max_pool(flower))
+compare(mean_pool(swapped), mean_pool(flower), atol=1e-12)
+compare(max_pool(swapped), max_pool(flower))
 
 # %% tags=["check"]
 assert 0.5 < 1 - passed.mean() <= 0.75
@@ -231,6 +217,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. A pooling of 2x2 with stride 2 does not treat all shifts alike. Find an image of
@@ -241,3 +228,8 @@ plt.show()
 # 3. Global average pooling takes the mean of the whole map. Show that the output of a
 #    network of convolutions (with wrap-around borders) and global average pooling does
 #    not change at all when the image is rolled. What is the price?
+
+# %%
+check("10.1", None)  # places of 8x8 that do not notice the shift
+check("10.2", None)  # change with 3x3 over that with 2x2, shift 1
+check("10.3", None)  # numbers left of 7x7x1024 after the mean

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 11. LeNet-5
 #
+# **What does a network see that reads handwritten digits?**
+#
 # LeNet-5 read the digits on cheques. It has everything that came after in small:
 # convolutions that find strokes, pooling that forgets where exactly they were, and
 # fully connected layers that decide. You will compute its table by hand, layer by
@@ -23,31 +25,15 @@
 # %%
 import os
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits
 
-    from dlkeras import visualization
-    from dlkeras.architectures import feature_extractor, lenet5, summary_table
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import feature_extractor, lenet5, summary_table
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## The table, by hand
@@ -147,7 +133,7 @@ s2 = np.tanh(c1.reshape(14, 2, 14, 2, 6).mean(axis=(1, 3)))
 
 inside = feature_extractor(network, ["C1", "S2_activation"])
 for hand, library in zip((c1, s2), inside(image[None]), strict=True):
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
+    compare(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
 print("C1 and S2 agree")
 
 # %% [markdown]
@@ -222,6 +208,7 @@ display(visualization.grad_cam(network, x[chosen], "C3", language=language))
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Which layer has most of the parameters, and which most of the multiply-adds? What
@@ -230,3 +217,8 @@ display(visualization.grad_cam(network, x[chosen], "C3", language=language))
 #    and over three seeds. Is the difference larger than the spread?
 # 3. C5 is a convolution, not a fully connected layer. Build `lenet5((40, 48, 1),
 #    num_classes=0)`: what is the shape of its output, and what could one use it for?
+
+# %%
+check("11.1", None)  # ("most parameters", "most multiply-adds")
+check("11.2", None)  # "yes" or "no"
+check("11.3", None)  # (height, width, maps)

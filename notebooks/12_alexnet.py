@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 12. AlexNet
 #
+# **What did it take to go from digits to a thousand kinds of photographs?**
+#
 # In 2012 a network of eight layers won the ImageNet challenge with 17 % errors among
 # its five best guesses, where the second had 26 %. It is LeNet-5 grown up: larger
 # images, more maps, ReLU in place of tanh, dropout, and convolutions stacked straight
@@ -22,34 +24,16 @@
 # Hinton, 2012; Table 13-2 of the course.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import alexnet, feature_extractor, summary_table
-    from dlkeras.layers import LocalResponseNormalization
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import alexnet, feature_extractor, summary_table
+from dlkeras.layers import LocalResponseNormalization
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## The table, by hand
@@ -95,7 +79,7 @@ full = alexnet(kernel_initializer="zeros")
 table = summary_table(full)
 for row in table:
     if row.layer in rows:
-        assert (row.parameters, row.multiply_adds) == rows[row.layer][1:], row.layer
+        compare(rows[row.layer][1:], (row.parameters, row.multiply_adds))
 print(table)
 parameters = {
     name: sum(row[1] for row in by_hand(227, grouped).values())
@@ -137,9 +121,7 @@ halves = [
     for g in (0, 1)
 ]
 both_halves = keras.ops.concatenate(halves, axis=-1)
-np.testing.assert_allclose(
-    *map(keras.ops.convert_to_numpy, (grouped(below), both_halves)), atol=1e-5
-)
+compare(*map(keras.ops.convert_to_numpy, (grouped(below), both_halves)), atol=1e-5)
 
 a = 50 * np.abs(random.normal(size=(4, 4, 12)))
 b = np.empty_like(a)
@@ -148,7 +130,7 @@ for i in range(12):
     b[..., i] = a[..., i] / (2 + 1e-4 * power) ** 0.75
 normalisation = LocalResponseNormalization()
 library = keras.ops.convert_to_numpy(normalisation(a[None]))[0]
-np.testing.assert_allclose(library, b, rtol=1e-4)
+compare(library, b, rtol=1e-4)
 print("groups and local response normalisation agree")
 
 # %% [markdown]
@@ -226,6 +208,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Table 13-2 has no pooling behind C7. How many parameters has F8 then? Build
@@ -235,3 +218,8 @@ plt.show()
 #    and what would that save?
 # 3. The first layer has a stride of 4, so each pixel is seen by only a few neurons.
 #    Which pixels at the border of the 227 are seen by fewer than those in the middle?
+
+# %%
+check("12.1", None)  # parameters of F8 in the network that you built
+check("12.2", None)  # (S2, S4, S8), pixels on a side
+check("12.3", None)  # pixels of the 227 along one axis that one neuron sees

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 13. GoogLeNet and the inception module
 #
+# **How large should a filter be, if you need not choose?**
+#
 # How large should a filter be? GoogLeNet's answer: try 1x1, 3x3 and 5x5 at once, stack
 # what they find, and let the next layer choose. To afford it, 1x1 convolutions first
 # squeeze the many maps into few. So 22 layers have about a ninth of AlexNet's
@@ -21,34 +23,16 @@
 # and train a narrow GoogLeNet. (Szegedy et al., 2015.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import feature_extractor, googlenet, summary_table
-    from dlkeras.layers import InceptionModule
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import feature_extractor, googlenet, summary_table
+from dlkeras.layers import InceptionModule
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## An inception module, by hand
@@ -57,7 +41,7 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # height and width: a 1x1 convolution; a 3x3 and a 5x5, each behind a 1x1 that reduces
 # the number of maps; and a 3x3 max pooling, followed by a 1x1. ReLU everywhere. The
 # outputs are stacked along the depth (*depth concatenation*): heights and widths are
-# equal, so the maps of one simply follow those of the other on the last axis.
+# equal, so the maps of one follow those of the other on the last axis.
 
 # %%
 random = np.random.default_rng(0)
@@ -91,9 +75,7 @@ by_hand = np.concatenate(
     ],
     axis=-1,
 )
-np.testing.assert_allclose(
-    keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4
-)
+compare(keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4)
 print("one module:", x.shape, "->", by_hand.shape)
 
 # %% [markdown]
@@ -116,9 +98,9 @@ assert direct > 9 * reduced
 #
 # The columns of a module: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj. From
 # them follow the parameters, the depth of the output and the multiply-adds; the paper
-# prints the latter in millions. The output layer (1,024 inputs, 1,000 classes) has
-# 1,025,000 of the 6,998,552 parameters; without it there are 5,973,552, and that is the
-# "6 million" of the course.
+# prints the multiply-adds in millions. The output layer (1,024 inputs, 1,000 classes)
+# has 1,025,000 of the 6,998,552 parameters; without it there are 5,973,552, and that is
+# the "6 million" of the course.
 
 # %%
 MODULES = {  # name: size, maps below, the six columns, printed millions of operations
@@ -138,15 +120,13 @@ rows = {row.layer: row for row in table}
 for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
     weights = c * (a + r3 + r5 + p) + 9 * r3 * b + 25 * r5 * d
     row = rows[name]
-    assert row.output == (size, size, a + b + d + p)
-    assert row.parameters == weights + a + r3 + b + r5 + d + p
-    assert row.multiply_adds == size**2 * weights
+    parameters = weights + a + r3 + b + r5 + d + p
+    compare((size, size, a + b + d + p), row.output)
+    compare((parameters, size**2 * weights), (row.parameters, row.multiply_adds))
     print(f"{name}: {row.output}, {row.parameters:9,} parameters, "
           f"{row.multiply_adds / 1e6:5.1f} million (printed {printed})")  # fmt: skip
     # The printed 54 of 5a fits 48 reducing filters, where the table prints 32.
-    assert abs(row.multiply_adds / 1e6 - printed) < (
-        3.5 if name == "inception_5a" else 1
-    )
+    compare(printed, row.multiply_adds / 1e6, atol=3.5 if name == "inception_5a" else 1)
 print(f"in all {table.parameters:,} parameters; AlexNet has 60,965,224")
 print(table)
 
@@ -237,6 +217,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Replace each 5x5 of inception 3a by two 3x3 of 32 filters. Count the weights behind
@@ -246,3 +227,8 @@ plt.show()
 # 3. Which share of the output of each module comes from the 1x1, the 3x3, the 5x5 and
 #    the pooling? How does the share of the wide filters change from 3a to 5b, and why
 #    might the authors have wanted that?
+
+# %%
+check("13.1", None)  # weights of the two 3x3, without biases
+check("13.2", None)  # parameters of the dense layer
+check("13.3", None)  # share of 3x3 and 5x5 together: (3a, 5b), 0 to 1

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 14. ResNet and residual learning
 #
+# **Why do deeper networks get worse, and how did a simple sum change that?**
+#
 # A deeper network should be at least as good as a shallow one: its extra layers could
 # just pass on what they get. But layers find it hard to learn to do nothing, and plain
 # networks get *worse* when they get deeper, on the training data, too. He and his
@@ -22,41 +24,23 @@
 # Ren and Sun, 2016.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import (
-        feature_extractor,
-        resnet18,
-        resnet20,
-        resnet34,
-        resnet50,
-        summary_table,
-    )
-    from dlkeras.layers import ResidualBlock
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import (
+    feature_extractor,
+    resnet18,
+    resnet20,
+    resnet34,
+    resnet50,
+    summary_table,
+)
+from dlkeras.layers import ResidualBlock
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## A residual block, by hand
@@ -104,12 +88,12 @@ hidden = np.maximum(0, normalise(hidden, *normalisation(1)))
 added = normalise(convolve(hidden, parts["convolution_2/kernel"]), *normalisation(2))
 y = np.maximum(0, image + added)
 library = keras.ops.convert_to_numpy(block(image[None].astype("float32")))[0]
-np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
+compare(library, y, rtol=1e-4, atol=1e-4)
 
 # Doing nothing is one number away: with gamma_2 = 0 the block is its shortcut.
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
-np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
+compare(keras.ops.convert_to_numpy(idle(positive)), positive)
 print("the block agrees, and does nothing where it should")
 
 # %% [markdown]
@@ -197,7 +181,7 @@ for depth, (counts, _, printed) in PRINTED.items():
         f"ResNet-{depth}: blocks {counts}, {counted[depth] / 1e9:.2f} thousand million"
     )
     # The paper cuts a digit off here and rounds there.
-    assert abs(counted[depth] / 1e9 - printed) < 0.1
+    compare(printed, counted[depth] / 1e9, atol=0.1)
 print(tables[18])
 
 # %% tags=["check"]
@@ -289,7 +273,7 @@ maps = keras.ops.convert_to_numpy(feature_extractor(network, "stage3")(shown))
 weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
-np.testing.assert_allclose(ours, np.maximum(by_hand, 0), atol=1e-5)
+compare(ours, np.maximum(by_hand, 0), atol=1e-5)
 
 # %% tags=["check"]
 assert accuracy > 0.9
@@ -353,6 +337,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. The CIFAR networks have $6n+2$ layers with 16, 32 and 64 filters. Count the weights
@@ -363,3 +348,8 @@ plt.show()
 # 3. Multiply the second kernel of every block of an untrained ResNet-20 by 0.01. What
 #    happens to the answer of the network when you then remove one block? Why does batch
 #    normalisation spoil the experiment, and `normalization=None` not?
+
+# %%
+check("14.1", None)  # weights of convolutions and dense layer
+check("14.2", None)  # basic block over bottleneck
+check("14.3", None)  # factor on the normalised output when the kernel is 0.01 times

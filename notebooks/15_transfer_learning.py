@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 15. Transfer learning
 #
+# **How well can you do with four labels for each class?**
+#
 # The lower layers of a network that has learnt one thing see strokes and edges, and
 # strokes and edges are useful for other things, too. So find a network that solves a
 # similar task, keep its lower layers, and train only what must be new. The course's
@@ -21,38 +23,22 @@
 # another machine, from one, four and fifteen examples of each.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.architectures import feature_extractor, lenet5
-    from dlkeras.transfer import freeze, replace_head, unfreeze
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.architectures import feature_extractor, lenet5
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.transfer import freeze, replace_head, unfreeze
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Source and target
 #
 # `lenet5(weights="mnist")` comes with the library. The target is scikit-learn's set of
 # 1,797 digits: other writers, 8x8 pixels. Source and target have the same ten classes,
-# which is more than transfer needs; we throw the old head away all the same, as one
+# which is more than transfer needs; we throw the old head away all the same, as you
 # must when the classes are new. As in MNIST a digit fills 20 of the 32 pixels, ink is
 # 1.175 and ground -0.1: hand the source what it knows.
 
@@ -96,16 +82,16 @@ v = f @ W + b
 p = np.exp(v - v.max(axis=1, keepdims=True))
 p /= p.sum(axis=1, keepdims=True)
 library = keras.ops.convert_to_numpy(network(x[few]))
-np.testing.assert_allclose(p, library, atol=1e-5)
+compare(p, library, atol=1e-5)
 
 d, eta = np.eye(classes)[y[few]], 0.1
 network.compile(keras.optimizers.SGD(eta), "sparse_categorical_crossentropy")
 network.train_on_batch(x[few], y[few])
 W_new, b_new = network.get_layer("classifier").get_weights()
-np.testing.assert_allclose(W_new, W + eta * f.T @ (d - p) / len(few), atol=1e-5)
-np.testing.assert_allclose(b_new, b + eta * np.mean(d - p, axis=0), atol=1e-5)
+compare(W_new, W + eta * f.T @ (d - p) / len(few), atol=1e-5)
+compare(b_new, b + eta * np.mean(d - p, axis=0), atol=1e-5)
 for before, after in zip(learnt[:-2], source.get_weights()[:-2], strict=True):
-    np.testing.assert_array_equal(before, after)  # the lower layers have not moved
+    compare(before, after)  # the lower layers have not moved
 print("one step of the head agrees, and the frozen layers are bit for bit the same")
 
 # %% [markdown]
@@ -234,6 +220,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Thaw the whole network: no `freeze`, and
@@ -246,3 +233,8 @@ plt.show()
 # 3. A network that has learnt nothing can be frozen, too. Freeze a *random* LeNet-5 and
 #    train only its head. How far does that get, and what does it say about how much the
 #    frozen source network really contributed?
+
+# %%
+check("15.1", None)  # parameters that learn: (frozen, lower layers frozen, thawed)
+check("15.2", None)  # accuracy of the old head, 0 to 1
+check("15.3", None)  # accuracy of the frozen random network, 0 to 1

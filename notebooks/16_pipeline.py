@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 16. The pipeline: from a notebook to a blessed model
 #
+# **Which cell made these weights, and can you trust them?**
+#
 # A notebook is where an idea begins, and a poor place for it to stay: nobody knows
 # which cell made which weights. A pipeline writes the same steps down as components.
 # Each reads typed artifacts, writes one, and notes where it came from; MLflow keeps the
@@ -21,44 +23,28 @@
 # it in the browser.
 
 # %%
-import os
 from hashlib import sha256
 from pathlib import Path
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    import pandas as pd
-    from IPython.display import Markdown, display
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
 
-    from dlkeras.pipeline import (
-        EvaluatorConfig,
-        PipelineConfig,
-        TrainerConfig,
-        TunerConfig,
-        run,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[pipeline]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.pipeline import (
+    EvaluatorConfig,
+    PipelineConfig,
+    TrainerConfig,
+    TunerConfig,
+    run,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## A configuration and one call
 #
-# Everything that can be chosen is in the configuration; what is not named has a default
+# The configuration holds everything you can choose; what you leave out has a default
 # that fits the digits of notebook 11. Ten components follow each other: ingest the
 # examples, describe them, infer a schema and check it, fix the preprocessing, search
 # for a learning rate, train, evaluate and bless, load the model in a fresh process as a
@@ -128,9 +114,9 @@ for b in np.unique(bins):
 
 metrics = evaluation.metrics
 confusion = np.array(metrics["confusion_matrix"])
-np.testing.assert_allclose(metrics["accuracy"], right.mean())
-np.testing.assert_allclose(metrics["accuracy"], np.trace(confusion) / confusion.sum())
-np.testing.assert_allclose(metrics["ece"], ece, atol=1e-6)
+compare(metrics["accuracy"], right.mean())
+compare(metrics["accuracy"], np.trace(confusion) / confusion.sum())
+compare(metrics["ece"], ece, atol=1e-6)
 print(f"accuracy {right.mean():.4f}, calibration error {ece:.4f}, "
       f"{(~right).sum()} of {len(right)} wrong")  # fmt: skip
 
@@ -251,6 +237,7 @@ plt.show()
 # %% [markdown]
 # ## Exercises
 #
+# Put your answers into the cell below: it says right, nearly, or what to look at again.
 # Solutions are in the folder `solutions`.
 #
 # 1. Ask for the impossible, `EvaluatorConfig(min_accuracy=1.0)`. Which steps are
@@ -258,5 +245,11 @@ plt.show()
 #    afterwards?
 # 2. Change one byte of the trained network's file in the store and run the job again.
 #    What does the error name?
-# 3. Which of these change the key of the trainer: the learning rate, the least
-#    accuracy, the name of the pipeline, the number of validation examples? Guess first.
+# 3. Which of these change the key of the trainer: (a) the learning rate, (b) the least
+#    accuracy, (c) the name of the pipeline, (d) the number of validation examples?
+#    Guess first.
+
+# %%
+check("16.1", None)  # the first step that is not reused, in quotes
+check("16.2", None)  # the file that the error names, in quotes
+check("16.3", None)  # letters of those that do, e.g. "abcd"

@@ -8,7 +8,7 @@ English and Portuguese have the same code but for their words. Their syntax tree
 merged: where the words differ, the merged code holds both and prints both, marked. Keys
 of dictionaries stay English in both. Only cells that draw run twice. Cells tagged
 `check` hold what we expect of the numbers; they run here, and no reader's notebook has
-them.
+them. `compare`, which tells a reader of a difference, is an error here.
 """
 
 import argparse
@@ -48,6 +48,12 @@ class _Both(str):
             return format(self.words[_language], spec)
         return "\\x02" + "\\x1f".join(
             format(words, spec) for words in self.words.values()) + "\\x03"
+
+def _speak(language):
+    global _language
+    import os
+    _language = language
+    os.environ["DLKERAS_LANGUAGE"] = "en" if language == "both" else language
 
 def _both(**words):
     global _language
@@ -160,7 +166,7 @@ def _executed(source: Path, folder: str) -> dict[str, list]:
 
     threads = {f"TF_NUM_{kind}OP_THREADS": "1" for kind in ("INTRA", "INTER")}
     with client.setup_kernel(
-        env={**os.environ, **threads, "OMP_NUM_THREADS": "1",
+        env={**os.environ, **threads, "OMP_NUM_THREADS": "1", "DLKERAS_STRICT": "1",
              "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     ):  # fmt: skip
         run(PRELUDE)
@@ -169,13 +175,13 @@ def _executed(source: Path, folder: str) -> dict[str, list]:
             if cells[0].cell_type == "code":
                 code = merged(*(cell.source for cell in cells))
                 if (
-                    re.search(r"\blanguage\b|\bsay\(", code)
+                    re.search(r"\blanguage\b|\b(say|check)\(", code)
                     and len(client.nb.cells) > 1
                 ):
                     for place, language in enumerate(LANGUAGES):
-                        run(f"language = _language = {language!r}")
+                        run(f"_speak({language!r})\nlanguage = {language!r}")
                         outputs[place] = _in_language(run(code), place)
-                    run("language, _language = 'en', 'both'")
+                    run("_speak('both')\nlanguage = 'en'")
                 else:
                     found = run(code)
                     outputs = [_in_language(found, place) for place in (0, 1)]
@@ -199,9 +205,11 @@ def results(source: Path) -> tuple[dict[str, list], float]:
     pages = executed(source)
     STORE.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps({"digest": wanted, "pages": pages}), "utf-8")
+    seconds = time.monotonic() - started
+    found = {"digest": wanted, "seconds": seconds, "pages": pages}
+    partial.write_text(json.dumps(found), "utf-8")
     partial.replace(kept)
-    return pages, time.monotonic() - started
+    return pages, seconds
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ they are committed on that branch, without touching the files that are checked o
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -34,22 +35,66 @@ COLAB = "https://colab.research.google.com/github"
 GITHUB = re.compile(
     r"(?:\w+://)?(?:[^@/]+@)?github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?"
 )
-# The hint of a notebook's first cell, for whoever has not the project's folder.
-HINT = re.compile(
-    r"with, in the project's folder: (\"\s+\"pip install ')\.(\[[\w,]+\])"
-)
-
 WORDS = {
-    "en": (
-        "Open in Colab",
-        "On your own machine: `python scripts/notebooks.py`, then "
-        "`jupyter lab build/notebooks`, and this notebook is at [{url}]({url}).",
-    ),
-    "pt": (
-        "Abrir no Colab",
-        "Na sua própria máquina: `python scripts/notebooks.py`, depois "
-        "`jupyter lab build/notebooks`, e este notebook está em [{url}]({url}).",
-    ),
+    "en": {
+        "badge": "Open in Colab",
+        "more": "Where to read on",
+        "next": "The next chapter",
+        "solutions": "Solutions of the exercises",
+        "read": "{minutes} minutes to read",
+        "run": ", {minutes} to run",
+        "local": "To run it on your own machine: `{install}` in the project's folder, "
+        "then `python scripts/notebooks.py` and `jupyter lab build/notebooks`; this "
+        "notebook is at [{url}]({url}).",
+    },
+    "pt": {
+        "badge": "Abrir no Colab",
+        "more": "Para continuar",
+        "next": "O próximo capítulo",
+        "solutions": "Soluções dos exercícios",
+        "read": "{minutes} minutos de leitura",
+        "run": ", {minutes} para rodar",
+        "local": "Para rodar na sua máquina: `{install}` na pasta do projeto, depois "
+        "`python scripts/notebooks.py` e `jupyter lab build/notebooks`; este notebook "
+        "fica em [{url}]({url}).",
+    },
+}
+
+ARXIV, DOI = "https://arxiv.org/abs/", "https://doi.org/"
+PAPERS = {
+    "01": {"Widrow et al. 1975": DOI + "10.1109/PROC.1975.10036"},
+    "02": {"Robbins, Monro 1951": DOI + "10.1214/aoms/1177729586"},
+    "03": {"Hestenes, Stiefel 1952": DOI + "10.6028/jres.049.044"},
+    "04": {
+        "Glorot, Bordes, Bengio 2011": "https://proceedings.mlr.press/v15/glorot11a.html"
+    },
+    "05": {"Rumelhart, Hinton, Williams 1986": DOI + "10.1038/323533a0"},
+    "06": {
+        "Glorot, Bengio 2010": "https://proceedings.mlr.press/v9/glorot10a.html",
+        "He et al. 2015": ARXIV + "1502.01852",
+    },
+    "07": {
+        "Hinton et al. 2012": ARXIV + "1207.0580",
+        "Srivastava et al. 2014": "https://jmlr.org/papers/v15/srivastava14a.html",
+    },
+    "08": {"Simard, Steinkraus, Platt 2003": DOI + "10.1109/ICDAR.2003.1227801"},
+    "09": {
+        "Hubel, Wiesel 1959": DOI + "10.1113/jphysiol.1959.sp006308",
+        "Fukushima 1980": DOI + "10.1007/BF00344251",
+    },
+    "10": {"Scherer, Müller, Behnke 2010": DOI + "10.1007/978-3-642-15825-4_10"},
+    "11": {"LeCun et al. 1998": DOI + "10.1109/5.726791"},
+    "12": {"Krizhevsky, Sutskever, Hinton 2012": DOI + "10.1145/3065386"},
+    "13": {"Szegedy et al. 2015": ARXIV + "1409.4842"},
+    "14": {
+        "He et al. 2016": ARXIV + "1512.03385",
+        "He et al. 2016, Identity mappings": ARXIV + "1603.05027",
+    },
+    "15": {"Yosinski et al. 2014": ARXIV + "1411.1792"},
+    "16": {
+        "Baylor et al. 2017": DOI + "10.1145/3097983.3098021",
+        "Guo et al. 2017": ARXIV + "1706.04599",
+    },
 }
 
 
@@ -87,19 +132,72 @@ def sources() -> list[Path]:
     return sorted(SOURCES.rglob("*.py"))
 
 
-def opening(path: Path, name: str | None, branch: str) -> str:
-    """Return the first cell's text: the badge, and how to open it locally.
+def requirements(source: Path, project: str = ".") -> str:
+    """Return what pip installs for a notebook.
 
     Args:
-        path: the notebook below the folder, e.g. `pt-BR/05_back_propagation.ipynb`.
+        source: the notebook's `.py`.
+        project: where pip finds dlkeras, without its extras; `.` is this folder.
+    """
+    code = source.read_text("utf-8")
+    extras = "pipeline" if "dlkeras.pipeline" in code else "tensorflow,visualization"
+    name, _, place = project.partition(" @ ")
+    found = [f"'{name}[{extras}]{f' @ {place}' if place else ''}'", "jupyterlab"]
+    if "sklearn" in code:
+        found += ["scikit-learn", "pillow"]
+    return f"pip install {' '.join(found)}"
+
+
+def times(source: Path, language: str) -> str:
+    """Return how long a chapter takes to read, and to run where it has been run.
+
+    You read 180 words a minute, and a line of code in five seconds.
+    """
+    cells = jupytext.read(source).cells
+    words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
+    lines = sum(len(c.source.splitlines()) for c in cells if c.cell_type == "code")
+    said = WORDS[language]["read"].format(minutes=round(words / 180 + lines / 12))
+    run = ROOT / "build" / "chapters" / f"{source.stem}.json"
+    if run.exists() and (seconds := json.loads(run.read_text("utf-8")).get("seconds")):
+        said += WORDS[language]["run"].format(minutes=max(1, round(seconds / 60)))
+    return said
+
+
+def papers(source: Path) -> list[str]:
+    """Return links to the papers of a chapter."""
+    found = PAPERS[source.name[:2]].items()
+    return [f"[{name}]({address})" for name, address in found]
+
+
+def further(source: Path) -> str:
+    """Return the last cell's text: the solutions, the next chapter, the papers."""
+    words = WORDS["pt" if "pt-BR" in source.parts else "en"]
+    links = [f"[{words['solutions']}](solutions/{source.stem}.ipynb)"]
+    if following := [
+        path for path in sorted(source.parent.glob("*.py")) if path > source
+    ]:
+        links.insert(0, f"[{words['next']}]({following[0].stem}.ipynb)")
+    lines = "\n".join(f"- {link}" for link in [*links, *papers(source)])
+    return f"## {words['more']}\n\n{lines}"
+
+
+def opening(source: Path, name: str | None, branch: str) -> str:
+    """Return the first cell's text: the badge, the time it takes, and how to open it.
+
+    Args:
+        source: the notebook's `.py`.
         name: the repository's `owner/name`; None: there is no badge.
         branch: where the notebooks are published.
     """
-    badge, local = WORDS["pt" if "pt-BR" in path.parts else "en"]
-    lines = [local.format(url=f"http://localhost:8888/lab/tree/{path.as_posix()}")]
+    path = source.relative_to(SOURCES).with_suffix(".ipynb")
+    language = "pt" if "pt-BR" in path.parts else "en"
+    words = WORDS[language]
+    url = f"http://localhost:8888/lab/tree/{path.as_posix()}"
+    local = words["local"].format(install=requirements(source), url=url)
+    lines = [f"*{times(source, language)}.* {local}"]
     if name:
         link = f"{COLAB}/{name}/blob/{branch}/{path.as_posix()}"
-        lines.insert(0, f"[![{badge}]({BADGE})]({link})")
+        lines.insert(0, f"[![{words['badge']}]({BADGE})]({link})")
     return "\n\n".join(lines)
 
 
@@ -110,16 +208,22 @@ def generated(source: Path, name: str | None, branch: str) -> Any:
     notebook.cells = [
         cell for cell in notebook.cells if "check" not in cell.metadata.get("tags", ())
     ]  # what we expect of the numbers; a reader may change them
-    if name:  # what Colab can install
-        place = rf"with: \1dlkeras\2 @ git+https://github.com/{name}"
-        for cell in notebook.cells:
-            cell.source = HINT.sub(place, cell.source)
     cells = []
     if "solutions" not in path.parts:
-        cells.append(new_markdown_cell(opening(path, name, branch)))
+        cells.append(new_markdown_cell(opening(source, name, branch)))
+    if name:  # Colab knows nothing of the project
+        install = requirements(source, f"dlkeras @ git+https://github.com/{name}")
+        cells.append(
+            new_code_cell(
+                f"import importlib.util\n\n"
+                f'if importlib.util.find_spec("dlkeras") is None:\n    %{install}'
+            )
+        )
     if "pt-BR" in path.parts:
         cells.append(new_code_cell("%env DLKERAS_LANGUAGE=pt"))
     notebook.cells = cells + notebook.cells
+    if "solutions" not in path.parts:
+        notebook.cells.append(new_markdown_cell(further(source)))
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the same each time it is written
     return notebook

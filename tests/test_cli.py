@@ -70,7 +70,7 @@ ASKED = {
     "rollback": ["lenet5_digits"],
 }
 # They do not read a folder's runs, or say what they find of one that is not there.
-OTHERS = {"augment", "doctor", "status", "gc", "why-not"}
+OTHERS = {"augment", "doctor", "status", "gc", "why-not", "lr-find", "completion"}
 
 
 def test_every_command_is_asked_what_a_mistyped_folder_gives():

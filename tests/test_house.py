@@ -25,6 +25,7 @@ def test_wheel_and_sdist_build_with_the_type_marker(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "dlkeras/py.typed" in names
     assert "dlkeras/pipeline/graph.py" in names
+    assert "dlkeras/testing/course_exercises.toml" in names
     assert not [name for name in names if name.startswith(("tests", "pipelines"))]
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -298,12 +300,45 @@ def test_every_command_in_the_folder_is_offered_and_declares_its_flags():
 
     folder = ROOT / "dlkeras" / "pipeline" / "commands"
     parts = {"__init__", "arguments", "command_line"}
-    assert {file.stem for file in folder.glob("*.py")} - parts == set(COMMANDS)
+    files = [file.relative_to(folder).with_suffix("") for file in folder.rglob("*.py")]
+    names = {".".join(file.parts) for file in files if file.stem not in parts}
+    assert names == set(COMMANDS)
     for name in COMMANDS:
         module = importlib.import_module(f"dlkeras.pipeline.commands.{name}")
         module.add_arguments(argparse.ArgumentParser())
-        offered = name.replace("_", "-")
+        offered = name.rpartition(".")[2].replace("_", "-")
         assert str(module.__doc__).startswith(f"`dlkeras {offered}`: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["pre"], ["predict"]),
+        (["l"], ["lr-find"]),
+        (["rollback", "--t"], ["--tracking-uri", "--to"]),
+        (["predict", "--c"], ["--csv"]),
+        (["predict", "photo"], []),  # files are the shell's to complete
+    ],
+)
+def test_bash_completes_commands_and_flags(words, offered, capsys):
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    asked = shlex.join(["dlkeras", *words])
+    script += f"COMP_WORDS=({asked}); COMP_CWORD={len(words)}; _dlkeras\n"
+    script += "printf '%s\\n' \"${COMPREPLY[@]}\""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == offered and not done.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_lines_of_their_own(shell, capsys):
+    """Where the shell is installed, it reads them without a complaint."""
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert {"zsh": "bashcompinit", "fish": "-a lr-find -d"}[shell] in script
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr
 
 
 def test_make_bench_hands_its_arguments_to_every_benchmark():

@@ -5,6 +5,8 @@ from typing import Any
 
 from dlkeras.pipeline import tracking
 from dlkeras.pipeline.components.blessing import bless
+from dlkeras.pipeline.components.bulk_inferrer import bulk_inferrer
+from dlkeras.pipeline.components.cross_validator import cross_validator
 from dlkeras.pipeline.components.evaluator import evaluator
 from dlkeras.pipeline.components.example_gen import example_gen
 from dlkeras.pipeline.components.example_validator import (
@@ -12,6 +14,7 @@ from dlkeras.pipeline.components.example_validator import (
     stop_on_anomalies,
 )
 from dlkeras.pipeline.components.infra_validator import infra_validator
+from dlkeras.pipeline.components.learning_rate_finder import learning_rate_finder
 from dlkeras.pipeline.components.pusher import pusher
 from dlkeras.pipeline.components.schema_gen import schema_gen
 from dlkeras.pipeline.components.statistics_gen import statistics_gen
@@ -25,11 +28,13 @@ from dlkeras.pipeline.engine.last_run import last_statistics
 from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import PipelineResult
 from dlkeras.pipeline.machines.distribution import chief_port_closed
+from dlkeras.pipeline.machines.memory import take_as_needed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
+from dlkeras.pipeline.serving.baseline import last_blessed
+from dlkeras.pipeline.serving.deployment import check_destination
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training import early_checks
-from dlkeras.pipeline.training.baseline import last_blessed
 from dlkeras.pipeline.training.own.code import remember_code
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import resolve_transfer_source
@@ -50,6 +55,8 @@ def standard(run: Run) -> None:
     best = run.if_enabled(tuner, examples, transformed)
     config = chosen(run.config.trainer, best.values if best else {})
     model = run(trainer, examples, transformed, best, config=config)
+    if config.folds > 1:
+        run(cross_validator, examples, transformed, best)
     evaluation = run(evaluator, examples, transformed, model, statistics)
     previous, baseline = last_blessed(run, examples, model), None
     if previous is not None:
@@ -57,8 +64,17 @@ def standard(run: Run) -> None:
     blessing = run(bless, evaluation, baseline)
     if not blessing.blessed:
         return
-    servable = run(infra_validator, examples, transformed, model, blessing)
-    run(pusher, examples, statistics, model, servable, evaluation, blessing)
+    servable = run(infra_validator, examples, transformed, model, evaluation, blessing)
+    pushed = run(pusher, examples, statistics, model, servable, evaluation, blessing)
+    if run.config.bulk_inferrer.images is not None:
+        run(bulk_inferrer, pushed)
+
+
+def find_learning_rate(run: Run) -> None:
+    """From a source of examples to a learning rate: what `dlkeras lr-find` runs."""
+    examples = run(example_gen)
+    schema = run(schema_gen, run(statistics_gen, examples))
+    run(learning_rate_finder, examples, run(transform, examples, schema))
 
 
 def run(
@@ -104,6 +120,9 @@ def run(
                 f"expected a component, one of {', '.join(names)}; received {name}"
             )
     config = early_checks.check(config)
+    if config.trainer.memory_growth:
+        take_as_needed()
+    check_destination(config.pusher.destination)
     remember_code(config.trainer)
     resolved = resolve_transfer_source(
         config,

@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from dlkeras.visualization.training.learning_curves import (
         learning_curves as learning_curves,
     )
+    from dlkeras.visualization.training.learning_rates import (
+        learning_rate_range as learning_rate_range,
+    )
     from dlkeras.visualization.training.signal_flow import (
         signal_flow_graph as signal_flow_graph,
     )

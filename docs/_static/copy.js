@@ -19,6 +19,9 @@ document.addEventListener("DOMContentLoaded", () => {
     });
     block.append(button);
   }
+  for (const drawing of document.querySelectorAll("div.drawing")) {
+    drawing.addEventListener("click", () => drawing.classList.toggle("full"));
+  }
   for (const picture of document.querySelectorAll("article img")) {
     if (picture.closest("a")) continue;
     const link = document.createElement("a");

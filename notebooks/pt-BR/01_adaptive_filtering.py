@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 1. O problema de filtragem adaptativa
 #
+# **Como um filtro aprende o que um sistema faz, se ninguém pode olhar dentro dele?**
+#
 # Um sistema é desconhecido: vemos o que entra nele e o que sai. Ao lado dele, com a
 # mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a sua resposta
 # difere da do sistema ele se corrige. Dois processos atuam juntos, sem parar: o
@@ -22,36 +24,20 @@
 # Neurais*, 2ª ed., seção 3.2 e fig. 3.1.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Audio, display
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import Audio, display
-
-    from dlkeras.layers import (
-        FilteredXLMSFilter,
-        FrequencyDomainFilter,
-        LMSFilter,
-    )
-    from dlkeras.layers.adaptive.applications import noise_cancelling
-    from dlkeras.optimization import lms_theory
-    from dlkeras.visualization import in_language, signal_flow_graph
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.layers import (
+    FilteredXLMSFilter,
+    FrequencyDomainFilter,
+    LMSFilter,
+)
+from dlkeras.layers.adaptive.applications import noise_cancelling
+from dlkeras.optimization import lms_theory
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
 # ## Um sistema desconhecido e o seu modelo
@@ -104,7 +90,7 @@ for n in range(len(x)):
 lms = LMSFilter(taps, eta, return_weights=True)
 ours = [keras.ops.convert_to_numpy(part)[0] for part in lms(x[None], d[None])]
 for by_hand, library in zip((outputs, errors, weights), ours, strict=True):
-    np.testing.assert_allclose(library, by_hand, atol=1e-4)
+    compare(library, by_hand, atol=1e-4)
 print("canal:", channel, "  achado:", w.round(3))
 
 # %% tags=["check"]
@@ -350,6 +336,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. O sistema muda: faça `channel` virar o seu negativo em $n = 1000$. De quanto tempo
@@ -361,3 +348,8 @@ plt.show()
 #    dele?
 # 3. Dê ao filtro 3 coeficientes, um a menos. Onde a curva de aprendizagem se acomoda?
 #    Explique o número com o peso que falta.
+
+# %%
+check("01.1", None)  # amostras até sobrar um décimo, eta = 0.02
+check("01.2", None)  # a maior taxa de aprendizagem para a média dos pesos
+check("01.3", None)  # onde a curva de aprendizagem se acomoda

@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 2. Otimização irrestrita
 #
+# **Como um neurônio acha o ponto mais baixo de uma paisagem no escuro, sentindo só a
+# inclinação sob os pés?**
+#
 # Um neurônio aprende ao diminuir um número: a sua função de custo
 # $\mathcal{E}(\mathbf{w})$. Com duas entradas há dois pesos, e o custo é uma paisagem
 # que podemos desenhar. Aqui ela é uma tigela cujo ponto mais baixo está em $w_1 = 5$,
@@ -23,29 +26,12 @@
 # demais. (Haykin, *Redes Neurais*, 2ª ed., eq. 3.7 a 3.13.)
 
 # %%
-import os
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import QuadraticSurface, steepest_descent
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import QuadraticSurface, steepest_descent
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## O custo de um neurônio com dois pesos
@@ -69,7 +55,7 @@ def cost(w):
 surface = QuadraticSurface.from_data(x, d)
 for w in ([0, 0], [5, 3], [-2, 8]):
     print(f"E({w[0]:2d}, {w[1]:2d}) = {cost(w):8.4f}")
-    np.testing.assert_allclose(surface.cost(w), cost(w), atol=1e-10)
+    compare(surface.cost(w), cost(w), atol=1e-10)
 
 # %% [markdown]
 # ## O campo do gradiente e a condição de mínimo
@@ -95,8 +81,8 @@ def measured_gradient(w, h=1e-5):
 
 
 for w in ([0, 0], [-2, 8], [7, 1]):
-    np.testing.assert_allclose(measured_gradient(w), gradient(w), atol=1e-6)
-    np.testing.assert_allclose(surface.gradient(w), gradient(w), atol=1e-10)
+    compare(measured_gradient(w), gradient(w), atol=1e-6)
+    compare(surface.gradient(w), gradient(w), atol=1e-10)
 
 # grad E = R w - p é linear em w: a condição grad E = 0 é um sistema de equações.
 R, p = x.T @ x / len(x), x.T @ d / len(x)
@@ -192,6 +178,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Some a `d` um ruído de desvio padrão 2. Para onde vai o mínimo, e qual é agora a
@@ -202,3 +189,8 @@ plt.show()
 #    `surface.condition_number` e com o número de passos de que uma descida precisa?
 # 3. Ache por tentativa o maior passo com que a descida a partir de (-2, 8) ainda
 #    converge, com três algarismos. Depois calcule $2/\lambda_{max}$.
+
+# %%
+check("02.1", None)  # a altura do fundo da tigela
+check("02.2", None)  # o novo número de condição
+check("02.3", None)  # o maior passo que converge

@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 3. O método da descida mais íngreme
 #
+# **A mesma regra, a mesma tigela: por que um passo desliza até o mínimo, outro
+# ziguezagueia e um terceiro dispara?**
+#
 # Um número, o tamanho do passo $\eta$ ou taxa de aprendizagem, decide se
 # $\mathbf{w}(n)$ desliza até o mínimo (sobreamortecido), vai até ele em zigue-zague
 # (subamortecido) ou foge. Você verá por quê, numa linha de álgebra, e o que Newton e
@@ -20,39 +23,22 @@
 # 3.2.)
 
 # %%
-import os
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import (
-        NeuronSurface,
-        QuadraticSurface,
-        best_step_size,
-        conjugate_gradient,
-        convergence_rate,
-        gauss_newton,
-        newton,
-        regimes,
-        steepest_descent,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import (
+    NeuronSurface,
+    QuadraticSurface,
+    best_step_size,
+    conjugate_gradient,
+    convergence_rate,
+    gauss_newton,
+    newton,
+    regimes,
+    steepest_descent,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## A recursão, à mão
@@ -106,7 +92,7 @@ start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)
 for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
     by_hand = w_star + Q @ ((1 - 0.8 * eigenvalues) ** n * nu)
-    np.testing.assert_allclose(w, by_hand, atol=1e-10)
+    compare(w, by_hand, atol=1e-10)
 
 for eta in (0.2, 1 / 1.5, 1.2):
     said = regimes(surface, eta)  # antes de rodar qualquer coisa
@@ -229,6 +215,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Que tamanho de passo dá amortecimento crítico ao modo ao longo de (1, 1), e qual ao
@@ -238,3 +225,8 @@ plt.show()
 #    `conjugate_gradient`? Explique os números com $\kappa$.
 # 3. Comece Newton no neurônio com tanh em (-4, 4). O que a mensagem de erro diz da
 #    hessiana ali, e por que Gauss-Newton com `delta=0.01` não para?
+
+# %%
+check("03.1", None)  # passos: ao longo de (1, 1), ao longo de (1, -1)
+check("03.2", None)  # o erro que sobra de uma iteração com o melhor passo, 0 a 1
+check("03.3", None)  # o autovalor negativo da hessiana ali

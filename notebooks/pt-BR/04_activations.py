@@ -13,6 +13,9 @@
 # %% [markdown]
 # # 4. Funções de ativação e suas derivadas
 #
+# **Por que um neurônio pode ficar surdo, e quanto de um erro sobrevive a vinte
+# camadas?**
+#
 # Entre o campo local induzido $v$ e a saída $y$ de um neurônio está a função de
 # ativação, $y = \varphi(v)$ (a *função de transferência* do curso). Na ida ela curva;
 # na volta a sua inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
@@ -21,29 +24,13 @@
 # camadas delas.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from dlkeras.optimization import local_gradients
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import local_gradients
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Quatro funções e quatro inclinações, à mão
@@ -77,8 +64,8 @@ v = np.linspace(-6, 6, 240)  # o próprio 0, a quina da ReLU, fica de fora
 h = 1e-5
 for name, phi in functions.items():
     measured = (phi(v + h) - phi(v - h)) / (2 * h)
-    np.testing.assert_allclose(slopes[name](v, phi(v)), measured, atol=1e-9)
-np.testing.assert_allclose(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
+    compare(slopes[name](v, phi(v)), measured, atol=1e-9)
+compare(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
 
 # %% [markdown]
 # ## Os mesmos números na biblioteca
@@ -101,8 +88,8 @@ for name, activation in in_keras.items():
     desired = np.full((len(v), 1), 10.0)  # longe de toda saída: nenhum erro é zero
     ours = local_gradients(neuron, v[:, None], desired)
     slope = (ours.local_gradients[0] / ours.errors)[:, 0]
-    np.testing.assert_allclose(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
-    np.testing.assert_allclose(slope, slopes[name](v, functions[name](v)), atol=1e-6)
+    compare(ours.outputs[0][:, 0], functions[name](v), atol=1e-6)
+    compare(slope, slopes[name](v, functions[name](v)), atol=1e-6)
     print(f"{name:10}  maior inclinação {slope.max():.4f}  em v = -6: {slope[0]:.6f}")
 
 # %% [markdown]
@@ -117,8 +104,8 @@ for name, activation in in_keras.items():
 # %%
 y = (1 + np.sqrt(1 - 0.1)) / 2
 v_tenth = np.log(y / (1 - y))
-np.testing.assert_allclose(functions["logistic"](v_tenth), y)
-np.testing.assert_allclose(y * (1 - y), 0.025)
+compare(functions["logistic"](v_tenth), y)
+compare(y * (1 - y), 0.025)
 print(f"a inclinação da logística cai a um décimo da maior em |v| = {v_tenth:.2f}")
 
 layers = np.arange(20)
@@ -205,6 +192,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. A função de LeCun é $1{,}7159\tanh(2v/3)$, `dlkeras.layers.scaled_tanh`. Deduza a
@@ -216,3 +204,8 @@ plt.show()
 #    tamanho deve ser um peso para que um erro sobreviva a uma camada em $v = 0$, e o
 #    que acontece com $v$, e portanto com a inclinação, quando os pesos são desse
 #    tamanho?
+
+# %%
+check("04.1", None)  # o v > 0 onde a segunda derivada é maior
+check("04.2", None)  # o nome da função, entre aspas
+check("04.3", None)  # de que tamanho é o peso

@@ -13,38 +13,24 @@
 # %% [markdown]
 # # 5. Retropropagação (*back-propagation*)
 #
-# Um neurônio escondido não tem resposta desejada, e por isso ninguém pode lhe dizer o
-# seu erro. A retropropagação lhe dá uma parte dos erros dos neurônios que ele alimenta:
-# o seu *gradiente local*. Você vai calcular à mão cada grandeza de uma passagem,
+# **Quem diz a um neurônio escondido o que ele fez de errado?**
+#
+# Um neurônio escondido não tem resposta desejada, e por isso ninguém pode dizer a ele
+# quanto errou. A retropropagação dá a ele uma parte dos erros dos neurônios que ele
+# alimenta: o *gradiente local*. Você vai calcular à mão cada grandeza de uma passagem,
 # encontrar os mesmos números na biblioteca e na diferenciação automática do Keras, e
-# treinar uma rede no XOR com nada além da regra delta. (Haykin, *Redes Neurais*, 2ª
+# treinar uma rede no XOR só com a regra delta. (Haykin, *Redes Neurais*, 2ª
 # ed., capítulo 4.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-
-    from dlkeras.optimization import DeltaRule, error_energy, local_gradients
-    from dlkeras.visualization import in_language, signal_flow_graph
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import DeltaRule, error_energy, local_gradients
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
 # ## Uma rede com uma camada escondida
@@ -93,8 +79,8 @@ print("E(n) =", E.round(4), "  E_av =", E.mean().round(4))
 # $$\delta_j = \begin{cases} e_j\,\varphi'(v_j) & j \text{ nó de saída} \\
 # \varphi'(v_j)\sum_k \delta_k w_{kj} & j \text{ nó escondido.}\end{cases}$$
 #
-# A soma corre pelos neurônios $k$ que $j$ alimenta: a camada *depois* da de $j$ (a
-# transparência do curso a chama de C). As duas ativações entregam a derivada de graça:
+# A soma corre pelos neurônios $k$ que $j$ alimenta: a camada *depois* da de $j$ (o
+# slide do curso a chama de C). As duas ativações entregam a derivada de graça:
 # $\varphi' = y(1-y)$ para a logística, $\varphi' = 1 - y^2$ para a tanh. A regra delta
 # é então $\Delta w_{ji} = \eta\,\delta_j\,y_i$.
 #
@@ -146,7 +132,7 @@ corrections = [part for layer in ours.corrections for part in layer]
 for old, new, correction in zip(
     model.get_weights(), twin.get_weights(), corrections, strict=True
 ):
-    np.testing.assert_allclose(new - old, correction, atol=1e-6)
+    compare(new - old, correction, atol=1e-6)
 by_hand = [y.T @ delta / 4 for y, delta in ((x, delta1), (y1, delta2))]
 largest = max(np.abs(n - o - c).max() for o, n, c in
               zip(model.get_weights(), twin.get_weights(), corrections,
@@ -251,6 +237,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Dê ao neurônio de saída a tanh e as respostas desejadas -1 e 1. Qual linha do
@@ -261,3 +248,8 @@ plt.show()
 # 3. Numa célula nova, monte uma rede com uma terceira camada Dense, de quatro neurônios
 #    com tanh. Escreva os gradientes locais à mão em três linhas e compare com
 #    `local_gradients`.
+
+# %%
+check("05.1", None)  # delta2 do segundo exemplo, 0 1
+check("05.2", None)  # a inclinação média em 0 1, 1 0 e 1 1
+check("05.3", None)  # quantos gradientes locais tem um exemplo

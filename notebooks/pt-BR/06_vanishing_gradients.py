@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 6. Gradientes que desaparecem e que explodem
 #
+# **Por que as primeiras camadas de uma rede profunda quase não aprendem?**
+#
 # Uma rede profunda traz três problemas: os gradientes desaparecem ou explodem na
 # descida (este notebook), o treino é lento (notebooks 2 e 3), e com milhões de pesos
 # ela decora os exemplos (notebooks 7 e 8).
@@ -21,40 +23,24 @@
 # multiplicado, por inclinações e por pesos, e vinte fatores um pouco abaixo de 1 não
 # deixam nada, enquanto vinte um pouco acima de 1 explodem. (As redes recorrentes, que
 # usam os mesmos pesos em centenas de instantes, são as que mais explodem.) Você vai
-# calcular isso à mão para 20 camadas, observá-lo ao vivo com o `GradientNormMonitor`,
-# ver que a história do livro-texto não é a história toda, e curá-lo com os pesos de
-# Xavier e de He e com unidades que não saturam.
+# calcular isso à mão para 20 camadas, ver tudo ao vivo com o `GradientNormMonitor`,
+# descobrir que a história do livro-texto não é a história toda, e achar a cura: os
+# pesos de Xavier e de He e unidades que não saturam.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.callbacks import (
-        ActivationMonitor,
-        GradientNormMonitor,
-        TrainingDoctor,
-        diagnose,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.callbacks import (
+    ActivationMonitor,
+    GradientNormMonitor,
+    TrainingDoctor,
+    diagnose,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %%
 digits = load_digits()
@@ -132,7 +118,7 @@ for layer in reversed(range(DEPTH)):
 
 found = {"sigmoid, Glorot": watched(model, keras.optimizers.SGD(0.1))}
 measured = kernel_norms(found["sigmoid, Glorot"][0])
-np.testing.assert_allclose(measured, by_hand, rtol=1e-3)
+compare(measured, by_hand, rtol=1e-3)
 ratio = measured[0] / measured[-1]
 print(f"primeira sobre última de 20 camadas: {ratio:.1e}; (1/4)^19 = {0.25**19:.1e}")
 
@@ -195,9 +181,9 @@ assert ratios["tanh, N(0, 1)"] > 1e3 and "exploding_gradient" in names["tanh, N(
 # | logística | 4 vezes isso, a inclinação em 0 é 1/4 | 4 vezes isso |
 # | ReLU e parentes | $\sqrt{2/n_{in}}$ | $\sqrt{6/n_{in}}$ |
 #
-# O Keras os chama de `glorot_normal`, `glorot_uniform`, `he_normal` e `he_uniform`. As
-# duas redes acima mantêm os
-# gradientes dentro de um fator dez ao longo de 20 camadas, e aprendem.
+# No Keras eles se chamam `glorot_normal`, `glorot_uniform`, `he_normal` e `he_uniform`.
+# As duas redes acima mantêm os gradientes dentro de um fator dez ao longo de 20
+# camadas, e aprendem.
 
 # %%
 for name, sigma in (
@@ -208,7 +194,7 @@ for name, sigma in (
 ):
     drawn = keras.ops.convert_to_numpy(keras.initializers.get(name)((100, 100)))
     print(f"{name}: desvio padrão {drawn.std():.4f}, à mão {sigma:.4f}")
-    np.testing.assert_allclose(drawn.std(), sigma, rtol=0.05)
+    compare(drawn.std(), sigma, rtol=0.05)
 for name in ("tanh, Xavier", "ReLU, He"):
     loss = found[name][0].history.epoch_logs[-1]["loss"]
     print(f"{name}: custo {loss:.3f} depois de 3 épocas (no chute: {np.log(10):.3f})")
@@ -223,8 +209,8 @@ for name in ("tanh, Xavier", "ReLU, He"):
 # ## ReLU que morre, e uma que pode acordar
 #
 # Um único passo enorme pode empurrar para baixo de zero todos os campos locais
-# induzidos de uma camada ReLU, para todo exemplo. A sua inclinação é então 0 em toda
-# parte e nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
+# induzidos de uma camada ReLU, para todo exemplo. Ali a inclinação é 0 em toda parte e
+# nenhuma correção volta. Uma leaky ReLU conserva uma inclinação de 0,01.
 # Matamos de propósito, com a taxa de aprendizagem do Adam em 0,1 no lugar de 0,001 por
 # duas épocas, e contamos as unidades escondidas desligadas para todo exemplo. Depois as
 # duas seguem com 0,003 por quinze épocas: quem acorda? Com três sementes, as redes ReLU
@@ -335,15 +321,21 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Que profundidade pode ter a rede logística com os pesos de Glorot antes que
-#    `diagnose` acuse o seu gradiente? Preveja a profundidade a partir do fator 1/4 e do
+#    `diagnose` acuse o gradiente? Preveja a profundidade a partir do fator 1/4 e do
 #    limite da regra.
 # 2. A tanh com N(0, 1) explode. Dê aos kernels o desvio padrão 0,1 vezes $s$ e compare
-#    a primeira e a última de 20 camadas: seus gradientes e a dispersão de suas saídas.
+#    a primeira e a última de 20 camadas: os gradientes e a dispersão das saídas.
 #    Por que os gradientes também são parecidos com todo $s$ pequeno, e com qual $s$ os
 #    dois sinais chegam ao fim? Qual inicializador você encontrou?
 # 3. Treine a rede ReLU de 20 camadas com os pesos de Glorot no lugar dos de He. Por que
 #    fator encolhe o desvio padrão das saídas de camada a camada, e quanto resta depois
 #    de 20? (`activations.history.std`)
+
+# %%
+check("06.1", None)  # camadas escondidas, pela previsão
+check("06.2", None)  # de quem é o inicializador, entre aspas
+check("06.3", None)  # o fator de uma camada

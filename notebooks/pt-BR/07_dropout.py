@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 7. Dropout
 #
+# **Por que uma rede melhora quando se desliga metade dela, ao acaso?**
+#
 # A cada passo de treino, cada neurônio pode faltar, com probabilidade $p$: a sua saída
 # é zero nesse passo, e no seguinte ele pode voltar. Ninguém pode confiar num vizinho, e
 # por isso cada um tem de ser útil sozinho. Depois do treino ninguém mais é desligado. O
@@ -22,30 +24,14 @@
 # pode escrever e, com sementes e dispersões, o que ele rende aqui.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.optimization import QuadraticSurface
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.optimization import QuadraticSurface
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## O algoritmo, à mão
@@ -98,7 +84,7 @@ all_masks = (np.arange(16)[:, None] >> np.arange(4)) & 1
 for rate in (0.2, 0.5):
     chance = np.prod(np.where(all_masks, 1 - rate, rate), axis=1)
     ensemble = chance @ (all_masks * four / (1 - rate) @ w)
-    np.testing.assert_allclose(ensemble, w @ four)
+    compare(ensemble, w @ four)
     print(f"p = {rate}: média de 16 redes {ensemble:.6f}, a inteira {w @ four:.6f}")
 
 # %% [markdown]
@@ -238,6 +224,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Experimente as taxas 0, 0,3, 0,6 e 0,95. Onde está a melhor, e o que acontece no
@@ -247,3 +234,8 @@ plt.show()
 #    a resposta média está errada?
 # 3. O artigo de Srivastava não divide durante o treino. O que ele tem de fazer então
 #    depois do treino? Mostre, com uma soma de cinquenta termos, que a média é a mesma.
+
+# %%
+check("07.1", None)  # a pior das quatro taxas
+check("07.2", None)  # a dispersão onde erra, dividida pela de onde acerta
+check("07.3", None)  # o que multiplica os pesos depois do treino, p = 0.3

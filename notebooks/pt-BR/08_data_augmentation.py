@@ -13,40 +13,24 @@
 # %% [markdown]
 # # 8. Aumento de dados (*data augmentation*)
 #
+# **Você tem dez exemplos de cada dígito. Dá para fazer mais a partir deles?**
+#
 # Um sete deslocado de um pixel ainda é um sete, e ninguém precisa escrevê-lo: novos
 # exemplos de treino podem ser feitos a partir dos antigos. O truque é fazê-los
 # *realistas*; uma pessoa não deveria saber dizer quais foram feitos. Ruído branco não é
-# uma mudança dessas, e simplesmente somá-lo não ajuda. Você vai deslocar à mão, ver por
+# uma mudança dessas, e somá-lo não ajuda. Você vai deslocar à mão, ver por
 # que o ruído não ensina nada sobre setes, e medir as duas coisas em dígitos de verdade.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.optimization import QuadraticSurface
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.optimization import QuadraticSurface
+from dlkeras.testing.course import check, language, say
 
 # %% [markdown]
 # ## Deslocar e espelhar, à mão
@@ -258,6 +242,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Tudo o que é demais estraga: aumente o deslocamento para metade da imagem e o giro
@@ -266,3 +251,8 @@ plt.show()
 #    confundem, e depois olhe a matriz de confusão.
 # 3. A mesma rede com 80 exemplos de cada dígito: quanto rende agora o aumento de dados
 #    nos dígitos movidos? Mais exemplos do mesmo tipo, ou outros tipos de exemplo?
+
+# %%
+check("08.1", None)  # melhora em relação aos movimentos leves? "sim" ou "não"
+check("08.2", None)  # os três dígitos que são quase a sua própria imagem no espelho
+check("08.3", None)  # ainda rende? "sim" ou "não"

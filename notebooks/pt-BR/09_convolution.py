@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 9. Convolução
 #
+# **Como um filtro pequeno acha as linhas de uma fotografia inteira?**
+#
 # Em 1958 e 1959 David Hubel e Torsten Wiesel mostraram linhas de luz a gatos, e depois
 # a macacos, e escutaram células isoladas do córtex visual. Cada uma reage a uma pequena
 # região do campo visual, o *campo receptivo*, e muitas só a linhas de uma direção;
@@ -25,31 +27,15 @@
 # linhas numa fotografia e empilhar mapas sobre canais de cor.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_sample_image
-
-    from dlkeras.architectures import summary_table
-    from dlkeras.layers import PartiallyConnectedConv2D
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.architectures import summary_table
+from dlkeras.layers import PartiallyConnectedConv2D
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Um mapa de características, à mão
@@ -60,7 +46,7 @@ def say(english, portuguese):
 # um passo $s_h$ e $s_w$, os campos começam em $i\,s_h$ e $j\,s_w$. Quantos zeros? O
 # "same" do Keras quer $\lceil n/s\rceil$ campos em $n$ pixels, e eles alcançam
 # $(\lceil n/s\rceil - 1)\,s + f$ pixels; o que falta se divide entre as duas pontas, e
-# um zero ímpar vai atrás. Mude os tamanhos e veja.
+# o zero que sobra vai no fim. Mude os tamanhos e veja.
 
 
 # %%
@@ -101,12 +87,12 @@ f = len(kernel)
 for rows, columns in ((5, 7), (6, 8)):  # o primeiro é o exemplo do curso
     image = random.normal(size=(rows, columns, 1))
     by_hand = feature_map(image, kernel, 0.5)
-    np.testing.assert_allclose(by_hand, keras_map(image, kernel, 0.5), atol=1e-5)
+    compare(by_hand, keras_map(image, kernel, 0.5), atol=1e-5)
     print(f"{rows}x{columns} -> {by_hand.shape} sem zeros")
     for s in (1, 2, 3):
         by_hand = feature_map(zero_padded(image, f, s), kernel, stride=(s, s))
         library = keras_map(image, kernel, padding="same", strides=s)
-        np.testing.assert_allclose(by_hand, library, atol=1e-5)
+        compare(by_hand, library, atol=1e-5)
         print(f"{rows}x{columns} -> {by_hand.shape} com zeros e passo {s}")
 
 # %% tags=["check"]
@@ -144,7 +130,7 @@ maps = {}
 for name, line in (("vertical", vertical), ("horizontal", horizontal)):
     maps[name] = keras_map(grey, line, padding="same")
     corner = feature_map(zero_padded(grey, 7)[:30, :30], line)
-    np.testing.assert_allclose(maps[name][:24, :24], corner, atol=1e-5)
+    compare(maps[name][:24, :24], corner, atol=1e-5)
 
 
 def contrast(picture):
@@ -185,7 +171,7 @@ layer.set_weights([filters, biases])
 stacked = keras.ops.convert_to_numpy(layer(photo[None]))[0]
 for m in range(2):
     corner = feature_map(zero_padded(photo, 7)[:30, :30], filters[..., m], biases[m])
-    np.testing.assert_allclose(stacked[:24, :24, m], corner, atol=1e-4)
+    compare(stacked[:24, :24, m], corner, atol=1e-4)
 print(f"{layer.count_params()} parâmetros; totalmente conectada: "
       f"{photo.size * 2 * photo[..., 0].size:,}")  # fmt: skip
 
@@ -196,7 +182,7 @@ partial.set_weights([filters[:, :, table], biases])
 masked = keras.layers.Conv2D(2, 7)
 masked.build((None, *photo.shape))
 masked.set_weights([filters * table, biases])
-np.testing.assert_allclose(
+compare(
     *(keras.ops.convert_to_numpy(layer(photo[None])) for layer in (partial, masked)),
     atol=1e-4,
 )
@@ -302,6 +288,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Um filtro cujos pesos somam zero ignora áreas lisas. Aplique à fotografia o
@@ -311,3 +298,8 @@ plt.show()
 #    convolução 5x5, de 64 mapas a 64 mapas. Que mais trazem duas camadas?
 # 3. A convolução do Keras não inverte o filtro; a da matemática, sim. Com qual de
 #    `np.convolve` e `np.correlate` concorda um filtro 1x7 numa imagem de uma linha?
+
+# %%
+check("09.1", None)  # g_x onde as linhas saltam de 0 para 1
+check("09.2", None)  # parâmetros: duas 3x3, uma 5x5
+check("09.3", None)  # o nome da função, entre aspas

@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 10. Pooling
 #
+# **Como uma rede pode não ligar se um dígito se desloca um pixel?**
+#
 # Uma camada de pooling encolhe a imagem: cada um dos seus neurônios olha uma pequena
 # janela de um mapa e passa adiante um único número, o maior ou a média. Ela não tem
 # pesos. Isso poupa cálculo, memória e, mais acima, parâmetros; e como o número quase
@@ -21,31 +23,15 @@
 # de verdade.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits, load_sample_image
+from sklearn.neighbors import KNeighborsClassifier
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits, load_sample_image
-    from sklearn.neighbors import KNeighborsClassifier
-
-    from dlkeras.layers import Subsampling2D
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.layers import Subsampling2D
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Máximo, média e a da LeNet, à mão
@@ -88,7 +74,7 @@ for layer, by_hand in (
     (subsampling, coefficient * windows(flower, 2).sum(axis=(1, 3)) + bias),
 ):
     library = keras.ops.convert_to_numpy(layer(flower[None]))[0]
-    np.testing.assert_allclose(library, by_hand, atol=1e-5)
+    compare(library, by_hand, atol=1e-5)
     print(f"{type(layer).__name__:18} {flower.shape} -> {library.shape}, "
           f"{layer.count_params()} parâmetros")  # fmt: skip
 
@@ -106,15 +92,15 @@ assert subsampling.count_params() == 2 * 3
 largest = np.repeat(np.repeat(max_pool(flower), 2, axis=0), 2, axis=1)
 passed = flower == largest  # mais de um onde há vizinhos iguais
 dropped = np.where(passed, flower, 0.5 * flower)
-np.testing.assert_array_equal(max_pool(dropped), max_pool(flower))
+compare(max_pool(dropped), max_pool(flower))
 print(f"o max pooling 2x2 descarta {1 - passed.mean():.0%} dos valores "
       "(75 %, a não ser por empates)")  # fmt: skip
 
 swapped = flower.copy()
 # Troca as linhas dentro das janelas.
 swapped[0::2], swapped[1::2] = flower[1::2], flower[0::2]
-np.testing.assert_allclose(mean_pool(swapped), mean_pool(flower), atol=1e-12)
-np.testing.assert_array_equal(max_pool(swapped), max_pool(flower))
+compare(mean_pool(swapped), mean_pool(flower), atol=1e-12)
+compare(max_pool(swapped), max_pool(flower))
 
 # %% tags=["check"]
 assert 0.5 < 1 - passed.mean() <= 0.75
@@ -234,6 +220,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Um pooling 2x2 com passo 2 não trata todos os deslocamentos do mesmo modo. Ache uma
@@ -244,3 +231,8 @@ plt.show()
 # 3. O global average pooling toma a média do mapa inteiro. Mostre que a saída de uma
 #    rede de convoluções (com bordas que dão a volta) e global average pooling não muda
 #    nada quando a imagem é rolada. Qual é o preço?
+
+# %%
+check("10.1", None)  # lugares de 8x8 que não notam o deslocamento
+check("10.2", None)  # mudança com 3x3 sobre a com 2x2, deslocamento 1
+check("10.3", None)  # números que sobram de 7x7x1024 depois da média

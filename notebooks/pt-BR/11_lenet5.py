@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 11. LeNet-5
 #
+# **O que vê uma rede que lê dígitos manuscritos?**
+#
 # A LeNet-5 lia os dígitos dos cheques. Ela tem, em pequeno, tudo o que veio depois:
 # convoluções que acham traços, pooling que esquece onde exatamente eles estavam, e
 # camadas totalmente conectadas que decidem. Você vai calcular a sua tabela à mão,
@@ -24,31 +26,15 @@
 # %%
 import os
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits
 
-    from dlkeras import visualization
-    from dlkeras.architectures import feature_extractor, lenet5, summary_table
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import feature_extractor, lenet5, summary_table
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## A tabela, à mão
@@ -150,7 +136,7 @@ s2 = np.tanh(c1.reshape(14, 2, 14, 2, 6).mean(axis=(1, 3)))
 
 inside = feature_extractor(network, ["C1", "S2_activation"])
 for hand, library in zip((c1, s2), inside(image[None]), strict=True):
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
+    compare(keras.ops.convert_to_numpy(library)[0], hand, atol=1e-5)
 print("C1 e S2 conferem")
 
 # %% [markdown]
@@ -225,6 +211,7 @@ display(visualization.grad_cam(network, x[chosen], "C3", language=language))
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Qual camada tem a maior parte dos parâmetros, e qual a maior parte das
@@ -234,3 +221,8 @@ display(visualization.grad_cam(network, x[chosen], "C3", language=language))
 #    sementes. A diferença é maior que a dispersão?
 # 3. C5 é uma convolução, não uma camada totalmente conectada. Construa `lenet5((40, 48,
 #    1), num_classes=0)`: qual é a forma da sua saída, e para que ela serviria?
+
+# %%
+check("11.1", None)  # ("mais parâmetros", "mais multiplicações e somas")
+check("11.2", None)  # "sim" ou "não"
+check("11.3", None)  # (altura, largura, mapas)

@@ -13,43 +13,27 @@
 # %% [markdown]
 # # 12. AlexNet
 #
+# **O que foi preciso para ir dos dígitos a mil tipos de fotografia?**
+#
 # Em 2012 uma rede de oito camadas venceu o desafio ImageNet com 17 % de erro entre os
 # seus cinco melhores palpites, quando a segunda tinha 26 %. É a LeNet-5 crescida:
 # imagens maiores, mais mapas, ReLU no lugar de tanh, dropout, e convoluções empilhadas
 # diretamente sobre convoluções. Foi treinada em duas placas gráficas, e ainda se vê a
-# costura. Você vai calcular a sua tabela à mão, descobrir por que 224 pixels não podem
-# estar certos, desmontar as suas duas peças peculiares e treinar uma pequena.
+# costura. Você vai calcular a tabela dela à mão, descobrir por que 224 pixels não podem
+# estar certos, desmontar as duas peças peculiares e treinar uma pequena.
 # (Krizhevsky, Sutskever e Hinton, 2012; Tabela 13-2 do curso.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import alexnet, feature_extractor, summary_table
-    from dlkeras.layers import LocalResponseNormalization
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import alexnet, feature_extractor, summary_table
+from dlkeras.layers import LocalResponseNormalization
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## A tabela, à mão
@@ -95,7 +79,7 @@ full = alexnet(kernel_initializer="zeros")
 table = summary_table(full)
 for row in table:
     if row.layer in rows:
-        assert (row.parameters, row.multiply_adds) == rows[row.layer][1:], row.layer
+        compare(rows[row.layer][1:], (row.parameters, row.multiply_adds))
 print(table)
 parameters = {
     name: sum(row[1] for row in by_hand(227, grouped).values())
@@ -137,9 +121,7 @@ halves = [
     for g in (0, 1)
 ]
 both_halves = keras.ops.concatenate(halves, axis=-1)
-np.testing.assert_allclose(
-    *map(keras.ops.convert_to_numpy, (grouped(below), both_halves)), atol=1e-5
-)
+compare(*map(keras.ops.convert_to_numpy, (grouped(below), both_halves)), atol=1e-5)
 
 a = 50 * np.abs(random.normal(size=(4, 4, 12)))
 b = np.empty_like(a)
@@ -148,7 +130,7 @@ for i in range(12):
     b[..., i] = a[..., i] / (2 + 1e-4 * power) ** 0.75
 normalisation = LocalResponseNormalization()
 library = keras.ops.convert_to_numpy(normalisation(a[None]))[0]
-np.testing.assert_allclose(library, b, rtol=1e-4)
+compare(library, b, rtol=1e-4)
 print("grupos e normalização de resposta local conferem")
 
 # %% [markdown]
@@ -226,6 +208,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. A Tabela 13-2 não tem pooling depois de C7. Quantos parâmetros tem então F8?
@@ -235,3 +218,8 @@ plt.show()
 #    que isso pouparia?
 # 3. A primeira camada tem passo 4, e cada pixel é visto por poucos neurônios. Quais
 #    pixels na borda dos 227 são vistos por menos neurônios que os do meio?
+
+# %%
+check("12.1", None)  # parâmetros de F8 na rede que você montou
+check("12.2", None)  # (S2, S4, S8), pixels de um lado
+check("12.3", None)  # pixels dos 227 num eixo que um só neurônio vê

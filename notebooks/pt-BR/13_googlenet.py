@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 13. GoogLeNet e o módulo inception
 #
+# **De que tamanho deve ser um filtro, se você não precisa escolher?**
+#
 # De que tamanho deve ser um filtro? A resposta da GoogLeNet: experimente 1x1, 3x3 e 5x5
 # ao mesmo tempo, empilhe o que eles acham e deixe a próxima camada escolher. Para poder
 # pagar por isso, convoluções 1x1 primeiro espremem os muitos mapas em poucos. Assim, 22
@@ -22,34 +24,16 @@
 # estreita. (Szegedy et al., 2015.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import feature_extractor, googlenet, summary_table
-    from dlkeras.layers import InceptionModule
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import feature_extractor, googlenet, summary_table
+from dlkeras.layers import InceptionModule
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## Um módulo inception, à mão
@@ -58,7 +42,7 @@ plt.show()  # chooses the way to show figures, which `display` then knows, too
 # tenham a altura e a largura dela: uma convolução 1x1; uma 3x3 e uma 5x5, cada uma
 # atrás de uma 1x1 que reduz o número de mapas; e um max pooling 3x3, seguido de uma
 # 1x1. ReLU em toda parte. As saídas são empilhadas na profundidade (*depth
-# concatenation*): altura e largura são iguais, então os mapas de uma simplesmente vêm
+# concatenation*): altura e largura são iguais, então os mapas de uma vêm
 # depois dos da outra no último eixo.
 
 # %%
@@ -93,9 +77,7 @@ by_hand = np.concatenate(
     ],
     axis=-1,
 )
-np.testing.assert_allclose(
-    keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4
-)
+compare(keras.ops.convert_to_numpy(module(x)), by_hand, rtol=1e-4, atol=1e-4)
 print("um módulo:", x.shape, "->", by_hand.shape)
 
 # %% [markdown]
@@ -139,15 +121,13 @@ rows = {row.layer: row for row in table}
 for name, (size, c, (a, r3, b, r5, d, p), printed) in MODULES.items():
     weights = c * (a + r3 + r5 + p) + 9 * r3 * b + 25 * r5 * d
     row = rows[name]
-    assert row.output == (size, size, a + b + d + p)
-    assert row.parameters == weights + a + r3 + b + r5 + d + p
-    assert row.multiply_adds == size**2 * weights
+    parameters = weights + a + r3 + b + r5 + d + p
+    compare((size, size, a + b + d + p), row.output)
+    compare((parameters, size**2 * weights), (row.parameters, row.multiply_adds))
     print(f"{name}: {row.output}, {row.parameters:9,} parâmetros, "
           f"{row.multiply_adds / 1e6:5.1f} milhões (no artigo {printed})")  # fmt: skip
     # Os 54 da 5a no artigo pedem 48 filtros de redução, e a tabela traz 32.
-    assert abs(row.multiply_adds / 1e6 - printed) < (
-        3.5 if name == "inception_5a" else 1
-    )
+    compare(printed, row.multiply_adds / 1e6, atol=3.5 if name == "inception_5a" else 1)
 print(f"ao todo {table.parameters:,} parâmetros; a AlexNet tem 60,965,224")
 print(table)
 
@@ -238,6 +218,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Troque cada 5x5 da inception 3a por duas 3x3 de 32 filtros. Conte à mão os pesos
@@ -248,3 +229,8 @@ plt.show()
 # 3. Que fração da saída de cada módulo vem da 1x1, da 3x3, da 5x5 e do pooling? Como
 #    muda a fração dos filtros largos de 3a a 5b, e por que os autores podem ter querido
 #    isso?
+
+# %%
+check("13.1", None)  # pesos das duas 3x3, sem os biases
+check("13.2", None)  # parâmetros da camada densa
+check("13.3", None)  # fração de 3x3 e 5x5 juntas: (3a, 5b), 0 a 1

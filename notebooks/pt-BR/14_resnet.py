@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 14. ResNet e a aprendizagem residual
 #
+# **Por que redes mais profundas pioram, e como uma simples soma mudou isso?**
+#
 # Uma rede mais profunda deveria ser ao menos tão boa quanto uma rasa: as camadas a mais
 # poderiam só passar adiante o que recebem. Mas camadas têm dificuldade em aprender a
 # não fazer nada, e redes simples *pioram* quando ficam mais profundas, também nos dados
@@ -22,41 +24,23 @@
 # melhores palpites. (He, Zhang, Ren e Sun, 2016.)
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from sklearn.datasets import load_digits, load_sample_image
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from IPython.display import display
-    from sklearn.datasets import load_digits, load_sample_image
-
-    from dlkeras import visualization
-    from dlkeras.architectures import (
-        feature_extractor,
-        resnet18,
-        resnet20,
-        resnet34,
-        resnet50,
-        summary_table,
-    )
-    from dlkeras.layers import ResidualBlock
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
-
-plt.show()  # chooses the way to show figures, which `display` then knows, too
+from dlkeras import visualization
+from dlkeras.architectures import (
+    feature_extractor,
+    resnet18,
+    resnet20,
+    resnet34,
+    resnet50,
+    summary_table,
+)
+from dlkeras.layers import ResidualBlock
+from dlkeras.testing.course import check, compare, language, say
 
 # %% [markdown]
 # ## Um bloco residual, à mão
@@ -103,12 +87,12 @@ hidden = np.maximum(0, normalise(hidden, *normalisation(1)))
 added = normalise(convolve(hidden, parts["convolution_2/kernel"]), *normalisation(2))
 y = np.maximum(0, image + added)
 library = keras.ops.convert_to_numpy(block(image[None].astype("float32")))[0]
-np.testing.assert_allclose(library, y, rtol=1e-4, atol=1e-4)
+compare(library, y, rtol=1e-4, atol=1e-4)
 
 # Não fazer nada está a um número: com gamma_2 = 0 o bloco é o seu atalho.
 idle = ResidualBlock(4, zero_gamma=True)
 positive = np.abs(image)[None].astype("float32")
-np.testing.assert_allclose(keras.ops.convert_to_numpy(idle(positive)), positive)
+compare(keras.ops.convert_to_numpy(idle(positive)), positive)
 print("o bloco confere, e fica parado onde deve")
 
 # %% [markdown]
@@ -195,7 +179,7 @@ for depth, build in ((18, resnet18), (34, resnet34), (50, resnet50)):
 for depth, (counts, _, printed) in PRINTED.items():
     print(f"ResNet-{depth}: blocos {counts}, {counted[depth] / 1e9:.2f} bilhões")
     # O artigo ora corta um dígito, ora arredonda.
-    assert abs(counted[depth] / 1e9 - printed) < 0.1
+    compare(printed, counted[depth] / 1e9, atol=0.1)
 print(tables[18])
 
 # %% tags=["check"]
@@ -287,7 +271,7 @@ maps = keras.ops.convert_to_numpy(feature_extractor(network, "stage3")(shown))
 weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
-np.testing.assert_allclose(ours, np.maximum(by_hand, 0), atol=1e-5)
+compare(ours, np.maximum(by_hand, 0), atol=1e-5)
 
 # %% tags=["check"]
 assert accuracy > 0.9
@@ -351,6 +335,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. As redes para o CIFAR têm $6n+2$ camadas com 16, 32 e 64 filtros. Conte à mão os
@@ -362,3 +347,8 @@ plt.show()
 # 3. Multiplique por 0,01 o segundo kernel de cada bloco de uma ResNet-20 não treinada.
 #    O que acontece com a resposta da rede quando você então remove um bloco? Por que a
 #    normalização em lote estraga o experimento, e `normalization=None` não?
+
+# %%
+check("14.1", None)  # pesos das convoluções e da camada densa
+check("14.2", None)  # bloco básico sobre gargalo
+check("14.3", None)  # fator na saída normalizada quando o kernel é 0.01 vez

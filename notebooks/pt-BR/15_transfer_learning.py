@@ -13,6 +13,8 @@
 # %% [markdown]
 # # 15. Transferência de aprendizagem (*transfer learning*)
 #
+# **Até onde dá para chegar com quatro rótulos por classe?**
+#
 # As camadas de baixo de uma rede que aprendeu uma coisa veem traços e bordas, e traços
 # e bordas servem para outras coisas também. Então ache uma rede que resolva uma tarefa
 # parecida, conserve as camadas de baixo e treine só o que precisa ser novo. O exemplo
@@ -21,31 +23,15 @@
 # por outra máquina, com um, quatro e quinze exemplos de cada.
 
 # %%
-import os
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.datasets import load_digits
-
-    from dlkeras.architectures import feature_extractor, lenet5
-    from dlkeras.transfer import freeze, replace_head, unfreeze
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[tensorflow,visualization]' scikit-learn pillow"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.architectures import feature_extractor, lenet5
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.transfer import freeze, replace_head, unfreeze
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Origem e destino
@@ -98,16 +84,16 @@ v = f @ W + b
 p = np.exp(v - v.max(axis=1, keepdims=True))
 p /= p.sum(axis=1, keepdims=True)
 library = keras.ops.convert_to_numpy(network(x[few]))
-np.testing.assert_allclose(p, library, atol=1e-5)
+compare(p, library, atol=1e-5)
 
 d, eta = np.eye(classes)[y[few]], 0.1
 network.compile(keras.optimizers.SGD(eta), "sparse_categorical_crossentropy")
 network.train_on_batch(x[few], y[few])
 W_new, b_new = network.get_layer("classifier").get_weights()
-np.testing.assert_allclose(W_new, W + eta * f.T @ (d - p) / len(few), atol=1e-5)
-np.testing.assert_allclose(b_new, b + eta * np.mean(d - p, axis=0), atol=1e-5)
+compare(W_new, W + eta * f.T @ (d - p) / len(few), atol=1e-5)
+compare(b_new, b + eta * np.mean(d - p, axis=0), atol=1e-5)
 for before, after in zip(learnt[:-2], source.get_weights()[:-2], strict=True):
-    np.testing.assert_array_equal(before, after)  # as camadas de baixo não se mexeram
+    compare(before, after)  # as camadas de baixo não se mexeram
 print("um passo da cabeça confere, e as congeladas são as mesmas bit a bit")
 
 # %% [markdown]
@@ -237,6 +223,7 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Descongele a rede inteira: sem `freeze`, e com
@@ -250,3 +237,8 @@ plt.show()
 # 3. Uma rede que não aprendeu nada também pode ser congelada. Congele uma LeNet-5
 #    *aleatória* e treine só a cabeça. Até onde isso chega, e o que diz sobre quanto a
 #    rede de origem congelada contribuiu de fato?
+
+# %%
+check("15.1", None)  # parâmetros que aprendem: (congelada, só embaixo, descongelada)
+check("15.2", None)  # acurácia da cabeça antiga, 0 a 1
+check("15.3", None)  # acurácia da rede aleatória congelada, 0 a 1

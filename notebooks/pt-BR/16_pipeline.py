@@ -13,56 +13,42 @@
 # %% [markdown]
 # # 16. O pipeline: de um notebook a um modelo aprovado
 #
+# **Qual célula fez estes pesos, e dá para confiar neles?**
+#
 # Um notebook é onde uma ideia começa, e um mau lugar para ela ficar: ninguém sabe qual
 # célula fez quais pesos. Um pipeline escreve os mesmos passos como componentes. Cada um
 # lê artefatos tipados, escreve um e anota de onde ele veio; o MLflow guarda o placar.
-# Você vai rodar o próprio trabalho do projeto, conferir à mão o que ele afirma (um
+# Você vai rodar o trabalho que o projeto traz, conferir à mão o que ele afirma (um
 # resumo criptográfico, uma acurácia, um erro de calibração, uma aprovação), rodá-lo de
 # novo num instante, e aprender a lê-lo no navegador.
 
 # %%
-import os
 from hashlib import sha256
 from pathlib import Path
 
-try:
-    import keras
-    import matplotlib.pyplot as plt
-    import numpy as np
-    import pandas as pd
-    from IPython.display import Markdown, display
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
 
-    from dlkeras.pipeline import (
-        EvaluatorConfig,
-        PipelineConfig,
-        TrainerConfig,
-        TunerConfig,
-        run,
-    )
-    from dlkeras.visualization import in_language
-except ImportError as error:
-    raise ImportError(
-        f"{error}. Install what this notebook needs with, in the project's folder: "
-        "pip install '.[pipeline]'"
-    ) from error
-if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 14):
-    raise ImportError(f"Keras 3.14 or newer is needed. Found: {keras.__version__}")
-print(f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}")
-language = os.environ.get("DLKERAS_LANGUAGE", "en")  # of the pictures: "en" or "pt"
-
-
-def say(english, portuguese):
-    return portuguese if language == "pt" else english
-
+from dlkeras.pipeline import (
+    EvaluatorConfig,
+    PipelineConfig,
+    TrainerConfig,
+    TunerConfig,
+    run,
+)
+from dlkeras.testing.course import check, compare, language, say
+from dlkeras.visualization import in_language
 
 # %% [markdown]
 # ## Uma configuração e uma chamada
 #
-# Tudo o que se pode escolher está na configuração; o que não se nomeia tem um padrão
-# que serve aos dígitos do notebook 11. Dez componentes se seguem: ingerir os exemplos,
-# descrevê-los, inferir um esquema e conferi-lo, fixar o pré-processamento, buscar uma
-# taxa de aprendizagem, treinar, avaliar e aprovar, carregar o modelo num processo novo
-# como fará um servidor, publicar.
+# A configuração traz tudo o que você pode escolher; o que ficar de fora tem um padrão
+# que serve aos dígitos do notebook 11. São dez componentes, um depois do outro: ingerir
+# os exemplos, descrevê-los, inferir um esquema e conferi-lo, fixar o pré-processamento,
+# buscar uma taxa de aprendizagem, treinar, avaliar e aprovar, carregar o modelo num
+# processo novo como fará um servidor, publicar.
 
 # %%
 config = PipelineConfig(
@@ -128,9 +114,9 @@ for b in np.unique(bins):
 
 metrics = evaluation.metrics
 confusion = np.array(metrics["confusion_matrix"])
-np.testing.assert_allclose(metrics["accuracy"], right.mean())
-np.testing.assert_allclose(metrics["accuracy"], np.trace(confusion) / confusion.sum())
-np.testing.assert_allclose(metrics["ece"], ece, atol=1e-6)
+compare(metrics["accuracy"], right.mean())
+compare(metrics["accuracy"], np.trace(confusion) / confusion.sum())
+compare(metrics["ece"], ece, atol=1e-6)
 print(f"acurácia {right.mean():.4f}, erro de calibração {ece:.4f}, "
       f"{(~right).sum()} de {len(right)} errados")  # fmt: skip
 
@@ -251,11 +237,18 @@ plt.show()
 # %% [markdown]
 # ## Exercícios
 #
+# Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
 # 1. Peça o impossível, `EvaluatorConfig(min_accuracy=1.0)`. Quais passos são
-#    reaproveitados, que razão é dada, e que versão o registro tem depois?
-# 2. Mude um byte do arquivo da rede treinada e rode o trabalho de novo. O que o erro
-#    nomeia?
-# 3. Quais destes mudam a chave do treinador: a taxa de aprendizagem, a acurácia mínima,
-#    o nome do pipeline, o número de exemplos de validação? Adivinhe primeiro.
+#    reaproveitados, que motivo aparece, e que versão o registro tem depois?
+# 2. Mude um byte do arquivo da rede treinada e rode o trabalho de novo. Que
+#    arquivo o erro aponta?
+# 3. Quais destes mudam a chave do treinador: (a) a taxa de aprendizagem, (b) a acurácia
+#    mínima, (c) o nome do pipeline, (d) o número de exemplos de validação? Adivinhe
+#    primeiro.
+
+# %%
+check("16.1", None)  # o primeiro passo que não é reaproveitado, entre aspas
+check("16.2", None)  # o arquivo que o erro nomeia, entre aspas
+check("16.3", None)  # as letras dos que mudam, p. ex. "abcd"

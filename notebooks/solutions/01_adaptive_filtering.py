@@ -19,6 +19,7 @@ import numpy as np
 
 from dlkeras.layers import LMSFilter
 from dlkeras.optimization import lms_theory
+from dlkeras.testing.course import check
 
 random = np.random.default_rng(1)
 channel = np.array([0.8, -0.5, 0.3, 0.1])
@@ -50,6 +51,7 @@ for eta in (0.02, 0.1):
     needed[eta] = int(np.argmax(far < 0.1 * far[0]))
     print(f"eta = {eta}: {needed[eta]} samples, ln 10 / eta = {np.log(10) / eta:.0f}")
     assert abs(needed[eta] - np.log(10) / eta) < 0.15 * np.log(10) / eta
+assert check("01.1", needed[0.02])
 stopped = through(channel, x[:, 1000:]) - d[:, 1000:]
 print(f"a stopped filter errs with power {np.mean(stopped**2):.2f}, "
       f"twice the signal: {4 * channel @ channel:.2f}")  # fmt: skip
@@ -65,6 +67,7 @@ theory = lms_theory(R, R @ channel, limit / 5, channel @ R @ channel)
 print("eigenvalues", theory.eigenvalues.round(3), f" limit {limit:.3f}")
 print("time constants", theory.time_constants.round(1), "samples")
 np.testing.assert_allclose(theory.max_step_size_mean, limit)
+assert check("01.2", limit)
 white = lms_theory(np.eye(4), channel, 2 / 5, channel @ channel)
 assert theory.time_constants.max() > 4 * white.time_constants.max()
 
@@ -79,3 +82,4 @@ error = run(x, d, 0.02, taps=3)[1]
 settled = np.mean(error[:, 500:] ** 2)
 print(f"settles at {settled:.5f}; noise 0.001 + missing weight {channel[3] ** 2:.3f}")
 np.testing.assert_allclose(settled, 0.011, rtol=0.08)
+assert check("01.3", settled)

@@ -17,6 +17,7 @@
 import numpy as np
 
 from dlkeras.optimization import QuadraticSurface, steepest_descent
+from dlkeras.testing.course import check
 
 random = np.random.default_rng(7)
 x = random.normal(size=(200, 2)) @ [[1.0, 0.5], [0.0, 0.87]]
@@ -34,6 +35,7 @@ noisy = QuadraticSurface.from_data(x, d + noise)
 print("minimum at", noisy.minimizer.round(3), " J there", round(noisy.minimum_error, 3))
 assert np.abs(noisy.minimizer - [5, 3]).max() < 0.6
 assert 0.9 * np.mean(noise**2) < noisy.minimum_error < np.mean(noise**2)
+assert check("02.1", noisy.minimum_error)
 
 # %% [markdown]
 # **2.** Along (1, -1) the inputs hardly differ, so the cost hardly changes: the
@@ -50,6 +52,7 @@ for name, inputs in (("as before", x), ("almost a copy", near)):
     )
     print(f"{name:14} kappa {surface.condition_number:8.1f}  {run.iterations} steps")
 assert surface.condition_number > 500 and run.iterations > 1000
+assert check("02.2", surface.condition_number)
 
 # %% [markdown]
 # **3.** Halve the interval between a step that converges and one that does not.
@@ -73,3 +76,4 @@ while high - low > 1e-4:
     low, high = (middle, high) if converges(middle) else (low, middle)
 print(f"by trial {low:.3f}, 2 / lambda_max = {surface.max_step_size:.3f}")
 assert abs(low - surface.max_step_size) < 1e-3
+assert check("02.3", low)

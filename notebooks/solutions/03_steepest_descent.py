@@ -26,6 +26,7 @@ from dlkeras.optimization import (
     regimes,
     steepest_descent,
 )
+from dlkeras.testing.course import check
 
 # %% [markdown]
 # **1.** A mode is critically damped at $\eta = 1/\lambda$: the eigenvector (1, 1) has
@@ -38,6 +39,7 @@ surface = QuadraticSurface([[1, 0.5], [0.5, 1]], [0.5, 0.25], sigma_d2=1)
 assert regimes(surface, 1 / 1.5) == ("over-damped", "critically damped")
 assert regimes(surface, 1 / 0.5) == ("critically damped", "divergent")
 assert set(regimes(QuadraticSurface.bowl(), 1.0)) == {"critically damped"}
+assert check("03.1", (1 / 1.5, 1 / 0.5))
 
 # %% [markdown]
 # **2.** $\kappa = 1.95/0.05 = 39$. The best rate is 38/40 = 0.95, so each digit costs
@@ -55,6 +57,7 @@ counts = [
 print("steepest descent, Newton, conjugate gradient:", counts)
 np.testing.assert_allclose(steepest.rate, 0.95)
 assert counts[1] == 1 and counts[2] == 2 and counts[0] > 300
+assert check("03.2", steepest.rate)
 
 # %% [markdown]
 # **3.** Where the tanh is saturated the surface is a plateau that bends downwards: the
@@ -77,3 +80,4 @@ else:
     raise AssertionError("Newton should have refused")
 run = gauss_newton(neuron, [-4, 4], delta=0.01, steps=5)
 assert run.iterations == 5
+assert check("03.3", np.linalg.eigvalsh(neuron.hessian([-4, 4]))[0])

@@ -19,6 +19,7 @@ import numpy as np
 
 from dlkeras.layers import scaled_tanh
 from dlkeras.optimization import local_gradients
+from dlkeras.testing.course import check
 
 v = np.linspace(-6, 6, 240)
 
@@ -47,6 +48,7 @@ slope = 1.7159 * 2 / 3 * (1 - np.tanh(2 * fine / 3) ** 2)
 bend = fine[np.argmax(np.abs(np.gradient(slope, fine)))]
 print(f"largest bend at v = {bend:.3f}, where y = {1.7159 * np.tanh(2 * bend / 3):.3f}")
 assert abs(bend - 1) < 0.02
+assert check("04.1", bend)
 
 # %% [markdown]
 # **2.** $\frac{d}{dv}\ln(1+e^v) = \frac{e^v}{1+e^v} = \frac1{1+e^{-v}}$: the logistic
@@ -54,6 +56,7 @@ assert abs(bend - 1) < 0.02
 
 # %%
 np.testing.assert_allclose(slope_of("softplus"), 1 / (1 + np.exp(-v)), atol=1e-6)
+assert check("04.2", "logistic")
 
 # %% [markdown]
 # **3.** At $v = 0$ the product $w\,\varphi'$ reaches 1 for $w = 4$. But then
@@ -68,3 +71,4 @@ gain = w * y * (1 - y)
 print(f"largest gain {gain.max():.3f} at w = {w[np.argmax(gain)]:.2f}; "
       f"at w = 4: {gain[4000]:.3f}")  # fmt: skip
 assert gain.max() < 0.25
+assert check("04.3", 1 / 0.25)

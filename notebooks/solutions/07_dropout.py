@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from dlkeras.testing.course import check
+
 digits = load_digits()
 images = (digits.images[..., None] / 16).astype("float32")
 
@@ -64,6 +66,7 @@ for rate in (0.0, 0.3, 0.6, 0.95):
     found[rate] = model.evaluate(images[rest], digits.target[rest], verbose=0)[1]
     print(f"p = {rate}: test accuracy {found[rate]:.3f}")
 assert found[0.95] < max(found.values())
+assert check("07.1", min(found, key=lambda rate: found[rate]))
 
 # %% [markdown]
 # **2.** Thirty thinned networks answer each image. Where they disagree the network does
@@ -81,6 +84,7 @@ print(
     f"spread where right {spread[~wrong].mean():.3f}, wrong {spread[wrong].mean():.3f}"
 )
 assert spread[wrong].mean() > 1.2 * spread[~wrong].mean()
+assert check("07.2", spread[wrong].mean() / spread[~wrong].mean())
 
 # %% [markdown]
 # **3.** With $\mathbf r\odot\mathbf x$ and no division, a sum after training would be
@@ -95,4 +99,5 @@ masks = random.random((200_000, 50)) >= p
 paper = (masks @ (x * w)).mean()
 np.testing.assert_allclose(paper, (1 - p) * (w @ x), atol=0.05)
 np.testing.assert_allclose(paper / (1 - p), w @ x, atol=0.05)
+assert check("07.3", 1 - p)
 print(f"mean in training {paper:.3f}, (1 - p) w.x = {(1 - p) * (w @ x):.3f}")

@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+from dlkeras.testing.course import check
+
 
 def convolved(image, kernel, **arguments):
     layer = keras.layers.Conv2D(
@@ -42,6 +44,8 @@ np.testing.assert_allclose(flat, 0, atol=1e-12)
 sky, palace = edges[:40].mean(), edges[150:].mean()
 print(f"mean edge in the sky {sky:.3f}, around the palace {palace:.3f}")
 assert palace > 2 * sky
+step = np.repeat([0.0, 0, 1, 1], 3).reshape(4, 3).T[..., None]
+assert check("09.1", convolved(step, sobel[..., None, None]).max())
 
 # %% [markdown]
 # **2.** $2\cdot64\,(9\cdot64+1) = 73\,856$ against $64\,(25\cdot64+1) = 102\,464$: 28 %
@@ -53,6 +57,7 @@ two = keras.Sequential([maps, keras.layers.Conv2D(64, 3), keras.layers.Conv2D(64
 one = keras.Sequential([maps, keras.layers.Conv2D(64, 5)])
 print(f"two 3x3: {two.count_params():,}   one 5x5: {one.count_params():,}")
 assert (two.count_params(), one.count_params()) == (73_856, 102_464)
+assert check("09.2", (two.count_params(), one.count_params()))
 
 # %% [markdown]
 # **3.** With `np.correlate`: what deep learning calls convolution is a correlation. It
@@ -64,3 +69,4 @@ row, line = random.normal(size=20), random.normal(size=7)
 ours = convolved(row[None, :, None], line[None, :, None, None]).ravel()
 np.testing.assert_allclose(ours, np.correlate(row, line, "valid"), atol=1e-12)
 assert not np.allclose(ours, np.convolve(row, line, "valid"))
+assert check("09.3", np.correlate.__name__)

@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from dlkeras.testing.course import check
+
 small = (load_digits().images[..., None] / 16).astype("float32")
 resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
 images = keras.ops.convert_to_numpy(resize(small))
@@ -40,6 +42,7 @@ pool = keras.layers.MaxPooling2D(2)
 same = (pooled(pool, places) == pooled(pool, moved)).all(axis=(1, 2, 3))
 column = np.arange(64)[np.arange(64) % 8 < 7] % 8
 assert (same == (column % 2 == 0)).all()
+assert check("10.1", same.sum())
 print(f"{same.sum()} of {len(same)} places do not notice the shift")
 
 # %% [markdown]
@@ -59,6 +62,7 @@ for size in (2, 3):
     )
     print(f"{size}x{size} with stride 2: change {change[size].round(3)}")
 assert (change[3] < change[2]).all()
+assert check("10.2", change[3][0] / change[2][0])
 
 # %% [markdown]
 # **3.** A rolled image gives rolled maps, and a mean does not care about the order. The
@@ -78,3 +82,5 @@ def answer(x):
 
 rolled = np.roll(batch, (5, -9), axis=(1, 2))
 np.testing.assert_allclose(answer(rolled), answer(batch), atol=1e-5)
+maps = np.zeros((1, 7, 7, 1024), "float32")
+assert check("10.3", pooled(keras.layers.GlobalAveragePooling2D(), maps).size)

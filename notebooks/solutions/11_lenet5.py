@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from dlkeras.architectures import lenet5, summary_table
+from dlkeras.testing.course import check
 
 digits = load_digits()
 resize = keras.layers.Resizing(32, 32, interpolation="bilinear")
@@ -39,6 +40,7 @@ busiest = max(table, key=lambda row: row.multiply_adds)
 print(f"{heaviest.layer}: {heaviest.parameters / table.parameters:.0%} of parameters")
 print(f"{busiest.layer}: {busiest.multiply_adds / table.multiply_adds:.0%} of work")
 assert (heaviest.layer, busiest.layer) == ("C5", "C3")
+assert check("11.1", (heaviest.layer, busiest.layer))
 
 
 # %% [markdown]
@@ -80,6 +82,10 @@ for name, build in (("tanh, mean", lenet5), ("ReLU, max", with_max_pooling)):
         found[name].append(model.evaluate(x[test], y[test], verbose=0)[1])
     print(f"{name}: {np.mean(found[name]):.4f} +- {np.std(found[name], ddof=1):.4f}")
 assert all(np.mean(values) > 0.94 for values in found.values())
+means = [np.mean(values) for values in found.values()]
+spread = max(np.std(values, ddof=1) for values in found.values())
+larger = abs(means[0] - means[1]) > 4 * spread  # three seeds know no better
+assert check("11.2", "yes" if larger else "no")
 
 # %% [markdown]
 # **3.** $40 \to 36 \to 18 \to 14 \to 7 \to 3$ and $48 \to 5$: C5 gives 3x5 maps, one
@@ -90,3 +96,4 @@ assert all(np.mean(values) > 0.94 for values in found.values())
 features = lenet5((40, 48, 1), num_classes=0)
 print("output:", features.output.shape)
 assert features.output.shape == (None, 3, 5, 120)
+assert check("11.3", features.output.shape[1:])

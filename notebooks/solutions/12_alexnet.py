@@ -17,6 +17,7 @@
 import numpy as np
 
 from dlkeras.architectures import alexnet
+from dlkeras.testing.course import check
 
 # %% [markdown]
 # **1.** $13\cdot13\cdot256\cdot4096 + 4096 = 177\,213\,440$, three times the whole
@@ -33,6 +34,7 @@ model = alexnet(
 found = model.get_layer("F8").count_params()
 print(f"F8 at a quarter of the width: {found:,}")
 assert found == 13 * 13 * 64 * 1024 + 1024
+assert check("12.1", found)
 
 # %% [markdown]
 # **2.** 55 becomes 27, 13 and 6 with both: the sizes are the same, and nothing is
@@ -46,6 +48,7 @@ for f in (3, 2):
         sizes.append(size)
     print(f"{f}x{f}: {sizes}")
     assert sizes == [27, 13, 6]
+assert check("12.2", sizes)
 
 # %% [markdown]
 # **3.** Neuron $i$ sees the pixels $4i$ to $4i+10$. A pixel in the middle lies in two
@@ -58,3 +61,4 @@ for i in range(55):
     seen[4 * i : 4 * i + 11] += 1
 print("fields along one axis:", seen[:12], "...", seen[-12:])
 assert set(seen[8:-8]) == {2, 3} and (seen[:4] == 1).all() and (seen[-4:] == 1).all()
+assert check("12.3", np.sum(seen == 1))

@@ -15,6 +15,7 @@
 
 # %%
 from dlkeras.architectures import googlenet
+from dlkeras.testing.course import check
 
 network = googlenet(kernel_initializer="zeros")
 
@@ -29,6 +30,7 @@ assert kernel.shape == (5, 5, 16, 32) and 25 * 16 * 32 == 12_800
 for maps in (16, 32):
     print(f"{maps} maps: one 5x5 {25 * maps * 32:,}, two 3x3 {9 * 32 * (maps + 32):,}")
 assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
+assert check("13.1", 9 * 32 * (16 + 32))
 
 # %% [markdown]
 # **2.** $7\cdot7\cdot1024\cdot4096 + 4096 = 205\,524\,992$: thirty times the network.
@@ -37,6 +39,7 @@ assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
 dense = 7 * 7 * 1024 * 4096 + 4096
 print(f"{dense:,}, {dense / network.count_params():.0f} times the network")
 assert dense == 205_524_992
+assert check("13.2", dense)
 
 # %% [markdown]
 # **3.** The share of 3x3 and 5x5 hardly changes (it starts at 63 % and ends at 50 %);
@@ -52,3 +55,5 @@ for name in ("inception_3a", "inception_4c", "inception_5b"):
     shares[name] = [m / sum(maps) for m in maps]
     print(name, " ".join(f"{share:.0%}" for share in shares[name]))
 assert sum(shares["inception_3a"][1:3]) > sum(shares["inception_5b"][1:3])
+wide = [sum(shares[f"inception_{name}"][1:3]) for name in ("3a", "5b")]
+assert check("13.3", wide)

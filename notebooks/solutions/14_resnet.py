@@ -19,6 +19,7 @@ import numpy as np
 
 from dlkeras.architectures import resnet20
 from dlkeras.layers import BottleneckBlock, ResidualBlock
+from dlkeras.testing.course import check
 
 # %% [markdown]
 # **1.** The first convolution has $9\cdot16\cdot c$ weights for $c$ channels; each
@@ -40,6 +41,7 @@ normalisation = sum(
 total = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 print(f"{weights:,} + {normalisation:,} of the normalisations = {total:,}")
 assert weights + normalisation == total and round(total / 1e6, 2) == 0.27
+assert check("14.1", weights)
 
 # %% [markdown]
 # **2.** For each pixel a basic block on 256 maps takes $2\cdot9\cdot256^2 =
@@ -53,6 +55,7 @@ for name, block in (("basic", ResidualBlock(256)), ("bottleneck", BottleneckBloc
     work[name] = sum(int(np.prod(c.kernel.shape)) for c in block.convolutions)
 print(work, f"ratio {work['basic'] / work['bottleneck']:.1f}")
 assert work == {"basic": 1_179_648, "bottleneck": 69_632}
+assert check("14.2", work["basic"] / work["bottleneck"])
 
 # %% [markdown]
 # **3.** Each block adds almost nothing, so the network is nearly its chain of
@@ -78,3 +81,10 @@ for factor in (1.0, 0.01):
     change[factor] = np.linalg.norm(without - whole) / np.linalg.norm(whole)
     print(f"kernels times {factor}: the answer changes by {change[factor]:.1%}")
 assert change[0.01] < 0.05 < change[1.0]
+maps = np.random.default_rng(1).normal(size=(8, 6, 6, 4)).astype("float32")
+normalised = keras.layers.BatchNormalization()
+small, large = (
+    np.std(keras.ops.convert_to_numpy(normalised(scale * maps, training=True)))
+    for scale in (1.0, 100.0)
+)
+assert check("14.3", small / large)

@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from dlkeras.architectures import lenet5
+from dlkeras.testing.course import check
 from dlkeras.transfer import freeze, layerwise_learning_rates, replace_head, unfreeze
 
 digits = load_digits()
@@ -49,7 +50,7 @@ learnt = source.get_weights()
 # of 61,706 parameters, and small steps do not move them far. *Frozen* trains 850.
 
 # %%
-found = {}
+found, learning = {}, {}
 for until in ("F6", "stage2", None):
     source.set_weights(learnt)
     unfreeze(source)
@@ -60,10 +61,12 @@ for until in ("F6", "stage2", None):
     adam = keras.optimizers.Adam(1e-2 if until == "F6" else 1e-3)
     if until is None:
         adam = layerwise_learning_rates(model, adam, decay=0.8)
-    learning = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    free = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    learning[until] = free
     found[until] = trained(model, 4, adam)
-    print(f"frozen until {until}: {learning:,} learn, accuracy {found[until]:.3f}")
+    print(f"frozen until {until}: {free:,} learn, accuracy {found[until]:.3f}")
 assert abs(found["stage2"] - found[None]) < abs(found["F6"] - found[None])
+assert check("15.1", learning)
 
 # %% [markdown]
 # **2.** It reads more than nine of ten without a label: the classes are the same, only
@@ -75,6 +78,7 @@ source.set_weights(learnt)
 old_head = np.mean(source.predict(x[test], verbose=0).argmax(axis=1) == y[test])
 print(f"old head, no label: {old_head:.3f}; new head, four labels: {found['F6']:.3f}")
 assert 0.85 < old_head < found["F6"]
+assert check("15.2", old_head)
 
 # %% [markdown]
 # **3.** Better than guessing (0.1) by far: random filters are filters, and on pictures
@@ -88,3 +92,4 @@ freeze(model, until="F6")
 random_body = trained(model, 4, keras.optimizers.Adam(1e-2))
 print(f"frozen random network: {random_body:.3f}; frozen source: {found['F6']:.3f}")
 assert 0.3 < random_body < found["F6"] - 0.05
+assert check("15.3", random_body)

@@ -25,6 +25,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     run,
 )
+from dlkeras.testing.course import check
 
 config = PipelineConfig(
     name="solution_16",
@@ -45,6 +46,7 @@ print("reused:", [step.component for step in strict.steps if step.cached])
 print(strict.blessed, "-", strict.reason)
 assert first.blessed and strict.blessed is False and strict.model_version is None
 assert {"ExampleGen", "Trainer"} <= {s.component for s in strict.steps if s.cached}
+assert check("16.1", next(s.component for s in strict.steps if not s.cached))
 
 # %% [markdown]
 # **2.** The file, with the digest that was expected and the one that was found. Nothing
@@ -63,6 +65,7 @@ except PipelineError as error:
 else:
     raise AssertionError("the altered file was not noticed")
 network.write_bytes(original)
+assert check("16.2", network.name)
 
 # %% [markdown]
 # **3.** The learning rate does, being the trainer's own. The number of validation
@@ -85,3 +88,4 @@ for name, key in keys.items():
     print(f"{name:15} {key[:16]} {'same' if key == keys['as it was'] else 'another'}")
 assert keys["learning rate"] != keys["as it was"]
 assert keys["least accuracy"] == keys["name"] == keys["as it was"]
+assert check("16.3", "ad")

@@ -116,6 +116,27 @@ def test_a_wrong_variable_is_named(monkeypatch, capsys, name, text, parts):
     assert all(part in line for part in parts)
 
 
+def test_a_variable_replaces_the_network_of_a_script_as_a_flag_does(monkeypatch):
+    reference = "tests.pipeline.test_own_parts:small_net"
+    script = PipelineConfig(
+        trainer={"network": reference, "network_args": {"filters": 8}}
+    )
+    monkeypatch.setenv("DLKERAS_TRAINER__ARCHITECTURE", "resnet20")
+    trainer = parse(script, [])[0].trainer
+    assert (trainer.architecture, trainer.network) == ("resnet20", None)
+    assert trainer.network_args == {}
+    flags = ["--trainer.network", reference, "--trainer.network-args.filters", "2"]
+    trainer = parse(DEFAULT, flags)[0].trainer
+    assert (trainer.architecture, trainer.network) == ("small_net", reference)
+    assert trainer.network_args == {"filters": "2"}
+    monkeypatch.setenv("DLKERAS_TRAINER__NETWORK", reference)
+    with pytest.raises(InputError, match=r"^DLKERAS_TRAINER__ARCHITECTURE: expected "):
+        parse(DEFAULT, [])
+    assert (
+        parse(DEFAULT, ["--trainer.architecture", "lenet5"])[0].trainer.network is None
+    )
+
+
 def test_a_flag_is_not_blamed_on_a_variable(monkeypatch, capsys):
     monkeypatch.setenv("DLKERAS_TRAINER__EPOCHS", "3")
     monkeypatch.setenv("DLKERAS_DATA", "of the tests, and no flag of this pipeline")

@@ -34,6 +34,20 @@ from dlkeras.pipeline.training.search_spaces import search_space
             ["--tuner.space frozen_layers", "at most 4", "received 5"],
         ),
         (["--tuner.space", "hue=on"], ["--tuner.space", "'hue'", "dropout"]),
+        (
+            [
+                "--evaluator.calibrate",
+                "--example-gen.task",
+                "multilabel",
+                "--example-gen.manifest",
+                "TABLE",
+            ],
+            ["--evaluator.calibrate", "multilabel decides it"],
+        ),
+        (
+            ["--bulk-inferrer.images", "FOLDER"],
+            ["--bulk-inferrer.images", "expected a folder of images"],
+        ),
     ],
 )
 def test_it_is_said_in_a_line_before_anything_is_written(
@@ -41,7 +55,8 @@ def test_it_is_said_in_a_line_before_anything_is_written(
 ):
     table = tmp_path / "table.csv"
     table.write_text("path,label,age,camera,id\na.png,a,1,x,7\nb.png,b,,y,8\n")
-    flags = [str(table) if flag == "TABLE" else flag for flag in flags]
+    there = {"TABLE": str(table), "FOLDER": str(tmp_path)}
+    flags = [there.get(flag, flag) for flag in flags]
     mlruns = tmp_path / "mlruns"
     assert main(PipelineConfig(), [*flags, "--mlruns", str(mlruns)]) == 2
     printed = capsys.readouterr()

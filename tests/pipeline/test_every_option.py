@@ -5,8 +5,10 @@ of its own named below, fails here: an option that is tested alone has met nothi
 what comes after it.
 """
 
+import csv
 import itertools
 import json
+import os
 import shutil
 import types
 from pathlib import Path
@@ -14,11 +16,14 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import BaseModel
 
 from dlkeras.pipeline import PipelineConfig, run
 from dlkeras.pipeline.examples.schema import ImageSchema, to_toml
+from dlkeras.pipeline.machines.memory import GROWING
 from dlkeras.pipeline.serving.answering import predict
+from dlkeras.pipeline.serving.tasks.registry import read_task
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from tests.conftest import ROOT
 
@@ -39,6 +44,7 @@ ELSEWHERE = {
     "evaluator.max_mean_absolute_error": "test_tasks.py",
     "infra_validator.onnx": "test_serving.py",  # packages of extras
     "infra_validator.litert": "test_serving.py",
+    "pusher.destination": "test_deployment.py",
 }
 NAMES = ("photos", "table", "arrays", "digits", "splits", "prepared")
 
@@ -170,6 +176,7 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.mode": "min",
             "trainer.optimizer": "sgd",
             "trainer.distribution": "mirrored",
+            "trainer.ema_momentum": 0.9,
             "trainer.width_multiplier": 0.5,
             "trainer.early_stopping_patience": 1,
             "trainer.monitor": False,
@@ -212,6 +219,13 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.objective": "val_macro_f1",
             "trainer.mode": "max",
             "trainer.monitor": False,
+            "trainer.keep_best": 2,
+            "trainer.epochs": 3,
+            "evaluator.calibrate": True,
+            "evaluator.unsure_below": 0.9,
+            "evaluator.test_time_augmentation": 2,
+            "bulk_inferrer.images": data / "split photos" / "test",
+            "evaluator.grad_cam_images": 2,
         },
         "prepared": {
             "name": "prepared",
@@ -220,6 +234,8 @@ def jobs(data: Path, prepared: Path = Path("prepared")) -> dict[str, dict[str, A
             "trainer.network": "tests.pipeline.test_own_parts:small_net",
             "trainer.network_args": {"filters": 2},
             "trainer.warmup_epochs": 0.5,
+            "trainer.folds": 2,
+            "trainer.memory_growth": True,
             "trainer.monitor": False,
             "evaluator.first_model": "refuse",
         },
@@ -285,8 +301,6 @@ def test_every_option_is_set_by_a_job_or_is_tried_elsewhere():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Bright and dark images in each form, a few dozen of them."""
-    from PIL import Image
-
     folder = tmp_path_factory.mktemp("every option")
     random = np.random.default_rng(0)
     rows = ["photo,class,split,group,age"]
@@ -358,6 +372,12 @@ def test_a_job_of_many_options_ends_as_it_should(name, finished, data):
     assert shares.dtype == "float32"
     assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert "augmented_batch" in artifacts["Model"].figures
+    if name == "prepared":
+        folds = artifacts["CrossValidation"].read_json("folds.json")["accuracy"]
+        assert len(folds["folds"]) == 2
+        assert folds["low"] <= folds["mean"] <= folds["high"]
+        for variable in GROWING:
+            assert os.environ.pop(variable)
     if name in ("digits", "prepared"):
         assert result.reason.endswith("a first model is not blessed")
         return
@@ -365,5 +385,39 @@ def test_a_job_of_many_options_ends_as_it_should(name, finished, data):
     assert result.model_version is not None
     photo = data / "photos" / "a" / "0.png"
     file, labels = load_pushed_model(str(artifacts["PushedModel"].path), None, data)
-    (answer,) = predict(file, labels, [photo])
+    (answer,) = predict(file, labels, [photo], task=read_task(file.parent))
     assert answer["top"][0]["label"] in artifacts["Examples"].labels
+    if name == "splits":
+        assert_served_as_asked(artifacts, answer, photo)
+
+
+def assert_served_as_asked(artifacts, answer, photo):
+    """The best two epochs, calibrated probabilities, and which answers are unsure."""
+    best = artifacts["Model"].properties["best_epochs"]
+    files = sorted((artifacts["Model"].path / "best").iterdir())
+    assert [f.name for f in files] == [f"epoch-{n:04d}.keras" for n in sorted(best)]
+    temperature = artifacts["PushedModel"].properties["temperature"]
+    scaling = artifacts["Evaluation"].metrics["temperature_scaling"]
+    assert temperature == scaling["applied"] == scaling["temperature"] != 1
+    assert artifacts["ServableModel"].properties["temperature"] == temperature
+    network = artifacts["Model"].network()
+    pixels = np.asarray(Image.open(photo))[None]
+    prepared = artifacts["Transform"].preprocessing()(pixels)
+    powers = np.asarray(network(prepared), "float64")[0] ** (1 / temperature)
+    shares = sorted(powers / powers.sum(), reverse=True)
+    served = [given["probability"] for given in answer["top"]]
+    np.testing.assert_allclose(served, shares[: len(served)], atol=1e-5)
+    assert answer["unsure"] == (served[0] < 0.9)
+    copies = artifacts["Evaluation"].metrics["test_time_augmentation"]
+    assert copies["copies"] == 2 and 0 <= copies["score"] <= 1
+    assert copies["score_without"] == artifacts["Evaluation"].metrics["accuracy"]
+    wrong = artifacts["Evaluation"].properties["misclassified"]
+    assert ("grad_cam" in artifacts["Evaluation"].figures) == bool(wrong)
+    with (artifacts["Inferences"].path / "answers.csv").open() as table:
+        rows = {row["image"]: row for row in csv.DictReader(table)}
+    assert len(rows) == artifacts["Inferences"].properties["images"] > 20
+    row = rows["a/0.png"]
+    assert row["label"] == answer["top"][0]["label"]
+    assert float(row["probability"]) == pytest.approx(served[0], abs=1e-5)
+    card = artifacts["PushedModel"].card
+    assert f"divided by {temperature:.3f}" in card and "Below 0.9" in card

@@ -15,9 +15,9 @@ from dlkeras.pipeline.batches.class_weights import balanced_weights
 from dlkeras.pipeline.commands.command_line import parse
 from dlkeras.pipeline.configuration.references import refer
 from dlkeras.pipeline.examples.sources.own_source import OwnSource
+from dlkeras.pipeline.serving.baseline import what_stops_loading
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.training import compiling
-from dlkeras.pipeline.training.baseline import what_stops_loading
 from dlkeras.pipeline.training.network import compiled_network
 from dlkeras.pipeline.training.own import code as own_code
 from dlkeras.pipeline.training.own.digest import code_digests
@@ -459,6 +459,16 @@ def test_a_network_of_a_package_with_relative_imports_is_known_elsewhere(
     (tmp_path / "nets" / "widths.py").write_text("WIDTH = 4")
     code_digests.cache_clear()
     assert own_code.code_of_trainer(trainer) != before
+
+
+def test_files_of_the_same_name_lie_beside_each_other_under_two_names(tmp_path):
+    files = [tmp_path / f / "part.py" for f in ("a", "b")] + [tmp_path / "other.py"]
+    named = own_code.named_apart([*files, files[0]])
+    assert named == dict(
+        zip(["a.part.py", "b.part.py", "other.py"], files, strict=True)
+    )
+    deep = [tmp_path / f / "c" / "part.py" for f in ("a", "b")]
+    assert list(own_code.named_apart(deep)) == ["a.c.part.py", "b.c.part.py"]
 
 
 @pytest.mark.parametrize(

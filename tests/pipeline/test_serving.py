@@ -23,6 +23,7 @@ from dlkeras.cli import main
 from dlkeras.pipeline import InfraValidatorConfig
 from dlkeras.pipeline.artifacts.types import (
     Blessing,
+    Evaluation,
     Examples,
     Model,
     PushedModel,
@@ -138,6 +139,7 @@ def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
             examples=found[Examples],
             transform=found[Transform],
             model=found[Model],
+            evaluation=store.artifacts(Evaluation)[0],
             blessing=store.artifacts(Blessing)[0],
         )
 
@@ -154,6 +156,7 @@ def test_the_forms_of_the_extras_answer_20_real_images_as_the_trainer_does(
         "examples": found[Examples],
         "transform": found[Transform],
         "model": found[Model],
+        "evaluation": store.artifacts(Evaluation)[0],
         "blessing": store.artifacts(Blessing)[0],
     }
     config, draft = InfraValidatorConfig(**{form: True}), Draft(tmp_path)

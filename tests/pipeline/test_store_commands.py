@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -475,6 +477,25 @@ def test_status_beside_a_live_run_passes_over_files_that_vanish(store, monkeypat
     assert line.endswith("interrupted work, last checkpoint epoch-0002.ckpt, 1.0 MiB")
     assert "incomplete: 1 folders, 1.0 MiB (dlkeras gc)" in said
     assert found == []
+
+
+def test_finished_trials_go_a_month_after_their_last_use(store):
+    from dlkeras.pipeline.training.trials import _cached, _keep
+
+    month, values = 31 * 86400, {"learning_rate": 0.1}
+    used, left = store.root / "trials" / "aaaa", store.root / "trials" / "bbbb"
+    for folder in (used, left):
+        trials: Any = SimpleNamespace(cache=folder)
+        _keep(trials, values, [{"loss": 1.0}])
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (time.time() - month, time.time() - month))
+    searched: Any = SimpleNamespace(cache=used)
+    assert _cached(searched, values) == [{"loss": 1.0}]
+    found = garbage(store.root, keep_runs=1, min_age=3600)
+    assert [piece.path for piece in found] == [left]
+    assert collect(store.root, found) > 0
+    assert used.exists()
+    assert not left.exists()
 
 
 def test_an_empty_store_is_called_empty_and_not_whole(tmp_path, capsys):

@@ -80,6 +80,10 @@ CALLS = {
     "image_table": lambda x: show.image_table(x, NAMES, NAMES),
     "image_table, a row": lambda x: show.image_table([x], ["row"], NAMES),
     "learning_curves": lambda x: show.learning_curves(x),
+    "learning_rate_range": lambda x: show.learning_rate_range(x, [3.0, 2.0, 4.0]),
+    "learning_rate_range, losses": lambda x: show.learning_rate_range(
+        [0.001, 0.01, 0.1], x
+    ),
     "lms_learning_curve": lambda x: show.lms_learning_curve(x),
     "loss_along, x": lambda x: show.loss_along(
         classifier(), x, np.eye(3), loss="mse", points=2

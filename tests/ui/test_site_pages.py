@@ -22,9 +22,11 @@ PAGES = {
     "quickstart": "Why does it not learn?",
     "notebooks": "adaptive filtering",
     "glossary": "campo local induzido",
+    "pt-BR/capitulos/13_googlenet": "minutos de leitura",
     "migration": "keras.applications",
     "layers/index": "InceptionModule",
     "layers/inception_module": "Going deeper with convolutions",
+    "layers/lms_filter": "Use it to learn a system",
     "callbacks/gradient_norm_monitor": "GradientNormMonitor",
     "architectures/googlenet": "6998552",
     "optimization": "steepest_descent",
@@ -34,7 +36,6 @@ PAGES = {
     "pipeline/several_devices": "TF_CONFIG",
     "new_architecture": "architecture",
     "interactive": "LeNet-5 reads it",
-    "chapters/03_steepest_descent": "How large may a step be?",
     "pt-BR/interativo": "a LeNet-5 lê",
     "pt-BR/inicio": "Por que não aprende?",
     "pt-BR/glossario": "taxa de aprendizagem",
@@ -106,6 +107,23 @@ def test_a_page_of_the_site_fits_a_telephone(driver, site, page):
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert width <= 390
+
+
+def test_a_diagram_is_read_in_the_dark(driver, site):
+    opened(driver, f"{site}/layers/inception_module.html")
+    colour = (
+        "return getComputedStyle(document.querySelector('div.drawing svg path'"
+        " + '[style*=drawing-convolution]')).fill"
+    )
+    found = {}
+    for theme in ("light", "dark"):
+        driver.execute_script(f"document.body.dataset.theme = '{theme}'")
+        found[theme] = driver.execute_script(colour)
+        photograph(driver, f"drawing_{theme}")
+    assert found == {"light": "rgb(207, 228, 243)", "dark": "rgb(29, 74, 107)"}
+    # The letters: as bright as the page's own.
+    ink = "return getComputedStyle(document.querySelector('div.drawing svg')).fill"
+    assert driver.execute_script(ink) == "rgb(228, 230, 232)"
 
 
 def test_the_search_of_the_site_finds_a_class(driver, site):

@@ -23,7 +23,7 @@ OWN = {
     "pipeline/training/transfer_source.py: load_model": "the door itself is called",
     "architectures/weights/loading.py: load_model": "the door itself is called",
     "architectures/presets.py: load_model": "the door itself is called",
-    "pipeline/commands/why_not.py: load_model": "the door itself is called",
+    "pipeline/commands/trying/why_not.py: load_model": "the door itself is called",
     "architectures/weights/h5.py: h5py.File": "its objects come from the door's walk",
     "architectures/weights/shipped.py: load_weights": "shipped, with its SHA-256",
     "pipeline/tracking/model_server.py: load_model": "MLflow calls our loader alone",

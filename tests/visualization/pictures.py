@@ -64,6 +64,13 @@ def history():
     }
 
 
+def rates():
+    tried = np.geomspace(1e-5, 1, 60)
+    smooth = 2.3 - 1.8 / (1 + (1e-2 / tried) ** 1.5) + (tried / 0.2) ** 3
+    losses = smooth + 0.2 * random().normal(size=60)
+    return show.learning_rate_range(tried, losses, smooth, 0.008)
+
+
 def lms():
     theory = lms_theory([[1, 0.5], [0.5, 1]], [0.5, 0.25], 0.05)
     curve = theory.learning_curve(300)
@@ -216,6 +223,7 @@ PICTURES = {
     "learning_curves": lambda: show.learning_curves(
         history(), loss_label="perda de entropia cruzada (nats)", language="pt"
     ),
+    "learning_rate_range": rates,
     "lms_learning_curve": lms,
     "lms_learning_curve_decibels": lambda: show.lms_learning_curve(
         random().normal(size=(40, 60)) * np.linspace(1, 0.1, 60), decibels=True

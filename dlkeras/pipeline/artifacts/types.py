@@ -292,6 +292,7 @@ class Model(Artifact):
     producer: ClassVar[str] = "Trainer"
 
     NETWORK: ClassVar[str] = "network.keras"
+    BEST: ClassVar[str] = "best"  # networks of the best epochs, where several are kept
     SOURCES: ClassVar[str] = "source"  # the user's own files, where there are any
 
     def network(self) -> "keras.Model":

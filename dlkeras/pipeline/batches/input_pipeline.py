@@ -17,6 +17,7 @@ from dlkeras.pipeline.batches.resizing import resize_antialiased, with_aspect
 from dlkeras.pipeline.configuration.config import TransformConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 
 # Preprocessed images are kept in memory up to this size, and read anew beyond it.
@@ -42,6 +43,7 @@ def evaluation_batches(
     split: str,
     batch_size: int,
     cached: bool = True,
+    only: "np.ndarray | None" = None,
 ) -> "tf.data.Dataset":
     """Read a split in its stored order, without augmentation.
 
@@ -52,6 +54,7 @@ def evaluation_batches(
         batch_size: images in a batch; the last one may be smaller.
         cached: keep what fits into `CACHE_BYTES`, for who reads it again and again. It
             has to be read to its end: a cache that is left half-way is lost.
+        only: `(examples,)`, which of them; default: all.
 
     Returns:
         Batches of (images, labels): `(batch, height, width, channels)` float32 and
@@ -59,6 +62,8 @@ def evaluation_batches(
         numbers `(batch,)` float32.
     """
     dataset = _preprocessed(examples, transform, split, cached=cached)
+    if only is not None:
+        dataset = dataset.filter(_chosen(only))
     return dataset.map(lambda image, label, index: (image, label)).batch(batch_size)
 
 
@@ -76,6 +81,7 @@ def training_batches(
     sharding: Literal["example", "file"] = "example",
     devices: int = 1,
     augmentation: "Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None" = None,
+    only: "np.ndarray | None" = None,
 ) -> "tf.data.Dataset":
     """Read a split again and again, each epoch in an order of its own, augmented.
 
@@ -96,6 +102,7 @@ def training_batches(
         devices: by file, devices of this machine, which share its rows of a batch.
         augmentation: the user's own, before those of whole batches: of an image and two
             integers, which are those of the seed, the epoch and the example.
+        only: `(examples,)`, which of them; default: all. On one machine alone.
 
     Returns:
         Batches of (images, labels), `steps_per_epoch` of them for each epoch. Where
@@ -151,6 +158,9 @@ def training_batches(
         )
         rows = uniform_rows(key, number, policy.decide, stretches)
         dataset = tf.data.Dataset.zip(source, rows)
+        if only is not None:
+            chosen = _chosen(only)
+            dataset = dataset.filter(lambda example, row: chosen(example))
         dataset = dataset.shuffle(buffer, seed=order, reshuffle_each_iteration=False)
         if not whole:
             dataset = dataset.shard(machines, index_of_machine)
@@ -200,6 +210,24 @@ def training_batches(
 
     all_epochs = tf.data.Dataset.range(first_epoch, epochs).flat_map(read_epoch)
     return all_epochs.prefetch(tf.data.AUTOTUNE)
+
+
+def _chosen(only: "np.ndarray") -> "Callable[..., tf.Tensor]":
+    """Whether an example is one of those that are asked for."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    table = tf.constant(only)
+
+    @tf.autograph.experimental.do_not_convert
+    def chosen(*example: "dict | tf.Tensor | tuple") -> "tf.Tensor":
+        if len(example) == 1:  # as it is stored, or all of it in one
+            (one,) = example
+            index = one["index"] if isinstance(one, dict) else one[-1]
+        else:
+            index = example[-1]
+        return tf.gather(table, index)
+
+    return chosen
 
 
 def _parts_of_steps(

@@ -62,8 +62,16 @@ def first_images(
     return found
 
 
-def gallery_images(examples: Examples, wanted: set[int]) -> dict[int, np.ndarray]:
-    """The images of the test split at these positions, at the size of a figure."""
+def gallery_images(
+    examples: Examples, wanted: set[int], whole: bool = False
+) -> dict[int, np.ndarray]:
+    """The images of the test split at these positions, at the size of a figure.
+
+    Args:
+        examples: the data set.
+        wanted: the positions.
+        whole: give all their pixels.
+    """
     decoder: Any = examples.decoder()
     found = {}
     for position, example in enumerate(
@@ -71,7 +79,8 @@ def gallery_images(examples: Examples, wanted: set[int]) -> dict[int, np.ndarray
     ):
         if position not in wanted:
             continue
-        found[position] = thumbnail(np.asarray(decoder(example["image"])))
+        pixels = np.asarray(decoder(example["image"]))
+        found[position] = pixels if whole else thumbnail(pixels)
     return found
 
 

@@ -1,7 +1,6 @@
 """The command line of a pipeline script: every field of the configuration is a flag."""
 
 import argparse
-import difflib
 import json
 import os
 import re
@@ -10,6 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +22,14 @@ from dlkeras.pipeline.configuration.config import (
     describe,
     load_config,
     merge,
+)
+from dlkeras.pipeline.configuration.environment import (
+    NETWORKS,
+    explain,
+    from_environment,
+    is_given,
+    network_given,
+    variables_of,
 )
 from dlkeras.pipeline.configuration.flags import Flag, argument_flags, flags_of, take
 from dlkeras.pipeline.engine.lasting_output import lasting_output
@@ -37,7 +45,9 @@ from dlkeras.pipeline.store.errors import (
 if TYPE_CHECKING:
     from dlkeras.pipeline.engine.execution import Run
 
-PREFIX = "DLKERAS_"
+
+# What a command runs of a script in place of the script's own graph.
+instead: "ContextVar[Callable[[Run], Any] | None]" = ContextVar("instead", default=None)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -116,8 +126,9 @@ def parse(
     given, rest = take(arguments, flags, options_parser.flags())
     options, unknown = options_parser.parse_known_args(rest)
     base = load_config(Path(options.config), default) if options.config else default
-    base = _of_one_network(base, given)
-    more = _flags_of_network(base, given)
+    network = network_given(given)
+    base = _of_one_network(base, network)
+    more = _flags_of_network(base, network)
     if more:
         flags |= more
         given, rest = take(arguments, flags, options_parser.flags())
@@ -128,44 +139,47 @@ def parse(
         raise SystemExit(0)
     if unknown:
         known = [*options_parser.flags(), *flags]
-        raise InputError(_explain(unknown[0].partition("=")[0], known))
+        raise InputError(explain(unknown[0].partition("=")[0], known))
     if options.no_tuner:
         given.setdefault("tuner", {})["enabled"] = False
-    variables = _variables(flags)
+    variables = variables_of(flags)
+    said = from_environment(variables)
+    if given.get("trainer", {}).keys() & NETWORKS:  # a flag stands over both variables
+        for name in NETWORKS:
+            said.get("trainer", {}).pop(name, None)
     try:
         # Not strict: what comes from a command line is text.
         config = model.model_validate(
-            merge(base.model_dump(), merge(_from_environment(variables), given)),
-            strict=False,
+            merge(base.model_dump(), merge(said, given)), strict=False
         )
     except ValidationError as error:
         text = describe(error, flag=True)
         flag = text.partition(":")[0]
         for name, of in variables.items():
-            if of.name == flag and name in os.environ and not _is_given(given, of.path):
+            if of.name == flag and name in os.environ and not is_given(given, of.path):
                 text = text.replace(flag, name, 1)
         raise InputError(text) from error
     return config, options
 
 
-def _of_one_network(base: PipelineConfig, given: Mapping[str, Any]) -> PipelineConfig:
-    """The script's configuration without the network that a flag replaces."""
-    trainer = given.get("trainer", {})
+def _of_one_network(
+    base: PipelineConfig, given: Mapping[str, str | None]
+) -> PipelineConfig:
+    """The script's configuration without the network that another replaces."""
     changed = {}
-    if trainer.keys() & {"network", "architecture"}:
+    if given:
         changed["network_args"] = {}
-        if "network" not in trainer:
+        if "network" not in given:
             changed["network"] = None
     trainer = base.trainer.model_copy(update=changed)
     return base.model_copy(update={"trainer": trainer})
 
 
 def _flags_of_network(
-    base: PipelineConfig, given: Mapping[str, Any]
+    base: PipelineConfig, given: Mapping[str, str | None]
 ) -> dict[str, Flag]:
     """The flags of the arguments of a network of the user's own."""
-    variable = os.environ.get(f"{PREFIX}TRAINER__NETWORK", base.trainer.network)
-    network = given.get("trainer", {}).get("network", variable)
+    network = given.get("network", base.trainer.network)
     if network is None or not re.fullmatch(r"[^\s:/]+:[^\s:/]+", network):
         return {}
     from dlkeras.pipeline.training.own.network import builder_of, parameters
@@ -174,53 +188,6 @@ def _flags_of_network(
     name = network.rpartition(":")[2]
     path = ("trainer", "network_args")
     return argument_flags(path, parameters(builder_of(trainer)), name)
-
-
-def _variables(flags: Mapping[str, Flag]) -> dict[str, Flag]:
-    """The environment variable of each flag, such as `DLKERAS_TRAINER__EPOCHS`."""
-    return {
-        f"{PREFIX}{'__'.join(flag.path).upper()}": flag
-        for flag in flags.values()
-        if not flag.negated
-    }
-
-
-def _from_environment(variables: Mapping[str, Flag]) -> dict[str, Any]:
-    """What the environment says of the configuration, nested as that is."""
-    found: dict[str, Any] = {}
-    sections = {f"{PREFIX}{f.path[0].upper()}__" for f in variables.values()}
-    for name, text in os.environ.items():
-        flag = variables.get(name)
-        if flag is None:
-            if name.startswith(tuple(sections)):
-                raise InputError(_explain(name, list(variables)))
-            continue
-        try:
-            given, _ = take([f"{flag.name}={text}"], {flag.name: flag})
-        except InputError as error:
-            raise InputError(str(error).replace(flag.name, name, 1)) from error
-        found = merge(found, given)
-    return found
-
-
-def _is_given(given: Mapping[str, Any], path: Sequence[str]) -> bool:
-    for name in path:
-        if name not in given:
-            return False
-        given = given[name]
-    return True
-
-
-def _explain(unknown: str, known: Sequence[str]) -> str:
-    """Say that there is no such flag or variable, and which ones resemble it."""
-    near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.6) or [
-        name for name in known if unknown.strip("-") in name
-    ]
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else "see --help-all"
-    kind = "flag" if unknown.startswith("-") else "variable"
-    if not unknown.startswith(("-", PREFIX)):
-        return f"expected flags; received {unknown!r}, which belongs to none"
-    return f"{unknown}: expected a {kind} of this pipeline; {hint}"
 
 
 @lasting_output()
@@ -316,6 +283,7 @@ def _run(
     arguments: Sequence[str],
     graph: "Callable[[Run], Any] | None",
 ) -> int:
+    graph = instead.get() or graph
     try:
         names = None
         if graph is not None:
@@ -363,7 +331,7 @@ def _run_and_report(
 ) -> int:
     from dlkeras.pipeline.engine.progress import Progress
     from dlkeras.pipeline.graph import run, standard
-    from dlkeras.pipeline.serving.tasks.task import task_of
+    from dlkeras.pipeline.serving.tasks.registry import task_of
 
     progress = Progress()
     result = run(

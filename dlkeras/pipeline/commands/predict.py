@@ -1,7 +1,6 @@
 """`dlkeras predict`: the classes of images, as a pushed model sees them."""
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         The exit code: 0; 1 where some images cannot be read; 2 where none can.
     """
     from dlkeras.pipeline.serving.answering import predict
-    from dlkeras.pipeline.serving.tasks.task import read_task, task_of
+    from dlkeras.pipeline.serving.tasks.registry import read_task, task_of
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 
     path, labels = load_pushed_model(
@@ -77,34 +76,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write_table(file: Path, answers: list[dict[str, Any]]) -> None:
-    """Write a row for each image; of one that cannot be read, why."""
+    from dlkeras.pipeline.serving.answer_table import write_table
     from dlkeras.pipeline.store.errors import InputError
 
-    rows = [_cells(answer) for answer in answers]
-    names = max(rows, key=len, default={})
     try:
-        with file.open("w", newline="", encoding="utf-8") as opened:
-            table = csv.DictWriter(opened, ["image", *names, "error"], restval="")
-            table.writeheader()
-            for answer, row in zip(answers, rows, strict=True):
-                error = answer.get("error", "")
-                table.writerow({"image": answer["image"], **row, "error": error})
+        write_table(file, answers)
     except OSError as problem:
         raise InputError(
             f"--csv: expected a file that can be written; {file}: {problem.strerror}"
         ) from problem
-
-
-def _cells(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer's columns: the likeliest classes, all labels, or a number."""
-    if "top" in answer:
-        return {
-            f"{name}_{place}" if place > 1 else name: value
-            for place, given in enumerate(answer["top"], 1)
-            for name, value in given.items()
-        }
-    if "labels" in answer:
-        given = answer["probabilities"].items()
-        each = {f"probability of {name}": value for name, value in given}
-        return {"labels": "|".join(answer["labels"]), **each}
-    return {answer["name"]: answer["value"]} if "value" in answer else {}

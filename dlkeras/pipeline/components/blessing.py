@@ -5,7 +5,8 @@ from typing import Any
 from dlkeras.pipeline.artifacts.types import Blessing, Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.serving.tasks.task import ROUNDING, task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
+from dlkeras.pipeline.serving.tasks.task import ROUNDING
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkeras.augmentation import Policy
 from dlkeras.judging.robustness import robustness
 from dlkeras.pipeline.artifacts.types import (
     Evaluation,
@@ -21,7 +22,8 @@ from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.inference_cost import cost_of_answers
 from dlkeras.pipeline.serving.servable import serving_model
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
+from dlkeras.pipeline.serving.tasks.task import Answered
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
@@ -43,6 +45,8 @@ def evaluator(
     transform: Transform,
     model: Model,
     statistics: Statistics,
+    *,
+    seed: int,
 ) -> None:
     """Measure a model on the test split.
 
@@ -61,6 +65,7 @@ def evaluator(
         model: what to measure.
         statistics: the columns by which the examples are sliced, beside those of the
             examples' metadata.
+        seed: decides the copies of the augmentation at test time.
 
     Raises:
         InputError: the model has another number of outputs than the examples have
@@ -96,6 +101,10 @@ def evaluator(
         ),
         examples.labels,
     )
+    if config.test_time_augmentation:
+        metrics["test_time_augmentation"] = _of_copies(
+            config, examples, transform, network, test, seed
+        )
     table = statistics.table.set_index("id").loc[identifiers]
     if (metadata := examples.metadata) is not None:
         table = table.drop(columns=[name for name in metadata if name in table])
@@ -139,7 +148,77 @@ def evaluator(
         examples.labels,
         lambda places: gallery_images(examples, places),
     )
+    if task.name == "classification" and config.grad_cam_images:
+        _draw_grad_cam(config, output, examples, transform, network, test)
     output.properties.update(task.properties(metrics, config, test))
+
+
+def _of_copies(
+    config: EvaluatorConfig,
+    examples: Examples,
+    transform: Transform,
+    network: Any,
+    test: Answered,
+    seed: int,
+) -> dict[str, float]:
+    """Measure the mean of the answers to an image and to augmented copies of it.
+
+    Reference:
+        Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep
+        convolutional neural networks", NIPS 2012, section 4.1: ten patches of an image.
+    """
+    from dlkeras.pipeline.batches.augmented_copies import augmented_copies
+    from dlkeras.pipeline.batches.input_pipeline import (
+        evaluation_batches,
+        transform_config,
+    )
+
+    policy = Policy(transform_config(transform), 1.0, len(examples.labels))
+    size, number = batch_size(transform.input_shape), len(test[0])
+    total = test[1].astype("float64")
+    for copy in range(config.test_time_augmentation):
+        batches = evaluation_batches(examples, transform, "test", size, cached=False)
+        copies = augmented_copies(policy, batches, number, seed, copy)
+        total += _answered(network, copies)[1]
+    mean = total / (config.test_time_augmentation + 1)
+    task = task_of(examples.task)
+    scores = task.scores(config, (test[0], mean.astype(test[1].dtype)))
+    return {
+        "copies": config.test_time_augmentation,
+        "score": float(np.mean(scores)),
+        "score_without": float(np.mean(task.scores(config, test))),
+    }
+
+
+def _draw_grad_cam(
+    config: EvaluatorConfig,
+    output: Draft,
+    examples: Examples,
+    transform: Transform,
+    network: Any,
+    test: Answered,
+) -> None:
+    """Draw what spoke for the wrong class in the mistakes that are surest."""
+    from dlkeras import visualization as show
+    from dlkeras.visualization.figure import save_figure
+
+    truth, answers = test
+    predicted, confidence = answers.argmax(axis=1), answers.max(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    wrong = wrong[: config.grad_cam_images]
+    if not len(wrong):
+        return
+    pixels = gallery_images(examples, set(wrong.tolist()), whole=True)
+    preprocessing = transform.preprocessing()
+    images = np.concatenate([np.asarray(preprocessing(pixels[i][None])) for i in wrong])
+    names = [f"{name} (wrong)" for name in examples.labels]
+    title = "Grad-CAM of the worst mistakes: what spoke for the wrong class"
+    try:
+        figure = show.grad_cam(network, images, labels=names, title=title)
+    except ValueError:  # a network without maps, such as one of dense layers
+        return
+    save_figure(figure, output.figure_path("grad_cam"))
 
 
 def _answered(network: Any, batches: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlkeras.pipeline.artifacts.types import (
     Blessing,
+    Evaluation,
     Examples,
     Model,
     ServableModel,
@@ -34,11 +36,15 @@ from dlkeras.pipeline.serving.servable import (
     digests,
     load_form,
     serving_model,
+    with_temperature,
     write_form,
 )
-from dlkeras.pipeline.serving.tasks.task import answer_scale, task_of
+from dlkeras.pipeline.serving.tasks.registry import answer_scale, task_of
 from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
+
+if TYPE_CHECKING:
+    import keras
 
 PROTOCOL = "infra_validation.json"
 # A graph rounds elsewhere than the trainer's model does: eight steps of half precision.
@@ -57,6 +63,7 @@ def infra_validator(
     examples: Examples,
     transform: Transform,
     model: Model,
+    evaluation: Evaluation,
     blessing: Blessing,
     *,
     model_name: str,
@@ -72,6 +79,7 @@ def infra_validator(
         examples: where the images are taken from: the test split's first.
         transform: the preprocessing that belongs to the model.
         model: the trainer's.
+        evaluation: the temperature that the logits are divided by.
         blessing: that of the evaluator; without it nothing is tried.
 
     Raises:
@@ -81,7 +89,13 @@ def infra_validator(
     """
     del blessing  # it is read by being an input: no blessing, no servable model
     with _fresh_process(output.path) as process:  # it imports while the forms are made
-        _write_and_ask(config, output, model_name, examples, transform, model, process)
+        network, preprocessing = model.network(), transform.preprocessing()
+        temperature = evaluation.properties.get("temperature", 1.0)
+        network = with_temperature(network, temperature)
+        output.properties.update(temperature=temperature)
+        _write_and_ask(
+            config, output, model_name, examples, network, preprocessing, model, process
+        )
 
 
 def _write_and_ask(
@@ -89,11 +103,11 @@ def _write_and_ask(
     output: Draft,
     name: str,
     examples: Examples,
-    transform: Transform,
+    network: "keras.Model",
+    preprocessing: "keras.Model",
     model: Model,
     process: subprocess.Popen,
 ) -> None:
-    network, preprocessing = model.network(), transform.preprocessing()
     served = serving_model(preprocessing, network, name)
     forms = [KERAS, SAVED_MODEL]
     forms += [ONNX] if config.onnx else []

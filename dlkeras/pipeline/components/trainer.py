@@ -19,7 +19,7 @@ from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 from dlkeras.pipeline.training.monitoring import FigureObserver
 from dlkeras.pipeline.training.objectives import objective_of
-from dlkeras.pipeline.training.own.code import code_of_trainer, sources
+from dlkeras.pipeline.training.own.code import code_of_trainer, named_apart, sources
 from dlkeras.pipeline.training.own.network import augmentation_of, callbacks_of
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import (
@@ -122,6 +122,7 @@ def trainer(
     from dlkeras.pipeline.batches.class_weights import with_class_weights
     from dlkeras.pipeline.batches.file_sharding import FileSharding
     from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch
+    from dlkeras.pipeline.training.keeping import BestEpoch, BestEpochs, averaging
     from dlkeras.pipeline.training.monitoring import Monitoring
     from dlkeras.pipeline.training.network import compiled_network, make_deterministic
     from dlkeras.pipeline.training.train_state import TrainState, not_kept
@@ -162,12 +163,9 @@ def trainer(
         )
     if config.transfer.source:
         say(transfer_table(model, config.transfer))
-    stopping = keras.callbacks.EarlyStopping(
-        monitor=config.objective,
-        mode=config.direction,
-        patience=config.early_stopping_patience,
-        restore_best_weights=True,
-    )
+    judged = {"monitor": config.objective, "mode": config.direction}
+    stopping = BestEpoch(**judged, patience=config.early_stopping_patience)
+    best_epochs = BestEpochs(**judged, number=config.keep_best)
     validation = evaluation_batches(
         examples, transform, "validation", config.batch_size
     )
@@ -206,11 +204,11 @@ def trainer(
                 "set_state"
             )
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), *own, stopping]
+    callbacks += [best_epochs] * (config.keep_best > 1)
     if config.learning_rate_schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
-                monitor=config.objective,
-                mode=config.direction,
+                **judged,
                 factor=config.plateau_factor,
                 patience=config.plateau_patience,
             )
@@ -275,6 +273,7 @@ def trainer(
                     steps_per_epoch(examples, config.batch_size, "validation"),
                 ),
                 callbacks=[
+                    *averaging(model),
                     *(monitoring.callbacks if monitoring else ()),
                     *state.callbacks,
                 ],
@@ -283,13 +282,21 @@ def trainer(
             )
     if not place.is_chief:
         return  # what comes of it is the chief's to keep
-    network = keras.Model(model.inputs, model.outputs, name=model.name)
-    network = objective.finished(distribution.alone(kind, network))
+
+    def finished() -> Any:
+        network = keras.Model(model.inputs, model.outputs, name=model.name)
+        return objective.finished(distribution.alone(kind, network))
+
+    for epoch, (_, kept) in reversed(best_epochs.kept.items()):  # the best comes last
+        (output.path / Model.BEST).mkdir(exist_ok=True)
+        model.set_weights(kept)
+        finished().save(output.path / Model.BEST / f"epoch-{epoch + 1:04d}.keras")
+    network = finished()
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
-    for file in sources(config):
+    for name, file in named_apart(sources(config)).items():
         (output.path / Model.SOURCES).mkdir(exist_ok=True)
-        shutil.copyfile(file, output.path / Model.SOURCES / file.name)
+        shutil.copyfile(file, output.path / Model.SOURCES / name)
     better = min if config.direction == "min" else max
     best = better(range(state.epoch), key=lambda e: state.history[e][config.objective])
     output.properties.update(
@@ -300,6 +307,7 @@ def trainer(
         augmentation_strength=strength,
         epochs=state.epoch,
         best_epoch=best + 1,
+        best_epochs=[epoch + 1 for epoch in best_epochs.kept] or [best + 1],
         val_loss=state.history[best]["val_loss"],
         **objective.reached(state.history[best]),
         dtype_policy=model.dtype_policy.name,

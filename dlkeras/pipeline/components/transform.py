@@ -6,6 +6,7 @@ import numpy as np
 
 from dlkeras.augmentation import Policy, uniform_rows
 from dlkeras.pipeline.artifacts.types import Examples, Schema, Transform
+from dlkeras.pipeline.batches.augmented_copies import augmented
 from dlkeras.pipeline.configuration.config import TransformConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.sources.label_kinds import label_kind
@@ -122,16 +123,7 @@ def augmentation_preview(
         key = tf.constant([seed, epoch], tf.int64)
         decided = uniform_rows(key, len(pixels), policy.decide)
         rows = next(iter(decided.batch(len(pixels))))
-        images = originals
-        if policy.single:
-            images = tf.stack(
-                [
-                    policy.image(image, rows[i], key, tf.constant(i, tf.int64))
-                    for i, image in enumerate(images)
-                ]
-            )
-        if policy.batched:
-            images = policy.batch(images, rows)
+        images = augmented(policy, originals, rows, key)
         if policy.mixes:
             labels = tf.range(len(pixels), dtype=tf.int64)
             images, _ = policy.mix(images, labels, key, tf.constant(0, tf.int64))

@@ -35,6 +35,7 @@ from dlkeras.pipeline.store.errors import InputError, reason
 __all__ = [
     "COMPONENTS",
     "NAME_PATTERN",
+    "BulkInferrerConfig",
     "ComponentConfig",
     "EvaluatorConfig",
     "ExampleGenConfig",
@@ -70,10 +71,21 @@ class EvaluatorConfig(ComponentConfig):
     """number of equal-width bins of the expected calibration error"""
     gallery_size: int = Field(default=25, ge=1)
     """number of examples in the galleries"""
+    grad_cam_images: int = Field(default=5, ge=0)
+    """one class an image: number of the worst mistakes for which Grad-CAM draws what
+    spoke for the wrong class"""
+    test_time_augmentation: int = Field(default=0, ge=0)
+    """augmented copies of each test image that are answered, too, and the mean measured
+    beside the plain answer; what is served answers each image once"""
     min_accuracy: OfTheBlessing[float] = Field(default=0.96, ge=0, le=1)
     """least test accuracy of a blessed model"""
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """several labels: the probability from which an image has a label"""
+    calibrate: bool = False
+    """one class an image: divide the logits of what is pushed by the temperature of the
+    validation split, so that probabilities are as often right as they say"""
+    unsure_below: float | None = Field(default=None, gt=0, lt=1)
+    """one class an image: the probability below which the served answer is unsure"""
     min_macro_f1: OfTheBlessing[float] = Field(default=0.0, ge=0, le=1)
     """several labels: least macro F1 of a blessed model"""
     max_mean_absolute_error: OfTheBlessing[float | None] = Field(default=None, gt=0)
@@ -132,6 +144,16 @@ class PusherConfig(ComponentConfig):
     """name in the MLflow registry (default: the pipeline's name)"""
     alias: str = Field(default="champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")
     """alias that the pushed version gets in the MLflow registry"""
+    destination: NotInKey[PathField | None] = None
+    """folder that TensorFlow Serving watches: the model goes to
+    DESTINATION/NAME/VERSION (default: nowhere)"""
+
+
+class BulkInferrerConfig(ComponentConfig):
+    """Images that the pushed model answers for, all at once."""
+
+    images: NotInKey[PathField | None] = None  # their content is
+    """folder of images without labels: once pushed, the model answers for each"""
 
 
 class PipelineConfig(ComponentConfig):
@@ -163,6 +185,7 @@ class PipelineConfig(ComponentConfig):
     evaluator: EvaluatorConfig = EvaluatorConfig()
     infra_validator: InfraValidatorConfig = InfraValidatorConfig()
     pusher: PusherConfig = PusherConfig()
+    bulk_inferrer: BulkInferrerConfig = BulkInferrerConfig()
 
     @property
     def model_name(self) -> str:

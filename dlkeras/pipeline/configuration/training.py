@@ -11,7 +11,7 @@ from dlkeras.pipeline.configuration.key_fields import InKeyOf, NotInKey, T
 # The search as a whole depends on it, and no trial by itself.
 OfTheSearch = Annotated[T, InKeyOf("Hyperparameters")]
 # The training depends on it, and no trial of the search.
-OfTheTraining = Annotated[T, InKeyOf("Model")]
+OfTheTraining = Annotated[T, InKeyOf("Model", "CrossValidation")]
 
 
 # In the names of what is better the smaller it is.
@@ -118,6 +118,9 @@ class TrainerConfig(ComponentConfig):
     """largest norm of the gradient of a weight; a greater one is made as small"""
     gradient_accumulation_steps: int | None = Field(default=None, ge=2)
     """training steps whose mean gradient makes one update"""
+    ema_momentum: float | None = Field(default=None, gt=0, lt=1)
+    """Keras's use_ema: validate and keep an exponential average of the weights, which
+    holds on to so much of itself at every step, such as 0.99 (default: no average)"""
     loss: str | None = None
     """what training makes small, by Keras's name or MODULE:NAME of your own; focal is
     Keras's categorical_focal_crossentropy (default: cross-entropy)"""
@@ -154,6 +157,12 @@ class TrainerConfig(ComponentConfig):
     """factor on the changes of the augmentation, where no tuner chooses one"""
     early_stopping_patience: OfTheTraining[int] = Field(default=12, ge=1)
     """stop after this many epochs without a lower validation loss"""
+    folds: Annotated[int, InKeyOf("CrossValidation")] = Field(default=1, ge=1)
+    """k of the k-fold cross-validation of the training split, beside the training: mean
+    and interval of k trainings, each measured on what it was not shown (1: none)"""
+    keep_best: OfTheTraining[int] = Field(default=1, ge=1)
+    """number of epochs whose networks the artifact holds, under best/ where there are
+    several; judged and pushed is the best"""
     keep_checkpoints: NotInKey[int] = Field(default=2, ge=2)
     """number of checkpoints (one is written every epoch) kept while training"""
     save_freq: NotInKey[int | None] = Field(default=None, ge=1)
@@ -167,6 +176,8 @@ class TrainerConfig(ComponentConfig):
     sharding: OfTheTraining[Literal["example", "file"]] = "example"
     """what several machines share: by example each reads all shard files and takes its
     part of the batches of one machine, by file it opens its own shard files alone"""
+    memory_growth: NotInKey[bool] = False
+    """take a GPU's memory as it is needed, not all of it at once: others may use it"""
     monitor: OfTheTraining[bool] = True
     """measure gradients and activations, and say what is wrong with a training"""
     gradient_frequency: OfTheTraining[int] = Field(default=10, ge=1)
@@ -197,6 +208,15 @@ class TrainerConfig(ComponentConfig):
             return self.mode
         name = self.objective.lower()
         return "min" if any(word in name for word in SMALLER) else "max"
+
+    @model_validator(mode="after")
+    def _folds_of_one_machine(self) -> "TrainerConfig":
+        if self.folds > 1 and self.distribution in ("multi_worker", "data_parallel"):
+            raise ValueError(
+                "folds are trained by one machine: expected distribution none or "
+                f"mirrored. Received: {self.distribution}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _warm_up_before_a_cosine(self) -> "TrainerConfig":

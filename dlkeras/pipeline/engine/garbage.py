@@ -25,6 +25,8 @@ from dlkeras.pipeline.store.record import RECORD_FILE
 
 # What a process is writing changes within minutes.
 LITTER_SECONDS = 3600.0
+# Small, and worth hours of training to whoever searches further.
+TRIALS_SECONDS = 30 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def garbage(store: Path, *, keep_runs: int, min_age: float) -> list[Garbage]:
 
     Kept are every pushed model and every pipeline's last blessed one with all that they
     were made of, what the latest runs made or reused, what a live run has taken up, and
-    what was used lately.
+    what was used lately. Finished trials of a search go a month after their last use.
 
     Args:
         store: the folder of the artifacts.
@@ -100,6 +102,11 @@ def garbage(store: Path, *, keep_runs: int, min_age: float) -> list[Garbage]:
             # What is worked on is not even looked into.
             if not is_alive(lock_of(folder)) and (last := last_change(folder)) <= old:
                 found.append(Garbage(folder, what, size_of(folder), last))
+    old = now - max(min_age, TRIALS_SECONDS)
+    for folder in (store / "trials").glob("*/"):
+        if (last := last_change(folder)) <= old:
+            what = "finished trials, not used for a month"
+            found.append(Garbage(folder, what, size_of(folder), last))
     return sorted(found, key=lambda piece: -piece.size)
 
 

@@ -1,6 +1,7 @@
 """The forms in which a model is served: how each is written, and how each is called.
 
-The `.keras` file and the SavedModel take raw uint8 images of any size. ONNX and LiteRT
+The `.keras` file and the SavedModel take raw uint8 images of any size; the SavedModel
+has a second signature that takes files of images, each of any size. ONNX and LiteRT
 hold the network alone, since their runtimes have no antialiased resizing: they take
 what the preprocessing gives, float32 `(1, height, width, channels)`.
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkeras.judging.uncertainty import SMALLEST
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 
@@ -27,6 +29,8 @@ FILES = {
     LITERT: "network.tflite",
 }
 RUNTIMES = {ONNX: "onnxruntime", LITERT: "ai_edge_litert"}
+# A second signature of the SavedModel: `{"b64": ...}` for TensorFlow Serving's REST.
+FILE_SIGNATURE, FILE_INPUT = "image_files", "image_bytes"
 TAKES_RAW_IMAGES = frozenset({KERAS, SAVED_MODEL})
 # Real images, raw and prepared, and the probabilities of the trainer's model.
 QUESTIONS = "questions.npz"
@@ -50,6 +54,32 @@ def serving_model(
     # batch normalisations behind it would follow: `model(image)` would train them.
     inputs = preprocessing(image, training=False)
     return keras.Model(image, network(inputs, training=False), name=allowed)
+
+
+def with_temperature(network: "keras.Model", temperature: float) -> "keras.Model":
+    """Divide the logits of a classifier by a temperature; 1 leaves it as it is.
+
+    Args:
+        network: to `(batch, classes)` probabilities, softmax(z), which count as 1e-30
+            where they are less.
+        temperature: T.
+
+    Returns:
+        The network to softmax(z / T), of Keras's own layers and operations.
+
+    Reference:
+        Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    if temperature == 1:
+        return network
+    from dlkeras.pipeline.tensorflow_import import keras
+
+    (probabilities,) = network.outputs
+    x = keras.ops.cast(probabilities, "float32")
+    x = keras.ops.log(keras.ops.maximum(x, SMALLEST))
+    x = keras.layers.Rescaling(1 / temperature, dtype="float32", name="calibration")(x)
+    x = keras.layers.Softmax(dtype="float32", name="calibrated")(x)
+    return keras.Model(network.inputs, x, name=network.name)
 
 
 def write_form(
@@ -85,8 +115,13 @@ def write_form(
         image = tf.TensorSpec((None, None, None, channels), tf.uint8, "image")
         serve = tf.function(lambda image: {output: served(image)})
         module.serve = serve
-        signature = {"serving_default": serve.get_concrete_function(image)}
-        tf.saved_model.save(module, str(path), signatures=signature)
+        module.serve_files = _files_function(served, output)
+        files = tf.TensorSpec((None,), tf.string, FILE_INPUT)
+        signatures = {
+            "serving_default": serve.get_concrete_function(image),
+            FILE_SIGNATURE: module.serve_files.get_concrete_function(files),
+        }
+        tf.saved_model.save(module, str(path), signatures=signatures)
         return
     shape = (1, *network.input_shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
@@ -102,6 +137,27 @@ def write_form(
             f"--infra-validator.{form}: expected the packages of this form "
             f"(pip install 'dlkeras[{form}]'); {reason(error)}"
         ) from error
+
+
+def _files_function(served: "keras.Model", output: str) -> Any:
+    """A function of the contents of JPEG and PNG files, for TensorFlow Serving."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    channels = served.input_shape[-1]
+    answered = tf.TensorSpec(served.output_shape[1:], tf.float32)
+
+    def one(content: Any) -> Any:
+        # Exact as the pipeline's own reading is; it takes PNG, too.
+        pixels = tf.io.decode_jpeg(
+            content, channels=channels, dct_method="INTEGER_ACCURATE"
+        )
+        return tf.cast(served(pixels[None])[0], tf.float32)
+
+    return tf.function(
+        lambda files: {
+            output: tf.map_fn(one, files, fn_output_signature=answered),
+        }
+    )
 
 
 def digests(folder: Path, form: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dlkeras.pipeline.artifacts.types import (
 from dlkeras.pipeline.components.example_gen import QUARANTINE
 from dlkeras.pipeline.components.statistics_gen import PAGE
 from dlkeras.pipeline.engine.result import Step
-from dlkeras.pipeline.serving.tasks.task import task_of
+from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.training.monitoring import DIAGNOSIS
 
 A = TypeVar("A", bound=Artifact)
@@ -68,6 +68,7 @@ def _(statistics: Statistics, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
+    tracker.log_chosen(found.values)
     name = found.properties["objective"]
     tracker.log_metrics({f"tuner/best_{name}": found.properties["score"]})
 

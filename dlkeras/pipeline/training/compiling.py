@@ -157,6 +157,7 @@ OPTIMIZER_OPTIONS = (
     "weight_decay",
     "clipnorm",
     "gradient_accumulation_steps",
+    "ema_momentum",
     "warmup_epochs",
 )
 
@@ -190,6 +191,8 @@ def optimizer_of(
         for name in OPTIMIZER_OPTIONS
         if name != "warmup_epochs" and getattr(config, name)
     }
+    if config.ema_momentum:
+        options["use_ema"] = True
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, **options)
     found = kept("optimizer", config.optimizer)

@@ -27,6 +27,7 @@ from dlkeras.pipeline.training.own.network import (
 )
 from dlkeras.pipeline.training.search_spaces import Choice, Dimension, chosen, space_of
 from dlkeras.untrusted.gate import UntrustedFileError
+from dlkeras.untrusted.images import begins_as_image
 from dlkeras.untrusted.model_parts import check_parts
 
 if TYPE_CHECKING:
@@ -37,21 +38,21 @@ _EXTRAS = {
     "infra_validator.onnx": ("onnxruntime", "onnx"),
     "infra_validator.litert": ("ai_edge_litert", "litert"),
 }
-
-
+# What is for labels of one class alone.
+_OF_CLASSES = {
+    "trainer": ("loss", "metrics", "label_smoothing", "class_weight", "objective"),
+    "evaluator": ("calibrate", "unsure_below"),
+}
 # Where MLflow keeps runs, by the schemes of its addresses.
 _STORES = {
     *("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file"),
     *("databricks", "databricks-uc", "uc"),
 }
 _MUST_EXIST = (
-    ("example_gen", "builder_dir"),
-    ("example_gen", "image_folder"),
-    ("example_gen", "manifest"),
-    ("example_gen", "image_root"),
-    ("example_gen", "npz"),
-    ("example_gen", "beam_python"),
+    *(("example_gen", name) for name in ("builder_dir", "image_folder", "manifest")),
+    *(("example_gen", name) for name in ("image_root", "npz", "beam_python")),
     ("schema_gen", "path"),
+    ("bulk_inferrer", "images"),
 )
 
 
@@ -100,6 +101,10 @@ def check(config: PipelineConfig) -> PipelineConfig:
         if path is not None and not path.exists():
             flag = f"--{section}.{name}".replace("_", "-")
             raise InputError(f"{flag}: expected what exists; {path} does not exist")
+    folder = config.bulk_inferrer.images
+    if folder and not any(map(_is_image, folder.rglob("*"))):
+        flag = "--bulk-inferrer.images"
+        raise InputError(f"{flag}: expected a folder of images; {folder} has none")
     _check_slices(config)
     _check_task(config)
     trainer = with_typed_arguments(config.trainer)
@@ -366,24 +371,26 @@ def _check_task(config: PipelineConfig) -> None:
             "--transform.cutmix: expected 0 where a label is a number: the part of an "
             "image that is pasted into another has no number of its own (mixup works)"
         )
-    fields = type(config.trainer).model_fields
-    for name in ("loss", "metrics", "label_smoothing", "class_weight", "objective"):
-        value = getattr(config.trainer, name)
-        if value != fields[name].get_default(call_default_factory=True):
-            raise InputError(
-                f"--trainer.{name.replace('_', '-')}: expected nothing, since "
-                f"--example-gen.task {task} decides it; received {value}"
-            )
+    for section, names in _OF_CLASSES.items():
+        part = getattr(config, section)
+        plain = type(part).model_validate({})
+        for name in names:
+            if (value := getattr(part, name)) != getattr(plain, name):
+                raise InputError(
+                    f"--{section}.{name.replace('_', '-')}: expected nothing, since "
+                    f"--example-gen.task {task} decides it; received {value}"
+                )
+
+
+def _is_image(file: Path) -> bool:
+    return file.is_file() and begins_as_image(file)
 
 
 def _check_slices(config: PipelineConfig) -> None:
     known = [name for name in COLUMNS if name != "id"]
-    if config.example_gen.manifest is not None:
-        known += metadata_columns(
-            config.example_gen.manifest,
-            config.example_gen.columns,
-            config.example_gen.task,
-        )
+    given = config.example_gen
+    if given.manifest is not None:
+        known += metadata_columns(given.manifest, given.columns, given.task)
     try:
         check_columns(config.evaluator.slices, list(dict.fromkeys(known)))
     except ValueError as error:

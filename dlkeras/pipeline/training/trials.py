@@ -7,6 +7,7 @@ whoever runs it and whenever. What a trial has measured is kept by its hyperpara
 import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
         steps_per_epoch,
         training_batches,
     )
+    from dlkeras.pipeline.training.keeping import averaging
     from dlkeras.pipeline.training.network import make_deterministic
 
     config, trainer = trials.tuner, trials.trainer
@@ -213,7 +215,10 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                 if not math.isfinite(seen[-1]["loss"]):
                     check_trial(model, looked_at[0], seen)
 
-            watching = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
+            watching = [
+                *averaging(model),
+                keras.callbacks.LambdaCallback(on_epoch_end=tell),
+            ]
             if config.patience is not None:
                 watching.append(
                     keras.callbacks.EarlyStopping(
@@ -324,6 +329,7 @@ def _cached(trials: Trials, values: Mapping[str, Any]) -> list[dict] | None:
     if file is None or not file.is_file():
         return None
     with contextlib.suppress(CorruptArtifactError):  # it is tried again
+        os.utime(file)  # `dlkeras gc` keeps what is used
         return read_sealed_json(file, "a trial", "it is tried again").get("epochs")
     return None
 

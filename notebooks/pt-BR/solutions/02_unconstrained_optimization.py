@@ -17,6 +17,7 @@
 import numpy as np
 
 from dlkeras.optimization import QuadraticSurface, steepest_descent
+from dlkeras.testing.course import check
 
 random = np.random.default_rng(7)
 x = random.normal(size=(200, 2)) @ [[1.0, 0.5], [0.0, 0.87]]
@@ -34,6 +35,7 @@ noisy = QuadraticSurface.from_data(x, d + noise)
 print("mínimo em", noisy.minimizer.round(3), " onde J =", round(noisy.minimum_error, 3))
 assert np.abs(noisy.minimizer - [5, 3]).max() < 0.6
 assert 0.9 * np.mean(noise**2) < noisy.minimum_error < np.mean(noise**2)
+assert check("02.1", noisy.minimum_error)
 
 # %% [markdown]
 # **2.** Ao longo de (1, -1) as entradas quase não diferem, e o custo quase não muda: as
@@ -50,6 +52,7 @@ for name, inputs in (("como antes", x), ("quase uma cópia", near)):
     )
     print(f"{name:14} kappa {surface.condition_number:8.1f}  {run.iterations} passos")
 assert surface.condition_number > 500 and run.iterations > 1000
+assert check("02.2", surface.condition_number)
 
 # %% [markdown]
 # **3.** Divida ao meio o intervalo entre um passo que converge e um que não converge.
@@ -73,3 +76,4 @@ while high - low > 1e-4:
     low, high = (middle, high) if converges(middle) else (low, middle)
 print(f"por tentativas {low:.3f}, 2 / lambda_max = {surface.max_step_size:.3f}")
 assert abs(low - surface.max_step_size) < 1e-3
+assert check("02.3", low)

@@ -26,6 +26,7 @@ from dlkeras.optimization import (
     regimes,
     steepest_descent,
 )
+from dlkeras.testing.course import check
 
 # %% [markdown]
 # **1.** Um modo tem amortecimento crítico em $\eta = 1/\lambda$: o autovetor (1, 1) tem
@@ -38,6 +39,7 @@ surface = QuadraticSurface([[1, 0.5], [0.5, 1]], [0.5, 0.25], sigma_d2=1)
 assert regimes(surface, 1 / 1.5) == ("over-damped", "critically damped")
 assert regimes(surface, 1 / 0.5) == ("critically damped", "divergent")
 assert set(regimes(QuadraticSurface.bowl(), 1.0)) == {"critically damped"}
+assert check("03.1", (1 / 1.5, 1 / 0.5))
 
 # %% [markdown]
 # **2.** $\kappa = 1{,}95/0{,}05 = 39$. A melhor razão é 38/40 = 0,95, e cada algarismo
@@ -56,6 +58,7 @@ counts = [
 print("descida mais íngreme, Newton, gradiente conjugado:", counts)
 np.testing.assert_allclose(steepest.rate, 0.95)
 assert counts[1] == 1 and counts[2] == 2 and counts[0] > 300
+assert check("03.2", steepest.rate)
 
 # %% [markdown]
 # **3.** Onde a tanh está saturada a superfície é um planalto que se curva para baixo: a
@@ -78,3 +81,4 @@ else:
     raise AssertionError("o método de Newton devia ter recusado")
 run = gauss_newton(neuron, [-4, 4], delta=0.01, steps=5)
 assert run.iterations == 5
+assert check("03.3", np.linalg.eigvalsh(neuron.hessian([-4, 4]))[0])

@@ -19,6 +19,7 @@ import numpy as np
 
 from dlkeras.layers import scaled_tanh
 from dlkeras.optimization import local_gradients
+from dlkeras.testing.course import check
 
 v = np.linspace(-6, 6, 240)
 
@@ -49,6 +50,7 @@ print(
     f"maior curvatura em v = {bend:.3f}, onde y = {1.7159 * np.tanh(2 * bend / 3):.3f}"
 )
 assert abs(bend - 1) < 0.02
+assert check("04.1", bend)
 
 # %% [markdown]
 # **2.** $\frac{d}{dv}\ln(1+e^v) = \frac{e^v}{1+e^v} = \frac1{1+e^{-v}}$: a função
@@ -56,6 +58,7 @@ assert abs(bend - 1) < 0.02
 
 # %%
 np.testing.assert_allclose(slope_of("softplus"), 1 / (1 + np.exp(-v)), atol=1e-6)
+assert check("04.2", "logistic")
 
 # %% [markdown]
 # **3.** Em $v = 0$ o produto $w\,\varphi'$ chega a 1 com $w = 4$. Mas então $v = 4y$, e
@@ -70,3 +73,4 @@ gain = w * y * (1 - y)
 print(f"maior ganho {gain.max():.3f} em w = {w[np.argmax(gain)]:.2f}; "
       f"em w = 4: {gain[4000]:.3f}")  # fmt: skip
 assert gain.max() < 0.25
+assert check("04.3", 1 / 0.25)

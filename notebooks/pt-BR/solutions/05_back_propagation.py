@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from dlkeras.optimization import local_gradients
+from dlkeras.testing.course import check
 
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 
@@ -41,6 +42,7 @@ y2 = np.tanh(y1 @ W2 + b2)
 delta2 = (d - y2) * (1 - y2**2)
 ours = local_gradients(model, x, d)
 np.testing.assert_allclose(ours.local_gradients[1], delta2, atol=1e-12)
+assert check("05.1", delta2[1])
 
 # %% [markdown]
 # **2.** Os campos locais induzidos ficam vinte vezes maiores, a tanh satura, e a sua
@@ -59,6 +61,7 @@ for name, result in (("antes", ours), ("depois", saturated)):
     delta = np.abs(result.local_gradients[0][1:]).mean()
     print(f"{name:6}: |v| {field:6.2f}  inclinação {slope:.1e}  |delta| {delta:.1e}")
 assert delta < 0.1 * np.abs(ours.local_gradients[0][1:]).mean()
+assert check("05.2", slope)
 
 # %% [markdown]
 # **3.** Cada camada pergunta à de cima: o $\delta$ dela através dos seus pesos, vezes a
@@ -81,4 +84,5 @@ delta1 = (1 - y1**2) * (delta2 @ W2.T)
 ours = local_gradients(model, x, d)
 for theirs, mine in zip(ours.local_gradients, (delta1, delta2, delta3), strict=True):
     np.testing.assert_allclose(theirs, mine, atol=1e-12)
+assert check("05.3", sum(delta.shape[1] for delta in ours.local_gradients))
 print("as três camadas conferem")

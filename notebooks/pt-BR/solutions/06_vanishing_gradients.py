@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
+from dlkeras.testing.course import check
 
 digits = load_digits()
 x = ((digits.data - digits.data.mean()) / digits.data.std()).astype("float32")[:640]
@@ -61,6 +62,7 @@ for depth in (3, 5, 6, 8):
     print(f"{depth} camadas: razão {ratio:.1e}, (1/4)^{depth - 1} = "
           f"{0.25 ** (depth - 1):.1e}, nomeado: {named[depth]}")  # fmt: skip
 assert not named[3] and named[8]
+assert check("06.1", 1 + next(k for k in range(20) if 0.25**k < 1e-3))
 
 # %% [markdown]
 # **2.** O gradiente de um kernel é $\mathbf y_{l-1}\boldsymbol\delta_l^T$. Com $s < 1$
@@ -80,6 +82,7 @@ for s in (0.5, 0.8, 1.0, 1.25, 2.0, 10.0):
           f"saídas, última sobre primeira {spread:.1e}")  # fmt: skip
     assert s > 0.8 or (0.5 < ratio < 2 and spread < 2 * s**19)
 assert min(lost, key=lambda s: lost[s]) in (1.0, 1.25)
+assert check("06.2", "Xavier")
 
 # %% [markdown]
 # **3.** A ReLU deixa passar metade da potência, e os pesos de Glorot não compensam
@@ -91,3 +94,4 @@ spread = history.std[0, :20]
 factor = (spread[-1] / spread[0]) ** (1 / 19)
 print(f"fator por camada {factor:.3f}, dezenove vezes {spread[-1] / spread[0]:.1e}")
 assert abs(factor - np.sqrt(0.5)) < 0.06
+assert check("06.3", factor)

@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from dlkeras.testing.course import check
+
 digits = load_digits()
 images = (digits.images[..., None] / 16).astype("float32")
 
@@ -64,6 +66,7 @@ for rate in (0.0, 0.3, 0.6, 0.95):
     found[rate] = model.evaluate(images[rest], digits.target[rest], verbose=0)[1]
     print(f"p = {rate}: acurácia no teste {found[rate]:.3f}")
 assert found[0.95] < max(found.values())
+assert check("07.1", min(found, key=lambda rate: found[rate]))
 
 # %% [markdown]
 # **2.** Trinta redes desfalcadas respondem a cada imagem. Onde elas discordam a rede
@@ -81,6 +84,7 @@ print(
     f"dispersão: acertos {spread[~wrong].mean():.3f}, erros {spread[wrong].mean():.3f}"
 )
 assert spread[wrong].mean() > 1.2 * spread[~wrong].mean()
+assert check("07.2", spread[wrong].mean() / spread[~wrong].mean())
 
 # %% [markdown]
 # **3.** Com $\mathbf r\odot\mathbf x$ e sem a divisão, depois do treino uma soma seria
@@ -94,4 +98,5 @@ masks = random.random((200_000, 50)) >= p
 paper = (masks @ (x * w)).mean()
 np.testing.assert_allclose(paper, (1 - p) * (w @ x), atol=0.05)
 np.testing.assert_allclose(paper / (1 - p), w @ x, atol=0.05)
+assert check("07.3", 1 - p)
 print(f"média no treino {paper:.3f}, (1 - p) w.x = {(1 - p) * (w @ x):.3f}")

@@ -18,6 +18,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
+from dlkeras.testing.course import check
+
 digits = load_digits()
 images = (digits.images[..., None] / 16).astype("float32")
 
@@ -90,6 +92,7 @@ def unchanged(batch):
 mild, wild = (accuracy(change, 0) for change in (mover(), mover(0.5, 90)))
 print(f"suave {mild:.3f}, exagerado {wild:.3f}")
 assert wild < mild + 0.02
+assert check("08.1", "yes" if wild > mild else "no")
 
 # %% [markdown]
 # **2.** 0, 1 e 8 são quase a sua própria imagem no espelho; um 2 vira um S, perto do 5,
@@ -104,6 +107,9 @@ print(confusion)
 plain = accuracy(unchanged, 0)
 print(f"espelhados {np.mean(true == predicted):.3f}, como são {plain:.3f}")
 assert np.mean(true == predicted) < plain + 0.02
+means = [images[digits.target == c, ..., 0].mean(axis=0) for c in range(10)]
+alike = [np.corrcoef(mean.ravel(), mean[:, ::-1].ravel())[0, 1] for mean in means]
+assert check("08.2", sorted(np.argsort(alike)[-3:]))
 
 # %% [markdown]
 # **3.** Ainda rende: oitocentos dígitos centrados não mostram como é um movido. Mais do
@@ -117,3 +123,4 @@ print(
     f"80 de cada dígito, teste movido: {without:.3f} como são, {with_moved:.3f} movidos"
 )
 assert with_moved > without
+assert check("08.3", "yes" if with_moved > without else "no")

@@ -17,6 +17,7 @@
 import numpy as np
 
 from dlkeras.architectures import alexnet
+from dlkeras.testing.course import check
 
 # %% [markdown]
 # **1.** $13\cdot13\cdot256\cdot4096 + 4096 = 177\,213\,440$, três vezes a rede inteira
@@ -33,6 +34,7 @@ model = alexnet(
 found = model.get_layer("F8").count_params()
 print(f"F8 com um quarto da largura: {found:,}")
 assert found == 13 * 13 * 64 * 1024 + 1024
+assert check("12.1", found)
 
 # %% [markdown]
 # **2.** 55 vira 27, 13 e 6 com ambos: os tamanhos são os mesmos, e nada se poupa. A
@@ -47,6 +49,7 @@ for f in (3, 2):
         sizes.append(size)
     print(f"{f}x{f}: {sizes}")
     assert sizes == [27, 13, 6]
+assert check("12.2", sizes)
 
 # %% [markdown]
 # **3.** O neurônio $i$ vê os pixels $4i$ a $4i+10$. Um pixel no meio está em dois ou
@@ -59,3 +62,4 @@ for i in range(55):
     seen[4 * i : 4 * i + 11] += 1
 print("campos ao longo de um eixo:", seen[:12], "...", seen[-12:])
 assert set(seen[8:-8]) == {2, 3} and (seen[:4] == 1).all() and (seen[-4:] == 1).all()
+assert check("12.3", np.sum(seen == 1))

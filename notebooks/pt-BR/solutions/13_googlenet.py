@@ -15,6 +15,7 @@
 
 # %%
 from dlkeras.architectures import googlenet
+from dlkeras.testing.course import check
 
 network = googlenet(kernel_initializer="zeros")
 
@@ -31,6 +32,7 @@ for maps in (16, 32):
         f"{maps} mapas: uma 5x5 {25 * maps * 32:,}, duas 3x3 {9 * 32 * (maps + 32):,}"
     )
 assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
+assert check("13.1", 9 * 32 * (16 + 32))
 
 # %% [markdown]
 # **2.** $7\cdot7\cdot1024\cdot4096 + 4096 = 205\,524\,992$: trinta vezes a rede.
@@ -39,6 +41,7 @@ assert 9 * 32 * (16 + 32) > 12_800 and 9 * 32 * (32 + 32) < 25 * 32 * 32
 dense = 7 * 7 * 1024 * 4096 + 4096
 print(f"{dense:,}, {dense / network.count_params():.0f} vezes a rede")
 assert dense == 205_524_992
+assert check("13.2", dense)
 
 # %% [markdown]
 # **3.** A fração de 3x3 e 5x5 pouco muda (começa em 63 % e termina em 50 %); o que
@@ -54,3 +57,5 @@ for name in ("inception_3a", "inception_4c", "inception_5b"):
     shares[name] = [m / sum(maps) for m in maps]
     print(name, " ".join(f"{share:.0%}" for share in shares[name]))
 assert sum(shares["inception_3a"][1:3]) > sum(shares["inception_5b"][1:3])
+wide = [sum(shares[f"inception_{name}"][1:3]) for name in ("3a", "5b")]
+assert check("13.3", wide)

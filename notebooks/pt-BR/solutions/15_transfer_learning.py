@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from dlkeras.architectures import lenet5
+from dlkeras.testing.course import check
 from dlkeras.transfer import freeze, layerwise_learning_rates, replace_head, unfreeze
 
 digits = load_digits()
@@ -50,7 +51,7 @@ learnt = source.get_weights()
 # A *congelada* treina 850.
 
 # %%
-found = {}
+found, learning = {}, {}
 for until in ("F6", "stage2", None):
     source.set_weights(learnt)
     unfreeze(source)
@@ -61,10 +62,12 @@ for until in ("F6", "stage2", None):
     adam = keras.optimizers.Adam(1e-2 if until == "F6" else 1e-3)
     if until is None:
         adam = layerwise_learning_rates(model, adam, decay=0.8)
-    learning = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    free = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    learning[until] = free
     found[until] = trained(model, 4, adam)
-    print(f"congelada até {until}: {learning:,} aprendem, acurácia {found[until]:.3f}")
+    print(f"congelada até {until}: {free:,} aprendem, acurácia {found[until]:.3f}")
 assert abs(found["stage2"] - found[None]) < abs(found["F6"] - found[None])
+assert check("15.1", learning)
 
 # %% [markdown]
 # **2.** Ela lê mais de nove em cada dez sem nenhum rótulo: as classes são as mesmas, só
@@ -76,6 +79,7 @@ source.set_weights(learnt)
 old_head = np.mean(source.predict(x[test], verbose=0).argmax(axis=1) == y[test])
 print(f"cabeça antiga, 0 rótulos: {old_head:.3f}; nova, 4 rótulos: {found['F6']:.3f}")
 assert 0.85 < old_head < found["F6"]
+assert check("15.2", old_head)
 
 # %% [markdown]
 # **3.** Muito melhor que o acaso (0,1): filtros aleatórios são filtros, e em imagens
@@ -91,3 +95,4 @@ print(
     f"rede aleatória congelada: {random_body:.3f}; origem congelada: {found['F6']:.3f}"
 )
 assert 0.3 < random_body < found["F6"] - 0.05
+assert check("15.3", random_body)

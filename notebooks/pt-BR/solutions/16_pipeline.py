@@ -25,6 +25,7 @@ from dlkeras.pipeline import (
     TunerConfig,
     run,
 )
+from dlkeras.testing.course import check
 
 config = PipelineConfig(
     name="solution_16",
@@ -46,6 +47,7 @@ print("reaproveitados:", [step.component for step in strict.steps if step.cached
 print(strict.blessed, "-", strict.reason)
 assert first.blessed and strict.blessed is False and strict.model_version is None
 assert {"ExampleGen", "Trainer"} <= {s.component for s in strict.steps if s.cached}
+assert check("16.1", next(s.component for s in strict.steps if not s.cached))
 
 # %% [markdown]
 # **2.** O arquivo, com o resumo esperado e o encontrado. Nada se treina, nem se
@@ -64,6 +66,7 @@ except PipelineError as error:
 else:
     raise AssertionError("o arquivo alterado não foi notado")
 network.write_bytes(original)
+assert check("16.2", network.name)
 
 # %% [markdown]
 # **3.** A taxa de aprendizagem muda, por ser do próprio treinador. O número de exemplos
@@ -86,3 +89,4 @@ for name, key in keys.items():
     print(f"{name:15} {key[:16]} {'igual' if key == keys['as it was'] else 'outra'}")
 assert keys["learning rate"] != keys["as it was"]
 assert keys["least accuracy"] == keys["name"] == keys["as it was"]
+assert check("16.3", "ad")

@@ -32,6 +32,7 @@ class Classification:
     score_name = "accuracy"
     output = "probabilities"
     not_there = ""
+    threshold = 0.0  # no answer is unsure
 
     def metrics(
         self,
@@ -45,7 +46,8 @@ class Classification:
             *test, labels, config.top_k, config.calibration_bins
         )
         metrics |= _uncertainty(config, metrics, *test, labels)
-        scale = temperature(*validation())
+        truth, answers = validation()
+        scale = temperature(truth, answers)
         scaled = classification_metrics(
             test[0],
             scale_temperature(test[1], scale),
@@ -53,11 +55,19 @@ class Classification:
             config.top_k,
             config.calibration_bins,
         )
+        # Without a wrong answer the lowest loss is that of the temperature 0.
+        measured = bool((answers.argmax(axis=1) != truth).any())
+        applied = scale if config.calibrate and measured else 1.0
         metrics["temperature_scaling"] = {
             "temperature": scale,
             "loss": scaled["loss"],
             "ece": scaled["ece"],
+            "applied": applied,
         }
+        if config.unsure_below is not None:
+            metrics["threshold"] = config.unsure_below
+            served = scale_temperature(test[1], applied)
+            metrics["unsure"] = _unsure(test[0], served, config.unsure_below)
         return metrics
 
     def scores(self, config: EvaluatorConfig, test: Answered) -> np.ndarray:
@@ -135,6 +145,7 @@ class Classification:
             "ece": metrics["ece"],
             "examples": len(right),
             "misclassified": int((~right).sum()),
+            "temperature": metrics["temperature_scaling"]["applied"],
         }
 
     def least(
@@ -217,6 +228,11 @@ class Classification:
             "test/accuracy_low": metrics["accuracy_interval"][0],
             "test/accuracy_high": metrics["accuracy_interval"][1],
             "test/ece_after_temperature": metrics["temperature_scaling"]["ece"],
+            **{
+                f"test/{name}": value
+                for name, value in metrics.get("unsure", {}).items()
+                if value is not None
+            },
         }
 
     def use(self, labels: tuple[str, ...], labels_file: str, threshold: Any) -> str:
@@ -224,6 +240,7 @@ class Classification:
         return (
             f"a probability for each of {len(labels)} classes, in the order of "
             f"`{labels_file}`"
+            + (f"; an answer below {threshold:g} is unsure" if threshold else "")
         )
 
     def limits(self, size: str) -> str:
@@ -241,7 +258,7 @@ class Classification:
             f"{metrics['balanced_accuracy']:.4f}, macro F1 {metrics['macro_f1']:.4f}, "
             f"top-{metrics['top_k']} accuracy {metrics['top_k_accuracy']:.4f}, "
             f"cross-entropy {metrics['loss']:.4f}, expected calibration error "
-            f"{metrics['ece']:.4f}."
+            f"{metrics['ece']:.4f}." + _as_pushed(metrics)
         )
 
     def by_class(self, metrics: Mapping[str, Any]) -> dict[str, list]:
@@ -254,8 +271,12 @@ class Classification:
     def answer(
         self, values: np.ndarray, labels: list[str] | None, threshold: float
     ) -> dict[str, Any]:
-        """What is answered for an image: the likeliest classes."""
+        """What is answered for an image: the likeliest classes.
+
+        With a threshold, `unsure` says whether even the first is below it.
+        """
         order = np.argsort(-values, kind="stable")[:TOP]
+        unsure = {"unsure": bool(values[order[0]] < threshold)} if threshold else {}
         return {
             "top": [
                 {
@@ -263,7 +284,8 @@ class Classification:
                     "probability": float(values[index]),
                 }
                 for index in order
-            ]
+            ],
+            **unsure,
         }
 
     def answer_in_words(self, answer: Mapping[str, Any]) -> str:
@@ -271,9 +293,43 @@ class Classification:
         top = ", ".join(f"{p['label']} {p['probability']:.3f}" for p in answer["top"])
         best = answer["top"][0]
         return (
-            f"{best['label']}, probability {best['probability']:.3f} "
+            ("unsure, perhaps " if answer.get("unsure") else "")
+            + f"{best['label']}, probability {best['probability']:.3f} "
             f"(top {len(answer['top'])}: {top})"
         )
+
+
+def _unsure(
+    truth: np.ndarray, probabilities: np.ndarray, below: float
+) -> dict[str, float | None]:
+    """How many test answers are unsure, and how good the others are."""
+    sure = probabilities.max(axis=1) >= below
+    right = probabilities.argmax(axis=1)[sure] == truth[sure]
+    return {
+        "unsure_share": float((~sure).mean()),
+        "accuracy_of_the_sure": float(right.mean()) if len(right) else None,
+    }
+
+
+def _as_pushed(metrics: Mapping[str, Any]) -> str:
+    """What a model card says of the pushed probabilities."""
+    scaling, unsure = metrics["temperature_scaling"], metrics.get("unsure")
+    words = ""
+    if scaling.get("applied", 1.0) != 1.0:
+        words += (
+            f" The logits are divided by {scaling['applied']:.3f}, the temperature of "
+            "least cross-entropy on the validation split: so calibrated, it has "
+            f"the cross-entropy {scaling['loss']:.4f} and the expected calibration "
+            f"error {scaling['ece']:.4f}."
+        )
+    if unsure:
+        sure = unsure["accuracy_of_the_sure"]
+        words += (
+            f" Below {metrics['threshold']:g} an answer is unsure: "
+            f"{unsure['unsure_share']:.1%} of the test images"
+            + ("." if sure is None else f"; of the others {sure:.1%} are right.")
+        )
+    return words
 
 
 def _uncertainty(

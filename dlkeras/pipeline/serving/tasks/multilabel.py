@@ -26,6 +26,7 @@ class Multilabel:
     name = "multilabel"
     score_name = "macro_f1"
     output = "probabilities"
+    threshold = 0.5
     not_there = (
         "no confusion matrix, top-k accuracy and temperature where an image has "
         "several labels; --evaluator.min-accuracy is not used, "

@@ -20,6 +20,7 @@ class Regression:
     name = "regression"
     score_name = "mean_absolute_error"
     output = "number"
+    threshold = 0.5
     not_there = (
         "no classes, confusion matrix and calibration where a label is a number; "
         "--evaluator.min-accuracy and min-slice-accuracy are not used, "

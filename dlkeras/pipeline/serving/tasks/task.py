@@ -1,23 +1,16 @@
 """What components ask of a task when a model is judged and served."""
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from dlkeras.pipeline.artifacts.types import Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
-from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft
-from dlkeras.untrusted.gate import UntrustedFileError, read_regular
 
 # Of two equal decimal fractions one may be the lower by its rounding.
 ROUNDING = 1e-12
-# Beside a pushed model whose answers are no probabilities of one class.
-TASK_FILE = "task.json"
-MAX_BYTES = 2**16
 
 # Labels of the test examples, and what the network answers.
 Answered = tuple[np.ndarray, np.ndarray]
@@ -35,12 +28,14 @@ class Task(Protocol):
         score_name: what the blessing compares, the name of a metric.
         output: name of the output of a SavedModel.
         not_there: what of a classifier's judgement there is not, in a line.
+        threshold: which answers count where a pushed model does not say.
     """
 
     name: str
     score_name: str
     output: str
     not_there: str
+    threshold: float
 
     def metrics(
         self,
@@ -137,53 +132,3 @@ class Task(Protocol):
     def answer_in_words(self, answer: Mapping[str, Any]) -> str:
         """The same in a line."""
         ...
-
-
-def task_of(name: str) -> Task:
-    """The task of a name."""
-    if name == "regression":
-        from dlkeras.pipeline.serving.tasks.regression import Regression
-
-        return Regression()
-    if name == "multilabel":
-        from dlkeras.pipeline.serving.tasks.multilabel import Multilabel
-
-        return Multilabel()
-    from dlkeras.pipeline.serving.tasks.classification import Classification
-
-    return Classification()
-
-
-def answer_scale(properties: Mapping[str, Any]) -> float:
-    """How large answers are, of the properties of examples: 1 for probabilities."""
-    target = properties.get("target", {"mean": 0.0, "std": 0.0})
-    return max(1.0, abs(target["mean"]) + target["std"])
-
-
-def read_task(folder: Path) -> dict[str, Any]:
-    """Read the task that stands beside a pushed model's file.
-
-    Returns:
-        `task`, and of several labels `threshold`.
-
-    Raises:
-        InputError: the file says something else.
-    """
-    file = folder / TASK_FILE
-    if not file.is_file():
-        return {"task": "classification"}
-    expected = f"MODEL: expected a task in {file}"
-    try:
-        found = json.loads(read_regular(file, MAX_BYTES))
-    except UntrustedFileError as error:
-        raise InputError(f"{expected}; {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{expected}; it is not JSON") from error
-    known = isinstance(found, dict) and found.get("task") in (
-        "classification",
-        "multilabel",
-        "regression",
-    )
-    if not known or not isinstance(found.get("threshold", 0.5), float):
-        raise InputError(f"{expected}; it holds something else")
-    return found

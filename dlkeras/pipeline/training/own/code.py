@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,21 @@ def sources(trainer: TrainerConfig) -> list[Path]:
     things += [own] if own is not None and trainer.network is None else []
     files = [_file_of(_definition(thing)) for thing in things]
     return sorted({f for f in files if f and "site-packages" not in f.parts})
+
+
+def named_apart(files: Iterable[Path]) -> dict[str, Path]:
+    """Names for files that go into one folder: their own, or with folders before it.
+
+    >>> list(named_apart([Path("/a/nets.py"), Path("/b/nets.py"), Path("/b/loss.py")]))
+    ['a.nets.py', 'b.nets.py', 'loss.py']
+    """
+    files, found = list(dict.fromkeys(files)), {}
+    for file in files:
+        depth, alike = 1, [f for f in files if f != file and f.name == file.name]
+        while any(f.parts[-depth:] == file.parts[-depth:] for f in alike):
+            depth += 1
+        found[".".join(part.strip("/") for part in file.parts[-depth:])] = file
+    return found
 
 
 def _file_of(thing: Any) -> Path | None:

@@ -191,8 +191,8 @@ def check_callbacks(trainer: TrainerConfig) -> None:
                 inspect.signature(found).bind()
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"{flag}: expected what needs no arguments ({reason(error)}); received {text}: "
-                "name a function that makes the callback"
+                f"{flag}: expected what needs no arguments ({reason(error)}); "
+                f"received {text}: name a function that makes the callback"
             ) from error
         if not made:
             raise InputError(

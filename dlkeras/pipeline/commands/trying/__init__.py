@@ -1,0 +1,1 @@
+"""Commands that try data and a network out before a pipeline trains."""

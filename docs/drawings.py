@@ -1,0 +1,56 @@
+"""Drawings for the site: SVG whose colours follow the page, light or dark.
+
+A diagram's colours become variables that `_static/pages.css` sets, with matplotlib's
+own as defaults, so the file is right on its own, too. Pages hold such a drawing inside
+them, since a page's colours do not reach into a picture that is only linked.
+"""
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+
+# What a diagram of dlkeras is made of; on everything else colours mean something.
+DRAWINGS = ("architecture_", "signal_flow_graph", "inception_module", "residual_block",
+            "bottleneck_block", "auxiliary_classifier", "subsampling2d")  # fmt: skip
+COLOURS = {
+    "#ffffff": "paper", "#000000": "ink", "#666666": "edge", "#cfe4f3": "convolution",
+    "#fbe0c4": "pooling", "#cdebdd": "dense", "#e8e8e8": "other",
+}  # fmt: skip
+MARK = 'class="drawing"'
+
+
+def themed(svg: str) -> str:
+    """Return matplotlib's SVG with variables for its colours, and nothing behind it."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"\s*<!--.*?-->", "", svg, flags=re.S)
+    svg = re.sub(r"\s*<style.*?</style>", "", svg, flags=re.S)
+    # The figure itself is the page.
+    svg = re.sub(r'(id="patch_1">\s*<path [^>]*?style=")fill: #ffffff', r"\1fill: none",
+                 svg, count=1)  # fmt: skip
+    svg = re.sub(r' (width|height)="([\d.]+)pt"', r' \1="\2pt"', svg, count=2)
+    for colour, name in COLOURS.items():
+        svg = svg.replace(colour, f"var(--drawing-{name}, {colour})")
+    # Letters are outlines that inherit their colour.
+    root = f'<svg {MARK} fill="var(--drawing-ink, #000000)" stroke-linejoin="round" '
+    svg = svg.replace("<svg ", root, 1)
+    return re.sub(r"\n+(?=[LQCMz\"])", " ", svg).rstrip() + "\n"
+
+
+def embed(app: Any, doctree: nodes.document, name: str) -> None:
+    """Put drawings into the page in place of links to them."""
+    if app.builder.format != "html":
+        return
+    for node in list(doctree.findall(nodes.image)):
+        path = Path(app.srcdir) / node["uri"]
+        if path.suffix != ".svg" or not path.exists():
+            continue
+        text = path.read_text("utf-8")
+        if MARK not in text[:200]:
+            continue
+        alt = escape(node.get("alt", ""), quote=True)
+        inside = f'<div class="drawing" role="img" aria-label="{alt}">{text}</div>'
+        node.replace_self(nodes.raw("", inside, format="html"))

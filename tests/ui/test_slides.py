@@ -1,0 +1,106 @@
+"""The slides of a chapter, in a browser that reaches no other host."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("sphinx_revealjs", reason="needs sphinx-revealjs of the group docs")
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+    "AABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The slides of chapter 3, as they are built, with outputs of a run made short."""
+    folder = tmp_path_factory.mktemp("slides")
+    jupytext = pytest.importorskip("jupytext")
+    pages = {}
+    for language, below in (("en", ""), ("pt", "pt-BR")):
+        source = ROOT / "notebooks" / below / "03_steepest_descent.py"
+        pages[language] = []
+        for cell in jupytext.read(source).cells:
+            if "check" in cell.metadata.get("tags", ()):
+                continue
+            outputs = []
+            if "plt.show()" in cell.source:
+                outputs = [
+                    {"output_type": "display_data", "data": {"image/png": PIXEL}}
+                ]
+            elif "print(" in cell.source:
+                outputs = [{"output_type": "stream", "text": "lambda = 1.5\n"}]
+            pages[language].append(
+                {"kind": cell.cell_type, "source": cell.source, "outputs": outputs}
+            )
+    (folder / "pages.json").write_text(json.dumps(pages))
+    (folder / "pages").mkdir()
+    (folder / "build.py").write_text(
+        "import json, sys\n"
+        f"sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
+        "import chapters\n"
+        "chapter = chapters.chapters()[2]\n"
+        "chapters.chapters = lambda: [chapter]\n"
+        f"pages = json.load(open({str(folder / 'pages.json')!r}))\n"
+        "chapters.results = lambda source: (pages, 0.0)\n"
+        "from sphinx.cmd.build import main\n"
+        f"sys.exit(main(['-W', '--keep-going', '-q', '-b', 'revealjs', '-c',\n"
+        f"    {str(ROOT / 'docs' / 'slides')!r}, {str(folder / 'pages')!r},\n"
+        f"    {str(folder / 'built')!r}]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, folder / "build.py"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "built"
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "code"),
+    [("en", "3. The method of steepest descent", "The code"),
+     ("pt", "3. O método da descida mais íngreme", "O código")],
+)  # fmt: skip
+def test_a_chapter_is_taught_from_slides_without_another_host(
+    slides, driver, language, title, code
+):
+    driver.get_log("browser")
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd(
+        "Network.setBlockedURLs", {"urls": ["http://*", "https://*"]}
+    )
+    try:
+        driver.get((slides / language / "03_steepest_descent.html").as_uri())
+        assert driver.execute_script("return Reveal.isReady()")
+        shown = "return document.querySelector('section.present:not(.stack)').innerText"
+        assert title in driver.execute_script(shown)
+        total = driver.execute_script("return Reveal.getTotalSlides()")
+        assert total >= 15
+        seen, tall = {driver.execute_script(shown)}, []
+        for _ in range(total - 1):
+            driver.execute_script("Reveal.next()")
+            seen.add(driver.execute_script(shown))
+            high = driver.execute_script(
+                "const s = document.querySelector('section.present:not(.stack)');"
+                "return Math.max(...[...s.children].map("
+                "  e => e.offsetTop + e.offsetHeight), 0)"
+            )
+            if high > 720:
+                tall.append((high, driver.execute_script(shown)[:60]))
+        assert not tall  # every slide fits the screen
+        assert driver.execute_script("return Reveal.isLastSlide()")
+        assert len(seen) > 0.8 * total
+        folded = driver.find_elements("css selector", "details > summary")
+        assert folded and all(s.get_attribute("textContent") == code for s in folded)
+        assert not driver.find_elements("css selector", "details[open]")
+        assert driver.find_elements("css selector", "math")  # formulas, not their TeX
+        assert not [e for e in driver.get_log("browser") if e["level"] == "SEVERE"]
+    finally:
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
