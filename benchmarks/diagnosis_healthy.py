@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from diagnosis_cases import (
+from diagnosis_tasks import (
     blobs,
     cancer,
     dense,

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from diagnosis_cases import blobs, cancer, diabetes, digits, moons, plane, rare, stripes
+from diagnosis_tasks import blobs, cancer, diabetes, digits, moons, plane, rare, stripes
 from keras import layers, ops
 
 Training = tuple[Any, Any, Any, dict]

@@ -3,8 +3,6 @@
 import keras
 from keras import layers
 
-from dlkeras.architectures.googlenet import INCEPTIONS
-
 
 class LocalResponse(layers.Layer):
     """TensorFlow's kernel of AlexNet's normalisation."""
@@ -58,6 +56,8 @@ def alexnet():
 
 
 def googlenet(normalized):
+    from dlkeras.architectures.googlenet import INCEPTIONS
+
     def convolution(x, filters, size, strides=1):
         if not normalized:
             return layers.Conv2D(filters, size, strides, "same", activation="relu")(x)

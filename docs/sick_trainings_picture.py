@@ -22,23 +22,25 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from diagnosis_cases import (  # noqa: E402
     SGD,
-    Recipe,
     a_nan,
     activated,
     all_of,
+    linear,
+    pixels,
+    rate,
+    shuffled,
+    targets,
+    wild_columns,
+)
+from diagnosis_tasks import (  # noqa: E402
+    Recipe,
     blobs,
     cancer,
     dense,
     diabetes,
     digits,
     held_out,
-    linear,
     moons,
-    pixels,
-    rate,
-    shuffled,
-    targets,
-    wild_columns,
 )
 
 from dlkeras.callbacks import TrainingDoctor  # noqa: E402
@@ -46,7 +48,7 @@ from dlkeras.callbacks import TrainingDoctor  # noqa: E402
 PAGE = ROOT / "docs" / "callbacks" / "sick_trainings.md"
 IMAGES = ROOT / "docs" / "images" / "sick_trainings"
 SICK, MENDED = "#d1495b", "#2a9d8f"
-WIDTH, HEIGHT, LEFT, BOTTOM = 360, 170, 44, 28
+WIDTH, HEIGHT, LEFT, BOTTOM, LINE = 360, 170, 44, 28, 14
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,20 @@ def trained(recipe: Recipe) -> tuple[TrainingDoctor, dict[str, list[float]]]:
     return doctor, log.history
 
 
+def apart(places: list[float], top: float, bottom: float) -> list[float]:
+    """The same places, each a line of text from the next, between top and bottom."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    moved, least = list(places), top
+    for index in order:
+        moved[index] = least = max(places[index], least)
+        least += LINE
+    most = bottom
+    for index in reversed(order):
+        moved[index] = most = min(moved[index], most)
+        most -= LINE
+    return moved
+
+
 def draw(curves: dict[str, tuple[str, list[float]]], label: str) -> str:
     """Curves over epochs as SVG: `(colour, values)` by what they are called."""
     known = [v for _, values in curves.values() for v in values if np.isfinite(v)]
@@ -156,8 +172,8 @@ def draw(curves: dict[str, tuple[str, list[float]]], label: str) -> str:
             'stroke="#888" stroke-width=".6"/>'
             f'<text x="{LEFT - 6}" y="{place + 4}" text-anchor="end">{value:.3g}</text>'
         )
-    ends: list[float] = []
-    for name, (colour, values) in curves.items():
+    drawn_points: list[list[tuple[float, float]]] = []
+    for colour, values in curves.values():
         step = (right - LEFT) / max(1, len(values) - 1)
         points = [
             (
@@ -172,12 +188,12 @@ def draw(curves: dict[str, tuple[str, list[float]]], label: str) -> str:
             f'<polyline points="{drawn}" fill="none" stroke="{colour}" '
             'stroke-width="2.2"/>'
         )
-        end = points[-1][1] if points else HEIGHT - BOTTOM - 30.0
-        if not points:
-            name += ": nan"
-        while any(abs(end - other) < 14 for other in ends):
-            end += 14 if end < 26 else -14
-        ends.append(end)
+        drawn_points.append(points)
+    ends = [points[-1][1] if points else HEIGHT / 2 for points in drawn_points]
+    for (name, (colour, _)), points, end in zip(
+        curves.items(), drawn_points, apart(ends, top, HEIGHT - BOTTOM), strict=True
+    ):
+        name = name if points else f"{name}: nan"
         parts.append(
             f'<text x="{right + 6}" y="{end + 4:.1f}" fill="{colour}">{name}</text>'
         )

@@ -1,5 +1,6 @@
 """TrainingDoctor: both monitors, the checks of model and data, and a verdict."""
 
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +22,14 @@ from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
 from dlkeras.diagnosis.report import Diagnosis
 from dlkeras.diagnosis.rules.optimisation import penalty_of
-from dlkeras.diagnosis.rules.structure import equal_weights
+from dlkeras.diagnosis.rules.structure import EARLY_RULES
 from dlkeras.diagnosis.training import hopeless, judge_training
 from dlkeras.diagnosis.untouched import same_luck
 
 PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
+# Outputs of layers are looked at after the first epochs and the last one, and between
+# them as often as this share of the time buys: an epoch may be shorter than a look.
+FIRST_EPOCHS, LOOKING = 2, 0.005
 
 
 class TrainingDoctor(keras.callbacks.Callback):
@@ -40,7 +44,8 @@ class TrainingDoctor(keras.callbacks.Callback):
 
     Args:
         frequency: measure every so many steps, or `"auto"`, as in
-            `GradientNormMonitor`.
+            `GradientNormMonitor`; then the outputs of layers, too, are looked at as
+            often as half a per cent of the time allows, otherwise every epoch.
         on_finding: `"warn"` prints what is wrong and the verdict at the end, `"stop"`
             also ends the training at an error that no further epoch can mend, a
             function is called with each error and warning, None leaves them in
@@ -80,7 +85,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         super().__init__()
         self._report = Reporter(on_finding)
         self.validation_data, self.report = validation_data, report
-        self.rules = tuple(rules)
+        self.rules, self._auto = tuple(rules), frequency == "auto"
         self.gradients = GradientNormMonitor(frequency, on_finding=None)
         self.gradients.on_batch = self._keep
         self._forget()
@@ -97,6 +102,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._rates: list[float] = []
         self._early: list[TrainingFinding] = []
         self._first_penalty = 0.0
+        self._began, self._looking = time.perf_counter(), 0.0
+        self._looked = self._epoch = 0
         self._data: tuple = ([], None, False, [])
         self._held: tuple = ([], None)
 
@@ -113,7 +120,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.set_model(model)
         self.gradients.on_train_begin(logs)
         if model.built:  # of the weights alone: they differ once trained
-            self._early = list(found(Facts(model), (equal_weights,)))
+            self._early = list(found(Facts(model), EARLY_RULES))
         with suppress(Exception), same_luck():  # once: a generator has no second pass
             self._held = held_examples(self.validation_data)
 
@@ -123,6 +130,7 @@ class TrainingDoctor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measure, and tell what no further epoch can mend."""
+        self._epoch = epoch
         self.gradients.on_epoch_end(epoch, logs)
         numbers = {k: v for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._logs.append({k: float(v) for k, v in numbers.items()})
@@ -134,8 +142,9 @@ class TrainingDoctor(keras.callbacks.Callback):
         if self.activations is None and self._batches:
             self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
             self.activations.set_model(self._model)
-        if self.activations is not None:
-            self.activations.on_epoch_end(epoch, logs)
+        spent = self._looking > LOOKING * (time.perf_counter() - self._began)
+        if not (spent and self._auto and len(self._logs) > FIRST_EPOCHS):
+            self._look(epoch)
         lost = not np.isfinite(self._logs[-1].get("loss", 0.0))
         if len(self._logs) == 1 or lost:
             self._judge()
@@ -146,6 +155,8 @@ class TrainingDoctor(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Give the verdict."""
         self.gradients.on_train_end(logs)
+        if self._looked < len(self._logs):
+            self._look(self._epoch)
         self._judge()
         self._report(self.diagnosis.told)
         if self.diagnosis.healthy and self._report.on_finding in ("warn", "stop"):
@@ -159,11 +170,20 @@ class TrainingDoctor(keras.callbacks.Callback):
             page = self.diagnosis.to_html(curves)
             Path(self.report).write_text(page, encoding="utf-8")
 
+    def _look(self, epoch: int) -> None:
+        """Look at the outputs of the layers now."""
+        if self.activations is not None:
+            began = time.perf_counter()
+            self.activations.on_epoch_end(epoch, self._logs[-1])
+            self._looking += time.perf_counter() - began
+            self._looked = len(self._logs)
+
     def _keep(self, batch: Any) -> None:
         """Keep what a measured step was given, as far as it is enough to look at."""
         enough = self._rows >= ROWS or len(self._batches) >= MOST_BATCHES
-        if enough or not isinstance(batch, (tuple, list)):
+        if enough:
             return
+        batch = batch if isinstance(batch, (tuple, list)) else (batch,)
         with suppress(Exception):  # sparse or ragged: looked at by nobody
             arrays: Any = keras.tree.map_structure(
                 lambda part: None if part is None else to_numpy(part), tuple(batch)

@@ -44,6 +44,8 @@ ACCURACIES = (
 )  # fmt: skip
 # Who removes this share of a guess's loss, or errors, has learned something.
 LEARNED, LEARNED_WELL = 0.25, 0.85
+# Targets so soft that a guess is hardly worse than the right answers tell nothing.
+SOFT = 0.05
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Facts:
         update_ratio: the usual largest update of a kernel over its weight.
         penalty: what regularizers add to the loss now.
         first_penalty: what they added before training.
+        added: what layers add to it by `add_loss`, such as a divergence.
         planned: epochs that were asked for.
     """
 
@@ -84,6 +87,7 @@ class Facts:
     update_ratio: float = float("nan")
     penalty: float = 0.0
     first_penalty: float = 0.0
+    added: float = 0.0
     planned: int = 0
 
     def __post_init__(self) -> None:
@@ -138,6 +142,8 @@ class Facts:
     @cached_property
     def loss(self) -> str:
         """Which loss: `"sparse"`, `"mean_squared_error"`, ...; `""` if of one's own."""
+        if self._loss_given is None:
+            return ""  # the model computes its loss by itself
         try:
             loss: Any = keras.losses.get(self._loss_given)
         except (TypeError, ValueError):
@@ -195,6 +201,17 @@ class Facts:
         known = hasattr(layer, "activation") or activation_name(layer)
         return (activation_name(layer) or "linear") if plain and known else ""
 
+    @cached_property
+    def adversarial(self) -> bool:
+        """Whether a frozen judge answers, and what stands before it is trained.
+
+        A generator is trained so: all labels are "real", and the loss rises and falls
+        with the judge.
+        """
+        layer = self.output_layer
+        judge = isinstance(layer, keras.Layer) and layer.weights and not layer.trainable
+        return bool(judge and self.model.trainable_variables)
+
     @property
     def units(self) -> int:
         """The width of the answers; 0 if it is not known."""
@@ -239,7 +256,13 @@ class Facts:
     def guess(self) -> float:
         """The loss of the best constant answer; NaN if it is not known."""
         known = self.labels is not None and not self.weighted
+        known = known and not self.adversarial
         return self.labels.guessing(self.loss) if known and self.labels else np.nan
+
+    @property
+    def extra(self) -> float:
+        """What is in the loss beside the answers' distance from the labels."""
+        return self.penalty + self.added
 
     def curve(self, name: str = "loss") -> np.ndarray:
         """`(epochs,)` of one of the logs."""
@@ -254,9 +277,15 @@ class Facts:
         return np.full(len(self.logs), np.nan)
 
     def removed(self, loss: float) -> float:
-        """The share of a guess's loss that is gone; NaN if that is not known."""
+        """The share of a guess's loss that is gone; NaN if that is not known.
+
+        Of what can be gone: soft targets leave a cross-entropy above 0.
+        """
         guess = self.guess
-        return 1 - (loss - self.penalty) / guess if guess > 1e-12 else np.nan
+        floor = self.labels.floor(self.loss) if self.labels is not None else 0.0
+        least = 1e-12 + SOFT * max(guess, 0.0) * (floor > 0)
+        room = guess - floor
+        return (guess + self.extra - loss) / room if room > least else np.nan
 
     def gains(self) -> Iterator[float]:
         """How much of a guess's loss and errors is gone at the end, where known."""

@@ -91,3 +91,17 @@ class Labels:
         if loss == "mean_absolute_error":
             return float(np.abs(rows - np.median(rows, 0)).mean())
         return np.nan
+
+    def floor(self, loss: str) -> float:
+        """The loss of the right answers: of soft targets a cross-entropy is not 0."""
+        rows = self.rows
+        if loss not in ("binary", "categorical") or not rows.size:
+            return 0.0
+        if not np.isfinite(rows).all() or rows.min() < 0 or rows.max() > 1:
+            return 0.0
+        inside = np.clip(rows, 1e-12, 1)
+        least = -rows * np.log(inside)
+        if loss == "categorical":
+            return float(least.sum(1).mean())
+        other = np.clip(1 - rows, 1e-12, 1)
+        return float((least - (1 - rows) * np.log(other)).mean())

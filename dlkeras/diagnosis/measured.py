@@ -38,7 +38,8 @@ def diagnose(
     - `dead_relu`: more than half of a layer's units are 0 for the whole probe; a
       note as long as only the initial weights have been seen, or if (below 90 %)
       the layer has fewer than 16 units, the probe gives fewer than 32 answers a unit,
-      or no more than 75 % are dead and training has killed less than 25 % [3].
+      or no more than 75 % are dead and training has killed less than 25 % [3]. Of
+      frozen layers neither this nor the next is said.
     - `saturation`: more than half of a hidden layer's outputs beyond 0.97 in size
       (tanh) or outside 0.03 to 0.97 (sigmoid); a note where it comes with training
       and the loss falls, as a network that has learned is sure of itself [1].

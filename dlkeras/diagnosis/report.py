@@ -31,7 +31,8 @@ CAUSES = (
     ),
     ("labels_unrelated", "one_class_nearly_always", "dropout_too_large",
      "softmax_in_a_hidden_layer", "no_activation", "regression_loss_for_classes",
-     "too_few_units", "normalization_of_the_answers", "normalization_of_one"),
+     "wide_initial_weights", "too_few_units", "normalization_of_the_answers",
+     "normalization_of_one"),
     # What the monitors measure.
     ("non_finite",),
     ("learning_rate_too_large", "exploding_gradient"),

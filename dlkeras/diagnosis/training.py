@@ -1,6 +1,7 @@
 """All rules together on one training: before its first step, on its way, at its end."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from dlkeras.diagnosis.finding import TrainingFinding
 from dlkeras.diagnosis.finding import found as measured
 from dlkeras.diagnosis.measured import diagnose
 from dlkeras.diagnosis.report import FIRST_OUTCOME, TIER, Diagnosis, judge
-from dlkeras.diagnosis.rules.optimisation import penalty_of
+from dlkeras.diagnosis.rules.optimisation import added_to, penalty_of
 
+# What initial weights did, if units are flat and much is left to learn.
+FLAT = "wide_initial_weights"
+OF_A_GAME = ("loss_not_decreasing", "learning_rate_too_large", "one_answer")
 # So many times the largest learning rate that anybody uses.
 ABSURD = 100.0
 
@@ -49,6 +53,7 @@ def judge_training(
     inputs, labels, weighted, by_batch = data
     history = None if gradients is None else gradients.history
     first = history is not None and len(history) and history.steps[0] == 1
+    answers = None if probe is None else answers_of(model, probe)
     facts = Facts(
         model,
         inputs,
@@ -56,13 +61,14 @@ def judge_training(
         weighted,
         by_batch,
         *held,
-        answers=None if probe is None else answers_of(model, probe),
+        answers=answers,
         logs=[dict(row) for row in logs],
         rates=list(rates),
         first_loss=float(history.loss[0]) if history is not None and first else np.nan,
         update_ratio=_usual_update(history),
         penalty=penalty_of(model),
         first_penalty=first_penalty,
+        added=0.0 if answers is None else added_to(model),
     )
     monitors = [m for m in (gradients, activations) if m is not None]
     findings = [*found(facts), *diagnose(*monitors, rules=rules)]
@@ -70,7 +76,14 @@ def judge_training(
     if history is None and not np.isfinite(last):
         findings.append(measured("non_finite", "", last, 0.0, f"epoch {len(logs)}"))
     known = {finding.name for finding in findings}
-    findings += [f for f in early if f.name not in known]
+    stuck = "saturation" in known and not facts.learned_well
+    findings += [
+        replace(f, severity="warning") if f.name == FLAT and stuck else f
+        for f in early
+        if f.name not in known
+    ]
+    if facts.adversarial:  # the loss is as good as the judge is bad
+        findings = [f for f in findings if f.name not in OF_A_GAME]
     checked = looked_at(facts)
     if history is not None and len(history):
         checked += (f"gradients of {len(history)} steps",)

@@ -31,6 +31,7 @@ from dlkeras.pipeline.machines.distribution import chief_port_closed
 from dlkeras.pipeline.machines.memory import take_as_needed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
 from dlkeras.pipeline.serving.baseline import last_blessed
+from dlkeras.pipeline.serving.deployment import check_destination
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training import early_checks
@@ -121,6 +122,7 @@ def run(
     config = early_checks.check(config)
     if config.trainer.memory_growth:
         take_as_needed()
+    check_destination(config.pusher.destination)
     remember_code(config.trainer)
     resolved = resolve_transfer_source(
         config,

@@ -1,5 +1,7 @@
 """diagnose: sick networks get the name of their sickness, healthy ones none."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -301,6 +303,9 @@ def test_half_of_the_units_may_be_0_by_chance(shares, units, answers, severity):
     )
     (finding,) = diagnose(history)
     assert (finding.name, finding.severity) == ("dead_relu", severity)
+    # What nobody trains was not killed, and no learning rate wakes it.
+    frozen = LayerInfo("relu", "Dense", "relu", "", True)
+    assert diagnose(replace(history, layers={"relu": frozen})) == []
 
 
 @pytest.mark.parametrize(

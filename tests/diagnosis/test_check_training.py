@@ -117,6 +117,21 @@ def test_the_loss_of_the_best_constant_answer_is_that_of_the_formula(
     assert Labels(labels).guessing(loss) == pytest.approx(guess, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("labels", "loss", "floor"),
+    [
+        # H(0.25) = 0.25 ln 4 + 0.75 ln (4 / 3).
+        (np.full((40, 3), 0.25), "binary", 0.562335),
+        (np.tile([[0.5, 0.25, 0.25]], (40, 1)), "categorical", 1.5 * np.log(2)),
+        (np.eye(4)[np.arange(40) % 4], "categorical", 0.0),
+        (np.arange(40) % 2, "binary", 0.0),
+        (np.arange(40) / 40, "mean_squared_error", 0.0),
+    ],
+)
+def test_soft_targets_leave_a_cross_entropy_of_their_own_entropy(labels, loss, floor):
+    assert Labels(labels).floor(loss) == pytest.approx(floor, abs=1e-5)
+
+
 def test_batches_of_one_class_each_are_called_sorted():
     model = broken()
     batches = [np.full(16, i // 4) for i in range(8)]

@@ -1,6 +1,7 @@
 """TrainingDoctor: one line in a script, the same weights, one verdict."""
 
 import copy
+import pickle
 
 import keras
 import numpy as np
@@ -71,9 +72,22 @@ def test_used_again_or_copied_it_begins_anew():
     doctor = TrainingDoctor(1, on_finding=None)
     fitted(doctor, last=None, epochs=1)
     assert not doctor.diagnosis.healthy
-    for one in (doctor, copy.deepcopy(doctor)):
+    pickled = pickle.loads(pickle.dumps(doctor))
+    for one in (doctor, copy.deepcopy(doctor), pickled):
         fitted(one)
         assert one.diagnosis.healthy, one.diagnosis.verdict
+
+
+def test_outputs_are_looked_at_first_and_last_and_between_as_time_allows():
+    """A look takes longer than half a per cent of thirty epochs of one step."""
+    doctor = TrainingDoctor(on_finding=None)
+    fitted(doctor, epochs=30, batch_size=128)
+    epochs = doctor.activations.history.epochs
+    assert epochs[:2].tolist() == [1, 2] and epochs[-1] == 30
+    assert len(epochs) < 30
+    every = TrainingDoctor(1, on_finding=None)
+    fitted(every, epochs=5)
+    assert every.activations.history.epochs.tolist() == [1, 2, 3, 4, 5]
 
 
 def test_data_sets_and_weighted_samples_are_looked_at():

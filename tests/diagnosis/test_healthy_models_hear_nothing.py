@@ -16,7 +16,11 @@ from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.labels_seen import Labels
 from dlkeras.diagnosis.rules.generalisation import one_answer
 from dlkeras.diagnosis.rules.labels import far_from_one
-from dlkeras.diagnosis.rules.optimisation import schedule_at_zero
+from dlkeras.diagnosis.rules.optimisation import (
+    added_to,
+    loss_beside_a_guess,
+    schedule_at_zero,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 6)).astype("float32")
@@ -197,3 +201,50 @@ def test_a_warm_up_begins_at_0_and_is_no_rate_of_0():
     ):
         seen = found(Facts(model, rates=rates), [schedule_at_zero])
         assert [finding.name for finding in seen] == names
+
+
+def test_a_generator_before_a_frozen_judge_may_have_labels_that_are_all_real():
+    """Two networks in turns: what the judge calls real is what the other one wants."""
+    judge = keras.Sequential([layers.Dense(4, "relu"), layers.Dense(1, "sigmoid")])
+    models = []
+    for trainable in (False, True):
+        judge.build((None, 6))
+        judge.trainable = trainable
+        models.append(net(layers.Dense(6), judge, loss="binary_crossentropy"))
+        models[-1].compile("adam", "binary_crossentropy")
+        said = told(models[-1], X, np.ones(64))
+        assert said == ([] if not trainable else ["labels_all_equal"])
+    judge.trainable = False
+    logs = [{"loss": loss} for loss in (0.7, 0.9, 1.1, 1.3)]
+    for trainable, names in ((False, []), (True, ["worse_than_guessing"])):
+        judge.trainable = trainable
+        losing = Facts(models[trainable], labels=Labels(FOUR % 2), logs=logs)
+        assert [f.name for f in found(losing, [loss_beside_a_guess])] == names
+
+
+def test_a_loss_that_weights_of_both_signs_take_below_0_is_no_cross_entropy():
+    """A policy gradient: what was rewarded is made likelier, the rest less likely."""
+    model = net(layers.Dense(4, "softmax"), loss=SPARSE())
+    logs = [{"loss": loss} for loss in (-0.1, -0.4, -0.8, -1.3)]
+
+    def names(**facts):
+        seen = Facts(model, labels=Labels(FOUR), logs=logs, first_loss=0.1, **facts)
+        return {finding.name for finding in found(seen)}
+
+    assert not names(weighted=True) & {"negative_cross_entropy", "too_few_steps"}
+    assert "negative_cross_entropy" in names()
+
+
+def test_what_layers_add_to_the_loss_is_not_held_against_the_answers():
+    """A divergence of 0.4: 0.5 of 0.9 is the answers' own, where guessing has 0.69."""
+    model = net(layers.Dense(1, "sigmoid"), loss="binary_crossentropy")
+    logs = [{"loss": loss} for loss in (1.3, 1.1, 1.0, 0.9)]
+    labels = Labels(np.arange(64) % 2)
+    for added, gone in ((0.4, 1 - 0.5 / np.log(2)), (0.0, 1 - 0.9 / np.log(2))):
+        facts = Facts(model, labels=labels, logs=logs, added=added)
+        assert facts.removed(0.9) == pytest.approx(gone)
+        names = [f.name for f in found(facts, [loss_beside_a_guess])]
+        assert names == ([] if added else ["worse_than_guessing"])
+    adds = net(layers.Dense(2, activity_regularizer="l1"), loss="mse")
+    made = np.abs(np.array(adds(X))).sum() / 64
+    assert added_to(adds) == pytest.approx(0.01 * made, rel=1e-4)

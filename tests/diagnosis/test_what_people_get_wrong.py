@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from dlkeras.callbacks import GradientNormMonitor
 from dlkeras.diagnosis import check_training
 from dlkeras.diagnosis.checks import found
 from dlkeras.diagnosis.facts import Facts
@@ -17,6 +18,8 @@ from dlkeras.diagnosis.labels_seen import Labels
 from dlkeras.diagnosis.report import judge
 from dlkeras.diagnosis.rules.labels import sorted_by_class
 from dlkeras.diagnosis.rules.optimisation import penalty_of
+from dlkeras.diagnosis.rules.structure import EARLY_RULES
+from dlkeras.diagnosis.training import judge_training
 
 Adam = keras.optimizers.Adam
 RNG = np.random.default_rng(0)
@@ -358,6 +361,76 @@ def test_several_softmax_layers_in_a_row_are_named():
     assert diagnosis.findings[0].evidence[0] == "a, b"
 
 
+class Own(keras.Model):
+    """What a tutorial calls a subclassed model."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.scores, self.last = layers.Dense(3), last
+
+    def call(self, x):
+        return self.last(self.scores(x))
+
+
+def test_scores_of_a_model_of_ones_own_are_no_probabilities():
+    def said(last, loss, y):
+        keras.utils.set_random_seed(0)
+        model = Own(last)
+        model.compile("adam", loss)
+        model(X)
+        return check_training(model, X, y).told
+
+    (told,) = said(lambda x: 3 * x, SPARSE, THREE)
+    assert told.name == "logits_without_from_logits" and told.severity == "error"
+    assert "SparseCategoricalCrossentropy(from_logits=True)" in told.fix
+    assert not said(keras.ops.softmax, SPARSE, THREE)
+    taken = logits("SparseCategoricalCrossentropy")
+    assert not said(lambda x: 3 * x, taken, THREE)
+    # Keras divides positive scores by their sum.
+    assert not said(keras.ops.exp, "categorical_crossentropy", HOT)
+    assert not said(lambda x: 3 * x, "mse", HOT)
+
+
+def test_initial_weights_that_flatten_a_tanh_are_named_and_those_of_xavier_not():
+    """By hand: weights of N(0, 1) and 64 inputs sum to a size of sqrt(64) = 8."""
+
+    def wide(activation, kernel="random_normal", width=64):
+        if kernel == "random_normal":
+            kernel = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+        keras.utils.set_random_seed(0)
+        parts = [layers.Dense(64, activation, kernel_initializer=kernel, name="h")]
+        model = keras.Sequential([keras.Input((width,)), *parts, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model, [*found(Facts(model), EARLY_RULES)]
+
+    model, (finding,) = wide("tanh")
+    assert finding.name == "wide_initial_weights" and finding.layer == "h"
+    assert finding.value == pytest.approx(8, rel=0.02)
+    assert "glorot_uniform" in finding.fix and finding.severity == "note"
+    for other in (("tanh", "glorot_uniform"), ("relu",), ("tanh", "random_normal", 6)):
+        assert not wide(*other)[1]
+    flat = measured("saturation", "h", 0.9, 0.5, "epoch 1")
+    data = ([X], Labels(NUMBERS), False, [])
+
+    def verdict(*losses, early, flat=(flat,)):
+        def rule(history):
+            return flat
+
+        monitor = GradientNormMonitor(on_finding=None)
+        return judge_training(
+            model, data, logs=curve(losses), gradients=monitor, early=early,
+            rules=[rule],
+        )  # fmt: skip
+
+    half, little = NUMBERS.var() / 2, NUMBERS.var() / 100
+    said = verdict(half, early=[finding]).told
+    assert [f.name for f in said] == ["wide_initial_weights"]
+    # It has learned all there is; the weights are Xavier's; no unit is flat.
+    assert verdict(little, early=[finding]).healthy
+    assert verdict(half, early=[]).healthy
+    assert verdict(half, early=[finding], flat=()).healthy
+
+
 def test_a_layer_that_gets_no_gradient_is_told_until_hardly_anything_is_left():
     finding = measured("no_gradient", "h", 1.0, 1.0, "step 1")
     told = judge([finding], learned=True, learned_well=False).told
@@ -420,6 +493,12 @@ def test_normalisation_in_places_that_hurt_is_named():
     diagnosis = check_training(last, X, NUMBERS)
     assert diagnosis.findings[0].name == "normalization_of_the_answers"
     assert "leave 'last' out" in diagnosis.verdict
+    classes = with_parts(
+        layers.Dense(3, "softmax"), layers.BatchNormalization(), loss=SPARSE
+    )
+    diagnosis = check_training(classes, X, THREE)
+    assert diagnosis.findings[0].name == "normalization_of_the_answers"
+    assert diagnosis.findings[0].severity == "error"  # it may learn, and is wrong
     hidden = [layers.Dense(8), layers.BatchNormalization(), layers.ReLU()]
     within = with_parts(*hidden, layers.Dense(1))
     assert check_training(within, X, NUMBERS).healthy

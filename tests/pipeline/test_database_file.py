@@ -141,8 +141,9 @@ def killed_at(statement: int, folder: Path) -> None:
 
 @pytest.mark.parametrize("statement", [40, 400, 1000])
 def test_a_first_start_that_is_killed_leaves_no_database_or_a_whole_one(
-    tmp_path, statement
+    tmp_path, statement, monkeypatch
 ):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # nothing is kept yet
     killed_at(statement, tmp_path)
     file = tmp_path / "mlflow.db"
     if file.exists():
@@ -179,3 +180,42 @@ def test_who_only_reads_makes_no_database(tmp_path):
     with pytest.raises(InputError, match=r"--mlruns: .* there is no .*typo"):
         tracking.connect(None, tmp_path / "typo", make=False)
     assert not (tmp_path / "typo").exists()
+
+
+def test_the_tables_are_made_once_for_all_folders(tmp_path, monkeypatch):
+    """What is kept is another MLflow's, damaged, or holds runs: it is made anew."""
+    import sqlite3
+    from contextlib import closing
+
+    from dlkeras.pipeline.tracking.database import database_file
+
+    made = []
+    making = database_file._new_tables
+
+    def counted():
+        made.append(1)
+        return making()
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(database_file, "_new_tables", counted)
+    for name in ("first", "second"):
+        client = tracking.connect(None, tmp_path / name)
+        experiment = client.create_experiment("mine")
+        client.create_run(experiment)
+    assert len(made) == 1
+    (kept,) = (tmp_path / "cache" / "dlkeras").iterdir()
+    with closing(sqlite3.connect(tmp_path / "first" / "mlflow.db")) as database:
+        first = sorted(database.iterdump())
+    whole = kept.read_bytes()
+    damaged = (
+        whole[: len(whole) // 2],
+        b"",
+        (tmp_path / "first" / "mlflow.db").read_bytes(),
+    )
+    for number, content in enumerate(damaged, 2):
+        kept.write_bytes(content)
+        tracking.connect(None, tmp_path / str(number))
+        assert len(made) == number
+    with making() as memory:
+        tables = {line for line in memory.iterdump() if line.startswith("CREATE")}
+    assert tables <= set(first)

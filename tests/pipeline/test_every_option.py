@@ -44,6 +44,7 @@ ELSEWHERE = {
     "evaluator.max_mean_absolute_error": "test_tasks.py",
     "infra_validator.onnx": "test_serving.py",  # packages of extras
     "infra_validator.litert": "test_serving.py",
+    "pusher.destination": "test_deployment.py",
 }
 NAMES = ("photos", "table", "arrays", "digits", "splits", "prepared")
 

@@ -121,6 +121,7 @@ def test_the_run_has_its_note_rendered_its_data_set_and_its_model(driver, links)
     page = Page(driver, links[0])
     page.shows("Finished", "Datasets", "digits (", "Registered models")
     page.element("//strong[normalize-space(.)='lenet5_digits']")
+    page.element("//strong[normalize-space(.)='blessed']")
     page.element("//li[strong[.='Data']]")
     assert "**" not in page.text()  # Markdown that was not rendered
     page.shows("10 classes; 1,168 train, 270 validation, 359 test")
@@ -148,10 +149,54 @@ def test_the_figures_have_a_slider_over_the_steps(driver, links):
             if int(image.get_attribute("naturalWidth") or 0) > 100
         ]
 
-    for image in page.until(drawn, "a figure with pixels"):
-        page.scroll_to(image)  # each card lists the run's parameters above it
+    page.until(drawn, "a figure with pixels")
     page.scroll_to(page.element(sections))
     page.photograph("figures")
+
+
+def test_each_figures_card_shows_its_picture_without_scrolling(driver, links):
+    """A card lists the run's parameters above its picture, in a box that scrolls."""
+    size = driver.get_window_size()
+    try:
+        driver.set_window_size(1400, 900 + 139)  # the page has 1400 x 900 of it
+        page = Page(driver, links[0].replace("?", "/model-metrics?"))
+        sections = (
+            "//div[@role='button'][starts-with(normalize-space(.), 'Model metr')]"
+        )
+        page.scroll_to(page.element(sections))
+        found = page.until(
+            lambda: driver.execute_script(PICTURES), "pictures of figures"
+        )
+        page.until(
+            lambda: len(driver.execute_script(PICTURES)) == len(found),
+            "no more of them",
+        )
+        hidden = [name for name, shown in driver.execute_script(PICTURES) if not shown]
+        assert len(found) >= 5
+        assert hidden == []
+    finally:
+        driver.set_window_size(size["width"], size["height"])
+
+
+# Whether each picture lies inside of the boxes around it that scroll.
+PICTURES = """
+const found = [];
+for (const image of document.querySelectorAll("img[src*='get-artifact?path=images']")) {
+  if (!image.naturalWidth) continue;
+  const mine = image.getBoundingClientRect();
+  let shown = mine.height >= 100, box = image.parentElement;
+  while (box && box !== document.body) {
+    const place = box.getBoundingClientRect();
+    const scrolls = box.scrollHeight > box.clientHeight + 1
+      && ["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowY);
+    if (scrolls && place.height < 700
+        && (mine.top < place.top - 1 || mine.bottom > place.bottom + 1)) shown = false;
+    box = box.parentElement;
+  }
+  found.push([decodeURIComponent(image.src).split("images/")[1] || image.src, shown]);
+}
+return found;
+"""
 
 
 def test_the_trials_are_in_parallel_coordinates(driver, links):

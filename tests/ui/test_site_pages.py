@@ -36,7 +36,6 @@ PAGES = {
     "pipeline/several_devices": "TF_CONFIG",
     "new_architecture": "architecture",
     "interactive": "LeNet-5 reads it",
-    "chapters/03_steepest_descent": "How large may a step be?",
     "pt-BR/interativo": "a LeNet-5 lê",
     "pt-BR/inicio": "Por que não aprende?",
     "pt-BR/glossario": "taxa de aprendizagem",

@@ -32,6 +32,8 @@ def dead_relu(history: ActivationHistory) -> Iterator[TrainingFinding]:
         share = history.dead_share[:, column]
         if not len(share) or not share[-1] > DEAD_SHARE:
             continue
+        if history.layers[layer].frozen:
+            continue  # no training has killed them, and no learning rate wakes them
         below = np.flatnonzero(~(share > DEAD_SHARE))
         since = _when(history, below[-1] + 1 if len(below) else 0)
         # Of initial weights: training may wake them.
@@ -62,7 +64,8 @@ def saturation(history: ActivationHistory) -> Iterator[TrainingFinding]:
     for column, layer in enumerate(history.layer_names):
         high = np.flatnonzero(history.saturated_share[:, column] > SATURATED_SHARE)
         softmax = history.layers[layer].activation == "softmax"
-        if len(high) and layer not in history.outputs and not softmax:
+        frozen = history.layers[layer].frozen
+        if len(high) and layer not in history.outputs and not softmax and not frozen:
             value = history.saturated_share[high[0], column]
             since = _when(history, high[0])
             learned = bool(history.epochs[high[0]] > 0) and not stuck

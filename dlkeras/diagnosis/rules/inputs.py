@@ -43,7 +43,7 @@ def unscaled(facts: Facts) -> Iterator[TrainingFinding]:
         numbers = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
         low, high = np.nanmin(numbers), np.nanmax(numbers)
         size = float(np.nanstd(numbers) + abs(np.nanmean(numbers)))
-        severity = "note" if facts.learned else "warning"
+        severity = "note" if facts.learned_well else "warning"
         picture = values.ndim == 4 or (values.ndim == 2 and values.shape[1] >= 16)
         whole = bool(np.all(np.round(numbers) == numbers))
         if low >= 0 and PIXELS < high <= 255 and picture and whole:

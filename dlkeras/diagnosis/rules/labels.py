@@ -97,7 +97,7 @@ def one_class(facts: Facts) -> Iterator[TrainingFinding]:
     labels = facts.labels
     if labels is None or len(labels.values) < ENOUGH or not labels.kind:
         return
-    if not (facts.cross_entropy or facts.distance):
+    if not (facts.cross_entropy or facts.distance) or facts.adversarial:
         return  # a loss of one's own may be given labels that it does not need
     rows = labels.rows
     if labels.ignored is None:

@@ -113,8 +113,10 @@ def loss_beside_a_guess(facts: Facts) -> Iterator[TrainingFinding]:
     curve = facts.curve()
     if not len(curve):
         return
-    guess, gone = facts.guess, facts.removed(curve[-1])
-    if np.isfinite(curve[-1]) and facts.cross_entropy and curve[-1] < -1e-6:
+    guess = facts.guess
+    gone = (guess + facts.extra - curve[-1]) / guess if guess > 1e-12 else np.nan
+    below = np.isfinite(curve[-1]) and curve[-1] < -1e-6 and not facts.weighted
+    if below and facts.cross_entropy:
         yield cause(
             "negative_cross_entropy", "a cross-entropy below 0 cannot be",
             f"loss {curve[-1]:.4g}", severity="error", source=GUESS,
@@ -124,7 +126,7 @@ def loss_beside_a_guess(facts: Facts) -> Iterator[TrainingFinding]:
         yield cause(
             "worse_than_guessing",
             "the loss is worse than that of the best constant answer",
-            f"loss {curve[-1]:.4g}, guessing {guess + facts.penalty:.4g}",
+            f"loss {curve[-1]:.4g}, guessing {guess + facts.extra:.4g}",
             severity="warning", source=GUESS, value=curve[-1], bound=guess,
             fix="keras.optimizers.Adam(1e-3), and inputs scaled to a spread of 1",
             sure="likely",
@@ -136,6 +138,8 @@ def slow(facts: Facts) -> Iterator[TrainingFinding]:
     curve, rate = facts.curve(), facts.learning_rate
     if len(curve) < 4 or not np.isfinite(curve).all() or facts.learned:
         return
+    if facts.weighted and curve.min() < 0:
+        return  # weights of both signs, as rewards are: the loss is no distance
     start = facts.first_loss if np.isfinite(facts.first_loss) else curve[0]
     fallen = start - curve[-1]
     late = curve[3 * len(curve) // 4 - 1] - curve[-1]
@@ -180,7 +184,7 @@ def stuck(facts: Facts) -> Iterator[TrainingFinding]:
         yield cause(
             "nothing_learned",
             "after all epochs the model knows no more than a constant answer",
-            f"loss {curve[-1]:.4g}, guessing {facts.guess + facts.penalty:.4g}",
+            f"loss {curve[-1]:.4g}, guessing {facts.guess + facts.extra:.4g}",
             f"{len(curve)} epochs", severity="warning", source=GUESS, sure="likely",
             fix="fit 32 examples first: model.fit(x[:32], y[:32], epochs=200)",
         )  # fmt: skip
@@ -223,6 +227,20 @@ def penalty_of(model: keras.Model) -> float:
         for variable in model.trainable_variables
         if getattr(variable, "regularizer", None) is not None
     )
+
+
+def added_to(model: keras.Model) -> float:
+    """What `add_loss` gave in the last call, which was no step of a compiled training.
+
+    0 where that is not known.
+    """
+    to_numpy: Any = keras.ops.convert_to_numpy
+    try:
+        total = sum(float(np.sum(to_numpy(loss))) for loss in model.losses)
+    except Exception:  # symbols of a compiled step
+        return 0.0
+    added = total - penalty_of(model)
+    return added if np.isfinite(added) else 0.0
 
 
 OPTIMISATION_RULES = (

@@ -58,11 +58,13 @@ def normalization_of_the_answers(facts: Facts) -> Iterator[TrainingFinding]:
     known = facts.cross_entropy or facts.distance
     if type(last).__name__ != "BatchNormalization" or not known:
         return
+    severity, seen = "note" if facts.learned else "warning", ()
+    if facts.cross_entropy and not facts.from_logits:
+        severity, seen = "error", ("what was a probability may now be of any size",)
     yield cause(
         "normalization_of_the_answers",
         "batch normalisation behind the last layer makes an answer depend on its batch",
-        layer=last.name, source=NORMALIZATION, sure="likely",
-        severity="note" if facts.learned else "warning",
+        *seen, layer=last.name, source=NORMALIZATION, sure="likely", severity=severity,
         fix=f"leave {last.name!r} out",
     )  # fmt: skip
 

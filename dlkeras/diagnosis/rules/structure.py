@@ -11,6 +11,7 @@ from dlkeras.diagnosis.histories.layer_tree import activation_name
 
 OUTPUT_UNITS = "Goodfellow, Bengio and Courville, Deep learning, 6.2.2"
 SYMMETRY = "Goodfellow, Bengio and Courville, Deep learning, 8.4"
+XAVIER = "Glorot and Bengio, Understanding the difficulty of training, AISTATS 2010"
 LINEAR = "Goodfellow, Bengio and Courville, Deep learning, 6.1"
 # What is affine, or leaves values as they are: a chain of these is one linear layer.
 AFFINE = (
@@ -19,6 +20,7 @@ AFFINE = (
     "AveragePooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
     "Activation",
 )  # fmt: skip
+WIDE, OUTSIDE = 4.0, 0.01
 WEIGHTED = ("Dense", "Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
 
 
@@ -116,6 +118,29 @@ def output_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
             given, *spread, layer=name, source=OUTPUT_UNITS,
             fix=fix if activation == "tanh"
             else f"loss=keras.losses.{kind}Crossentropy(from_logits=True)",
+        )  # fmt: skip
+
+
+def answers_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
+    """Answers of a layer or a model of one's own that are no probabilities."""
+    seen = facts.before if facts.before is not None else facts.answers
+    layer = facts.output_layer
+    if not facts.cross_entropy or facts.from_logits or facts.output_activation:
+        return
+    if seen is None or type(layer).__name__ == "BatchNormalization":
+        return  # that one has a rule of its own
+    low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+    # Keras makes shares of positive scores for the categorical cross-entropy.
+    if low < -OUTSIDE or (high > 1 + OUTSIDE and facts.loss != "categorical"):
+        kind = {"sparse": "SparseCategorical", "binary": "Binary"}.get(
+            facts.loss, "Categorical"
+        )
+        yield cause(
+            "logits_without_from_logits",
+            "the loss expects probabilities and gets numbers of any size",
+            f"answers from {low:.3g} to {high:.3g}",
+            layer=getattr(layer, "name", ""), source=OUTPUT_UNITS,
+            fix=f"loss=keras.losses.{kind}Crossentropy(from_logits=True)",
         )  # fmt: skip
 
 
@@ -288,6 +313,32 @@ def equal_weights(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
+def wide_initial_weights(facts: Facts) -> Iterator[TrainingFinding]:
+    """Hidden kernels so wide that tanh or sigmoid is flat for most inputs: at 1 each.
+
+    For initial weights alone. Xavier's have a root mean square of about
+    1 / sqrt(inputs), so that a sum of inputs of size 1 is of size 1.
+    """
+    gains = []
+    for layer, kernel in facts.kernels[:-1]:
+        kind = type(layer).__name__
+        if kind in WEIGHTED and activation_name(layer) in ("tanh", "sigmoid"):
+            value = np.asarray(keras.ops.convert_to_numpy(kernel), np.float64)
+            inputs = value[..., 0].size
+            gains.append((float(np.sqrt(inputs * np.mean(value**2))), layer.name))
+    gains = [(gain, name) for gain, name in gains if gain > WIDE]
+    if gains:
+        gain, name = max(gains)
+        yield cause(
+            "wide_initial_weights",
+            "the initial weights are so wide that the activation is flat for most "
+            "inputs",
+            f"{gain:.2g} times those of Xavier", f"{len(gains)} layers",
+            layer=name, severity="note", source=XAVIER, sure="likely", value=gain,
+            bound=WIDE, fix=f'kernel_initializer="glorot_uniform" in {name!r}',
+        )  # fmt: skip
+
+
 def nothing_to_train(facts: Facts) -> Iterator[TrainingFinding]:
     """A model all of whose weights are frozen, or that has none."""
     if facts.model.built and not facts.model.trainable_variables:
@@ -303,9 +354,12 @@ def nothing_to_train(facts: Facts) -> Iterator[TrainingFinding]:
 STRUCTURE_RULES = (
     one_unit,
     output_beside_loss,
+    answers_beside_loss,
     output_beside_labels,
     linear_network,
     softmax_within,
     equal_weights,
     nothing_to_train,
 )
+# Of initial weights: once trained they differ, and may be as wide as they like.
+EARLY_RULES = (equal_weights, wide_initial_weights)

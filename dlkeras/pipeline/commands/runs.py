@@ -30,17 +30,17 @@ def run(options: argparse.Namespace) -> int:
         print(f"no runs in {options.mlruns}")
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Run", "Name", "Status", "Started", "Time", "Accuracy", "Model"):
+    for column in ("Run", "Name", "Status", "Started", "Time", "Score", "Model"):
         table.add_column(column, no_wrap=True)
     for run in runs:
-        seconds, accuracy = run["seconds"], run["accuracy"]
+        seconds, score = run["seconds"], run["score"]
         table.add_row(
             run["run_id"][:8],
             run["name"],
             run["status"],
             f"{run['started']:%Y-%m-%d %H:%M}",
             f"{seconds:.0f} s" if seconds is not None else "",
-            f"{accuracy:.4f}" if accuracy is not None else "",
+            f"{score[0].replace('_', ' ')} {score[1]:.4f}" if score else "",
             run["model"] or "",
         )
     Console(highlight=False, width=TABLE_WIDTH).print(table)

@@ -17,7 +17,9 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.batches.shown_images import thumbnail
 from dlkeras.pipeline.configuration.config import PusherConfig
+from dlkeras.pipeline.configuration.key_fields import key_fields
 from dlkeras.pipeline.engine.component import component
+from dlkeras.pipeline.serving.needed_modules import needed_modules
 from dlkeras.pipeline.serving.servable import FILES, QUESTIONS
 from dlkeras.pipeline.serving.tasks.registry import TASK_FILE, task_of
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest, file_digest
@@ -73,7 +75,10 @@ def pusher(
     task = task_of(examples.task)
     if task.name != "classification":
         output.properties["score"] = task.score_name
-    card = model_card(model_name, examples, statistics, model, evaluation, blessing)
+    needed = needed_modules(output.path / PushedModel.MODEL)
+    card = model_card(
+        model_name, examples, statistics, model, evaluation, blessing, needed
+    )
     (output.path / "README.md").write_text(card, encoding="utf-8")
     write_manifest(output.path)
     output.properties.update(
@@ -87,7 +92,7 @@ def pusher(
         **{task.score_name: evaluation.metrics[task.score_name]},
     )
     output.digest = canonical_digest(
-        [servable.record.digest, card, config.model_dump(mode="json")]
+        [servable.record.digest, card, key_fields(config, PushedModel.__name__)]
     )
 
 
@@ -98,8 +103,19 @@ def model_card(
     model: Model,
     evaluation: Evaluation,
     blessing: Blessing,
+    needed: Sequence[str] = (),
 ) -> str:
-    """Describe a model in Markdown, after Mitchell et al., "Model cards", 2019."""
+    """Describe a model in Markdown, after Mitchell et al., "Model cards", 2019.
+
+    Args:
+        name: in the registry.
+        examples: what it was trained and tested on.
+        statistics: of these.
+        model: the trainer's.
+        evaluation: of the test split.
+        blessing: of the evaluation.
+        needed: modules that define layers of the network.
+    """
     metrics = evaluation.metrics
     properties = model.properties
     train = statistics.summary["splits"]["train"]
@@ -145,10 +161,7 @@ def model_card(
 {use}
 
 ```python
-import keras
-
-model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
-{task.output} = model(images)
+{_snippet(needed, task.output)}
 ```
 
 {task.limits(size)}
@@ -168,6 +181,20 @@ model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
 
 {result}
 {_by_class(task.by_class(metrics))}"""
+
+
+def _snippet(needed: Sequence[str], output: str) -> str:
+    """What loads the model and asks it, in the folder that the card lies in."""
+    imports = "".join(f"import {name}  # defines its layers\n" for name in needed)
+    return f"""import json
+
+import keras
+import numpy as np
+{imports}
+model = keras.saving.load_model("{PushedModel.MODEL}")  # safe_mode stays on
+with open("{PushedModel.EXAMPLE}") as file:
+    images = np.array(json.load(file)["inputs"], "uint8")
+{output} = np.asarray(model(images))"""
 
 
 def _by_class(columns: Mapping[str, list]) -> str:

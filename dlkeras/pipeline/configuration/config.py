@@ -144,6 +144,9 @@ class PusherConfig(ComponentConfig):
     """name in the MLflow registry (default: the pipeline's name)"""
     alias: str = Field(default="champion", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")
     """alias that the pushed version gets in the MLflow registry"""
+    destination: NotInKey[PathField | None] = None
+    """folder that TensorFlow Serving watches: the model goes to
+    DESTINATION/NAME/VERSION (default: nowhere)"""
 
 
 class BulkInferrerConfig(ComponentConfig):

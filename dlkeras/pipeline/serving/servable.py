@@ -1,6 +1,7 @@
 """The forms in which a model is served: how each is written, and how each is called.
 
-The `.keras` file and the SavedModel take raw uint8 images of any size. ONNX and LiteRT
+The `.keras` file and the SavedModel take raw uint8 images of any size; the SavedModel
+has a second signature that takes files of images, each of any size. ONNX and LiteRT
 hold the network alone, since their runtimes have no antialiased resizing: they take
 what the preprocessing gives, float32 `(1, height, width, channels)`.
 """
@@ -28,6 +29,8 @@ FILES = {
     LITERT: "network.tflite",
 }
 RUNTIMES = {ONNX: "onnxruntime", LITERT: "ai_edge_litert"}
+# A second signature of the SavedModel: `{"b64": ...}` for TensorFlow Serving's REST.
+FILE_SIGNATURE, FILE_INPUT = "image_files", "image_bytes"
 TAKES_RAW_IMAGES = frozenset({KERAS, SAVED_MODEL})
 # Real images, raw and prepared, and the probabilities of the trainer's model.
 QUESTIONS = "questions.npz"
@@ -112,8 +115,13 @@ def write_form(
         image = tf.TensorSpec((None, None, None, channels), tf.uint8, "image")
         serve = tf.function(lambda image: {output: served(image)})
         module.serve = serve
-        signature = {"serving_default": serve.get_concrete_function(image)}
-        tf.saved_model.save(module, str(path), signatures=signature)
+        module.serve_files = _files_function(served, output)
+        files = tf.TensorSpec((None,), tf.string, FILE_INPUT)
+        signatures = {
+            "serving_default": serve.get_concrete_function(image),
+            FILE_SIGNATURE: module.serve_files.get_concrete_function(files),
+        }
+        tf.saved_model.save(module, str(path), signatures=signatures)
         return
     shape = (1, *network.input_shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
@@ -129,6 +137,27 @@ def write_form(
             f"--infra-validator.{form}: expected the packages of this form "
             f"(pip install 'dlkeras[{form}]'); {reason(error)}"
         ) from error
+
+
+def _files_function(served: "keras.Model", output: str) -> Any:
+    """A function of the contents of JPEG and PNG files, for TensorFlow Serving."""
+    from dlkeras.pipeline.tensorflow_import import tf
+
+    channels = served.input_shape[-1]
+    answered = tf.TensorSpec(served.output_shape[1:], tf.float32)
+
+    def one(content: Any) -> Any:
+        # Exact as the pipeline's own reading is; it takes PNG, too.
+        pixels = tf.io.decode_jpeg(
+            content, channels=channels, dct_method="INTEGER_ACCURATE"
+        )
+        return tf.cast(served(pixels[None])[0], tf.float32)
+
+    return tf.function(
+        lambda files: {
+            output: tf.map_fn(one, files, fn_output_signature=answered),
+        }
+    )
 
 
 def digests(folder: Path, form: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 
 from dlkeras.pipeline.store.errors import InputError, reason
-from dlkeras.pipeline.tracking.database.connection import connect
+from dlkeras.pipeline.tracking.database.connection import connect, quiet
 from dlkeras.pipeline.tracking.registry.model_folder import check_flavors
 from dlkeras.pipeline.tracking.registry.registered import (
     downloaded_model,
@@ -26,6 +26,7 @@ _TEXT = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(\s*+:)?+', re.DOTALL)
 _MAX_TEXTS = 2**29
 
 
+@quiet()
 def load_served_model(tracking_uri: str | None, mlruns: Path, model: str) -> Any:
     """Load a registered model for serving; one that would run its own code is refused.
 

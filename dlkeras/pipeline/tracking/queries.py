@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
+from dlkeras.pipeline.serving.tasks.registry import TASKS, task_of
 from dlkeras.pipeline.store.errors import InputError, NoSuchModelError
 from dlkeras.pipeline.tracking.database.connection import connect, every
 from dlkeras.pipeline.tracking.registry.model_folder import data_folder
@@ -19,7 +21,9 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
     """The latest runs of all pipelines, without the tuner's trials.
 
     Returns:
-        For each run: run_id, name, pipeline, status, started, seconds, accuracy, model.
+        For each run: run_id, name, pipeline, status, started, seconds, model, and
+        `score`: the name and the value of what its task is judged by, of the test
+        split; None where it was not judged. `accuracy` is the accuracy, or None.
     """
     client = connect(tracking_uri, mlruns, make=False)
     experiments = {e.experiment_id: e.name for e in every(client.search_experiments)}
@@ -40,10 +44,20 @@ def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:
             if run.info.end_time
             else None,
             "accuracy": run.data.metrics.get("test/accuracy"),
+            "score": _score(run.data.metrics),
             "model": run.data.tags.get("dlkeras.model"),
         }
         for run in itertools.islice(runs, limit)
     ]
+
+
+def _score(metrics: Mapping[str, float]) -> tuple[str, float] | None:
+    """What a task's models are compared by, wherever a run has it."""
+    for name in TASKS:
+        score = task_of(name).score_name
+        if f"test/{score}" in metrics:
+            return score, metrics[f"test/{score}"]
+    return None
 
 
 def pushed_folder(tracking_uri: str | None, mlruns: Path, model: str) -> Path:

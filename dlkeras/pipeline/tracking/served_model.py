@@ -7,7 +7,7 @@ SHA-256 is compared with the manifest.
 
 import base64
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
+from dlkeras.pipeline.examples.sources.label_kinds import SEPARATOR
 from dlkeras.pipeline.serving.answering import image_pixels, load_safely
-from dlkeras.pipeline.serving.tasks.registry import read_task
+from dlkeras.pipeline.serving.asked_images import asked_images, expectation
+from dlkeras.pipeline.serving.tasks.registry import read_task, task_of
 from dlkeras.pipeline.store.errors import PipelineError, reason
 from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
 from dlkeras.untrusted.activations import CheckedSizes
@@ -24,6 +26,7 @@ from dlkeras.untrusted.images import image_size
 
 # Of all images in a request together.
 MAX_PIXELS = 2**26
+ANSWERS = ("probabilities", "label")
 
 
 class ServedModel:
@@ -31,9 +34,13 @@ class ServedModel:
 
     Args:
         folder: what the pusher wrote.
+        answer: what `predict` gives unless it is asked for something else.
     """
 
-    def __init__(self, folder: Path):
+    answer = "probabilities"
+
+    def __init__(self, folder: Path, answer: str = "probabilities"):
+        self.answer = _known(answer)
         from dlkeras.pipeline.tensorflow_import import tf
 
         path, self.labels = load_pushed_model(str(folder), None, folder)
@@ -41,7 +48,7 @@ class ServedModel:
         model = load_safely(path)
         self.channels = int(model.input_shape[-1])
         image = tf.TensorSpec((None, None, None, self.channels), tf.uint8)
-        answer = tf.function(
+        network = tf.function(
             lambda image: model(image, training=False),
             input_signature=[image],
             autograph=False,
@@ -50,7 +57,7 @@ class ServedModel:
 
         def checked(batch: np.ndarray) -> Any:
             sizes.check(*batch.shape[1:3])
-            return answer(batch)
+            return network(batch)
 
         self._answer = checked
 
@@ -58,46 +65,51 @@ class ServedModel:
         """What MLflow's wrapper gives whoever asks for the model itself."""
         return self
 
-    def predict(self, model_input: Any, params: Any = None) -> np.ndarray:
+    def predict(
+        self, model_input: Any, params: Mapping[str, Any] | None = None
+    ) -> np.ndarray:
         """Give probabilities, `(images, classes)` float32, or numbers, `(images, 1)`.
 
         Args:
             model_input: raw pixels `(images, height, width, channels)`, whole numbers
                 from 0 to 255; or a list of image files' contents, as bytes or in base64
-                text, of any size, all together of at most 67,108,864 pixels.
-            params: there are none.
+                text, of any size, all together of at most 67,108,864 pixels; or either
+                as `asked_images` says: named, or as a column of a DataFrame.
+            params: `{"answer": "label"}` gives the likeliest class's name, the labels
+                of an image joined by `|`, or the number, `(images,)`, which is what
+                `mlflow.models.evaluate` compares.
 
         Raises:
             MlflowException: the input is neither; the server answers 400.
         """
-        del params
         try:
-            return np.concatenate(
+            wanted = _known((params or {}).get("answer") or self.answer)
+            found = np.concatenate(
                 [self._probabilities(batch) for batch in self._batches(model_input)]
             )
+            return self._labels(found) if wanted == "label" else found
         except ValueError as error:
             raise MlflowException(
                 str(error), error_code=INVALID_PARAMETER_VALUE
             ) from error
+
+    def _labels(self, values: np.ndarray) -> np.ndarray:
+        task = task_of(self.task["task"])
+        threshold = self.task.get("threshold", 0.5)
+        answers = (task.answer(value, self.labels, threshold) for value in values)
+        return np.array([_label(answer) for answer in answers])
 
     def _probabilities(self, batch: np.ndarray) -> np.ndarray:
         return np.asarray(self._answer(batch)).astype("float32")
 
     def _batches(self, given: Any) -> Iterator[np.ndarray]:
         """Give batches one at a time: image files are decoded when their turn comes."""
-        if isinstance(given, dict):
-            raise ValueError(_expectation(f"named inputs {sorted(given)[:5]}"))
-        if isinstance(given, list) and not given:
-            raise ValueError(_expectation("an empty list"))
-        # An array of texts would make all of them as long as the longest.
-        if isinstance(given, list) and all(isinstance(v, bytes | str) for v in given):
-            return self._each(
-                [v if isinstance(v, bytes) else _from_base64(v) for v in given]
-            )
-        values = np.asarray(given)
-        if values.dtype.kind in "SU" and values.ndim == 1:
-            return self._each([_from_base64(text) for text in values.tolist()])
-        return iter([self._pixels(values)])
+        images = asked_images(given, self.channels)
+        if isinstance(images, np.ndarray):
+            return iter([self._pixels(images)])
+        return self._each(
+            [v if isinstance(v, bytes) else _from_base64(v) for v in images]
+        )
 
     def _each(self, contents: list[bytes]) -> Iterator[np.ndarray]:
         claimed = 0
@@ -118,7 +130,7 @@ class ServedModel:
     def _pixels(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "iuf" or values.ndim != 4:
             raise ValueError(
-                _expectation(f"an array of {values.dtype} of shape {values.shape}")
+                expectation(f"an array of {values.dtype} of shape {values.shape}")
             )
         if values.shape[-1] != self.channels or 0 in values.shape:
             raise ValueError(
@@ -148,11 +160,21 @@ def _named() -> Iterator[None]:
         ) from error
 
 
-def _expectation(received: str) -> str:
-    return (
-        "expected pixels (images, height, width, channels) or a list of image files in "
-        f"base64; received {received}"
-    )
+def _known(answer: Any) -> str:
+    if answer not in ANSWERS:
+        raise ValueError(
+            f"answer: expected {' or '.join(ANSWERS)}; received {str(answer)[:40]!r}"
+        )
+    return answer
+
+
+def _label(answer: Mapping[str, Any]) -> Any:
+    """What an answer says in a word, of any task."""
+    if "value" in answer:
+        return answer["value"]
+    if "labels" in answer:
+        return SEPARATOR.join(answer["labels"])
+    return answer["top"][0]["label"]
 
 
 def _from_base64(text: Any) -> bytes:
@@ -164,9 +186,11 @@ def _from_base64(text: Any) -> bytes:
         ) from error
 
 
-def _load_pyfunc(data_path: str) -> ServedModel:
-    """What MLflow calls to load the model."""
+def _load_pyfunc(
+    data_path: str, model_config: Mapping[str, Any] | None = None
+) -> ServedModel:
+    """What MLflow calls to load the model; `model_config` may say what it answers."""
     try:
-        return ServedModel(Path(data_path))
+        return ServedModel(Path(data_path), **(model_config or {}))
     except PipelineError as error:
         raise MlflowException(str(error)) from error

@@ -1,6 +1,8 @@
 """The life of a run in MLflow: opened, taken up again, ended with its status."""
 
 import contextlib
+import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -27,7 +29,13 @@ from dlkeras.pipeline.store.ownership import (
     take_from_dead,
 )
 from dlkeras.pipeline.store.publishing import canonical_digest
-from dlkeras.pipeline.tracking.database.connection import connect, every, is_database
+from dlkeras.pipeline.tracking.database.connection import (
+    connect,
+    every,
+    is_database,
+    quiet,
+    use,
+)
 from dlkeras.pipeline.tracking.database.moved_folder import check_location
 from dlkeras.pipeline.tracking.environment import (
     ALIVE_TAGS,
@@ -36,10 +44,7 @@ from dlkeras.pipeline.tracking.environment import (
     process_tags,
 )
 from dlkeras.pipeline.tracking.marked_client import marked
-from dlkeras.pipeline.tracking.tracker import Tracker
-
-# Where a job's runs are is no part of the job: the folder may be moved.
-WHERE = {"mlruns", "tracking_uri"}
+from dlkeras.pipeline.tracking.tracker import WHERE, Tracker
 
 
 @contextlib.contextmanager
@@ -52,6 +57,10 @@ def track(
     which is gone has left RUNNING are marked KILLED: those of this machine, and those
     of the same configuration that another machine left in the folder of the runs.
 
+    Inside a run of the user's own, `with mlflow.start_run():`, it is that run's child,
+    in its experiment, and MLflow's address is afterwards what it was before. Otherwise
+    the experiment is `MLFLOW_EXPERIMENT_NAME`, or the pipeline's name.
+
     Args:
         config: the job.
         say: is told of a run on another machine.
@@ -59,15 +68,37 @@ def track(
     Raises:
         TrackingError: MLflow does not answer.
     """
+    others = mlflow.active_run()  # a user's own, in a notebook or a script
+    before = mlflow.get_tracking_uri()
+    with quiet():
+        try:
+            with _run_of(config, say, others, before) as tracker:
+                yield tracker
+        finally:
+            if others is not None:  # who goes on to log where the run is
+                use(before)
+
+
+@contextlib.contextmanager
+def _run_of(
+    config: PipelineConfig,
+    say: Callable[[str], None],
+    others: Run | None,
+    before: str,
+) -> Iterator[Tracker]:
+    """The run itself; `others` is the user's own, at the address `before`."""
     client = marked(connect(config.tracking_uri, config.mlruns, say))
     uri = mlflow.get_tracking_uri()
+    parent = others if uri == before else None
     mlflow.set_system_metrics_sampling_interval(1)
     mlflow.set_system_metrics_samples_before_logging(1)
-    others = mlflow.active_run()  # a user's own, in a notebook
     tracker = None
     try:
-        experiment_id = _experiment(client, config, local=is_database(uri))
-        digest = canonical_digest(config.model_dump(mode="json", exclude=WHERE))
+        if parent is not None:
+            experiment_id = parent.info.experiment_id
+        else:
+            experiment_id = _experiment(client, config, local=is_database(uri))
+        digest = canonical_digest(config.model_dump(mode="json", exclude=set(WHERE)))
         locks = config.mlruns / "store" / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         _end_runs_of_dead_processes(client, experiment_id, digest, locks, say)
@@ -88,7 +119,10 @@ def track(
             # With the run itself: one that says not whose it is would stay RUNNING.
             tags={"dlkeras.config": digest, **process_tags()},
             log_system_metrics=True,
+            nested=others is not None,
         )
+        if others is not None and parent is None:  # of another server or database
+            client.delete_tag(run.info.run_id, "mlflow.parentRunId")
         tracker = Tracker(client, config, run, say)
         tracker.set_tags(environment_tags())
         tracker.log_parameters()
@@ -125,21 +159,22 @@ def _end(tracker: Tracker | None, others: Run | None, status: str) -> None:
 
 
 def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> str:
-    """Find or make the experiment of a pipeline."""
-    found = client.get_experiment_by_name(config.name)
+    """Find or make the experiment of a pipeline, or the one of the environment."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or config.name
+    found = client.get_experiment_by_name(name)
     if found is not None:
         if local:
-            check_location(
-                config.name, found.artifact_location, config.mlruns.resolve()
-            )
+            check_location(name, found.artifact_location, config.mlruns.resolve())
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return found.experiment_id
     artifacts = None
     if local:
-        folder = config.mlruns / "artifacts" / config.name
-        folder.mkdir(parents=True, exist_ok=True)
-        artifacts = folder.resolve().as_uri()
+        # A name from the environment may have slashes, as Databricks's have.
+        folder = re.sub(r"[^\w.-]+", "_", name).strip(".") or "experiment"
+        place = config.mlruns / "artifacts" / folder
+        place.mkdir(parents=True, exist_ok=True)
+        artifacts = place.resolve().as_uri()
     note = (
         f"Runs of the pipeline `{config.name}`: every run ends with an evaluation on "
         "the test split, and a blessed model is registered as "
@@ -147,7 +182,7 @@ def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> st
     )
     try:
         return client.create_experiment(
-            config.name,
+            name,
             artifacts,
             {
                 "mlflow.note.content": note,
@@ -155,7 +190,7 @@ def _experiment(client: MlflowClient, config: PipelineConfig, local: bool) -> st
             },
         )
     except MlflowException:
-        found = client.get_experiment_by_name(config.name)
+        found = client.get_experiment_by_name(name)
         if found is None:  # it was not another process that made it meanwhile
             raise
         return found.experiment_id

@@ -68,6 +68,7 @@ def _(statistics: Statistics, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
+    tracker.log_chosen(found.values)
     name = found.properties["objective"]
     tracker.log_metrics({f"tuner/best_{name}": found.properties["score"]})
 

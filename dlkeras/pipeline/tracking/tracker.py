@@ -29,6 +29,9 @@ from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.registry.registration import Registration
 from dlkeras.pipeline.tracking.shown_artifacts import show
 
+# Where a job's runs are is no part of the job: the folder may be moved.
+WHERE = frozenset({"mlruns", "tracking_uri"})
+
 
 class Tracker:
     """One pipeline run in MLflow.
@@ -81,18 +84,35 @@ class Tracker:
     # What a run says of itself -------------------------------------------------------
 
     def log_parameters(self) -> None:
-        """Log the resolved configuration: as parameters, and as a file to replay."""
-        values = self._config.model_dump(mode="json")
-        flat = {
-            name: value
-            for name, value in _flatten(values)
-            if name not in ("mlruns", "tracking_uri")
-        }
-        params = [Param(name, str(value)) for name, value in flat.items()]
-        self._client.log_batch(self.run_id, params=params)
+        """Log what differs from the defaults, and the whole as a file to replay.
+
+        MLflow lists a run's parameters above each of its pictures: a hundred of them
+        would leave no room.
+        """
+        mine = dict(_flatten(self._config.model_dump(mode="json")))
+        usual = dict(_flatten(type(self._config)().model_dump(mode="json")))
+        self._log_new_parameters(
+            {
+                name: str(value)
+                for name, value in mine.items()
+                if name not in WHERE and (name not in usual or value != usual[name])
+            }
+        )
         self._client.log_text(
             self.run_id, self._config.model_dump_json(indent=2), "config.json"
         )
+
+    def log_chosen(self, values: Mapping[str, Any]) -> None:
+        """Log what the search chose, under the names that its trials have."""
+        self._log_new_parameters(
+            {name: _parameter(value) for name, value in values.items()}
+        )
+
+    def _log_new_parameters(self, values: Mapping[str, str]) -> None:
+        """A parameter stays what it is: a run taken up again has some already."""
+        known = self._run.data.params
+        params = [Param(name, v) for name, v in values.items() if name not in known]
+        self._client.log_batch(self.run_id, params=params)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run."""
@@ -177,9 +197,15 @@ class Tracker:
         dataset = Dataset(
             name=self._config.example_gen.source_name,
             digest=examples.record.digest[:16],
-            source_type="dlkeras",
+            # A type of MLflow's own, which `mlflow.data.get_source` reads; its `load`
+            # gives the folder of the examples, a prepared data set of TFDS.
+            source_type="local",
             source=json.dumps(
-                {"source": properties["source"], "uri": self._inside(examples.path)}
+                {
+                    "uri": str(examples.path.resolve()),
+                    "source": properties["source"],
+                    "path": self._inside(examples.path),
+                }
             ),
             schema=json.dumps(
                 {"labels": properties["labels"], "channels": properties["channels"]}
@@ -219,10 +245,7 @@ class Tracker:
             },
         )
         self._trials[trial] = run.info.run_id
-        params = [
-            Param(name, f"{value:.6g}" if isinstance(value, float) else str(value))
-            for name, value in values.items()
-        ]
+        params = [Param(name, _parameter(value)) for name, value in values.items()]
         self._client.log_batch(run.info.run_id, params=params)
 
     def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, float]) -> None:
@@ -315,6 +338,14 @@ class Tracker:
             "&workflowType=machine_learning"
         )
 
+    def page_link(self, artifact: str) -> str:
+        """The page of one of the run's artifacts."""
+        return self.run_link.replace("?", f"/artifacts/{artifact}?")
+
+    def model_link(self, name: str, version: int) -> str:
+        """The page of a registered model's version."""
+        return f"{ui_address()}/#/models/{name}/versions/{version}"
+
     @property
     def experiment_link(self) -> str:
         """The page of all runs of this pipeline, their charts side by side."""
@@ -339,6 +370,11 @@ def _epoch_metrics(logs: Mapping[str, float]) -> dict[str, float]:
         return f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}"
 
     return {section(name): value for name, value in logs.items()}
+
+
+def _parameter(value: Any) -> str:
+    """A value of the search, alike in a run and in its trials."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,16 +3,19 @@
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from dlkeras.visualization.training.beside import (
+    DrawingProcess,
+    draw_epoch,
+    folder_of,
+)
+from dlkeras.visualization.training.watched import epoch_figures
 
 MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
 # The page with the verdict.
@@ -33,7 +36,8 @@ class Monitoring:
         folder: where the figures are kept while training.
         say: shows a line to the user; each kind of finding is told once.
         on_figures: is told the figures of an epoch, PNG files by name, and the number
-            of the epoch, from 1, as soon as they are drawn.
+            of the epoch, from 1, at the end of an epoch by which they are drawn: a
+            process of its own draws them.
 
     Attributes:
         callbacks: for `fit`, before those that ask for what was measured.
@@ -54,6 +58,7 @@ class Monitoring:
 
         self._stop = config.on_finding == "stop"
         self._folder, self._say, self._on_figures = folder, say, on_figures
+        self._drawing, self._asked = DrawingProcess(folder), list[int]()
         self._untold: list[Any] = []
         self._data: tuple = ([], None, False, [])
         self._is_asked = True
@@ -151,6 +156,7 @@ class Monitoring:
             logs: of each epoch that was trained.
         """
         epochs = len(logs)
+        self._hand_over(wait=True)
         history = self._gradients.history
         np.savez_compressed(
             output.path / "gradients.npz",
@@ -179,7 +185,9 @@ class Monitoring:
                 figures = output.path / "figures" / f"epoch-{epoch:04d}"
                 figures.parent.mkdir(exist_ok=True)
                 shutil.copytree(self._draw(epoch), figures)
-        for name, figure in self._figures(epochs):
+        for name, figure in epoch_figures(
+            self._measured(), epochs, _drawn_before(epochs)
+        ):
             save_figure(figure, output.figure_path(name))
 
     def _judged(self, model: Any, logs: Sequence[Mapping[str, float]]) -> Any:
@@ -209,10 +217,22 @@ class Monitoring:
             raise PipelineError(_STOPPED.format(errors[0]))
         if _is_drawn(epoch):
             self._show(epoch)
+        self._hand_over(wait=False)
 
     def _show(self, epoch: int) -> None:
-        folder = self._draw(epoch)
-        self._on_figures({f.stem: f for f in sorted(folder.glob("*.png"))}, epoch)
+        """Have an epoch's figures drawn while the training goes on, and shown then."""
+        if not self._drawing.is_drawn(epoch):
+            self._drawing.ask(epoch, _drawn_before(epoch), self._measured())
+        self._asked.append(epoch)
+
+    def _hand_over(self, *, wait: bool) -> None:
+        """Show the figures that are drawn by now, in the order of their epochs."""
+        while self._asked and (wait or self._drawing.is_drawn(self._asked[0])):
+            epoch = self._asked.pop(0)
+            folder = self._drawing.wait(epoch)
+            self._on_figures({f.stem: f for f in sorted(folder.glob("*.png"))}, epoch)
+        if wait:
+            self._drawing.close()
 
     def _tell(self) -> None:
         """Between two epochs: not into the middle of a progress bar."""
@@ -224,72 +244,34 @@ class Monitoring:
 
     def _draw(self, epoch: int) -> Path:
         """The folder of an epoch's figures, drawn if they are not there already."""
-        folder = self._folder / f"figures-{epoch:04d}"
-        if not folder.is_dir():
-            incomplete = self._folder / "figures-incomplete"
-            shutil.rmtree(incomplete, ignore_errors=True)
-            incomplete.mkdir(parents=True)
-            for name, figure in self._figures(epoch):
-                figure.savefig(incomplete / f"{name}.png")
-            incomplete.rename(folder)
-        return folder
+        if not self._drawing.is_drawn(epoch):
+            before = _drawn_before(epoch)
+            return draw_epoch(self._folder, epoch, before, self._measured())
+        return folder_of(self._folder, epoch)
 
-    def _figures(self, epoch: int) -> list[tuple[str, "Figure"]]:
-        """Draw what is known at the end of an epoch (from 1)."""
-        from dlkeras import visualization as show
-
-        drawn: list[tuple[str, Figure]] = []
+    def _measured(self) -> dict[str, np.ndarray]:
+        """What the figures of an epoch are drawn of."""
         gradients, activations = self._gradients.history, self._activations.history
-        before = max((e for e in range(epoch) if _is_drawn(e)), default=0)
-        known = gradients.epochs < epoch
-        recent = known & (gradients.epochs >= before)
-        layers = gradients.layer_names
-        span = f"epoch {epoch}" if before == epoch - 1 else f"{before + 1} to {epoch}"
-        span = span if span.startswith("epoch") else f"epochs {span}"
-        if recent.any() and layers:
-            norms = gradients.per_layer("gradient_norm")
-            drawn += [
-                (
-                    "gradient_flow",
-                    show.gradient_flow(
-                        norms[recent], layers, title=f"Gradients, {span}"
-                    ),
-                ),
-                (
-                    "gradient_map",
-                    show.gradient_map(
-                        norms[known],
-                        layers,
-                        gradients.steps[known].tolist(),
-                        title=f"Gradients by layer and step, until epoch {epoch}",
-                    ),
-                ),
-                (
-                    "update_ratios",
-                    show.update_ratios(
-                        gradients.per_layer("update_ratio")[recent],
-                        layers,
-                        title=f"Updates, {span}",
-                    ),
-                ),
-            ]
-        probed = np.flatnonzero(activations.epochs <= epoch)
-        if len(probed) and activations.layer_names:
-            last = probed[-1]
-            drawn.append(
-                (
-                    "activations",
-                    show.activation_statistics(
-                        activations.mean[last],
-                        activations.std[last],
-                        activations.dead_share[last],
-                        activations.saturated_share[last],
-                        activations.layer_names,
-                        title=f"Activations after epoch {activations.epochs[last]}",
-                    ),
-                )
-            )
-        return drawn
+        ratios = ("gradient_norm", "update_ratio")
+        probed = ("mean", "std", "dead_share", "saturated_share")
+        return {
+            "layers": np.array(gradients.layer_names, "U"),
+            "steps": np.asarray(gradients.steps),
+            "epochs": np.asarray(gradients.epochs),
+            **{name: gradients.per_layer(name) for name in ratios},
+            "probed_layers": np.array(activations.layer_names, "U"),
+            "probed_epochs": np.asarray(activations.epochs),
+            **{name: np.asarray(getattr(activations, name)) for name in probed},
+        }
+
+
+def _drawn_before(epoch: int) -> int:
+    """The epoch before this one that has figures of its own; 0 where none has.
+
+    >>> [_drawn_before(epoch) for epoch in (1, 2, 4, 5, 20)]
+    [0, 1, 2, 4, 16]
+    """
+    return max((e for e in range(epoch) if _is_drawn(e)), default=0)
 
 
 def _is_drawn(epoch: int) -> bool:

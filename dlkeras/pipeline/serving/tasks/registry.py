@@ -15,7 +15,7 @@ from dlkeras.untrusted.gate import UntrustedFileError, read_regular
 # Beside a pushed model whose answers are no probabilities of one class.
 TASK_FILE = "task.json"
 MAX_BYTES = 2**16
-_TASKS: dict[str, Callable[[], Task]] = {
+TASKS: dict[str, Callable[[], Task]] = {
     "classification": Classification,
     "multilabel": Multilabel,
     "regression": Regression,
@@ -24,7 +24,7 @@ _TASKS: dict[str, Callable[[], Task]] = {
 
 def task_of(name: str) -> Task:
     """The task of a name; older artifacts name none: classification."""
-    return _TASKS.get(name, Classification)()
+    return TASKS.get(name, Classification)()
 
 
 def answer_scale(properties: Mapping[str, Any]) -> float:
@@ -52,7 +52,7 @@ def read_task(folder: Path) -> dict[str, Any]:
         raise InputError(f"{expected}; {error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{expected}; it is not JSON") from error
-    known = isinstance(found, dict) and found.get("task") in list(_TASKS)
+    known = isinstance(found, dict) and found.get("task") in list(TASKS)
     if not known or not isinstance(found.get("threshold", 0.5), float):
         raise InputError(f"{expected}; it holds something else")
     return found

@@ -41,15 +41,47 @@ HALF_MADE = (
     "the database, drop it and create it anew"
 )
 
-# What fails is raised, and said once; their logs would print a traceback beside it.
-for _name in ("mlflow", "alembic", "mlflow.system_metrics"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
+_LOGGERS = ("mlflow", "alembic", "mlflow.system_metrics")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep MLflow's logs still meanwhile, and leave them as the user has them.
+
+    What fails is raised, and said once; the logs would print a traceback beside it.
+    """
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def resolve_tracking_uri(tracking_uri: str | None, mlruns: Path) -> str:
-    """The MLflow server or database to use: given, from the environment, or SQLite."""
+    """The MLflow server or database to use.
+
+    The one that is given, from the environment, that of a run which the user's own
+    script has open, or SQLite in the folder of the runs.
+    """
     chosen = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not chosen and mlflow.active_run() is not None:
+        chosen = mlflow.get_tracking_uri()
     return chosen or f"sqlite:///{(mlruns / 'mlflow.db').resolve()}"
+
+
+def use(uri: str) -> None:
+    """Have MLflow use a server or database, and leave the environment as it is."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    # set_tracking_uri writes the variable; the next run may be of another folder.
+    if given is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = given
 
 
 def exists(tracking_uri: str | None, mlruns: Path) -> bool:
@@ -67,6 +99,7 @@ def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+@quiet()
 def connect(
     tracking_uri: str | None,
     mlruns: Path,
@@ -94,13 +127,7 @@ def connect(
         _expect_runs(file, mlruns)
     if uri.startswith(("http://", "https://")):
         _probe(uri)
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    # set_tracking_uri writes the variable; the next run may be of another folder.
-    if given is None:
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    else:
-        os.environ["MLFLOW_TRACKING_URI"] = given
+    use(uri)
     try:
         if not is_database(uri):
             return _reach()

@@ -6,6 +6,8 @@ use. So the tables are made in memory, and reach the file in one rename or one
 transaction.
 """
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from mlflow.store.db.base_sql_model import Base
 from sqlalchemy import Engine, StaticPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dlkeras.pipeline.engine.versions import package_version
 from dlkeras.pipeline.store.errors import TrackingError, reason
 from dlkeras.pipeline.store.publishing import write_atomically
 from dlkeras.pipeline.tracking.database.patient_sqlite import opened
@@ -40,8 +43,7 @@ def prepare(file: Path, say: Callable[[str], None]) -> None:
     if not file.exists():
         for journal in ("-journal", "-wal", "-shm"):  # of a file that was removed
             file.with_name(file.name + journal).unlink(missing_ok=True)
-        with _new_tables() as memory:
-            write_atomically(file, memory.serialize())
+        write_atomically(file, _empty())
         return
     while True:
         try:
@@ -108,6 +110,42 @@ def _new_tables() -> Iterator[sqlite3.Connection]:
     with _memory() as (engine, memory):
         schema._initialize_tables(engine)
         yield memory
+
+
+def _empty() -> bytes:
+    """A new database of this MLflow, as a file: made once, and kept in the cache.
+
+    The dozens of migrations take seconds, and give the same tables each time.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = f"mlflow-{package_version('mlflow')}-sqlite-{sqlite3.sqlite_version}.db"
+    kept = folder / "dlkeras" / name
+    with contextlib.suppress(OSError, sqlite3.Error):
+        content = kept.read_bytes()
+        if content and kept.stat().st_uid == os.getuid() and _is_empty(content):
+            return content
+    with _new_tables() as memory:
+        content = memory.serialize()
+    draft = kept.with_name(f".{os.getpid()}.{kept.name}")
+    with contextlib.suppress(OSError):  # a home that cannot be written
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)  # whoever reads it looks whether it is whole
+        draft.replace(kept)
+    return content
+
+
+def _is_empty(content: bytes) -> bool:
+    """Whether a file holds this MLflow's tables, whole, and nobody's runs."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(content)
+        ((sound,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+        rows = _rows(database)
+        return (
+            sound == "ok"
+            and _has_all_tables(database)
+            and _revision(database) == _revisions()[0]
+            and not rows["runs"] + rows["experiments"]
+        )
 
 
 def _tables(database: sqlite3.Connection) -> set[str]:

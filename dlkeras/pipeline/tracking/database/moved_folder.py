@@ -5,6 +5,7 @@ or a mount at another place, those are in the folder beside the database, and no
 where it says.
 """
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,7 @@ LOCATIONS = (
     ("model_versions", "source", ""),
     ("model_versions", "storage_location", ""),
     ("model_version_tags", "value", " AND key = 'dlkeras.path'"),
+    ("datasets", "dataset_source", ""),
 )
 
 
@@ -107,11 +109,14 @@ def moved_from(location: str | None, here: Path) -> Path | None:
 
 def _spellings(root: Path, here: Path) -> list[tuple[str, str]]:
     """The beginnings of paths and addresses in a folder, and what they are now."""
-    return [
+    paths = [
         (f"{root.as_uri()}/", f"{here.as_uri()}/"),
         (f"file://{root}/", f"{here.as_uri()}/"),
         (f"{root}/", f"{here}/"),
     ]
+    # A data set's source is JSON, whose first key this is.
+    old, new = (json.dumps({"uri": f"{folder}/"})[:-2] for folder in (root, here))
+    return [*paths, (old, new)]
 
 
 def _living_run(here: Path) -> object | None:

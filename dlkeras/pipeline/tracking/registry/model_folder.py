@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.pyfunc import FLAVOR_NAME
 
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.untrusted.gate import UntrustedFileError, open_regular, read_regular
 
 LOADER = "dlkeras.pipeline.tracking.served_model"
+# What is answered unless something else is asked for: a choice, and no code.
+ANSWER = {"answer": "probabilities"}
 # What MLflow writes of a model like ours. For other keys it would run code: pickles,
 # and folders that it puts on the module path.
 _KEYS = frozenset(("data", "env", "loader_module", "python_version", "streamable"))
+_CONFIG = ("config", ANSWER)
 # The names of all classes stand in MLmodel, and one image in an example beside it.
 _MAX_DESCRIPTION = 2**22
 _MAX_BESIDE = 2**23
@@ -39,11 +41,17 @@ def check_flavors(folder: Path) -> dict[str, Any]:
         InputError: its `MLmodel` names another loader, or code or a pickle of its own;
             or a file beside it is not what MLflow writes there.
     """
+    from mlflow.pyfunc import FLAVOR_NAME  # half a second, which few need
+
     try:
         described = _description(folder)
         flavor = described["flavors"][FLAVOR_NAME]
         loader = flavor.get("loader_module")
-        found = sorted(key for key in flavor if flavor[key] and key not in _KEYS)
+        found = sorted(
+            key
+            for key in flavor
+            if flavor[key] and key not in _KEYS and (key, flavor[key]) != _CONFIG
+        )
         data = folder / str(flavor.get("data", ""))
         _check_beside(folder, described)
     except UntrustedFileError as error:

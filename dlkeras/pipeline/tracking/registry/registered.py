@@ -23,6 +23,8 @@ from dlkeras.pipeline.tracking.database.connection import every
 
 FILES_TAG = "dlkeras.files"
 CHAMPION = "champion"
+# This package travels with a model, for its container.
+WHEELS = "wheels"
 # What MLflow answers to a name of nothing, or to one that can be no name.
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -113,8 +115,12 @@ def digests_of_mlflow(location: str) -> str:
         location: where MLflow keeps the files of the model.
     """
     fetch = mlflow.artifacts.download_artifacts
-    listed = mlflow.artifacts.list_artifacts(artifact_uri=location)
-    names = sorted(Path(file.path).name for file in listed if not file.is_dir)
+    names = []
+    for folder in ("", WHEELS):
+        uri = f"{location}/{folder}".rstrip("/")
+        listed = mlflow.artifacts.list_artifacts(artifact_uri=uri)
+        files = (Path(file.path).name for file in listed if not file.is_dir)
+        names += sorted((Path(folder) / name).as_posix() for name in files)
     return json.dumps(
         {
             name: file_digest(Path(fetch(artifact_uri=f"{location}/{name}")))

@@ -1,28 +1,25 @@
 """The registration of a pushed model: logged once, versioned once, under its alias."""
 
 import contextlib
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric
 from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline.artifacts.types import PushedModel
-from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.tracking.database.connection import every
 from dlkeras.pipeline.tracking.descriptions import MODEL_CARD, described
-from dlkeras.pipeline.tracking.registry.model_folder import LOADER
 from dlkeras.pipeline.tracking.registry.registered import (
     FILES_TAG,
     digests_of_mlflow,
 )
 
 ALIASED = "dlkeras.aliased"
-# What `served_model` imports beside MLflow, which names itself.
-SERVED_BY = (
-    "dlkeras", "h5py", "keras", "numpy", "pillow", "pydantic", "tensorflow",
-)  # fmt: skip
+# The metrics of a run that are of its model.
+OF_THE_MODEL = ("test/", "robustness/")
 
 
 @dataclass(frozen=True)
@@ -102,28 +99,40 @@ class Registration:
                 params=self.client.get_run(self.run_id).data.params,
             )
         )
-        self._log_files(pushed, begun.model_id)
-        return self.client.get_logged_model(begun.model_id)
+        # Half a second, for a model that is not registered yet.
+        from dlkeras.pipeline.tracking.registry.written_folder import write_folder
 
-    def _log_files(self, pushed: PushedModel, model_id: str) -> None:
-        import mlflow.pyfunc
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
+        with tempfile.TemporaryDirectory() as folder:
+            write_folder(
+                Path(folder),
+                pushed,
+                artifact_path=begun.artifact_location,
+                model_id=begun.model_id,
+                model_uuid=begun.model_id,
+                run_id=self.run_id,
+            )
+            self.client.log_model_artifacts(begun.model_id, folder)
+        self._log_metrics(begun.model_id)
+        ready = LoggedModelStatus.READY
+        return self.client.finalize_logged_model(begun.model_id, ready)
 
-        labels = pushed.properties["labels"]
-        # Of the outputs alone: what goes in is an array or a list of image files, and
-        # MLflow knows one type; `ServedModel` checks both.
-        probabilities = TensorSpec(np.dtype("float32"), (-1, len(labels)))
-        mlflow.pyfunc.log_model(
-            name="model",
-            model_id=model_id,
-            signature=ModelSignature(outputs=Schema([probabilities])),
-            input_example=np.array(pushed.question(), "uint8"),
-            loader_module=LOADER,
-            data_path=str(pushed.path),
-            pip_requirements=[
-                f"{package}=={version}"
-                for package, version in package_versions(*SERVED_BY).items()
+    def _log_metrics(self, model_id: str) -> None:
+        """Say that the run has made the model, and what it measured of it."""
+        measured = self.client.get_run(self.run_id).data.metrics
+        points = [
+            self.client.get_metric_history(self.run_id, name)[-1]
+            for name in measured
+            if name.startswith(OF_THE_MODEL)
+        ]
+        step = max((point.step for point in points), default=0)
+        self.client.log_outputs(self.run_id, [LoggedModelOutput(model_id, step)])
+        # With the run's own times: a point that the run has already stays one.
+        self.client.log_batch(
+            self.run_id,
+            metrics=[
+                Metric(
+                    p.key, p.value, p.timestamp, p.step, model_id, run_id=self.run_id
+                )
+                for p in points
             ],
-            metadata={"labels": labels, "sha256": pushed.properties["sha256"]},
         )
