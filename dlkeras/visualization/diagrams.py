@@ -9,6 +9,7 @@ from matplotlib.text import Text
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
 from dlkeras.model_graph import Graph, Scope, read
+from dlkeras.visualization.colours import GREY
 from dlkeras.visualization.diagram_glyphs import (
     COLOURS,
     KINDS,
@@ -20,15 +21,7 @@ from dlkeras.visualization.diagram_glyphs import (
     Residual,
     shape_of,
 )
-from dlkeras.visualization.figure import (
-    GREY,
-    Figure,
-    drawing,
-    ink,
-    new_figure,
-    paper,
-    say,
-)
+from dlkeras.visualization.figure import Figure, drawing, ink, new_figure, paper, say
 
 # A nested model with more calls than these is one box.
 _MANY = 12

@@ -9,7 +9,8 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import PURPLE, drawing, new_figure, say, wrapped
+from dlkeras.visualization.colours import PURPLE
+from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
 from dlkeras.visualization.inputs import names, pictures, received
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
