@@ -63,8 +63,14 @@ def lms_learning_curve(
             f"theory must be what lms_theory returns. Received: {received(theory)}"
         )
     # Of a complex error the power of both parts.
-    power = np.abs(table.astype(np.result_type(table.dtype, "float64"))) ** 2
+    with np.errstate(over="ignore"):  # said below
+        power = np.abs(table.astype(np.result_type(table.dtype, "float64"))) ** 2
     runs, steps = table.shape
+    if theory is None and not np.isfinite(power.mean(0)).any():
+        raise ValueError(
+            "errors must have a sample whose square is finite in every run. Received: "
+            f"errors from {np.abs(table).min()} to {np.abs(table).max()}"
+        )
     default = say(
         language, "Learning curve of LMS", "Curva de aprendizagem do algoritmo LMS"
     )
