@@ -95,6 +95,33 @@ def test_equal_residual_blocks_are_drawn_once_with_their_number():
     assert drawn.count("identity") == 4
 
 
+def test_squeeze_and_excitation_and_the_shortcuts_pooling_are_drawn():
+    """He et al. (2019), figure 2 c: an average pooling of 2x2, stride 2, before 1x1."""
+    model = resnet50(
+        (64, 64, 3),
+        kernel_initializer="zeros",
+        width_multiplier=0.25,
+        version="v1.5",
+        stem="deep",
+        shortcut="D",
+        reduction_ratio=16,
+        groups=4,
+    )
+    drawn = texts(show.architecture_diagram(model))
+    times = "\N{MULTIPLICATION SIGN}"
+    # One pooling for each of the three stages with a stride, none for the first.
+    assert drawn.count(f"avg 2{times}2 /2") == 3
+    assert drawn.count("squeeze,\nexcite 16") == drawn.count("+") == 8
+    assert (
+        drawn.count(f"3{times}3 /2\n256 (4 g)") == 1
+    )  # 64 wide, a quarter of 4 groups
+    assert not [text for text in drawn if text.startswith(f"1{times}1 /2")]
+    in_portuguese = texts(show.architecture_diagram(model, language="pt"))
+    assert in_portuguese.count("aperta,\nexcita 16") == 8
+    plain = texts(show.architecture_diagram(resnet50((64, 64, 3), num_classes=2)))
+    assert not [text for text in plain if "excite" in text or "avg" in text]
+
+
 @pytest.mark.parametrize(
     ("name", "boxes", "distant"),
     [
