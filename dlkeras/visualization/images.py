@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import PURPLE
 from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
 from dlkeras.visualization.inputs import holds_several, names, pictures, received
+from dlkeras.visualization.look.colours import PURPLE
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
 # Times the originals' range: what lies further beyond it is of another scale.

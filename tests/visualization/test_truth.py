@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from dlkeras import visualization as show
-from dlkeras.visualization.colours import PURPLE
+from dlkeras.visualization.look.colours import PURPLE
 
 IMAGES = np.random.default_rng(0).random((4, 6, 6, 1)).astype("float32")
 

@@ -8,9 +8,9 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.look.colours import BLUE
 
 _WRITTEN = 30  # classes whose cells have room for a number
 _NAMED = 40  # names that stand apart on one side

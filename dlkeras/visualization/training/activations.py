@@ -9,7 +9,6 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from dlkeras.model_graph import backend
-from dlkeras.visualization.colours import BLUE, GREY, ORANGE, SKY
 from dlkeras.visualization.figure import (
     drawing,
     legend_below,
@@ -18,6 +17,7 @@ from dlkeras.visualization.figure import (
     shortened,
 )
 from dlkeras.visualization.inputs import holds_several, mapping, numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE, SKY
 
 
 @drawing()

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 40
