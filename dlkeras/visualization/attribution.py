@@ -211,7 +211,7 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
     return scores
 
 
-def _values(tensor: Any) -> np.ndarray:
+def _values(tensor: Any) -> Any:
     """A tensor as an array; of bfloat16, which NumPy does not have, as float32."""
     if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
         tensor = ops.cast(tensor, "float32")
