@@ -19,7 +19,7 @@ CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY)
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx")
 
-_ON_DARK = {
+_ON_DARK: dict[Any, Any] = {
     to_rgb(colour): to_rgb(lighter)
     for colour, lighter in (
         (BLUE, "#4C9FDB"),
@@ -75,7 +75,7 @@ def _lighten(artist: Any) -> None:
         return
     changed = False
     for name in names:
-        before: Any = to_rgba_array(getattr(artist, f"get_{name}")())
+        before = to_rgba_array(getattr(artist, f"get_{name}")())
         after = [
             (*_ON_DARK.get(tuple(rgba[:3].tolist()), rgba[:3]), rgba[3])
             for rgba in before

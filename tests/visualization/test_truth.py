@@ -314,3 +314,16 @@ def test_many_classes_are_rows_with_the_first_on_top_and_no_wider_than_a_page():
     top, bottom = (axis.transData.transform((0, y))[1] for y in (0, 39))
     assert top > bottom
     assert figure.get_figwidth() <= 6
+
+
+def test_noise_on_a_variant_leaves_the_black_of_its_original_black():
+    draw = np.random.default_rng(1)
+    digit = np.full((1, 16, 16, 1), -0.1)
+    digit[0, 4:12, 6:10] = 1.175  # the range that LeCun gives his images
+    noise = draw.uniform(-0.8, 0.8, digit.shape)
+    figure = show.augmentation_grid(digit, np.stack([digit, digit + noise], 1))
+    for axis in figure.axes[:2]:
+        seen = np.asarray(axis.images[0].get_array())
+        assert (seen[0, 0], seen[6, 8]) == (0, 1)
+    far = show.augmentation_grid(digit / 2 + 0.1, 255 * np.stack([abs(digit)], 1))
+    assert np.asarray(far.axes[0].images[0].get_array()).max() < 0.1  # one scale, seen
