@@ -183,6 +183,8 @@ image_table, a row: STACKS; kernel of a Conv1D; a generator
 learning_curves: history; history of fit; history as a frame; history of dictionaries;
     history, validated every second; history that begins with NaN; history of one
     epoch; history below 0
+learning_rate_range: labels from 1
+learning_rate_range, losses: labels; labels from 1; labels with -1
 lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; labels
     from 1; labels with -1; a column of a sigmoid; counts of 150 classes; complex
     errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame
