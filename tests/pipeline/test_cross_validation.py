@@ -121,8 +121,8 @@ def test_every_fold_is_measured_once_and_a_fold_that_is_done_is_not_trained_agai
     made, tmp_path, monkeypatch
 ):
     config = TrainerConfig(
-        folds=3, epochs=15, batch_size=16, learning_rate=0.03, augmentation_strength=0.0,
-        network="tests.pipeline.tiny_network:tiny",
+        folds=3, epochs=15, batch_size=16, learning_rate=0.03,
+        augmentation_strength=0.0, network="tests.pipeline.tiny_network:tiny",
     )  # fmt: skip
     said: list[str] = []
     given = {
