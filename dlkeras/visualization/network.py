@@ -5,15 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    drawing,
-    new_figure,
-    say,
-)
+from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE
+from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import received
 
 

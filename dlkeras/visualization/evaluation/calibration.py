@@ -5,14 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import (
-    BLUE,
-    GREY,
-    ORANGE,
-    drawing,
-    new_figure,
-    say,
-)
+from dlkeras.visualization.colours import BLUE, GREY, ORANGE
+from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers
 
 

@@ -8,13 +8,8 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import (
-    BLUE,
-    drawing,
-    new_figure,
-    say,
-    shortened,
-)
+from dlkeras.visualization.colours import BLUE
+from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import names, numbers
 
 _WRITTEN = 30  # classes whose cells have room for a number

@@ -9,11 +9,8 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from dlkeras.model_graph import backend
+from dlkeras.visualization.colours import BLUE, GREY, ORANGE, SKY
 from dlkeras.visualization.figure import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SKY,
     drawing,
     legend_below,
     new_figure,

@@ -6,15 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import LMSTheory
-from dlkeras.visualization.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    drawing,
-    new_figure,
-    say,
-)
+from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE
+from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers, received
 
 

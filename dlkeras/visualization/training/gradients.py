@@ -7,17 +7,8 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    HATCHES,
-    ORANGE,
-    drawing,
-    new_figure,
-    say,
-    shortened,
-)
+from dlkeras.visualization.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
+from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import names, numbers
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
@@ -386,7 +377,7 @@ def activation_statistics(
     lower.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     lower.set_ylim(0, 1.02)
     lower.set_ylabel(say(language, "share of units", "fração dos neurônios"))
-    if lower.patches:
-        lower.legend(frameon=False, fontsize=8)
+    if lower.patches:  # over the bars where there are many
+        lower.legend(fontsize=8, edgecolor="none", framealpha=0.8)
     _name_layers(lower, layers, language)
     return figure

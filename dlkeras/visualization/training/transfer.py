@@ -6,17 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    drawing,
-    new_figure,
-    plain,
-    say,
-)
+from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE, PURPLE
+from dlkeras.visualization.figure import drawing, new_figure, plain, say
 from dlkeras.visualization.inputs import mapping, numbers, received
 
 _COLOURS = (GREY, BLUE, ORANGE, GREEN, PURPLE)

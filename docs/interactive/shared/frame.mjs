@@ -154,7 +154,7 @@ export function page(words, { chapter } = {}) {
     /** Buttons of which one is on; options are keys of the words. */
     choice(name, options, value = options[0]) {
       const start = options.includes(query.get(name)) ? query.get(name) : value;
-      const row = element("div");
+      const row = element("div", { class: options.length === 10 ? "digits" : "" });
       for (const option of options) {
         row.append(element("label", {}, element("input", { type: "radio", name, value: option, checked: option === start, id: `${name}-${option}`, onchange: change }),
           element("span", {}, say[option] ?? option)));
