@@ -28,7 +28,8 @@ run: .venv/run.stamp  ## train LeNet-5 on real digits through the whole pipeline
 
 # Large networks, many trainings, many compiled loops: minutes of their own.
 LONG = tests/architectures tests/callbacks tests/diagnosis tests/layers/adaptive \
-  tests/model_graph tests/testing tests/test_stages.py tests/test_transfer.py \
+  tests/model_graph tests/strangers/test_stranger_models.py tests/testing \
+  tests/test_stages.py tests/test_transfer.py \
   tests/test_transfer_features.py tests/test_transfer_strangers.py \
   dlkeras/architectures dlkeras/callbacks dlkeras/diagnosis dlkeras/layers/adaptive \
   dlkeras/testing dlkeras/transfer
@@ -40,7 +41,7 @@ test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline tests/untrusted $(ARGS)
 
-test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, adaptive filters
+test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, filters, strangers' models
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
 
 # All that a change may break, whole; `.ci/run` takes the long parts of it in turn.
@@ -69,17 +70,19 @@ test-beam: .venv/test.stamp .venv-beam/stamp  ## write examples with Apache Beam
 COMPONENTS = tests/layers tests/optimization tests/testing tests/callbacks tests/diagnosis \
   tests/test_transfer.py tests/test_transfer_features.py dlkeras/transfer \
   dlkeras/layers dlkeras/optimization dlkeras/testing dlkeras/callbacks dlkeras/diagnosis
+# What strangers bring to the figures and tables.
+STRANGERS = tests/strangers/test_stranger_models.py tests/strangers/test_stranger_arrays.py
 
 coverage: .venv/test.stamp  ## run the tests and say which lines they reach
 	@$(BIN)/python -m pytest --cov --cov-report term-missing $(ARGS)
 
 test-jax: .venv/jax.stamp  ## run the tests of the Keras parts on JAX
 	@$(COMPILE_QUICKLY) KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
-	  $(COMPONENTS) $(ARGS)
+	  $(COMPONENTS) $(STRANGERS) $(ARGS)
 
 test-torch: .venv/torch.stamp .venv/jax.stamp  ## run the tests of the Keras parts on PyTorch
 	@KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" \
-	  $(COMPONENTS) tests/strangers/test_stranger_models.py $(ARGS)
+	  $(COMPONENTS) $(STRANGERS) $(ARGS)
 
 torture: .venv/test.stamp  ## kill training at every write and at random; count what is lost
 	@$(BIN)/python benchmarks/torture.py $(ARGS)

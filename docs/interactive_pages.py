@@ -1,11 +1,11 @@
 """Writes the interactive pages of the site: each one file that needs nothing else.
 
-    python docs/interactive_pages.py FOLDER
+    python docs/interactive_pages.py FOLDER [SCREENSHOTS]
 
 A page's folder in docs/interactive has `formulas.mjs` (what is computed, without a
 page), `words.mjs` (both languages) and `page.mjs`. Browsers refuse modules from a
 folder, so the modules of a page are joined, and stand in its HTML with the looks and
-the data.
+the data. From the screenshots that the browser test takes come the gallery's pictures.
 """
 
 import base64
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "interactive"
+PICTURES = FOLDER.parent / "images" / "interactive"
 # The page, and the chapter that it belongs to.
 CHAPTERS = {
     "lms_filter": "01", "step_size": "03", "momentum": "03", "depth": "06",
@@ -148,5 +149,22 @@ def questions(name: str) -> dict[str, str]:
     return dict(zip(("en", "pt"), found, strict=True))
 
 
+def thumbnails(shots: Path) -> None:
+    """Write the gallery's pictures from screenshots of the pages' figures."""
+    from PIL import Image
+
+    PICTURES.mkdir(exist_ok=True)
+    for name in CHAPTERS:
+        with Image.open(shots / f"figures_light_{name}.png") as shot:
+            wide = shot.width
+            shown = shot.convert("RGB").crop(
+                (0, 0, wide, min(shot.height, wide * 2 // 3))
+            )
+        shown.thumbnail((480, 320))
+        shown.save(PICTURES / f"{name}.webp", quality=80, method=6)
+
+
 if __name__ == "__main__":
     write(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        thumbnails(Path(sys.argv[2]))

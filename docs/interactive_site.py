@@ -11,6 +11,7 @@ theirs before their second heading, without a word in their sources.
 
 import html
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def gallery(page: str) -> str:
         question = html.escape(interactive_pages.questions(name)[language])
         cards.append(
             f'<a class="card" href="{up(page)}interactive/{name}.html?lang={language}">'
+            f'<img src="{up(page)}interactive/{name}.webp" alt="" loading="lazy">'
             f"<small>{WORDS[language]['chapter']} {int(chapter)}</small>"
             f"<strong>{title}</strong><span>{question}</span></a>"
         )
@@ -118,7 +120,10 @@ def _add(app: Any, page: str, source: list[str]) -> None:
 
 def _write(app: Any, failed: Exception | None) -> None:
     if failed is None and app.builder.format == "html":
-        interactive_pages.write(Path(app.outdir) / "interactive")
+        folder = Path(app.outdir) / "interactive"
+        interactive_pages.write(folder)
+        for picture in interactive_pages.PICTURES.glob("*.webp"):
+            shutil.copy(picture, folder)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,13 +1,18 @@
 """Draws the first page's and the README's moving pictures: `moving_pictures.py`.
 
-Animated SVG without a script: what moves are CSS keyframes, made from numbers that
-dlkeras gives here. Whoever asks for less motion sees the last state. All in English and
-Portuguese, light and dark as the reader's system.
+Animated SVG without a script: what moves are CSS keyframes. The numbers come from the
+formulas of the interactive pages, by Node.js, and from the run in the README. Whoever
+wants less motion sees the last state. All in English and Portuguese, light and dark as
+the system of the reader is.
 """
 
 import base64
+import functools
 import io
+import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 IMAGES = Path(__file__).parent / "images"
 PICTURES = ("moving_lesson", "moving_filter", "moving_digit", "moving_run")
 WIDTH, HEIGHT = 640, 360
+RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 LOOKS = """
 svg { --paper: #fff; --ink: #1d2733; --quiet: #5b6875; --line: #d4dbe2; --blue: #0b6fb8;
  --orange: #c2600c; --green: #0a8060; --red: #c0272d; --soft: #f4f6f8 }
@@ -100,20 +106,43 @@ def number(value: float, digits: int, language: str) -> str:
     return said.replace(".", ",") if language == "pt" else said
 
 
+TAPS = np.array([0.2, 0.7, 1.0, 0.5, -0.3, -0.5, -0.2, 0.1])
+
+
+@functools.cache
+def numbers() -> Any:
+    """Return what the pages' formulas give, which tests compare with dlkeras."""
+    import interactive_pages
+    from sklearn.datasets import load_digits
+
+    digits, random = load_digits(), np.random.default_rng(3)
+    x = random.normal(size=600)
+    noise = random.normal(size=600) * 0.03
+    data = json.loads(interactive_pages.lenet5_data())
+    scaled = (digits.data - digits.data.mean()) / digits.data.std()
+    given = {
+        "filter": {"x": x.tolist(), "taps": len(TAPS), "mu": 0.02,
+                   "d": (np.convolve(x, TAPS)[:600] + noise).tolist()},
+        "lesson": {"x": scaled[:1000].tolist(), "labels": digits.target[:1000].tolist(),
+                   "width": 32, "layers": 10, "epochs": 16, "batch": 10, "rate": 0.1},
+        "digit": data["digits"][3], "ink": data["size"], "weights": data["weights"],
+    }  # fmt: skip
+    node = shutil.which("node")
+    if node is None:
+        raise FileNotFoundError("Node.js is needed to draw these: install nodejs")
+    script = interactive_pages.FOLDER / "shared" / "pictures.mjs"
+    done = subprocess.run([node, script], input=json.dumps(given), text=True,
+                          capture_output=True, check=True)  # fmt: skip
+    return json.loads(done.stdout)
+
+
 def filter_picture(language: str) -> str:
     """Return an LMS filter that finds eight taps."""
-    from dlkeras.layers import LMSFilter
-
     words = {
         "en": ("A filter finds an unknown system", "weights", "true taps", "error"),
         "pt": ("Um filtro descobre um sistema", "pesos", "coeficientes", "erro"),
     }[language]
-    taps = np.array([0.2, 0.7, 1.0, 0.5, -0.3, -0.5, -0.2, 0.1])
-    random = np.random.default_rng(3)
-    x = random.normal(size=600).astype("float32")
-    d = np.convolve(x, taps)[:600].astype("float32") + random.normal(size=600) * 0.03
-    layer = LMSFilter(8, 0.02, return_weights=True)
-    weights = np.asarray(layer(x[None], d[None].astype("float32"))[2])[0]
+    taps, weights = TAPS, np.array(numbers()["filter"])
     shown = np.unique(np.geomspace(1, len(weights) - 1, 26).astype(int))
     drawing = Drawing(words[0], 8)
     ground, unit, end = 215, 120, 0.8
@@ -151,62 +180,30 @@ def filter_picture(language: str) -> str:
         'stroke-dasharray="1" fill="none" stroke="var(--blue)" stroke-width="3"/>'
     )
     said = number(float(decibels[-1]), 0, language).replace("-", "\N{MINUS SIGN}")
-    drawing.text(612, 330, f"{words[3]}: {said} dB", 'text-anchor="end" class="strong"')
+    later = drawing.appears(end)
+    drawing.text(612, 330, f"{words[3]}: {said} dB",
+                 f'text-anchor="end" class="strong {later}"')  # fmt: skip
     return drawing.svg()
 
 
-def _trainings() -> Any:
-    """Return two trainings of ten layers: kernels' gradients by epoch, and accuracy."""
-    import keras
-    from sklearn.datasets import load_digits
-
-    from dlkeras.callbacks import GradientNormMonitor
-
-    digits = load_digits()
-    x = ((digits.data - digits.data.mean()) / digits.data.std()).astype("float32")
-    found = {}
-    for activation, start in (("sigmoid", "glorot_uniform"), ("relu", "he_normal")):
-        keras.utils.set_random_seed(0)
-        hidden = [
-            keras.layers.Dense(40, activation, name=f"h{k}",
-                               kernel_initializer=keras.initializers.get(start).clone())
-            for k in range(10)
-        ]  # fmt: skip
-        model = keras.Sequential(
-            [keras.Input((64,)), *hidden, keras.layers.Dense(10, "softmax")]
-        )
-        model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy",
-                      metrics=["accuracy"])  # fmt: skip
-        monitor = GradientNormMonitor(frequency=1, on_finding=None)
-        history = model.fit(x[:1400], digits.target[:1400], 56, 16, verbose=0,
-                            validation_data=(x[1400:], digits.target[1400:]),
-                            callbacks=[monitor])  # fmt: skip
-        names = monitor.history.variable_names
-        mine = [n.startswith("h") and n.endswith("kernel") for n in names]
-        norms = np.asarray(monitor.history.gradient_norm)[:, mine].reshape(16, 25, 10)
-        found[activation] = (
-            np.exp(np.log(norms + 1e-30).mean(1)),
-            history.history["val_accuracy"],
-            [finding.name for finding in monitor.findings],
-        )
-    return found
-
-
-def lesson_picture(language: str, found: Any) -> str:
+def lesson_picture(language: str) -> str:
     """Return why a network of ten sigmoid layers does not learn."""
     words = {
         "en": ("Why does it not learn?", "layer", "gradient of each layer",
-               "accuracy", "sigmoid", "ReLU, He's weights"),
+               "accuracy", "sigmoid", "ReLU, He's weights",
+               "first / last layer:"),
         "pt": ("Por que ela não aprende?", "camada", "gradiente de cada camada",
-               "acurácia", "sigmoide", "ReLU, pesos de He"),
+               "acurácia", "sigmoide", "ReLU, pesos de He",
+               "primeira / última camada:"),
     }[language]  # fmt: skip
     drawing, end = Drawing(words[0], 9), 0.75
     for side, (activation, colour) in enumerate((("sigmoid", "red"), ("relu", "blue"))):
-        norms, accuracy, findings = found[activation]
+        found = numbers()["lesson"][activation]
+        norms, accuracy = np.array(found["norms"]), found["accuracy"]
         left = 30 + 310 * side
         drawing.text(left, 72, words[4 + side], 'class="strong"')
         for layer in range(10):
-            tall = np.clip((np.log10(norms[:, layer]) + 10) / 11, 0.012, 1)
+            tall = np.clip((np.log10(norms[:, layer]) + 6.5) / 7.5, 0.012, 1)
             steps = [(end * n / 15, f"transform:scaleY({t:.3f})")
                      for n, t in enumerate(tall)]  # fmt: skip
             drawing.add(
@@ -228,10 +225,12 @@ def lesson_picture(language: str, found: Any) -> str:
         )
         drawing.text(left + 206, 292, f"{100 * accuracy[-1]:.0f} %",
                      f'class="strong {drawing.appears(end)}"')  # fmt: skip
-        if "vanishing_gradient" in findings:
-            drawing.text(left, 330, "diagnose: vanishing_gradient",
-                         f'class="{drawing.appears(end)}" '
-                         f'style="fill:var(--{colour});font-weight:600"')  # fmt: skip
+        power = round(np.log10(norms[-1, 0] / norms[-1, -1]))
+        ratio = "".join("\N{SUPERSCRIPT MINUS}" if c == "-" else RAISED[int(c)]
+                        for c in str(power))  # fmt: skip
+        drawing.text(left, 330, f"{words[6]} 10{ratio}",
+                     f'class="{drawing.appears(end)}" '
+                     f'style="fill:var(--{colour});font-weight:600"')  # fmt: skip
     drawing.text(618, 36, words[2], 'text-anchor="end"')
     return drawing.svg()
 
@@ -251,31 +250,15 @@ def _png(values: np.ndarray, signed: bool = False) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _maps() -> Any:
-    """Return a real digit, what LeNet-5's layers make of it, and its probabilities."""
-    import keras
-    from sklearn.datasets import load_digits
-
-    from dlkeras.architectures import lenet5
-
-    small = load_digits().images[3][None, :, :, None].astype("float32") / 16
-    large = keras.ops.convert_to_numpy(keras.layers.Resizing(22, 22)(small))
-    image = np.pad(large, ((0, 0), (5, 5), (5, 5), (0, 0)))
-    model = lenet5(weights="mnist")
-    wanted = [model.get_layer(name).output for name in ("C1", "C3", "F6")]
-    outputs = keras.Model(model.inputs[0], [*wanted, model.outputs[0]])(
-        1.275 * image - 0.1
-    )
-    return image[0, :, :, 0], [keras.ops.convert_to_numpy(o)[0] for o in outputs]
-
-
-def digit_picture(language: str, found: Any) -> str:
+def digit_picture(language: str) -> str:
     """Return a digit on its way through LeNet-5."""
     title = {
         "en": "A digit goes through LeNet-5",
         "pt": "Um dígito atravessa a LeNet-5",
     }
-    image, (c1, c3, f6, answer) = found
+    found = numbers()["digit"]
+    image, f6, answer = (np.array(found[n]) for n in ("image", "F6", "probabilities"))
+    c1, c3 = np.reshape(found["C1"], (28, 28, 6)), np.reshape(found["C3"], (10, 10, 16))
     drawing = Drawing(title[language], 8)
 
     def picture(values: Any, x: float, y: float, side: float, share: float) -> None:
@@ -323,9 +306,9 @@ def run_picture(language: str) -> str:
     """Return the pipeline's run as the README has it, step by step."""
     words = {
         "en": ("One command, from images to a registered model", "test accuracy",
-               "blessed, pushed:"),
+               "blessed, pushed:", "all of it in MLflow: make ui"),
         "pt": ("Um comando, das imagens ao modelo registrado", "acurácia no teste",
-               "aprovado e publicado:"),
+               "aprovado e publicado:", "tudo no MLflow: make ui"),
     }[language]  # fmt: skip
     text = (ROOT / "README.md").read_text("utf-8")
     steps = re.findall(r"^(\w+)(?:: (\w+))? +([\d.]+) s  run  ", text, re.MULTILINE)
@@ -340,15 +323,15 @@ def run_picture(language: str) -> str:
         begin, passed = end * passed / total, passed + seconds + 1
         grows = drawing.grows(begin, end * passed / total)
         drawing.text(24, y + 14, name, f'class="{drawing.appears(begin)}"')
-        wide = max(4, 7.5 * seconds)
+        wide = max(4, 6.8 * seconds)
         drawing.add(
-            f'<rect class="bar {grows}" style="transform-origin:left" x="150" '
+            f'<rect class="bar {grows}" style="transform-origin:left" x="164" '
             f'y="{y + 2}" width="{wide:g}" height="14" rx="3" fill="var(--blue)"/>'
         )
-        drawing.text(158 + wide, y + 14, f"{number(seconds, 1, language)} s",
+        drawing.text(172 + wide, y + 14, f"{number(seconds, 1, language)} s",
                      f'class="{drawing.appears(end * passed / total)}"')  # fmt: skip
     drawing.add(
-        f'<g class="{drawing.appears(end + 0.04)}"><rect x="410" y="90" width="206" '
+        f'<g class="{drawing.appears(end + 0.04)}"><rect x="402" y="90" width="222" '
         'height="176" rx="10" fill="var(--soft)" stroke="var(--green)" '
         'stroke-width="2"/><path d="M490 128l16 16 30-34" fill="none" '
         'stroke="var(--green)" stroke-width="6" stroke-linecap="round" '
@@ -361,7 +344,8 @@ def run_picture(language: str) -> str:
     ):  # fmt: skip
         later = drawing.appears(end + 0.06)
         drawing.text(513, y, said, f'text-anchor="middle" class="{kind} {later}"')
-    drawing.text(616, 330, "MLflow", 'text-anchor="end"')
+    later = drawing.appears(end + 0.06)
+    drawing.text(513, 292, words[3], f'text-anchor="middle" class="{later}"')
     return drawing.svg()
 
 
@@ -372,21 +356,13 @@ def file_of(name: str, language: str) -> Path:
 
 def main() -> None:
     """Write the pictures, or those that are named."""
-    wanted = sys.argv[1:] or PICTURES
-    given: dict[str, Any] = {}
-    if "moving_lesson" in wanted:
-        given["moving_lesson"] = _trainings()
-    if "moving_digit" in wanted:
-        given["moving_digit"] = _maps()
     draw = {
-        "moving_lesson": lambda language: lesson_picture(
-            language, given["moving_lesson"]
-        ),
+        "moving_lesson": lesson_picture,
         "moving_filter": filter_picture,
-        "moving_digit": lambda language: digit_picture(language, given["moving_digit"]),
+        "moving_digit": digit_picture,
         "moving_run": run_picture,
     }
-    for name in wanted:
+    for name in sys.argv[1:] or PICTURES:
         for language in ("en", "pt"):
             file_of(name, language).write_text(draw[name](language), "utf-8")
 

@@ -31,7 +31,8 @@ from dlkeras.layers import (
     digit_bitmaps,
 )
 from dlkeras.optimization import QuadraticSurface, lms_theory, newton, steepest_descent
-from dlkeras.visualization.figure import CYCLE, DASHES, new_figure
+from dlkeras.visualization.figure import new_figure
+from dlkeras.visualization.look.colours import CYCLE, DASHES
 
 IMAGES = Path(__file__).parent / "images"
 LABELS = [str(digit) for digit in range(10)]

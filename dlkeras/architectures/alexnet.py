@@ -16,7 +16,7 @@ from dlkeras.architectures.parts.ends import (
 )
 from dlkeras.architectures.parts.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
-from dlkeras.layers import GroupedConv2D, LocalResponseNormalization
+from dlkeras.layers import GroupedConv2D, LocalResponseNormalization, MaxPooling2D
 from dlkeras.layers.normalization import normalization_layer
 from dlkeras.layers.output_policy import output_policy
 
@@ -208,15 +208,15 @@ def alexnet(
         x = layers.ZeroPadding2D(2, name="C1_padding")(x)
     first = "same" if padding == "same" else "valid"
     x = convolution(x, 0, 11, "C1", strides=4, padding=first)
-    x = layers.MaxPooling2D(3, 2, name="S2")(x)
+    x = MaxPooling2D(3, 2, name="S2")(x)
     biased: dict[str, Any] = {"bias_initializer": "ones"}
     x = convolution(x, 1, 5, "C3", groups=groups, **biased)
-    x = layers.MaxPooling2D(3, 2, name="S4")(x)
+    x = MaxPooling2D(3, 2, name="S4")(x)
     x = convolution(x, 2, 3, "C5")
     x = convolution(x, 3, 3, "C6", groups=groups, **biased)
     x = convolution(x, 4, 3, "C7", groups=groups, **biased)
     if pool_after_c7:
-        x = layers.MaxPooling2D(3, 2, name="S8")(x)
+        x = MaxPooling2D(3, 2, name="S8")(x)
     x = global_pooling(x, pooling)
     if num_classes:
         if pooling is None:

@@ -21,6 +21,7 @@ from dlkeras.layers import (
     AuxiliaryClassifier,
     InceptionModule,
     LocalResponseNormalization,
+    MaxPooling2D,
 )
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 from dlkeras.layers.output_policy import output_policy
@@ -235,7 +236,7 @@ def googlenet(
             if any(lacks):
                 behind = tuple((0, n) for n in lacks)
                 x = layers.ZeroPadding2D(behind, name=f"{label}_padding")(x)
-        return layers.MaxPooling2D(size, 2, padding=padding, name=label)(x)
+        return MaxPooling2D(size, 2, padding=padding, name=label)(x)
 
     def local(x: Any, label: str) -> Any:
         if normalization is not None:

@@ -18,7 +18,7 @@ from dlkeras.architectures.parts.ends import (
 )
 from dlkeras.architectures.parts.keras_arguments import offers_ours
 from dlkeras.architectures.weights.loading import with_weights
-from dlkeras.layers import BottleneckBlock, ResidualBlock
+from dlkeras.layers import BottleneckBlock, MaxPooling2D, ResidualBlock
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
 
 Size = tuple[int | None, int | None, int]
@@ -226,7 +226,7 @@ def _imagenet(
         if version != "v2":
             x = parts.activated(x, "stem")
         x, pool_padding = parts.padded(x, 1, "stem_pool_padding")
-        x = layers.MaxPooling2D(3, 2, padding=pool_padding, name="stem_pool")(x)
+        x = MaxPooling2D(3, 2, padding=pool_padding, name="stem_pool")(x)
         stages = list(zip(widths, counts, strides, strict=True))
         x = parts.stages(
             x, block, stages, shortcut, stochastic_depth, zero_gamma, theirs

@@ -90,7 +90,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         del logs
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
-        numbers = keras.ops.convert_to_numpy
+        numbers: Any = keras.ops.convert_to_numpy
         self._before = [numbers(variable).copy() for variable in self._variables()]
         try:
             optimizer.learning_rate = float(numbers(optimizer.learning_rate))

@@ -48,5 +48,6 @@ from dlkeras.layers.lenet import scaled_tanh as scaled_tanh
 from dlkeras.layers.normalization import (
     LocalResponseNormalization as LocalResponseNormalization,
 )
+from dlkeras.layers.pooling import MaxPooling2D as MaxPooling2D
 from dlkeras.layers.rbf import RBFOutput as RBFOutput
 from dlkeras.layers.rbf import digit_bitmaps as digit_bitmaps

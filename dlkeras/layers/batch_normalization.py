@@ -24,8 +24,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Keras's: this layer undoes the factor. At inference TensorFlow can fold the kernel
     into the convolution before it.
 
-    Whatever the kernel does not do is left to Keras: other backends and shapes,
-    float64, masks, `renorm` and `synchronized`.
+    On JAX with a GPU it reads its input once for both statistics, where Keras's
+    operations read it twice, one after the other.
+
+    Whatever these do not do is left to Keras: PyTorch, other shapes on TensorFlow,
+    float64 there, masks, `renorm` and `synchronized`.
 
     Args:
         axis: The channels' axis.
@@ -78,4 +81,5 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _move(self, moving: Any, value: Any) -> None:
-        moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        before: Any = ops.cast(moving, value.dtype)
+        moving.assign(before * self.momentum + value * (1.0 - self.momentum))

@@ -8,7 +8,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from dlkeras.layers import (
     AuxiliaryClassifier,
 )
-from dlkeras.visualization.figure import GREY, TIMES, say
+from dlkeras.visualization.figure import TIMES, say
+from dlkeras.visualization.look.colours import GREY
 
 # Light tints of the palette, on which black text can be read in print.
 COLOURS = {
@@ -100,25 +101,37 @@ class Nested(Glyph):
 
 
 class Residual(Glyph):
-    """A residual block: the branch's convolutions, and the shortcut over them."""
+    """A residual block: the branch's convolutions, and the shortcut over them.
+
+    A squeeze-and-excitation is the branch's last box, an average pooling (ResNet-D)
+    a box on the shortcut.
+    """
 
     def __init__(self, call: Any, language: str) -> None:
         super().__init__(call, language)
-        self.width = 0.76 * len(self.layer.convolutions) + 0.62
+        layer = self.layer
+        # What each box of the branch says, and its colour.
+        self.steps = [(_of_block(part), "convolution") for part in layer.convolutions]
+        if layer.excitation is not None:
+            ratio = layer.excitation.reduction_ratio
+            words = say(language, "squeeze,\nexcite", "aperta,\nexcita")
+            self.steps.append((f"{words} {ratio}", "dense"))
+        self.width = 0.76 * len(self.steps) + 0.62
         self.height = 1.42
-        self.kinds = {"convolution"}
+        self.kinds = {kind for _, kind in self.steps}
+        if layer.shortcut_pool is not None:
+            self.kinds.add("pooling")
 
     def draw(self, axis: Any) -> None:
         """Draw the block."""
         _frame(axis, self)
         line = self.y - 0.12
         fork, left = self.x + 0.1, self.x + 0.2
-        convolutions = self.layer.convolutions
-        for convolution in convolutions:
-            _box(axis, left + 0.31, line, 0.62, 0.4, "convolution", centred=True)
+        for words, kind in self.steps:
+            _box(axis, left + 0.31, line, 0.62, 0.4, kind, centred=True)
             axis.text(
-                left + 0.31, line, f"{_window(convolution)}\n{convolution.filters}",
-                color="black", ha="center", va="center", fontsize=7,
+                left + 0.31, line, words, color="black", ha="center", va="center",
+                fontsize=7,
             )  # fmt: skip
             _arrow(axis, (left - 0.14, line), (left, line))
             left += 0.76
@@ -144,8 +157,17 @@ class Residual(Glyph):
             words = (f"{_window(projection)}, {projection.filters}",) * 2
         elif self.layer.shortcut == "A" and self.layer.strides > 1:
             words = "subsampled, zeros", "subamostrada, zeros"
+        middle = (fork + plus) / 2
+        if self.layer.shortcut_pool is not None:
+            pool = _window(self.layer.shortcut_pool)
+            _box(axis, middle - 0.42, over, 0.78, 0.22, "pooling", centred=True)
+            axis.text(
+                middle - 0.42, over, f"{say(self.language, 'avg', 'média')} {pool}",
+                color="black", ha="center", va="center", fontsize=7,
+            )  # fmt: skip
+            middle += 0.42
         axis.text(
-            (fork + plus) / 2, over, say(self.language, *words), color="black",
+            middle, over, say(self.language, *words), color="black",
             ha="center", va="center", fontsize=7,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
@@ -262,6 +284,7 @@ def _words(layer: Any, name: str, language: str) -> str:
         plain = name in ("Conv2D", "Conv1D", "Conv3D")
         prefix = "conv" if plain else name.replace("Conv2D", " conv").lower()
         prefix = "partial conv" if prefix.startswith("partially") else prefix
+        prefix = "conv" if name == "GroupedConv2D" else prefix  # which says its groups
         groups = getattr(layer, "groups", 1)
         return f"{prefix} {_window(layer)}" + (f" ({groups} g)" if groups > 1 else "")
     return name
@@ -273,6 +296,13 @@ def _window(layer: Any) -> str:
     strides = getattr(layer, "strides", 1)
     stride = strides if isinstance(strides, int) else max(strides)
     return TIMES.join(map(str, size)) + (f" /{stride}" if stride > 1 else "")
+
+
+def _of_block(convolution: Any) -> str:
+    """A convolution of a block: its window, its filters and its groups."""
+    groups = getattr(convolution, "groups", 1)
+    filters = f"{convolution.filters}" + (f" ({groups} g)" if groups > 1 else "")
+    return f"{_window(convolution)}\n{filters}"
 
 
 def shape_of(call: Any) -> str:

@@ -20,15 +20,8 @@ from dlkeras.visualization.diagram_glyphs import (
     Residual,
     shape_of,
 )
-from dlkeras.visualization.figure import (
-    GREY,
-    Figure,
-    drawing,
-    ink,
-    new_figure,
-    paper,
-    say,
-)
+from dlkeras.visualization.figure import Figure, drawing, ink, new_figure, paper, say
+from dlkeras.visualization.look.colours import GREY
 
 # A nested model with more calls than these is one box.
 _MANY = 12
@@ -56,8 +49,9 @@ def architecture_diagram(
     """Draw a network as boxes in the order of its layers, row below row.
 
     A box has the layer's name, what it does and the shape of its output. An inception
-    module shows its four views, a residual block its branch and its shortcut; equal
-    residual blocks in a row are drawn once, with their number. Layers without weights
+    module shows its four views, a residual block its branch and its shortcut, with
+    squeeze-and-excitation and ResNet-D's average pooling; equal residual blocks in a
+    row are drawn once, with their number. Layers without weights
     that only pass values on (activations, dropout, padding) are narrow. Arrows follow
     the order; what reads a layer farther back says which. The rows are broken so that
     the figure fits a wide slide.
@@ -203,6 +197,7 @@ def _repeats(glyph: Glyph, call: Any) -> bool:
         isinstance(glyph, Residual)
         and type(layer) is type(before)
         and shape_of(call) == glyph.shape
+        and glyph.steps == Residual(call, glyph.language).steps
         and (layer.projection is None) == (before.projection is None)
         and layer.strides == before.strides
     )

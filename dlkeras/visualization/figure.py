@@ -19,18 +19,12 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
-from dlkeras.visualization.fonts import AnyLetters
+from dlkeras.visualization.look.colours import is_dark, lighten
+from dlkeras.visualization.look.fonts import AnyLetters
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Okabe and Ito's palette: told apart by people with any colour vision, and in print.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-AMBER, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
-CYCLE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, GREY)
-# What tells lines apart where colours do not.
-DASHES = ("-", "--", "-.", ":")
-HATCHES = ("", "///", "...", "xxx")
 LANGUAGES = ("en", "pt")
 TIMES = "\N{MULTIPLICATION SIGN}"
 # 0.5, 61,706 and 1,234.5, but neither v1.5 nor 127.0.0.1.
@@ -223,9 +217,12 @@ def _finish(parts: Sequence[Any], language: str) -> None:
     texts = [text for part in parts for text in part.findobj(Text)]
     for text in texts:
         text.set_text(plain(text.get_text()))
+    several = [[p] if isinstance(p, Axes) else p.axes for p in parts]
+    axes = [axis for some in several for axis in some]
+    if is_dark(paper()):
+        lighten(axes, [x for p in parts for x in getattr(p, "legends", ())])
     if language != "en":
-        axes = [[p] if isinstance(p, Axes) else p.axes for p in parts]
-        _translate(texts, [axis for several in axes for axis in several])
+        _translate(texts, axes)
 
 
 def _fit_title(figure: Figure, grows: bool) -> None:

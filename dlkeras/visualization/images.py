@@ -9,10 +9,13 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import PURPLE, drawing, new_figure, say, wrapped
-from dlkeras.visualization.inputs import names, pictures, received
+from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
+from dlkeras.visualization.inputs import holds_several, names, pictures, received
+from dlkeras.visualization.look.colours import PURPLE
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
+# Times the originals' range: what lies further beyond it is of another scale.
+NOISE = 1
 
 
 @drawing("title", "columns")
@@ -161,7 +164,8 @@ def augmentation_grid(
     Args:
         originals: `(images, height, width, channels)`, channels 1, 3 or 4.
         variants: `(images, variants, height, width, channels)`, for each image what
-            the augmentation drew; on one scale with the originals, as in `image_grid`.
+            the augmentation drew. Black and white are the originals'; what noise puts
+            beyond is drawn black or white.
         captions: a text below each column of variants, such as the name of the
             transformation.
         title: text above the figure.
@@ -203,7 +207,10 @@ def augmentation_grid(
         squeeze=False,
     )
     table = [[one, *row] for one, row in zip(first, rest, strict=True)]
-    _fill(figure, axes, table, language)
+    low, high = common_range(first)
+    least, most = _range([one for row in rest for one in row])
+    near = max(low - least, most - high) <= NOISE * (high - low)
+    _fill(figure, axes, table, language, (low, high) if near else None)
     for axis in axes[:, 0]:
         for spine in axis.spines.values():
             spine.set_linewidth(2)
@@ -215,7 +222,8 @@ def augmentation_grid(
 
 def _table(images: Any, name: str) -> list[list[np.ndarray]]:
     """Rows of images, as many in each."""
-    if not hasattr(images, "__len__") or isinstance(images, str | dict):
+    several = holds_several(images) and hasattr(images, "__len__")
+    if not several or isinstance(images, str | dict):
         raise TypeError(f"{name} must be rows of images. Received: {received(images)}")
     if len(getattr(images, "shape", ())) in (1, 2, 3):
         raise ValueError(
@@ -231,12 +239,27 @@ def _table(images: Any, name: str) -> list[list[np.ndarray]]:
     return rows
 
 
-def _fill(figure: Any, axes: Any, table: list[list[np.ndarray]], language: str) -> None:
+def _fill(
+    figure: Any,
+    axes: Any,
+    table: list[list[np.ndarray]],
+    language: str,
+    scale: tuple[float, float] | None = None,
+) -> None:
     every = [one for row in table for one in row]
-    scale = common_range(every)
+    scale = scale or common_range(every)
     for axis, one in zip(axes.flat, every, strict=True):
         show_image(axis, one, scale)
     _note_gaps(figure, every, language)
+
+
+def _range(images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The smallest and the largest finite value; 0 and 1 where there is none."""
+    finite = [x[np.isfinite(x)] for x in (image[..., :3] for image in images)]
+    finite = [x for x in finite if x.size]
+    if not finite:
+        return 0.0, 1.0
+    return float(min(x.min() for x in finite)), float(max(x.max() for x in finite))
 
 
 def common_range(images: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -247,12 +270,7 @@ def common_range(images: Sequence[np.ndarray]) -> tuple[float, float]:
     >>> common_range([np.array([[[0.0], [0.2]]])])  # too dark to be of 0 to 1
     (0.0, 0.2)
     """
-    finite = [x[np.isfinite(x)] for x in (image[..., :3] for image in images)]
-    finite = [x for x in finite if x.size]
-    if not finite:
-        return 0.0, 1.0
-    low = float(min(x.min() for x in finite))
-    high = float(max(x.max() for x in finite))
+    low, high = _range(images)
     if low < 0:
         known = (-1.0, 1.0) if max(-low, high) <= 1 else (low, high)
         filled = max(-low, high) >= 0.5

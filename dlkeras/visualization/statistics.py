@@ -8,9 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dlkeras.visualization.figure import (
-    CYCLE,
-    DASHES,
-    HATCHES,
     drawing,
     legend_below,
     new_figure,
@@ -19,9 +16,11 @@ from dlkeras.visualization.figure import (
     shortened,
 )
 from dlkeras.visualization.inputs import mapping, numbers, received
+from dlkeras.visualization.look.colours import CYCLE, DASHES, HATCHES
 
 MARKERS = "o^sD"
 MAX_BARS = 40
+MAX_COLUMNS = 16  # more classes are rows: columns of so many are wider than a page
 MAX_POINTS = 3000
 
 
@@ -45,7 +44,7 @@ def class_balance(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure: a group of bars for each class.
+        The figure: a group of bars for each class; in rows from 17 classes on.
 
     Raises:
         ValueError: there is no split, or a count is below 0.
@@ -76,35 +75,43 @@ def class_balance(
             f"The 20 largest and the 20 smallest of {len(totals):,} classes",
             f"As 20 maiores e as 20 menores de {len(totals):,} classes",
         )
+    many = len(labels) > MAX_COLUMNS
+    size = (5.5, 0.2 * len(labels) + 1.4) if many else (0.45 * len(labels) + 1.5, 3.2)
     figure, axis = new_figure(
-        max(4.0, 0.45 * len(labels) + 1.5),
-        3.2,
-        title or default,
-        figsize=figsize,
-        ax=ax,
+        max(4.0, size[0]), size[1], title or default, figsize=figsize, ax=ax
     )
+    draw: Any = axis.barh if many else axis.bar
     width = 0.8 / len(counts)
     for number, (split, classes) in enumerate(counts.items()):
         places = np.arange(len(labels)) + (number - (len(counts) - 1) / 2) * width
         heights = [classes.get(label, 0) for label in labels]
-        axis.bar(
+        draw(
             places, heights, width, color=CYCLE[number % len(CYCLE)], label=split,
             hatch=HATCHES[number % 4], edgecolor="white", linewidth=0,
         )  # fmt: skip
-    long = max(len(label) for label in labels) > 4 and len(labels) > 6
-    axis.set_xticks(
-        range(len(labels)), [shortened(label, 24) for label in labels],
-        rotation=45 if long else 0, ha="right" if long else "center", fontsize=8,
-    )  # fmt: skip
-    axis.set_xlabel(say(language, "class", "classe"))
-    axis.set_ylabel(say(language, "examples", "exemplos"))
+    names = [shortened(label, 24) for label in labels]
+    words = say(language, "class", "classe"), say(language, "examples", "exemplos")
     highest = max(max(classes.values(), default=0) for classes in counts.values())
-    axis.set_ylim(0, 1.22 * highest + 1)
-    legend = axis.legend if len("".join(counts)) + 5 * len(counts) < 50 else None
-    if legend is None:
+    beside = len("".join(counts)) + 5 * len(counts) < 50
+    if many:
+        axis.set_yticks(range(len(labels)), names, fontsize=8)
+        axis.set_ylim(len(labels) - 0.4, -0.6)  # the first one on top
+        axis.set_xlim(0, 1.02 * highest + 1)
+        axis.set_ylabel(words[0])
+        axis.set_xlabel(words[1])
+    else:
+        long = max(map(len, labels)) > 4 and len(labels) > 6
+        axis.set_xticks(
+            range(len(labels)), names,
+            rotation=45 if long else 0, ha="right" if long else "center", fontsize=8,
+        )  # fmt: skip
+        axis.set_xlabel(words[0])
+        axis.set_ylabel(words[1])
+        axis.set_ylim(0, 1.22 * highest + 1)
+    if many or not beside:
         legend_below(figure, axis)
     else:
-        legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
+        axis.legend(fontsize=8, ncols=len(counts), loc="upper right", frameon=False)
     return figure
 
 

@@ -31,18 +31,19 @@ class Slides:
 
     def __init__(self) -> None:
         self.parts: list[str] = []
-        self.left, self.began = 0, False
+        self.room, self.left, self.began = ROOM, 0, False
 
     def head(self, title: str) -> None:
         """Begin a slide with a new title."""
         self.parts.append(f"# {title}\n")
-        self.left, self.began = ROOM, False
+        self.room = ROOM - 58 * (len(title) // 44)  # a long title has two lines
+        self.left, self.began = self.room, False
 
     def add(self, text: str, height: int) -> None:
         """Put something onto this slide, or onto a next one of the same title."""
         if self.began and height > self.left:
             self.parts.append(BREAK)
-            self.left = ROOM
+            self.left = self.room
         self.parts.append(f"{text}\n")
         self.left -= height
         self.began = True
@@ -51,7 +52,7 @@ class Slides:
         """Put a picture into the room that is left, or onto a slide of its own."""
         if self.left < PICTURE:
             self.parts.append(BREAK)
-            self.left = ROOM
+            self.left = self.room
         self.parts.append(f"{text.strip()}{{height={self.left - 20}px}}\n")
         self.left, self.began = 0, True
 

@@ -127,7 +127,7 @@ def test_interactive_pages_are_there_and_shown_where_they_belong(site, pages):
 
 def test_chapters_that_interactive_pages_name_exist(site):
     for page in (site / "interactive").glob("*.html"):
-        (chapter,) = re.findall(r'chapter: "(\w+)"', page.read_text("utf-8"))
+        (chapter,) = re.findall(r'chapter: "(\d\d_\w+)"', page.read_text("utf-8"))
         assert (site / "chapters" / f"{chapter}.html").exists(), page
         assert (site / "pt-BR" / "capitulos" / f"{chapter}.html").exists(), page
 

@@ -189,3 +189,22 @@ def test_the_layer_passes_the_conformance_suite():
     options = {"momentum": 0.5, "epsilon": 0.1, "gamma_initializer": "ones"}
     passed = check_layer(BatchNormalization, options, (3, 6, 6, 4))
     assert {"config", "save", "gradients", "mixed_precision"} <= set(passed)
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16"])
+def test_a_layer_all_in_half_precision_trains_as_kerass(policy):
+    keras_layer, ours = pair(dtype=policy)
+    x = images(dtype=policy)
+    got, expected = ours(x, training=True), keras_layer(x, training=True)
+    assert keras.backend.standardize_dtype(got.dtype) == policy
+    digits = {"float16": 2e-3, "bfloat16": 2e-2}[policy]
+    for mine, theirs in [
+        (got, expected),
+        *zip(ours.weights, keras_layer.weights, strict=True),
+    ]:
+        scale = np.abs(numpy(theirs)).max()
+        np.testing.assert_allclose(numpy(mine), numpy(theirs), atol=digits * scale)
+    if keras.backend.backend() == "tensorflow":  # at inference the kernel is in a graph
+        np.testing.assert_allclose(
+            predicted(ours, x), predicted(keras_layer, x), atol=8 * digits
+        )

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import keras.src
 import pytest
 
-from dlkeras.layers import BatchNormalization, Conv2D, GroupedConv2D
+from dlkeras.layers import BatchNormalization, Conv2D, GroupedConv2D, MaxPooling2D
 
 # What Keras itself warns about, as in its own runs.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.rotates]
 
 CONVOLUTION = "keras.src.layers.convolutional.conv_test"
+POOLING = "keras.src.layers.pooling.max_pooling_test"
 NORMALIZATION = "keras.src.layers.normalization.batch_normalization_test"
 
 
@@ -45,6 +46,7 @@ def with_ours(name, ours, **replaced):
 
 globals().update(with_ours(CONVOLUTION, "Conv2D", Conv2D=Conv2D))
 globals().update(with_ours(CONVOLUTION, "GroupedConv2D", Conv2D=GroupedConv2D))
+globals().update(with_ours(POOLING, "MaxPooling2D", MaxPooling2D=MaxPooling2D))
 globals().update(
     with_ours(
         NORMALIZATION, "BatchNormalization", BatchNormalization=BatchNormalization

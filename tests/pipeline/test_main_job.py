@@ -138,11 +138,9 @@ def test_the_model_card_tells_data_training_and_evaluation(store):
 def test_mlflow_has_the_parameters_and_tags(run, main_job):
     assert run.info.status == "FINISHED"
     parameters = run.data.params
-    assert parameters["transform.height"] == "32"
-    assert parameters["trainer.epochs"] == "40"
-    assert float(parameters["learning_rate"]) > 0  # what the search chose
-    assert "trainer.activation" not in parameters  # as it is by default
-    assert len(parameters) < 16
+    # The script says what are the defaults, and the search chose the rest.
+    assert set(parameters) == {"name", "learning_rate", "augmentation_strength"}
+    assert 5e-4 <= float(parameters["learning_rate"]) <= 4e-3
     tags = run.data.tags
     assert tags["version.keras"].startswith("3.")
     assert tags["precision"] == "float32"
@@ -222,7 +220,8 @@ def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):
     epochs = only(store, Model).properties["epochs"]
     files = client.list_artifacts(run.info.run_id, "images")
     parts = [re.split("[%+]", Path(file.path).name) for file in files]
-    drawn = sorted({2**i for i in range(12) if 2**i < epochs} | {epochs})
+    # At step 0, where a chart opens, there is the first epoch's again.
+    drawn = sorted({0} | {2**i for i in range(12) if 2**i < epochs} | {epochs})
     for name in ("gradient_flow", "gradient_map", "update_ratios", "activations"):
         pngs = [p for p in parts if p[0] == name and p[-1].endswith(".png")]
         assert sorted(int(part[2]) for part in pngs) == drawn

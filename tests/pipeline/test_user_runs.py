@@ -18,21 +18,24 @@ from dlkeras.pipeline.tracking.note import MAX_LINES, Links, run_note
 
 @pytest.fixture
 def users_place(tmp_path, monkeypatch):
-    """MLflow as a user has it: a database and an experiment of their own."""
+    """MLflow as a user has it: a database of their own."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    before = mlflow.get_tracking_uri()
     uri = f"sqlite:///{tmp_path / 'mine.db'}"
     mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment("mine")
     yield uri
-    mlflow.set_tracking_uri(before)
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+def ones_own_run(uri):
+    """What `with mlflow.start_run():` opens, in an experiment of the user's."""
+    return mlflow.start_run(experiment_id=MlflowClient(uri).create_experiment("mine"))
 
 
 def test_a_run_inside_ones_own_is_its_child(users_place, tiny_config, silent, tmp_path):
     config = tiny_config.model_copy(update={"mlruns": tmp_path / "mlruns"})
-    with mlflow.start_run() as parent:
-        result = run(config, until="SchemaGen", progress=silent)
+    with ones_own_run(users_place) as parent:
+        result = run(config, until="ExampleGen", progress=silent)
         mlflow.log_metric("after", 1.0)  # goes on where it was
         assert mlflow.active_run().info.run_id == parent.info.run_id
     assert mlflow.get_tracking_uri() == users_place
@@ -46,7 +49,7 @@ def test_a_run_inside_ones_own_is_its_child(users_place, tiny_config, silent, tm
 
 
 def test_a_run_that_fails_inside_ones_own_leaves_ones_own_open(users_place, tmp_path):
-    with mlflow.start_run() as parent:
+    with ones_own_run(users_place) as parent:
         with (
             pytest.raises(ValueError, match="stop"),
             tracking.track(PipelineConfig(name="bad", mlruns=tmp_path)) as tracker,
@@ -61,7 +64,7 @@ def test_a_run_that_fails_inside_ones_own_leaves_ones_own_open(users_place, tmp_
 def test_a_run_of_another_database_names_no_parent_there(users_place, tmp_path):
     uri = f"sqlite:///{tmp_path / 'other.db'}"
     config = PipelineConfig(name="inner", mlruns=tmp_path / "m", tracking_uri=uri)
-    with mlflow.start_run(), tracking.track(config) as tracker:
+    with ones_own_run(users_place), tracking.track(config) as tracker:
         pass
     tags = MlflowClient(uri).get_run(tracker.run_id).data.tags
     assert "mlflow.parentRunId" not in tags
@@ -129,6 +132,7 @@ def test_what_differs_from_the_defaults_is_logged_and_what_the_search_chose(tmp_
     assert PipelineConfig.model_validate_json(Path(whole).read_text()) == config
 
 
+@pytest.mark.job
 def test_mlflow_finds_where_the_data_set_is(tiny_config, silent):
     import tensorflow_datasets as tfds
 

@@ -134,7 +134,7 @@ activation_distributions, a layer: COLOUR; TABLES; mnist, no channels; mnist; ph
     a white photo of 0 to 1; a pixel of NaN; a pixel of infinity; a mask; labels;
     labels of keras.datasets; labels from 1; labels with -1; a column of a sigmoid;
     counts of 150 classes; kernel of a Conv1D; kernel of a Dense; output of a Dense;
-    vanished outputs; history as a frame; a number
+    vanished outputs; history as a frame; a number; a number as an array
 activation_functions: a word
 activation_statistics, mean: labels; labels from 1; labels with -1
 architecture_diagram:

@@ -16,6 +16,7 @@ from dlkeras.layers import (
     InceptionModule,
     LMSFilter,
     LocalResponseNormalization,
+    MaxPooling2D,
     PartiallyConnectedConv2D,
     RBFOutput,
     ResidualBlock,
@@ -272,6 +273,7 @@ GROUPED = {"filters": 4, "kernel_size": 3, "groups": 2, "padding": "same"}
 CASES |= {
     "batch normalisation": (BatchNormalization, NORMALIZED, IMAGE),
     "grouped convolution": (GroupedConv2D, GROUPED, IMAGE),
+    "max pooling": (MaxPooling2D, {"pool_size": 3, "strides": 2}, IMAGE),
 }
 
 

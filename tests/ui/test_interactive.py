@@ -79,8 +79,8 @@ MOVES = [
     ("dropout", "rate=0.5", ("rate", "HOME"), "kept", None, "12 / 12"),
     ("augmentation", "strength=1", ("strength", "HOME"), "read", None, "16 / 16"),
     ("augmentation", "strength=1", ("strength", "END"), "rotation", "± 12°", "± 72°"),
-    ("receptive_field", "network=small", ("layers", "ARROW_RIGHT"), "field", by(7),
-     by(9)),
+    ("receptive_field", "network=small&layers=3", ("layers", "ARROW_RIGHT"), "field",
+     by(7), by(9)),
     # 5, then a jump of 1: 6; 14, 16, then a jump of 4: 32, the whole image of LeNet-5.
     ("receptive_field", "network=lenet&layers=4", ("layers", "ARROW_RIGHT"), "field",
      by(16), by(32)),

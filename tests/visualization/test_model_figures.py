@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 from dlkeras import visualization as show
 from dlkeras.architectures import googlenet, lenet5, resnet50
+from dlkeras.layers import GroupedConv2D
 from dlkeras.optimization import QuadraticSurface, lms_theory, steepest_descent
+from dlkeras.visualization.figure import TIMES
 from tests.strangers.models import MODELS
 
 
@@ -92,6 +95,33 @@ def test_equal_residual_blocks_are_drawn_once_with_their_number():
     assert drawn.count("identity") == 4
 
 
+def test_squeeze_and_excitation_and_the_shortcuts_pooling_are_drawn():
+    """He et al. (2019), figure 2 c: an average pooling of 2x2, stride 2, before 1x1."""
+    model = resnet50(
+        (64, 64, 3),
+        kernel_initializer="zeros",
+        width_multiplier=0.25,
+        version="v1.5",
+        stem="deep",
+        shortcut="D",
+        reduction_ratio=16,
+        groups=4,
+    )
+    drawn = texts(show.architecture_diagram(model))
+    times = "\N{MULTIPLICATION SIGN}"
+    # One pooling for each of the three stages with a stride, none for the first.
+    assert drawn.count(f"avg 2{times}2 /2") == 3
+    assert drawn.count("squeeze,\nexcite 16") == drawn.count("+") == 8
+    assert (
+        drawn.count(f"3{times}3 /2\n256 (4 g)") == 1
+    )  # 64 wide, a quarter of 4 groups
+    assert not [text for text in drawn if text.startswith(f"1{times}1 /2")]
+    in_portuguese = texts(show.architecture_diagram(model, language="pt"))
+    assert in_portuguese.count("aperta,\nexcita 16") == 8
+    plain = texts(show.architecture_diagram(resnet50((64, 64, 3), num_classes=2)))
+    assert not [text for text in plain if "excite" in text or "avg" in text]
+
+
 @pytest.mark.parametrize(
     ("name", "boxes", "distant"),
     [
@@ -157,3 +187,15 @@ def test_distributions_count_the_outputs():
 def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match=r"\('en', 'pt'\).*'de'"):
         show.learning_curves({"loss": [1.0]}, language="de")
+
+
+def test_alexnets_grouped_convolution_is_told_by_its_groups_within_its_box():
+    images = keras.Input((27, 27, 8), name="In")
+    model = keras.Model(images, GroupedConv2D(16, 5, groups=2, name="C3")(images))
+    figure = show.architecture_diagram(model)
+    figure.draw_without_rendering()
+    (axis,) = figure.axes
+    (kind,) = [t for t in axis.texts if t.get_text() == f"conv 5{TIMES}5 (2 g)"]
+    words = kind.get_window_extent()
+    boxes = [patch.get_window_extent() for patch in axis.patches]
+    assert any(box.x0 < words.x0 and words.x1 < box.x1 for box in boxes)

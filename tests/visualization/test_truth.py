@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from dlkeras import visualization as show
-from dlkeras.visualization.figure import PURPLE
+from dlkeras.visualization.look.colours import PURPLE
 
 IMAGES = np.random.default_rng(0).random((4, 6, 6, 1)).astype("float32")
 
@@ -302,3 +302,33 @@ def test_a_signal_flow_graph_has_the_terms_of_its_equation():
         show.signal_flow_graph("adaptive")
     with pytest.raises(ValueError, match="nodes must be 2 to 6"):
         show.signal_flow_graph(nodes=1)
+
+
+def test_many_classes_are_rows_with_the_first_on_top_and_no_wider_than_a_page():
+    counts = {f"species {n}": n + 1 for n in range(40)}
+    figure = show.class_balance({"train": counts, "test": {"species 7": 3}})
+    (axis,) = figure.axes
+    bars = axis.patches[:40]
+    assert [bar.get_width() for bar in bars] == list(range(1, 41))
+    assert [label.get_text() for label in axis.get_yticklabels()] == [*counts]
+    top, bottom = (axis.transData.transform((0, y))[1] for y in (0, 39))
+    assert top > bottom
+    assert figure.get_figwidth() <= 6
+
+
+def test_noise_on_a_variant_leaves_the_black_of_its_original_black():
+    draw = np.random.default_rng(1)
+    digit = np.full((1, 16, 16, 1), -0.1)
+    digit[0, 4:12, 6:10] = 1.175  # the range that LeCun gives his images
+    noise = draw.uniform(-0.8, 0.8, digit.shape)
+    figure = show.augmentation_grid(digit, np.stack([digit, digit + noise], 1))
+    for axis in figure.axes[:2]:
+        seen = np.asarray(axis.images[0].get_array())
+        assert (seen[0, 0], seen[6, 8]) == (0, 1)
+    far = show.augmentation_grid(digit / 2 + 0.1, 255 * np.stack([abs(digit)], 1))
+    assert np.asarray(far.axes[0].images[0].get_array()).max() < 0.1  # one scale, seen
+
+
+def test_errors_too_large_to_square_are_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"finite in every run\. Received: .*1e\+300"):
+        show.lms_learning_curve(np.full((2, 3), 1e300))

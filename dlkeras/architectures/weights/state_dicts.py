@@ -139,8 +139,13 @@ def _check_windows(model: Any, layer: Any, name: str, theirs: Any) -> None:
 
 
 def _warn_of_other_modules(model: Any, modules: Mapping[str, Any]) -> None:
+    known: set[str] = set(_KNOWN_MODULES)
+    if any(getattr(x, "shortcut_pool", None) is not None for x in model.layers):
+        known.add("AvgPool2d")  # ResNet-D
+    if any(getattr(x, "excitation", None) is not None for x in model.layers):
+        known.add("Sigmoid")  # at the end of a squeeze-and-excitation
     ends = [x for x in modules.values() if not any(True for _ in x.children())]
-    others = {type(x).__name__ for x in ends} - set(_KNOWN_MODULES)
+    others = {type(x).__name__ for x in ends} - known
     if others:
         warn(
             f"The source has modules that model {model.name!r} does not have: "

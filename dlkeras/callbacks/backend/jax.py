@@ -55,9 +55,12 @@ def _stacked(arrays: list[Any], layout: Layout) -> list[Any]:
 
 
 def _total(stack: Any) -> Any:
-    """The sum of each row, in two stages: a long float32 sum loses digits."""
+    """The sum of each row, in two stages: a long float32 sum loses digits.
+
+    The last axis comes last: until then a processor adds vectors, not single numbers.
+    """
     if stack.ndim > 2:
-        stack = jnp.sum(stack, -1)
+        stack = jnp.sum(stack, tuple(range(1, stack.ndim - 1)))
     return jnp.sum(stack.reshape(stack.shape[0], -1), 1)
 
 

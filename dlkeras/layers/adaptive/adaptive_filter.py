@@ -219,16 +219,18 @@ class AdaptiveFilter(keras.layers.Layer):
         """Filter the signal and let the weights follow the error."""
         signal, desired = self._pair(inputs, desired)
         signals.check_dtype(self, inputs=signal, desired=desired)
-        like = self._like(signal.shape)
-        self.expect(
-            len(like) == len(self._built_for)
-            and all(
-                a == b or a is None for a, b in zip(like, self._built_for, strict=True)
-            ),
-            "signals as at its first call: of its rank and channels, with "
-            f"stateful=True of its batch size too, {self._built_for}",
-            inputs_shape=tuple(signal.shape),
-        )
+        shape = tuple(signal.shape)
+        like, built = self._like(shape), self._built_for
+        if like != built and not (
+            len(like) == len(built)
+            and all(a == b or a is None for a, b in zip(like, built, strict=True))
+        ):
+            self.expect(
+                False,
+                "signals as at its first call: of its rank and channels, with "
+                f"stateful=True of its batch size too, {built}",
+                inputs_shape=shape,
+            )
         if not self._checked and self.on_divergence != "ignore":
             value = value_of(signal)
             if value is not None:

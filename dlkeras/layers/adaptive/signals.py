@@ -1,5 +1,6 @@
 """What an adaptive filter is given: lists, arrays of any rank, and what is refused."""
 
+import functools
 from typing import Any
 
 import keras
@@ -42,15 +43,22 @@ def as_tensor(value: Any) -> Any:
 
 def check_dtype(layer, **signals):
     """Refuse integers, and complex numbers in a real filter."""
-    kind = "complex or floating-point" if layer.complex_valued else "real floats"
     for name, tensor in signals.items():
+        if _fits(tensor.dtype, layer.complex_valued):
+            continue
         dtype = keras.backend.standardize_dtype(tensor.dtype)
-        fits = "float" in dtype or (layer.complex_valued and "complex" in dtype)
+        kind = "complex or floating-point" if layer.complex_valued else "real floats"
         wanted = f"{name} to be {kind}"
         if dtype.startswith(("int", "uint")):
             largest = np.iinfo(dtype).max + 1
             wanted += f' ({name} = {name}.astype("float32") / {largest} scales them)'
-        layer.expect(fits, wanted, TypeError, dtype=dtype)
+        layer.expect(False, wanted, TypeError, dtype=dtype)
+
+
+@functools.cache
+def _fits(dtype, complex_valued):
+    dtype = keras.backend.standardize_dtype(dtype)
+    return "float" in dtype or (complex_valued and "complex" in dtype)
 
 
 def check_shapes(layer, shape, wanted):

@@ -28,12 +28,13 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
         return None
     channels = x.shape[-1]
     mean, variance = statistics or ((), ())
+    # Its vectors are float32, also where a layer's whole policy is of half precision.
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x,
-        scale=tf.ones(channels) if gamma is None else tf.convert_to_tensor(gamma),
-        offset=tf.zeros(channels) if beta is None else tf.convert_to_tensor(beta),
-        mean=tf.convert_to_tensor(mean, tf.float32),
-        variance=tf.convert_to_tensor(variance, tf.float32),
+        scale=tf.ones(channels) if gamma is None else _in_single(gamma),
+        offset=tf.zeros(channels) if beta is None else _in_single(beta),
+        mean=_in_single(mean),
+        variance=_in_single(variance),
         epsilon=epsilon,
         is_training=statistics is None,
     )
@@ -42,6 +43,10 @@ def fused_batch_normalization(x, axis, gamma, beta, statistics, epsilon) -> Any:
         n = tf.cast(tf.size(x, tf.int64) // channels, tf.float32)
         variance *= tf.maximum(n - 1, 1) / n
     return y, mean, variance
+
+
+def _in_single(vector) -> Any:
+    return tf.cast(tf.convert_to_tensor(vector), tf.float32)
 
 
 def local_response(a, band, k, beta, power) -> Any:

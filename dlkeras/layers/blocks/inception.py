@@ -21,6 +21,7 @@ from dlkeras.layers.inputs import (
     spatial_axes,
 )
 from dlkeras.layers.normalization import NORMALIZATIONS, normalization_layer
+from dlkeras.layers.pooling import MaxPooling2D
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -175,7 +176,7 @@ class InceptionModule(CompositeLayer):
                     image_shape(batch, height, width, filters, self.data_format)
                 )
                 self.normalizations[name] = normalization
-        self.pool = keras.layers.MaxPooling2D(
+        self.pool = MaxPooling2D(
             3,
             strides=1,
             padding="same",

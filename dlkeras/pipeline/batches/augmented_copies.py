@@ -30,7 +30,7 @@ def augmented(
     if policy.single:
         changed = [
             policy.image(image, rows[i], key, tf.constant(first + i, tf.int64))
-            for i, image in enumerate(images)
+            for i, image in enumerate(tf.unstack(images))
         ]
         images = tf.stack(changed)
     return policy.batch(images, rows) if policy.batched else images

@@ -252,7 +252,7 @@ def _trained(
         ),
         callbacks=callbacks,
         shuffle=False,  # the data set is in its order already
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )
     network = objective.finished(keras.Model(model.inputs[0], model.outputs[0]))
     asked = evaluation_batches(

@@ -1,5 +1,7 @@
 """LearningRateFinder: the rate with which the configured network learns."""
 
+from typing import Any
+
 from dlkeras.pipeline.artifacts.types import Artifact, Examples, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.engine.component import component
@@ -98,9 +100,9 @@ def learning_rate_finder(
         epochs=epochs,
         callbacks=[finder],
         shuffle=False,  # the data set is in its order already
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )
-    tried = {
+    tried: dict[str, Any] = {
         "rates": finder.rates, "losses": finder.losses, "smoothed": finder.smoothed,
     }  # fmt: skip
     output.write_json("rates.json", tried)

@@ -158,19 +158,25 @@ class Tracker:
                     self._client.log_artifact(self.run_id, str(file), "figures")
 
     def log_images(self, figures: Mapping[str, Path], step: int) -> None:
-        """Show PNG files at a step of a chart; what it shows already is left."""
+        """Show PNG files at a step of a chart; what it shows already is left.
+
+        Those of the first epoch are at step 0, too: a chart opens there, and would be
+        empty.
+        """
         from PIL import Image
 
         if self._images is None:
             self._images = self._logged_images()
         for name, path in figures.items():
-            if (name, step) in self._images:
+            steps = (0, 1) if step == 1 else (step,)
+            missing = [each for each in steps if (name, each) not in self._images]
+            if not missing:
                 continue
             with Image.open(path) as image:
-                self._client.log_image(
-                    self.run_id, image.convert("RGB"), key=name, step=step
-                )
-            self._images.add((name, step))
+                shown = image.convert("RGB")
+            for each in missing:
+                self._client.log_image(self.run_id, shown, key=name, step=each)
+                self._images.add((name, each))
 
     def _logged_images(self) -> set[tuple[str, int]]:
         """Name and step of the pictures that a run has from before its interruption."""

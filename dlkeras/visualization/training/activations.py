@@ -10,17 +10,14 @@ from matplotlib.figure import Figure
 
 from dlkeras.model_graph import backend
 from dlkeras.visualization.figure import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SKY,
     drawing,
     legend_below,
     new_figure,
     say,
     shortened,
 )
-from dlkeras.visualization.inputs import mapping, numbers, received
+from dlkeras.visualization.inputs import holds_several, mapping, numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE, SKY
 
 
 @drawing()
@@ -66,7 +63,7 @@ def activation_functions(
     """
     if isinstance(activations, str) or callable(activations):
         activations = [activations]
-    activations = list(activations) if hasattr(activations, "__iter__") else []
+    activations = list(activations) if holds_several(activations) else []
     span = float(numbers(span, "span", "a number above 0", axes=0))
     if not activations or not 0 < span < np.inf:
         raise ValueError(

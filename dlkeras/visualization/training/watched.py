@@ -1,7 +1,7 @@
 """The figures of what was measured of a training, as of the end of an epoch."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ def epoch_figures(
     """
     from dlkeras import visualization as show
 
-    drawn: list[tuple[str, Figure]] = []
+    drawn: list[tuple[str, Any]] = []
     layers, epochs = measured["layers"].tolist(), measured["epochs"]
     known = epochs < epoch
     recent = known & (epochs >= before)

@@ -14,7 +14,7 @@ const WEIGHTS = unpacked(packed), SIZE = 32, COPIES = 16;
 const original = p.element("canvas", { class: "map" });
 p.figure("original", null, { size: "third" }).append(original);
 original.parentElement.parentElement.style.maxWidth = "13rem";
-const grid = p.element("div", { class: "maps", style: "grid-template-columns:repeat(auto-fill,minmax(max(3.6rem,11%),1fr))" });
+const grid = p.element("div", { class: "maps", style: "grid-template-columns:repeat(auto-fill,minmax(max(4rem,20%),1fr))" });
 const holder = p.figure("copies", null);
 holder.append(grid);
 holder.parentElement.style.flexBasis = "24rem";

@@ -11,7 +11,7 @@ const { say } = p;
 const SIZE = 12;
 let weights = KERNELS.upright.map((row) => [...row]), shownKernel = "upright", map;
 
-const body = p.figure("image", null, { size: "half" });
+const body = p.figure("image", null, { size: "pair" });
 const stack = p.element("div", { style: "position:relative" });
 body.append(stack);
 const surround = p.element("div", { style: "background:repeating-linear-gradient(45deg,var(--line) 0 3px,transparent 3px 9px)" });
@@ -19,7 +19,7 @@ stack.append(surround);
 const pixels = pixelPad(p, surround, DRAWINGS.house, say.pad);
 const frame = p.element("div", { style: "position:absolute;border:3px solid var(--orange);pointer-events:none;border-radius:3px", id: "window" });
 stack.append(frame);
-const out = p.figure("map", null, { size: "half" });
+const out = p.figure("map", null, { size: "pair" });
 const outStack = p.element("div", { style: "position:relative" });
 out.append(outStack);
 const canvas = p.element("canvas", { class: "map", id: "map", style: "cursor:pointer" });

@@ -11,7 +11,7 @@ const NET = network(), VALUES = hidden(NET), FULL = output(NET, VALUES), MOST = 
 let kept, outputs;
 
 p.figure("net", (width) => {
-  const height = Math.min(width * 0.6, 460), units = VALUES.length;
+  const height = Math.min(width * 0.95, 480), units = VALUES.length;
   const across = [0.1, 0.5, 0.9].map((share) => share * width), radius = Math.min(height / units / 2.7, 17);
   const y = (k, count) => (height * (k + 0.5)) / count;
   const largest = Math.max(...NET.second.map(Math.abs));
@@ -20,7 +20,7 @@ p.figure("net", (width) => {
     const lines = NET.x.map((__, i) => `<line x1="${across[0]}" y1="${y(i, 4)}" x2="${across[1]}" y2="${y(k, units)}" stroke="var(--${NET.first[i][k] > 0 ? "blue" : "orange"})" stroke-width="${0.4 + 1.6 * Math.min(1, Math.abs(NET.first[i][k]))}" opacity="0.55"/>`);
     return [...lines, `<line x1="${across[1]}" y1="${y(k, units)}" x2="${across[2]}" y2="${height / 2}" stroke="var(--${NET.second[k] > 0 ? "blue" : "orange"})" stroke-width="${0.6 + (3.4 * Math.abs(NET.second[k])) / largest}" opacity="0.8"/>`];
   });
-  const circle = (x, at, on) => `<circle cx="${x}" cy="${at}" r="${radius}" fill="var(--${on ? "panel" : "paper"})" stroke="var(--${on ? "ink" : "line"})" stroke-width="2" ${on ? "" : 'stroke-dasharray="3 4"'}/>`;
+  const circle = (x, at, on) => `<circle cx="${x}" cy="${at}" r="${radius}" fill="var(--${on ? "panel" : "paper"})" stroke="var(--${on ? "ink" : "quiet"})" stroke-width="2" ${on ? "" : 'stroke-dasharray="3 4"'}/>`;
   NET.x.forEach((_, i) => parts.push(circle(across[0], y(i, 4), true)));
   VALUES.forEach((_, k) => {
     const at = y(k, units);
@@ -34,7 +34,7 @@ p.figure("histogram", (width) => {
   const half = 5, bins = 40, counts = range(bins).map(() => 0);
   outputs.forEach((value) => { counts[Math.min(bins - 1, Math.max(0, Math.floor(((value - FULL + half) / (2 * half)) * bins)))] += 1; });
   const bars = counts.map((count, k) => [FULL - half + (2 * half * k) / bins, FULL - half + (2 * half * (k + 0.9)) / bins, count]);
-  return chart({ width, height: Math.min(width * 0.6, 460), x: [FULL - half, FULL + half], y: [0, Math.max(4, ...counts) * 1.12], xLabel: say.output, yLabel: say.count, format: tick, label: say.histogram,
+  return chart({ width, height: Math.min(width * 0.95, 480), x: [FULL - half, FULL + half], y: [0, Math.max(4, ...counts) * 1.12], xLabel: say.output, yLabel: say.count, format: tick, label: say.histogram,
     marks: [{ bars, colour: "purple", opacity: 0.45 }, { rule: { x: FULL }, colour: "green", text: shown(FULL, 2), row: 1 },
       { rule: { x: mean(outputs) }, colour: "blue", text: shown(mean(outputs), 2), row: 2.3 }] });
 }, { size: "half" });

@@ -11,10 +11,10 @@ const p = page(words, { chapter: "11_lenet5" });
 const { say } = p;
 const { digits, weights: packed, size: ink } = JSON.parse(document.getElementById("data").textContent);
 const WEIGHTS = unpacked(packed), SIZE = 32;
-const SHAPES = { C1: [28, 6, 3], S2: [14, 6, 6], C3: [10, 16, 8], S4: [5, 16, 16] };
+const SHAPES = { C1: [28, 6, 3], S2: [14, 6, 3], C3: [10, 16, 8], S4: [5, 16, 8] };
 let example = new URLSearchParams(location.search).get("digit") ?? "7", found, image;
 
-const pad = strokePad(p, p.figure("draw", null, { size: "third" }), say.pad);
+const pad = strokePad(p, p.figure("draw", null, { size: "third draw" }), say.pad);
 pad.begin = () => { if (example !== null) { example = null; pad.clear(); } };
 const input = p.element("canvas", { class: "map", id: "input" });
 p.figure("input", null, { size: "third" }).append(input);
@@ -41,8 +41,9 @@ for (const [name, rows] of [["C5", 4], ["F6", 4]]) {
 }
 p.buttons({ clear: () => { example = null; pad.clear(); } });
 const row = p.buttons(Object.fromEntries(range(10).map((k) => [`d${k}`, () => { example = String(k); pad.clear(); }])));
+row.classList.add("digits");
 row.querySelectorAll("button").forEach((button, k) => { button.textContent = k; });
-row.prepend(p.element("span", { style: "font-size:.9rem;width:100%" }, say.examples));
+row.prepend(p.element("span", { style: "font-size:.9rem;grid-column:1/-1" }, say.examples));
 const answers = Object.fromEntries(["digit", "sure", "second", "logit"].map((name) => [name, p.answer(name, { large: name === "digit" })]));
 
 p.drawn(() => {

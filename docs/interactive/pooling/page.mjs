@@ -7,10 +7,10 @@ import { change, moved, pool } from "./formulas.mjs";
 import { words } from "./words.mjs";
 
 const p = page(words, { chapter: "10_pooling" });
-const pixels = pixelPad(p, p.figure("image", null, { size: "half" }), DRAWINGS.house, p.say.pad);
+const pixels = pixelPad(p, p.figure("image", null, { size: "pair" }), DRAWINGS.house, p.say.pad);
 const canvases = Object.fromEntries(["shifted", "pooled", "pooledShifted"].map((name) => {
   const canvas = p.element("canvas", { class: "map", id: name });
-  p.figure(name, null, { size: "half" }).append(canvas);
+  p.figure(name, null, { size: "pair" }).append(canvas);
   return [name, canvas];
 }));
 p.buttons(Object.fromEntries([...["house", "cross", "slope", "dot"].map((name) => [name, () => pixels.set(DRAWINGS[name])]),

@@ -42,7 +42,7 @@ p.figure("square", (width) => {
   return `<svg viewBox="0 0 ${side} ${side}" height="${side}" style="width:${side}px" role="img" aria-label="${say.square}"><rect width="${side}" height="${side}" fill="var(--panel)"/>${digit}<rect x="${at}" y="${at}" width="${size}" height="${size}" fill="var(--orange)" fill-opacity="0.3" stroke="var(--orange)" stroke-width="3"/></svg>`;
 }, { size: "half" });
 const network = p.choice("network", ["small", "lenet", "vgg", "resnet"]);
-const count = p.slider("layers", { min: 1, max: 8, value: 3 });
+const count = p.slider("layers", { min: 1, max: 8, value: 5 });
 const place = p.slider("place", { min: 0, max: 100, value: 50, show: () => (neuron === undefined ? "" : String(neuron)) });
 const answers = Object.fromEntries(["field", "share", "jump", "weights"].map((name) => [name, p.answer(name, { large: name === "field" })]));
 

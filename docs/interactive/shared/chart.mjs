@@ -28,7 +28,8 @@ export function ticks(low, high, count = 5) {
 export function chart({ width, height, x, y, xLabel = "", yLabel = "", logY = false,
   marks = [], format = String, label = "", xTicks, yTicks, left = 58 }) {
   const em = parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78;
-  const edge = { left: Math.max(left, em * 4.2), right: em, top: yLabel ? em * 2 : em * 0.8, bottom: em * (xLabel ? 3.4 : 2) };
+  height = Math.max(height, em * 13);
+  const edge = { left: Math.max(left, em * 4.2), right: em * 1.7, top: yLabel ? em * 2 : em * 0.8, bottom: em * (xLabel ? 3.4 : 2) };
   const across = width - edge.left - edge.right, down = height - edge.top - edge.bottom;
   const px = (value) => edge.left + ((value - x[0]) / (x[1] - x[0])) * across;
   const py = (value) => edge.top + down - ((value - y[0]) / (y[1] - y[0])) * down;
@@ -51,7 +52,7 @@ export function chart({ width, height, x, y, xLabel = "", yLabel = "", logY = fa
   parts.push(`<line class="axis" x1="${edge.left}" x2="${width - edge.right}" y1="${edge.top + down}" y2="${edge.top + down}"/>`);
   if (xLabel) parts.push(`<text x="${edge.left + across / 2}" y="${height - em * 0.5}" text-anchor="middle">${escaped(xLabel)}</text>`);
   if (yLabel) parts.push(`<text x="4" y="${em * 1.1}">${escaped(yLabel)}</text>`);
-  parts.push(`<clipPath id="${id}"><rect x="${edge.left}" y="${edge.top - 2}" width="${across}" height="${down + 4}"/></clipPath>`,
+  parts.push(`<clipPath id="${id}"><rect x="${edge.left - 6}" y="${edge.top - 2}" width="${across + 15}" height="${down + 4}"/></clipPath>`,
     `<g clip-path="url(#${id})">`);
   const over = [];
   for (const mark of marks) {

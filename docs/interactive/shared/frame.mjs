@@ -154,7 +154,7 @@ export function page(words, { chapter } = {}) {
     /** Buttons of which one is on; options are keys of the words. */
     choice(name, options, value = options[0]) {
       const start = options.includes(query.get(name)) ? query.get(name) : value;
-      const row = element("div");
+      const row = element("div", { class: options.length === 10 ? "digits" : "" });
       for (const option of options) {
         row.append(element("label", {}, element("input", { type: "radio", name, value: option, checked: option === start, id: `${name}-${option}`, onchange: change }),
           element("span", {}, say[option] ?? option)));
@@ -205,7 +205,9 @@ export function page(words, { chapter } = {}) {
       document.getElementById(name).addEventListener("input", () => timer && stop());
       time.stop = () => timer && stop();
       time.run = () => { if (timer) stop(); time.set(0); run(); };
-      made.begin = () => { if (!still && !query.has(name)) time.run(); else stop(); };
+      const runs = !still && !query.has(name);
+      if (runs) time.set(0); // so that nothing is computed that is not yet shown
+      made.begin = () => { if (runs) time.run(); else stop(); };
       return time;
     },
     /** A number that answers; returns a function that shows it. */

@@ -306,3 +306,22 @@ def test_a_graph_and_a_gradient_are_the_backends(calls):
     assert len(calls) == 1
     np.testing.assert_allclose(value, np.sum(expected[1] ** 2), rtol=1e-5)
     assert np.isfinite(gradient).all() and np.any(gradient)
+
+
+def test_what_a_call_gave_stays_and_any_operation_reads_it(calls):
+    """The loops' memory becomes the tensors': nobody else writes into it."""
+    rng = np.random.default_rng(12)
+    layer, kept = LMSFilter(5, 0.02, stateful=True), []
+    for length in (7, 64, 1023, 1024):
+        signal, desired = rng.normal(size=(2, 1, length)).astype("float32")
+        pair = layer(signal, desired)
+        np.testing.assert_allclose(sum(arrays(pair)), desired, atol=1e-5)
+        kept.append((pair, [array.copy() for array in arrays(pair)]))
+    assert len(calls) == 4
+    del layer
+    for (output, error), values in kept:
+        for one, two in zip(arrays((output, error)), values, strict=True):
+            np.testing.assert_array_equal(one, two)
+        (product,) = arrays([keras.ops.matmul(output, keras.ops.transpose(error))])
+        expected = values[0][0].astype("float64") @ values[1][0]
+        np.testing.assert_allclose(product[0, 0], expected, atol=1e-3)

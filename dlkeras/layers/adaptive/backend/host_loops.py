@@ -85,17 +85,22 @@ def _filtered(arrays, problem):
     # Not of `time`: the chunks of a signal go through the same loop.
     alone = taps >= LONG or filters < FEW
     each, many, ran_away = _loops()
-    lead = min(taps - 1, time)  # samples whose regressors reach before the call
-    beginning = np.concatenate([before, signal[:lead]], dtype=weights.dtype)
-    parts = [(beginning, desired[:lead], *(array[:lead] for array in outputs))]
-    if time > lead:
-        parts.append((signal, desired[lead:], *(array[lead:] for array in outputs)))
+    parts = []
+    if not alone:
+        lead = min(taps - 1, time)  # samples whose regressors reach before the call
+        beginning = np.concatenate([before, signal[:lead]], dtype=weights.dtype)
+        parts.append((beginning, desired[:lead], *(array[:lead] for array in outputs)))
+        if time > lead:
+            rest = (array[lead:] for array in (desired, *outputs))
+            parts.append((signal, *rest))
 
     def run(group):
-        own = np.ascontiguousarray(weights[:, group])
+        own, first = np.ascontiguousarray(weights[:, group]), np.uintp(group.start)
+        if alone:
+            each(own, before, signal, desired, *outputs, first, *options)
         for part in parts:
-            (each if alone else many)(own, *part, np.uintp(group.start), *options)
-        ran_away(desired, outputs[1], own, np.uintp(group.start), diverged)
+            many(own, *part, first, *options)
+        ran_away(desired, outputs[1], own, first, diverged)
         weights[:, group] = own
 
     large = filters * time * taps >= LARGE
@@ -161,13 +166,14 @@ def _loops() -> Any:
     compiled = njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")
 
     @compiled
-    def each(weights, window, desired, output, error, first,
+    def each(weights, before, samples, desired, output, error, first,
              step, normalised, fixed, share, largest):  # fmt: skip
-        taps, time = weights.shape[0], desired.shape[0]
+        taps, time, lead = weights.shape[0], desired.shape[0], before.shape[0]
+        signal = np.empty(lead + time, samples.dtype)
         for c in range(weights.shape[1]):
             column = first + np.uintp(c)
-            one = weights[:, c].copy()
-            signal, wanted = window[:, column].copy(), desired[:, column].copy()
+            one, wanted = weights[:, c].copy(), desired[:, column].copy()
+            signal[:lead], signal[lead:] = before[:, column], samples[:, column]
             gain = step
             for n in range(time):
                 total = step - step  # a zero of its type

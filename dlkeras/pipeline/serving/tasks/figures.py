@@ -22,7 +22,8 @@ def scores_by_class(classes: Mapping[str, Mapping[str, Any]]) -> "Figure":
     >>> len(scores_by_class(scores).axes[0].patches)
     2
     """
-    from dlkeras.visualization.figure import BLUE, ORANGE, new_figure
+    from dlkeras.visualization.figure import new_figure
+    from dlkeras.visualization.look.colours import BLUE, ORANGE
 
     ordered = sorted(classes, key=lambda n: classes[n]["average_precision"] or 0.0)
     shown = ordered[:MAX_CLASSES]
@@ -61,7 +62,8 @@ def answers_against_numbers(
     >>> len(answers_against_numbers(x, x + 1, "radius", metrics).axes)
     2
     """
-    from dlkeras.visualization.figure import BLUE, GREY, new_figure
+    from dlkeras.visualization.figure import new_figure
+    from dlkeras.visualization.look.colours import BLUE, GREY
 
     title = (
         f"{name}: mean absolute error {metrics['mean_absolute_error']:.4g} (always the "

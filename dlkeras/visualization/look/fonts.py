@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from typing import Any
 
 from matplotlib import figure as mpl
 from matplotlib import font_manager
@@ -14,7 +15,7 @@ KNOWN_BELOW = "\u0500"
 class AnyLetters(mpl.Figure):
     """A figure that draws letters of any script, as far as fonts are installed."""
 
-    def draw(self, renderer: object) -> None:
+    def draw(self, renderer: Any) -> None:
         """Draw; what no font has is a box, and nobody is warned of each."""
         for text in self.findobj(Text):
             missing = {c for c in text.get_text() if c >= KNOWN_BELOW}
