@@ -254,7 +254,7 @@ def _trained(
         shuffle=False,  # the data set is in its order already
         verbose=0,  # pyright: ignore[reportArgumentType]
     )
-    network = objective.finished(keras.Model(model.inputs, model.outputs))
+    network = objective.finished(keras.Model(model.inputs[0], model.outputs[0]))
     asked = evaluation_batches(
         examples, transform, "train", config.batch_size, cached=False, only=held_out
     )

@@ -79,7 +79,7 @@ def with_temperature(network: "keras.Model", temperature: float) -> "keras.Model
     x = keras.ops.log(keras.ops.maximum(x, SMALLEST))
     x = keras.layers.Rescaling(1 / temperature, dtype="float32", name="calibration")(x)
     x = keras.layers.Softmax(dtype="float32", name="calibrated")(x)
-    return keras.Model(network.inputs, x, name=network.name)
+    return keras.Model(network.inputs[0], x, name=network.name)
 
 
 def write_form(
