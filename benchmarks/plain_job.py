@@ -64,8 +64,8 @@ def compiled(rate, epochs, examples):
     steps = epochs * -(-examples // BATCH)
     network.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)),
-        "sparse_categorical_crossentropy",
-        ["accuracy"],
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     return network
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from dlkeras.layers import LocalResponseNormalization
-from dlkeras.visualization.colours import CYCLE, HATCHES
 from dlkeras.visualization.figure import new_figure
+from dlkeras.visualization.look.colours import CYCLE, HATCHES
 
 
 def damped() -> Any:

@@ -31,8 +31,8 @@ from dlkeras.layers import (
     digit_bitmaps,
 )
 from dlkeras.optimization import QuadraticSurface, lms_theory, newton, steepest_descent
-from dlkeras.visualization.colours import CYCLE, DASHES
 from dlkeras.visualization.figure import new_figure
+from dlkeras.visualization.look.colours import CYCLE, DASHES
 
 IMAGES = Path(__file__).parent / "images"
 LABELS = [str(digit) for digit in range(10)]

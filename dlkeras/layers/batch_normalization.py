@@ -81,5 +81,5 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _move(self, moving: Any, value: Any) -> None:
-        before = ops.cast(moving, value.dtype)
+        before: Any = ops.cast(moving, value.dtype)
         moving.assign(before * self.momentum + value * (1.0 - self.momentum))

@@ -107,17 +107,16 @@ class Graph:
 
     def _named(self, scope: Scope, operation: Any) -> str:
         own = operation.name
-        if not isinstance(scope.model, keras.Function | keras.Sequential):
+        layer = isinstance(operation, keras.layers.Layer)
+        begins = isinstance(operation, keras.layers.InputLayer)
+        made = not isinstance(scope.model, keras.Function | keras.Sequential)
+        if made and (begins or not layer):
             # A trace makes its plain operations anew, and Keras counts them up.
-            if not isinstance(operation, keras.layers.Layer):
-                own = type(operation).__name__.lower()
-            elif isinstance(operation, keras.layers.InputLayer):
-                own = "input"
-            if own != operation.name:
-                number = self._plain[scope.name, own] = (
-                    self._plain.get((scope.name, own), -1) + 1
-                )
-                own = f"{own}_{number}" if number else own
+            own = "input" if begins else type(operation).__name__.lower()
+            number = self._plain[scope.name, own] = (
+                self._plain.get((scope.name, own), -1) + 1
+            )
+            own = f"{own}_{number}" if number else own
         path = f"{scope.name}/{own}" if scope.name else own
         times = self._times[id(operation), path] = (
             self._times.get((id(operation), path), 0) + 1

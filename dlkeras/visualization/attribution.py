@@ -58,7 +58,7 @@ def grad_cam_map(
     (maps,) = graph.run([(graph.inputs[0], images)], [found])
     chosen, score = _explained(score_of, maps, class_index)
     slope = np.asarray(backend.gradient(score, maps))
-    maps = ops.convert_to_numpy(maps)
+    maps = _values(maps)
     wide = np.result_type(maps.dtype, "float32")  # of half precision, too
     maps, slope = maps.astype(wide), slope.astype(wide)
     weights = slope.mean((1, 2), keepdims=True)
@@ -211,9 +211,16 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
     return scores
 
 
+def _values(tensor: Any) -> Any:
+    """A tensor as an array; of bfloat16, which NumPy does not have, as float32."""
+    if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return ops.convert_to_numpy(tensor)
+
+
 def _explained(score_of: Any, x: Any, class_index: int | None) -> tuple[Any, Any]:
     """The classes to explain, and the sum of their scores as a function of x."""
-    answers: Any = ops.convert_to_numpy(score_of(x))
+    answers: Any = _values(score_of(x))
     classes = answers.shape[-1]
     if class_index is None:
         chosen = answers.argmax(-1)

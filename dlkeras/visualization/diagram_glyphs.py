@@ -8,8 +8,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from dlkeras.layers import (
     AuxiliaryClassifier,
 )
-from dlkeras.visualization.colours import GREY
 from dlkeras.visualization.figure import TIMES, say
+from dlkeras.visualization.look.colours import GREY
 
 # Light tints of the palette, on which black text can be read in print.
 COLOURS = {

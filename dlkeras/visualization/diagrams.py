@@ -9,7 +9,6 @@ from matplotlib.text import Text
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
 from dlkeras.model_graph import Graph, Scope, read
-from dlkeras.visualization.colours import GREY
 from dlkeras.visualization.diagram_glyphs import (
     COLOURS,
     KINDS,
@@ -22,6 +21,7 @@ from dlkeras.visualization.diagram_glyphs import (
     shape_of,
 )
 from dlkeras.visualization.figure import Figure, drawing, ink, new_figure, paper, say
+from dlkeras.visualization.look.colours import GREY
 
 # A nested model with more calls than these is one box.
 _MANY = 12

@@ -19,8 +19,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
-from dlkeras.visualization.colours import is_dark, lighten
-from dlkeras.visualization.fonts import AnyLetters
+from dlkeras.visualization.look.colours import is_dark, lighten
+from dlkeras.visualization.look.fonts import AnyLetters
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,9 +9,9 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import PURPLE
 from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
-from dlkeras.visualization.inputs import names, pictures, received
+from dlkeras.visualization.inputs import holds_several, names, pictures, received
+from dlkeras.visualization.look.colours import PURPLE
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
 # Times the originals' range: what lies further beyond it is of another scale.
@@ -222,7 +222,8 @@ def augmentation_grid(
 
 def _table(images: Any, name: str) -> list[list[np.ndarray]]:
     """Rows of images, as many in each."""
-    if not hasattr(images, "__len__") or isinstance(images, str | dict):
+    several = holds_several(images) and hasattr(images, "__len__")
+    if not several or isinstance(images, str | dict):
         raise TypeError(f"{name} must be rows of images. Received: {received(images)}")
     if len(getattr(images, "shape", ())) in (1, 2, 3):
         raise ValueError(

@@ -20,6 +20,16 @@ def received(value: Any) -> str:
     return f"{type(value).__name__}{size}"
 
 
+def holds_several(value: Any) -> bool:
+    """Whether one can go through it: no scalar, not even as an array without axes.
+
+    Example:
+    >>> holds_several([1]), holds_several(np.array(3))
+    (True, False)
+    """
+    return hasattr(value, "__iter__") and getattr(value, "shape", None) != ()
+
+
 def numbers(
     value: Any,
     name: str,
@@ -86,9 +96,7 @@ def pictures(value: Any, name: str = "images") -> list[np.ndarray]:
     A stack may be `(images, height, width)`, as MNIST comes.
     """
     expected = "images (number, height, width) or (number, height, width, channels)"
-    if isinstance(value, str | bytes | Mapping | None) or not hasattr(
-        value, "__iter__"
-    ):
+    if isinstance(value, str | bytes | Mapping | None) or not holds_several(value):
         raise TypeError(f"{name} must be {expected}. Received: {received(value)}")
     shape = tuple(getattr(value, "shape", ()))
     if len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3, 4)):
@@ -113,7 +121,9 @@ def names(values: Any, count: int, name: str, of: str) -> list[str]:
         keys = [key for key in by_index if isinstance(key, int)]
         values = [by_index[key] for key in sorted(keys)]
     if isinstance(values, str | Mapping) or not (
-        hasattr(values, "__len__") and hasattr(values, "__getitem__")
+        holds_several(values)
+        and hasattr(values, "__len__")
+        and hasattr(values, "__getitem__")
     ):
         values = [[]]  # refused below
     if any(np.shape(value) for value in values):

@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import received
+from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE
 
 
 @drawing("title")

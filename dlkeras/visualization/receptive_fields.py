@@ -13,10 +13,10 @@ from matplotlib.ticker import MaxNLocator
 from dlkeras.model_graph import Box as Box
 from dlkeras.model_graph import ReceptiveFields
 from dlkeras.stages import find_ends
-from dlkeras.visualization.colours import CYCLE, DASHES
 from dlkeras.visualization.figure import TIMES, drawing, new_figure, say
 from dlkeras.visualization.images import show_image
 from dlkeras.visualization.inputs import numbers, picture, received
+from dlkeras.visualization.look.colours import CYCLE, DASHES
 
 
 def receptive_field_box(

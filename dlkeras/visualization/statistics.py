@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dlkeras.visualization.colours import CYCLE, DASHES, HATCHES
 from dlkeras.visualization.figure import (
     drawing,
     legend_below,
@@ -17,6 +16,7 @@ from dlkeras.visualization.figure import (
     shortened,
 )
 from dlkeras.visualization.inputs import mapping, numbers, received
+from dlkeras.visualization.look.colours import CYCLE, DASHES, HATCHES
 
 MARKERS = "o^sD"
 MAX_BARS = 40

@@ -6,6 +6,7 @@ import pytest
 
 from dlkeras.architectures import feature_extractor
 from dlkeras.model_graph import opened, read
+from dlkeras.stages import stages
 from tests.strangers.models import MODELS, Subclassed
 
 
@@ -102,3 +103,16 @@ def test_the_calls_of_a_subclassed_model_have_the_same_names_each_time():
     first = [call.name for call in read(model).calls]
     assert first == [call.name for call in read(model).calls]
     assert first[:5] == ["input", "conv", "norm", "relu", "block"]
+
+
+def test_a_subclassed_models_names_are_its_own_and_the_same_at_every_reading():
+    """Keras counts up the operations of all models that a process has traced."""
+    model = MODELS["list_of_blocks"]()
+    first, second = ([call.name for call in read(model).calls] for _ in range(2))
+    assert first == second
+    assert len({*first}) == len(first)
+    assert [name for name in first if name.startswith("add")] == [
+        "add", "add_1", "add_2",
+    ]  # fmt: skip
+    for name in stages(model).values():
+        assert name in first

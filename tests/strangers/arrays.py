@@ -94,6 +94,7 @@ def zoo():
         # What is nothing of all that
         "nothing": None,
         "a number": 3.5,
+        "a number as an array": np.array(3),
         "a word": "relu",
         "words": ["cat", "dog", "owl"],
         "an empty list": [],

@@ -134,7 +134,7 @@ activation_distributions, a layer: COLOUR; TABLES; mnist, no channels; mnist; ph
     a white photo of 0 to 1; a pixel of NaN; a pixel of infinity; a mask; labels;
     labels of keras.datasets; labels from 1; labels with -1; a column of a sigmoid;
     counts of 150 classes; kernel of a Conv1D; kernel of a Dense; output of a Dense;
-    vanished outputs; history as a frame; a number
+    vanished outputs; history as a frame; a number; a number as an array
 activation_functions: a word
 activation_statistics, mean: labels; labels from 1; labels with -1
 architecture_diagram:
@@ -183,6 +183,8 @@ image_table, a row: STACKS; kernel of a Conv1D; a generator
 learning_curves: history; history of fit; history as a frame; history of dictionaries;
     history, validated every second; history that begins with NaN; history of one
     epoch; history below 0
+learning_rate_range: labels from 1
+learning_rate_range, losses: labels; labels from 1; labels with -1
 lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; labels
     from 1; labels with -1; a column of a sigmoid; counts of 150 classes; complex
     errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame

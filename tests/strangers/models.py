@@ -705,3 +705,38 @@ def dictionaries():
     model = Named(name="of_dictionaries")
     model({"image": ops.ones((2, 8, 8, 1)), "facts": ops.ones((2, 4))})
     return model
+
+
+class Stack(keras.Model):
+    """A subclassed model that goes through a list of blocks, each with a shortcut."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.stem = layers.Conv2D(4, 3, strides=2, padding="same", name="stem")
+        self.blocks = [
+            layers.SeparableConv2D(4, 3, padding="same", name=f"block_{n}")
+            for n in range(3)
+        ]
+        self.head = layers.Dense(2, activation="softmax", name="head")
+
+    def call(self, inputs):
+        x = self.stem(inputs)
+        for block in self.blocks:
+            x = x + ops.gelu(block(x))
+        return self.head(ops.max(x, axis=(1, 2)))
+
+
+@stranger
+def list_of_blocks():
+    model = Stack(name="stack")
+    model(ops.ones((1, 16, 16, 3)))
+    return model
+
+
+@stranger
+def brain_floats():
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="conv")(images)
+    x = layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(x)
+    x = layers.Dense(3, dtype="float32", activation="softmax", name="classes")(x)
+    return keras.Model(images, x)

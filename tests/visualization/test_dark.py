@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from pictures import PICTURES
 
-from dlkeras.visualization.colours import CYCLE
+from dlkeras.visualization.look.colours import CYCLE
 
 DRAWN = (
     "accuracy_by_examples", "activation_distributions", "activation_statistics",

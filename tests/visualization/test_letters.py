@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from dlkeras import visualization as show
-from dlkeras.visualization import fonts
+from dlkeras.visualization.look import fonts
 
 
 def drawn(*names):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from dlkeras import visualization as show
-from dlkeras.visualization.colours import PURPLE
+from dlkeras.visualization.look.colours import PURPLE
 
 IMAGES = np.random.default_rng(0).random((4, 6, 6, 1)).astype("float32")
 
@@ -327,3 +327,8 @@ def test_noise_on_a_variant_leaves_the_black_of_its_original_black():
         assert (seen[0, 0], seen[6, 8]) == (0, 1)
     far = show.augmentation_grid(digit / 2 + 0.1, 255 * np.stack([abs(digit)], 1))
     assert np.asarray(far.axes[0].images[0].get_array()).max() < 0.1  # one scale, seen
+
+
+def test_errors_too_large_to_square_are_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"finite in every run\. Received: .*1e\+300"):
+        show.lms_learning_curve(np.full((2, 3), 1e300))

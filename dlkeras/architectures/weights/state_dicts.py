@@ -139,7 +139,7 @@ def _check_windows(model: Any, layer: Any, name: str, theirs: Any) -> None:
 
 
 def _warn_of_other_modules(model: Any, modules: Mapping[str, Any]) -> None:
-    known = set(_KNOWN_MODULES)
+    known: set[str] = set(_KNOWN_MODULES)
     if any(getattr(x, "shortcut_pool", None) is not None for x in model.layers):
         known.add("AvgPool2d")  # ResNet-D
     if any(getattr(x, "excitation", None) is not None for x in model.layers):

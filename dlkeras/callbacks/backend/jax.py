@@ -78,18 +78,15 @@ def _scaled_norms(stack: Any) -> Any:
     return divisor * jnp.sqrt(_total(jnp.square(scaled)))
 
 
-def _plain_norms(stacks: list[Any]) -> Any:
-    return jnp.concatenate(
-        [jnp.sqrt(_total(jnp.square(_as_float(stack)))) for stack in stacks]
+def _norms(stacks: list[Any]) -> Any:
+    """The norms of all variables; the careful way only where one of them needs it."""
+    plain = [jnp.sqrt(_total(jnp.square(_as_float(stack)))) for stack in stacks]
+    norms = jnp.concatenate(plain)
+    return jax.lax.cond(
+        jnp.all((norms > 1e-15) & (norms < 1e15)),
+        lambda: norms,
+        lambda: jnp.concatenate([_scaled_norms(stack) for stack in stacks]),
     )
-
-
-def _within(norms: Any) -> Any:
-    return (norms > 1e-15) & (norms < 1e15)
-
-
-def _careful_norms(stacks: list[Any]) -> Any:
-    return jnp.concatenate([_scaled_norms(stack) for stack in stacks])
 
 
 def _count(condition: Any) -> Any:
@@ -138,43 +135,21 @@ def measuring(
             updates = ((done + 1) % steps == 0).astype(jnp.float32)
             divisor = jnp.ones((), jnp.float32)
         gradients, before = _stacked(grads, layout), _stacked(old, layout)
-        after = _stacked(new, layout)
-
-        def of_weights(norms: Callable[[list[Any]], Any]) -> list[Any]:
-            moved = [n - o for n, o in zip(after, before, strict=True)]
-            both = {"weight_norm": before, "update_norm": moved}
-            return [norms(both[name]) for name in both if name in quantities]
-
-        gradient = _plain_norms(gradients)
+        moved = [n - o for n, o in zip(_stacked(new, layout), before, strict=True)]
+        norms = _norms(gradients)
         zeros = jnp.concatenate([_count(g == 0) for g in gradients])
-        usual = _within(gradient)
-        if "zero_share" in quantities:  # a norm of 0 may be that of zeros alone
-            sizes = [g[0].size for g in gradients for _ in range(g.shape[0])]
-            usual |= zeros == jnp.asarray(sizes, zeros.dtype)
-        # One branch for what is rare: squares beyond float32's range, and entries that
-        # are no numbers, which are looked for only where there are some.
-        norms, non_finite = jax.lax.cond(
-            jnp.all(usual),
-            lambda: (gradient, jnp.zeros_like(zeros)),
-            lambda: (
-                _careful_norms(gradients),
-                jnp.concatenate([_count(~jnp.isfinite(g)) for g in gradients]),
-            ),
+        non_finite = jax.lax.cond(  # looked for only where there are some
+            jnp.all(jnp.isfinite(norms)),
+            lambda: jnp.zeros_like(zeros),
+            lambda: jnp.concatenate([_count(~jnp.isfinite(g)) for g in gradients]),
         )
         rows = {
             "gradient_norm": norms / divisor,
+            "weight_norm": _norms(before),
+            "update_norm": _norms(moved),
             "zero_share": zeros,
             "non_finite_share": non_finite,
         }
-        names = [n for n in ("weight_norm", "update_norm") if n in quantities]
-        if names:
-            plain = of_weights(_plain_norms)
-            norms = jax.lax.cond(
-                jnp.all(_within(jnp.concatenate(plain))),
-                lambda: plain,
-                lambda: of_weights(_careful_norms),
-            )
-            rows |= dict(zip(names, norms, strict=True))
         # What is not asked for, the compiler leaves out.
         asked = [rows[name] for name in quantities]
         vector = jnp.concatenate([*asked, jnp.stack([updates, scale])])

@@ -17,4 +17,5 @@ def gradient(function: Callable[[Any], Any], x: Any) -> np.ndarray:
             return np.zeros(tuple(x.shape), "float32")
         (slope,) = torch.autograd.grad(y, x, allow_unused=True)
     slope = torch.zeros_like(x) if slope is None else slope
-    return slope.cpu().numpy()
+    half = slope.dtype is torch.bfloat16  # which NumPy does not have
+    return (slope.float() if half else slope).cpu().numpy()

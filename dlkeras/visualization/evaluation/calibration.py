@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE, GREY, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers
+from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
 
 
 @drawing()

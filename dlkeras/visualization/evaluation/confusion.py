@@ -8,9 +8,9 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
-from dlkeras.visualization.inputs import names, numbers
+from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.look.colours import BLUE
 
 _WRITTEN = 30  # classes whose cells have room for a number
 _NAMED = 40  # names that stand apart on one side
@@ -56,7 +56,7 @@ def confusion_matrix(
     'predicted class'
     """
     counts = numbers(matrix, "matrix", "(classes, classes) counts or rates", axes=2)
-    sized = labels is not None and hasattr(labels, "__len__")
+    sized = holds_several(labels) and hasattr(labels, "__len__")
     size = len(labels) if sized else len(counts)  # type: ignore[arg-type]
     if counts.shape != (size, size) or not size:
         raise ValueError(

@@ -9,7 +9,6 @@ from keras import ops
 from matplotlib.figure import Figure
 
 from dlkeras.model_graph import backend
-from dlkeras.visualization.colours import BLUE, GREY, ORANGE, SKY
 from dlkeras.visualization.figure import (
     drawing,
     legend_below,
@@ -17,7 +16,8 @@ from dlkeras.visualization.figure import (
     say,
     shortened,
 )
-from dlkeras.visualization.inputs import mapping, numbers, received
+from dlkeras.visualization.inputs import holds_several, mapping, numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE, SKY
 
 
 @drawing()
@@ -63,7 +63,7 @@ def activation_functions(
     """
     if isinstance(activations, str) or callable(activations):
         activations = [activations]
-    activations = list(activations) if hasattr(activations, "__iter__") else []
+    activations = list(activations) if holds_several(activations) else []
     span = float(numbers(span, "span", "a number above 0", axes=0))
     if not activations or not 0 < span < np.inf:
         raise ValueError(

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import LMSTheory
-from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE
 
 
 @drawing()
@@ -63,8 +63,15 @@ def lms_learning_curve(
             f"theory must be what lms_theory returns. Received: {received(theory)}"
         )
     # Of a complex error the power of both parts.
-    power = np.abs(table.astype(np.result_type(table.dtype, "float64"))) ** 2
+    with np.errstate(over="ignore"):  # said below
+        power = np.abs(table.astype(np.result_type(table.dtype, "float64"))) ** 2
     runs, steps = table.shape
+    lost = np.isfinite(table).all() and not np.isfinite(power.mean(0)).any()
+    if lost and theory is None:  # an empty pair of axes
+        raise ValueError(
+            "errors must have a sample whose square is finite in every run. Received: "
+            f"errors from {np.abs(table).min()} to {np.abs(table).max()}"
+        )
     default = say(
         language, "Learning curve of LMS", "Curva de aprendizagem do algoritmo LMS"
     )

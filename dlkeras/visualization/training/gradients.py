@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
-from dlkeras.visualization.inputs import names, numbers
+from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 40
@@ -17,7 +17,8 @@ _MOST_NAMES = 40
 
 def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
     """`(samples, layers)`, or an error that says what is wrong with it."""
-    names(layers, len(layers) if hasattr(layers, "__len__") else 0, "layers", "layers")
+    sized = holds_several(layers) and hasattr(layers, "__len__")
+    names(layers, len(layers) if sized else 0, "layers", "layers")
     expected = f"of shape (samples, {len(layers)})"
     table = numbers(values, f"`{name}`", expected).astype(float)
     if (

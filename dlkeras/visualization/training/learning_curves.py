@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlkeras.visualization.colours import BLUE, GREY, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
 from dlkeras.visualization.training.loss_label import loss_label as label_of
 
 _COLUMNS = 3  # panels in a row

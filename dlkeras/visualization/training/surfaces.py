@@ -9,9 +9,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import Descent, Surface
-from dlkeras.visualization.colours import AMBER, CYCLE, DASHES, ORANGE
 from dlkeras.visualization.figure import drawing, new_figure, plain, say
 from dlkeras.visualization.inputs import numbers, received
+from dlkeras.visualization.look.colours import AMBER, CYCLE, DASHES, ORANGE
 from dlkeras.visualization.training.landscapes import Landscape
 from dlkeras.visualization.training.loss_label import loss_label as label_of
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.colours import BLUE, GREEN, GREY, ORANGE, PURPLE
 from dlkeras.visualization.figure import drawing, new_figure, plain, say
 from dlkeras.visualization.inputs import mapping, numbers, received
+from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE, PURPLE
 
 _COLOURS = (GREY, BLUE, ORANGE, GREEN, PURPLE)
 

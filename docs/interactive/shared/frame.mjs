@@ -205,7 +205,9 @@ export function page(words, { chapter } = {}) {
       document.getElementById(name).addEventListener("input", () => timer && stop());
       time.stop = () => timer && stop();
       time.run = () => { if (timer) stop(); time.set(0); run(); };
-      made.begin = () => { if (!still && !query.has(name)) time.run(); else stop(); };
+      const runs = !still && !query.has(name);
+      if (runs) time.set(0); // so that nothing is computed that is not yet shown
+      made.begin = () => { if (runs) time.run(); else stop(); };
       return time;
     },
     /** A number that answers; returns a function that shows it. */

@@ -22,8 +22,8 @@ def scores_by_class(classes: Mapping[str, Mapping[str, Any]]) -> "Figure":
     >>> len(scores_by_class(scores).axes[0].patches)
     2
     """
-    from dlkeras.visualization.colours import BLUE, ORANGE
     from dlkeras.visualization.figure import new_figure
+    from dlkeras.visualization.look.colours import BLUE, ORANGE
 
     ordered = sorted(classes, key=lambda n: classes[n]["average_precision"] or 0.0)
     shown = ordered[:MAX_CLASSES]
@@ -62,8 +62,8 @@ def answers_against_numbers(
     >>> len(answers_against_numbers(x, x + 1, "radius", metrics).axes)
     2
     """
-    from dlkeras.visualization.colours import BLUE, GREY
     from dlkeras.visualization.figure import new_figure
+    from dlkeras.visualization.look.colours import BLUE, GREY
 
     title = (
         f"{name}: mean absolute error {metrics['mean_absolute_error']:.4g} (always the "

@@ -1,0 +1,1 @@
+"""How all figures look: colours and letters."""
