@@ -21,7 +21,7 @@ from dlkeras.pipeline.components.statistics_gen import statistics_gen
 from dlkeras.pipeline.components.trainer import trainer
 from dlkeras.pipeline.components.transform import transform
 from dlkeras.pipeline.components.tuner import tuner
-from dlkeras.pipeline.configuration.config import PipelineConfig
+from dlkeras.pipeline.configuration.config import BulkInferrerConfig, PipelineConfig
 from dlkeras.pipeline.engine.component import components_of, names_of
 from dlkeras.pipeline.engine.execution import Job, Run
 from dlkeras.pipeline.engine.last_run import last_statistics
@@ -66,7 +66,8 @@ def standard(run: Run) -> None:
         return
     servable = run(infra_validator, examples, transformed, model, evaluation, blessing)
     pushed = run(pusher, examples, statistics, model, servable, evaluation, blessing)
-    if run.config.bulk_inferrer.images is not None:
+    asked = run.config.bulk_inferrer
+    if isinstance(asked, BulkInferrerConfig) and asked.images is not None:
         run(bulk_inferrer, pushed)
 
 

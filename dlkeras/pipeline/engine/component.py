@@ -12,6 +12,7 @@ from pydantic import create_model
 
 from dlkeras.pipeline.artifacts.types import Artifact
 from dlkeras.pipeline.configuration.config import (
+    BulkInferrerConfig,
     PipelineConfig,
     camel_case,
     component_names,
@@ -292,7 +293,11 @@ def with_sections(
         components: those of the graph.
 
     Returns:
-        The configuration, with a field for each component's configuration.
+        The configuration, with a field for each component's configuration. A
+        BulkInferrer of the user's own stands in the place of the package's.
+
+    Raises:
+        TypeError: another component of the pipeline has this name.
     """
     there = {type(part) for part in sections(config).values()}
     own: dict[str, Any] = {}
@@ -300,7 +305,8 @@ def with_sections(
         kind = component.configs.get("config")
         if kind is None or kind in there:
             continue
-        if component.section in type(config).model_fields:
+        taken = type(config).model_fields.get(component.section)
+        if taken is not None and taken.annotation is not BulkInferrerConfig:
             raise TypeError(
                 f"{component.section}: expected another name of a component whose "
                 f"configuration is {kind.__name__}; {type(config).__name__} has a "
@@ -310,7 +316,8 @@ def with_sections(
     if not own:
         return config
     model = create_model(type(config).__name__, __base__=type(config), **own)
-    fields = {name: getattr(config, name) for name in type(config).model_fields}
+    names = type(config).model_fields.keys() - own.keys()
+    fields = {name: getattr(config, name) for name in names}
     return model(**fields)
 
 

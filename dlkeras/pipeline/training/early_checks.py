@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
-from dlkeras.pipeline.configuration.config import PipelineConfig, TrainerConfig
+from dlkeras.pipeline.configuration.config import (
+    BulkInferrerConfig,
+    PipelineConfig,
+    TrainerConfig,
+)
 from dlkeras.pipeline.configuration.references import find, is_reference
 from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
@@ -52,7 +56,6 @@ _MUST_EXIST = (
     *(("example_gen", name) for name in ("builder_dir", "image_folder", "manifest")),
     *(("example_gen", name) for name in ("image_root", "npz", "beam_python")),
     ("schema_gen", "path"),
-    ("bulk_inferrer", "images"),
 )
 
 
@@ -101,9 +104,12 @@ def check(config: PipelineConfig) -> PipelineConfig:
         if path is not None and not path.exists():
             flag = f"--{section}.{name}".replace("_", "-")
             raise InputError(f"{flag}: expected what exists; {path} does not exist")
-    folder = config.bulk_inferrer.images
+    asked = config.bulk_inferrer
+    folder = asked.images if isinstance(asked, BulkInferrerConfig) else None
+    flag = "--bulk-inferrer.images"
+    if folder is not None and not folder.exists():
+        raise InputError(f"{flag}: expected what exists; {folder} does not exist")
     if folder and not any(map(_is_image, folder.rglob("*"))):
-        flag = "--bulk-inferrer.images"
         raise InputError(f"{flag}: expected a folder of images; {folder} has none")
     _check_slices(config)
     _check_task(config)
