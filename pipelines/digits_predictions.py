@@ -1,7 +1,7 @@
 """The main job, and then a table of what its model says of every test image.
 
     python pipelines/digits_predictions.py
-    python pipelines/digits_predictions.py --bulk-inferrer.split validation
+    python pipelines/digits_predictions.py --predictions-table.split validation
 
 A component of your own in a pipeline: docs/pipeline/new_component.md follows it.
 """
@@ -30,7 +30,7 @@ class Predictions(Artifact):
     """What a model says of each example (predictions.parquet)."""
 
 
-class BulkInferrerConfig(ComponentConfig):
+class PredictionsTableConfig(ComponentConfig):
     """Which examples are predicted."""
 
     split: Literal["train", "validation", "test"] = "test"
@@ -40,8 +40,8 @@ class BulkInferrerConfig(ComponentConfig):
 
 
 @component(packages=("keras", "tensorflow", "pandas"))
-def bulk_inferrer(
-    config: BulkInferrerConfig,
+def predictions_table(
+    config: PredictionsTableConfig,
     output: Draft[Predictions],
     examples: Examples,
     transform: Transform,
@@ -67,7 +67,7 @@ def graph(run: Run) -> None:
     """The standard graph, then the table."""
     standard(run)
     run(
-        bulk_inferrer,
+        predictions_table,
         run.artifact(Examples),
         run.artifact(Transform),
         run.artifact(Model),

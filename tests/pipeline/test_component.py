@@ -34,6 +34,7 @@ from dlkeras.pipeline.engine.component import (
 from dlkeras.pipeline.engine.execution import Execution, Job
 from dlkeras.pipeline.graph import standard
 from dlkeras.pipeline.store.publishing import Store
+from dlkeras.pipeline.training import early_checks
 from tests.conftest import ROOT, user_environment
 
 
@@ -94,11 +95,30 @@ def test_a_signature_says_name_configuration_inputs_and_output():
     assert count_gen.__doc__ == "Count." and count_gen.__name__ == "count_gen"
 
 
-def test_the_standard_graph_names_eleven_components_of_ten_names():
+def test_the_standard_graph_names_every_component():
     found = components_of(standard)
-    assert len(found) == 11
-    assert {c.name for c in found} == set(COMPONENTS)
-    assert len({c.output for c in found}) == 11
+    # The Evaluator also blesses; CrossValidator has the Trainer's section.
+    assert {c.name for c in found} == {*COMPONENTS, "CrossValidator"}
+    assert len(found) == len({c.output for c in found}) == len(COMPONENTS) + 2
+
+
+def test_a_bulk_inferrer_of_the_users_own_stands_in_the_packages_place():
+    @component()
+    def bulk_inferrer(config: CountGenConfig, output: Draft[Counts]) -> None:
+        """Answer."""
+
+    config = PipelineConfig(name="mine")
+    own = with_sections(config, [*components_of(standard), bulk_inferrer])
+    assert type(own.bulk_inferrer) is CountGenConfig
+    assert own.trainer == config.trainer
+    assert early_checks.check(own).bulk_inferrer == CountGenConfig()
+
+    @component()
+    def trainer(config: CountGenConfig, output: Draft[Counts]) -> None:
+        """Train."""
+
+    with pytest.raises(TypeError, match="trainer: expected another name"):
+        with_sections(config, [trainer])
 
 
 def test_a_function_without_an_output_is_no_component():
@@ -364,27 +384,29 @@ def test_the_pages_component_joins_a_whole_job(main_job, tmp_path):
         where = ("--mlruns", str(main_job.mlruns))
         return start("-m", "dlkeras.cli", *arguments, *where)
 
-    assert "--bulk-inferrer.split" in start("digits_table.py", "--help")
+    assert "--predictions-table.split" in start("digits_table.py", "--help")
     said = run()
-    assert said.count(" reused ") == 11 and "BulkInferrer done in" in said
+    assert said.count(" reused ") == 11 and "PredictionsTable done in" in said
     (folder,) = (main_job.mlruns / "store/Predictions").iterdir()
     table = pd.read_parquet(folder / "predictions.parquet")
     (judged,) = (main_job.mlruns / "store/Evaluation").iterdir()
     metrics = json.loads((judged / "metrics.json").read_text())
     assert (table.label == table.answer).mean() == pytest.approx(metrics["accuracy"])
     assert len(table) == 359
-    assert run("--bulk-inferrer.batch-size", "7").count(" reused ") == 12
+    assert run("--predictions-table.batch-size", "7").count(" reused ") == 12
     script.write_text(source.replace('"""Write a row', '"""Write one row'))
     assert run().count(" reused ") == 12
-    assert "BulkInferrer done in" in run("--force", "BulkInferrer")
+    assert "PredictionsTable done in" in run("--force", "PredictionsTable")
     script.write_text(source.replace("rows=len(table)", "rows=len(table), more=1"))
-    assert "BulkInferrer done in" in run()
-    assert "code of __main__:bulk_inferrer" in command("why", "last", "BulkInferrer")
+    assert "PredictionsTable done in" in run()
+    assert "code of __main__:predictions_table" in command(
+        "why", "last", "PredictionsTable"
+    )
     assert "Predictions" in command("status", "--verify")
-    assert "BulkInferrer" in command("show", "last")
+    assert "PredictionsTable" in command("show", "last")
     command("gc", "--min-age", "0")
     from dlkeras.pipeline.tracking.database.connection import connect
 
     client = connect(None, main_job.mlruns)
-    runs = client.search_runs(["1"], "metrics.`BulkInferrer/rows` = 359")
+    runs = client.search_runs(["1"], "metrics.`PredictionsTable/rows` = 359")
     assert len(runs) >= 2

@@ -130,6 +130,7 @@ WRONG = {
     "--evaluator.slices": "agee",
     "--pusher.model-name": "a/b",
     "--pusher.alias": "9",
+    "--pusher.destination": "FILE",
 }
 # ExampleGen, which runs first, asks TFDS or Beam.
 ASKED_THERE = {

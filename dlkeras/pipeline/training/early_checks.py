@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlkeras.judging.slices import check_columns
 from dlkeras.pipeline.artifacts.statistics_table import COLUMNS
-from dlkeras.pipeline.configuration.config import (
-    BulkInferrerConfig,
-    PipelineConfig,
-    TrainerConfig,
-)
+from dlkeras.pipeline.configuration.config import PipelineConfig, TrainerConfig
 from dlkeras.pipeline.configuration.references import find, is_reference
 from dlkeras.pipeline.engine.versions import package_versions
 from dlkeras.pipeline.examples.sources.manifest import metadata_columns
@@ -96,21 +92,18 @@ def check(config: PipelineConfig) -> PipelineConfig:
     if given and scheme.partition("+")[0] not in _STORES:
         raise InputError(
             "--tracking-uri: expected an MLflow server or database, such as "
-            f"http://localhost:5000 or sqlite:///mlflow.db; received "
-            f"{config.tracking_uri}"
+            "http://localhost:5000 or sqlite:///mlflow.db; "
+            f"received {config.tracking_uri}"
         )
     for section, name in _MUST_EXIST:
         path = getattr(getattr(config, section), name)
         if path is not None and not path.exists():
             flag = f"--{section}.{name}".replace("_", "-")
             raise InputError(f"{flag}: expected what exists; {path} does not exist")
-    asked = config.bulk_inferrer
-    folder = asked.images if isinstance(asked, BulkInferrerConfig) else None
-    flag = "--bulk-inferrer.images"
-    if folder is not None and not folder.exists():
-        raise InputError(f"{flag}: expected what exists; {folder} does not exist")
-    if folder and not any(map(_is_image, folder.rglob("*"))):
-        raise InputError(f"{flag}: expected a folder of images; {folder} has none")
+    folder = getattr(config.bulk_inferrer, "images", None)  # or the user's own
+    if isinstance(folder, Path) and not any(map(_is_image, folder.rglob("*"))):
+        seen = f"{folder} " + ("has none" if folder.exists() else "does not exist")
+        raise InputError(f"--bulk-inferrer.images: expected a folder of images; {seen}")
     _check_slices(config)
     _check_task(config)
     trainer = with_typed_arguments(config.trainer)
