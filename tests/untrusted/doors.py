@@ -30,13 +30,11 @@ def through_all(path: str) -> None:
 def _predicted(path: Path) -> None:
     import numpy as np
 
-    from dlkeras.pipeline.serving.answering import _answer, load_safely
+    from dlkeras.pipeline.serving.answering import _Asker
     from dlkeras.pipeline.tracking.pushed_model import load_pushed_model
-    from dlkeras.untrusted.activations import CheckedSizes
 
     file, _ = load_pushed_model(str(path), None, path.parent)
-    model = load_safely(file)
-    _answer(model, np.zeros((8, 8, 1), "uint8"), path, CheckedSizes(model))
+    _Asker(file)(np.zeros((1, 8, 8, 1), "uint8"), False, [str(path)])
 
 
 def _pixels(path: Path) -> None:

@@ -53,7 +53,7 @@ def flags_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[str, Fl
 
     >>> from dlkeras.pipeline.configuration.config import PusherConfig
     >>> list(flags_of(PusherConfig))
-    ['--model-name', '--alias']
+    ['--model-name', '--alias', '--destination']
     """
     found: dict[str, Flag] = {}
     for name, field in model.model_fields.items():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkeras.judging.uncertainty import SMALLEST
+from dlkeras.pipeline.examples.decoding import decode_in_graph
 from dlkeras.pipeline.store.errors import InputError, reason
 from dlkeras.pipeline.store.publishing import file_digest
 
@@ -147,10 +148,7 @@ def _files_function(served: "keras.Model", output: str) -> Any:
     answered = tf.TensorSpec(served.output_shape[1:], tf.float32)
 
     def one(content: Any) -> Any:
-        # Exact as the pipeline's own reading is; it takes PNG, too.
-        pixels = tf.io.decode_jpeg(
-            content, channels=channels, dct_method="INTEGER_ACCURATE"
-        )
+        pixels = decode_in_graph(content, channels)
         return tf.cast(served(pixels[None])[0], tf.float32)
 
     return tf.function(
