@@ -93,8 +93,10 @@ def looked_at(facts: Facts) -> tuple[str, ...]:
         said.append(f"{len(facts.inputs[0])} examples of the inputs")
     if facts.labels is not None:
         said.append(f"their labels ({facts.labels.kind or 'unknown kind'})")
-    if np.isfinite(facts.learning_rate):
-        said.append(f"the learning rate {facts.learning_rate:.3g}")
+    # A schedule ends at nothing: what the rules judge is how far it goes.
+    rate = max(facts.rates) if facts.rates else facts.learning_rate
+    if np.isfinite(rate):
+        said.append(f"the learning rate {rate:.3g}")
     if facts.trained:
         said.append(f"{len(facts.logs)} epochs of the loss")
     return tuple(said)

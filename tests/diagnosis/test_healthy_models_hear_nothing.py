@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from dlkeras.diagnosis import check_training
-from dlkeras.diagnosis.checks import found
+from dlkeras.diagnosis.checks import found, looked_at
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.labels_seen import Labels
 from dlkeras.diagnosis.rules.generalisation import one_answer
@@ -201,6 +201,8 @@ def test_a_warm_up_begins_at_0_and_is_no_rate_of_0():
     ):
         seen = found(Facts(model, rates=rates), [schedule_at_zero])
         assert [finding.name for finding in seen] == names
+    ended = Facts(model, rates=[3e-3, 5e-4, 0.0])
+    assert "the learning rate 0.003" in looked_at(ended)
 
 
 def test_a_generator_before_a_frozen_judge_may_have_labels_that_are_all_real():
