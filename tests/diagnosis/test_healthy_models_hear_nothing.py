@@ -248,5 +248,5 @@ def test_what_layers_add_to_the_loss_is_not_held_against_the_answers():
         names = [f.name for f in found(facts, [loss_beside_a_guess])]
         assert names == ([] if added else ["worse_than_guessing"])
     adds = net(layers.Dense(2, activity_regularizer="l1"), loss="mse")
-    made = np.abs(np.array(adds(X))).sum() / 64
+    made = np.abs(keras.ops.convert_to_numpy(adds(X))).sum() / 64
     assert added_to(adds) == pytest.approx(0.01 * made, rel=1e-4)
