@@ -25,6 +25,7 @@ from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.registry.model_folder import check_flavors
 from dlkeras.pipeline.tracking.registry.package_wheel import write_wheel
+from dlkeras.pipeline.tracking.served_model import ServedModel
 
 URI = "models:/lenet5_digits/1"
 NUMBER = 24
@@ -189,6 +190,16 @@ def test_params_ask_for_the_label(model, expected):
     assert found.tolist() == expected.argmax(axis=1).astype(str).tolist()
     with pytest.raises(MlflowException, match="expected probabilities or label"):
         model.predict(pixels(), params={"answer": "logits"})
+
+
+def test_a_label_below_the_threshold_of_the_pushed_model_is_unsure(pushed, expected):
+    served = ServedModel(pushed.path, "label")
+    surest = expected.max(axis=1)
+    bound = float(np.sort(surest)[-1])
+    served.task = {**served.task, "threshold": bound}
+    names = np.where(surest < bound, "unsure", expected.argmax(axis=1).astype(str))
+    assert served.predict(pixels()).tolist() == names.tolist()
+    assert 0 < (names == "unsure").sum() < len(names)
 
 
 def test_logged_model_has_the_metrics_of_the_test_and_no_others(place, main_job):

@@ -27,6 +27,7 @@ from dlkeras.untrusted.images import image_size
 # Of all images in a request together.
 MAX_PIXELS = 2**26
 ANSWERS = ("probabilities", "label")
+UNSURE = "unsure"
 
 
 class ServedModel:
@@ -75,8 +76,9 @@ class ServedModel:
                 from 0 to 255; or a list of image files' contents, as bytes or in base64
                 text, of any size, all together of at most 67,108,864 pixels; or either
                 as `asked_images` says: named, or as a column of a DataFrame.
-            params: `{"answer": "label"}` gives the likeliest class's name, the labels
-                of an image joined by `|`, or the number, `(images,)`, which is what
+            params: `{"answer": "label"}` gives the likeliest class's name ("unsure"
+                below the threshold that the model was pushed with), the labels of an
+                image joined by `|`, or the number, `(images,)`, which is what
                 `mlflow.models.evaluate` compares.
 
         Raises:
@@ -95,7 +97,7 @@ class ServedModel:
 
     def _labels(self, values: np.ndarray) -> np.ndarray:
         task = task_of(self.task["task"])
-        threshold = self.task.get("threshold", 0.5)
+        threshold = self.task.get("threshold", task.threshold)
         answers = (task.answer(value, self.labels, threshold) for value in values)
         return np.array([_label(answer) for answer in answers])
 
@@ -174,7 +176,7 @@ def _label(answer: Mapping[str, Any]) -> Any:
         return answer["value"]
     if "labels" in answer:
         return SEPARATOR.join(answer["labels"])
-    return answer["top"][0]["label"]
+    return UNSURE if answer.get("unsure") else answer["top"][0]["label"]
 
 
 def _from_base64(text: Any) -> bytes:
