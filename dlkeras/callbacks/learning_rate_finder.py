@@ -92,8 +92,8 @@ class LearningRateFinder(keras.callbacks.Callback):
         optimizer.build(self.model.trainable_variables)
         numbers: Any = keras.ops.convert_to_numpy
         self._before = [numbers(variable).copy() for variable in self._variables()]
-        # On JAX an average of `use_ema` that was put into its weight shares the weight's
-        # buffer, which a step cannot take twice.
+        # On JAX an average of `use_ema` that was put into its weight shares its buffer,
+        # which a step cannot take twice.
         for variable, value in zip(self._variables(), self._before, strict=True):
             variable.assign(value.copy())
         try:
