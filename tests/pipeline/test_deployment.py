@@ -73,7 +73,7 @@ def kill(path):
     count += 1
     if count == int(sys.argv[3]):
         os.kill(os.getpid(), 9)
-deployment._to_disk = kill
+deployment.fsync_path = kill
 deployment.deploy(PushedModel(Path(sys.argv[1]), record), Path(sys.argv[2]))
 """
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.models.container import MODEL_PATH
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -259,7 +260,7 @@ def test_build_docker_finds_this_package_beside_the_model(place, folder, tmp_pat
         commands, ["generate-dockerfile", "-m", URI, "-d", str(tmp_path / "image")]
     )
     assert made.exit_code == 0, made.output
-    assert "/opt/ml/model" in (tmp_path / "image" / "Dockerfile").read_text()
+    assert MODEL_PATH in (tmp_path / "image" / "Dockerfile").read_text()
     (copied,) = (tmp_path / "image").rglob("MLmodel")
     environment = yaml.safe_load((copied.parent / "python_env.yaml").read_text())
     options = [o for line in environment["dependencies"] for o in line.split()]

@@ -11,7 +11,7 @@ import filelock
 from dlkeras.pipeline.artifacts.types import PushedModel
 from dlkeras.pipeline.serving.servable import FILES, SAVED_MODEL
 from dlkeras.pipeline.store.errors import InputError, reason
-from dlkeras.pipeline.store.publishing import storage_errors
+from dlkeras.pipeline.store.publishing import fsync_path, storage_errors
 
 # TensorFlow Serving passes over names that are no number, and this folder of a version.
 _INCOMPLETE, _LOCK, _LAST = ".incomplete-", ".dlkeras.lock", ".dlkeras.version"
@@ -88,10 +88,10 @@ def _deploy(pushed: PushedModel, folder: Path) -> Path:
     number = max([*versions, _last(folder)], default=0) + 1
     (folder / _LAST).write_text(f"{number}\n", encoding="utf-8")
     for path in (*draft.rglob("*"), draft):
-        _to_disk(path)
+        fsync_path(path)
     version = folder / str(number)
     draft.rename(version)
-    _to_disk(folder)
+    fsync_path(folder)
     return version
 
 
@@ -108,11 +108,3 @@ def _digest_of(version: Path) -> str | None:
         return json.loads((version / _MARK).read_text(encoding="utf-8"))["digest"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # somebody else's
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

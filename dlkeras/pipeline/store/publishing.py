@@ -56,8 +56,8 @@ def canonical_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fsync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+def fsync_path(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -91,7 +91,7 @@ def write_atomically(path: Path, data: bytes, place: Path | None = None) -> None
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    fsync_path(path.parent)
     write_boundary(place)
 
 
@@ -343,7 +343,7 @@ class Store:
                         with file.open("rb") as opened:
                             os.fsync(opened.fileno())
                     else:
-                        fsync_folder(file)
+                        fsync_path(file)
                 digest = draft.digest or canonical_digest(
                     {name: file.sha256 for name, file in files.items()}
                 )
@@ -390,7 +390,7 @@ class Store:
         else:
             write_boundary(target)
             os.replace(temporary, target)
-        fsync_folder(target.parent)
+        fsync_path(target.parent)
         write_boundary(target)
 
     def discard_work(self, artifact_type: "type[Artifact]", key: str) -> None:

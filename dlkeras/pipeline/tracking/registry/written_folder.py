@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 import yaml
 from mlflow.models import Model, ModelSignature
+from mlflow.models.container import MODEL_PATH
 from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
 from dlkeras.pipeline.artifacts.types import PushedModel
@@ -31,7 +32,7 @@ DATA = "data"
 _EXAMPLE, _SERVED_EXAMPLE = "input_example.json", "serving_input_example.json"
 # MLflow's containers have the model there; an environment of `mlflow models serve` is
 # made beside the folder.
-_FIND = [f"--find-links /opt/ml/model/{WHEELS}", f"--find-links {WHEELS}"]
+_FIND = [f"--find-links {MODEL_PATH}/{WHEELS}", f"--find-links {WHEELS}"]
 
 
 def write_folder(folder: Path, pushed: PushedModel, **named: Any) -> None:
