@@ -7,18 +7,17 @@ generator would depend on the order in which images pass it.
 from typing import TYPE_CHECKING, Any
 
 from dlkeras.augmentation.keras_layers import unit_layer
+from dlkeras.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Zhong et al. 2020, "Random erasing": share of the area, and aspect ratio.
 ERASED_AREA = (0.02, 0.33)
 ERASED_ASPECT = 0.3
 
 
-def changes_colours(config: "TransformConfig") -> bool:
+def changes_colours(config: AugmentationSettings) -> bool:
     """Whether any of the transforms of colours is on."""
     return bool(
         config.brightness
@@ -30,7 +29,10 @@ def changes_colours(config: "TransformConfig") -> bool:
 
 
 def colours(
-    config: "TransformConfig", strength: float, images: "tf.Tensor", draws: "tf.Tensor"
+    config: AugmentationSettings,
+    strength: float,
+    images: "tf.Tensor",
+    draws: "tf.Tensor",
 ) -> "tf.Tensor":
     """Change brightness, contrast, saturation and hue; stretch the contrast.
 
@@ -68,7 +70,7 @@ def colours(
 
 
 def noise(
-    config: "TransformConfig", strength: float, image: "tf.Tensor", seed: "tf.Tensor"
+    config: AugmentationSettings, strength: float, image: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tf.Tensor":
     """Add Gaussian noise to an image of 0 to 1, and keep it in that range.
 
@@ -83,7 +85,7 @@ def noise(
 
 
 def erase(
-    config: "TransformConfig", images: "tf.Tensor", draws: "tf.Tensor", value: Any
+    config: AugmentationSettings, images: "tf.Tensor", draws: "tf.Tensor", value: Any
 ) -> "tf.Tensor":
     """Erase a rectangle of some images, or a square of all (cutout).
 

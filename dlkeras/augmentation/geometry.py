@@ -4,10 +4,10 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
+from dlkeras.augmentation.settings import AugmentationSettings
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Images of so many pixels are worth the second that XLA takes to compile.
 COMPILED_PIXELS = 128 * 128
@@ -26,7 +26,7 @@ def compiles(images: "tf.Tensor") -> bool:
     return is_large(size[1], size[2])
 
 
-def moves_pixels(config: "TransformConfig") -> bool:
+def moves_pixels(config: AugmentationSettings) -> bool:
     """Whether any of the transforms that are one matrix is on."""
     return bool(
         config.shift
@@ -39,21 +39,21 @@ def moves_pixels(config: "TransformConfig") -> bool:
     )
 
 
-def only_whole_pixels(config: "TransformConfig") -> bool:
+def only_whole_pixels(config: AugmentationSettings) -> bool:
     """Whether pixels move as they are: flips and padded crops alone."""
     turned = config.shift or config.rotation or config.zoom or config.min_crop_area < 1
     # Along a side of one pixel `crop_and_resize` knows no outside.
     return not turned and min(config.height, config.width) > 1
 
 
-def takes_turned(config: "TransformConfig") -> bool:
+def takes_turned(config: AugmentationSettings) -> bool:
     """Whether `resample` is compiled, and so reads images that are turned as well."""
     compiled = is_large(config.height, config.width) and config.fill_mode != "reflect"
     return compiled and moves_pixels(config)
 
 
 def move_whole_pixels(
-    config: "TransformConfig", images: "tf.Tensor", matrices: "tf.Tensor"
+    config: AugmentationSettings, images: "tf.Tensor", matrices: "tf.Tensor"
 ) -> "tf.Tensor":
     """Do what `resample` does where `only_whole_pixels`: the same, some times faster.
 
@@ -131,7 +131,7 @@ def _whole_pixels_compiled() -> Any:
 
 
 def transform_matrices(
-    config: "TransformConfig", strength: float, draws: "tf.Tensor"
+    config: AugmentationSettings, strength: float, draws: "tf.Tensor"
 ) -> "tf.Tensor":
     """Turn draws into one projective transform for each image.
 
@@ -192,7 +192,7 @@ def transform_matrices(
 
 
 def resample(
-    config: "TransformConfig",
+    config: AugmentationSettings,
     images: "tf.Tensor",
     matrices: "tf.Tensor",
     turned: bool = False,
@@ -272,7 +272,7 @@ def _compiled(fill_mode: str) -> Any:
 
 
 def elastic(
-    config: "TransformConfig", strength: float, image: "tf.Tensor", seed: "tf.Tensor"
+    config: AugmentationSettings, strength: float, image: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tf.Tensor":
     """Distort an image elastically (LeCun et al. 1998; Simard et al. 2003).
 

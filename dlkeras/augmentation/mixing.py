@@ -6,17 +6,17 @@ The arithmetic is that of Keras's own layers; the draws are ours, of a seed.
 from typing import TYPE_CHECKING
 
 from dlkeras.augmentation.keras_layers import unit_layer
+from dlkeras.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from dlkeras.pipeline.configuration.config import TransformConfig
 
 # Added to a seed: what is drawn for one purpose tells nothing of another.
 MIXUP, CUTMIX, PLACE, WHICH = 101, 102, 103, 104
 
 
-def mixes(config: "TransformConfig") -> bool:
+def mixes(config: AugmentationSettings) -> bool:
     """Whether labels become shares of classes, `(batch, classes)`."""
     return config.augment and bool(config.mixup or config.cutmix)
 
@@ -29,7 +29,7 @@ def offset(seed: "tf.Tensor", purpose: int) -> "tf.Tensor":
 
 
 def mix(
-    config: "TransformConfig",
+    config: AugmentationSettings,
     images: "tf.Tensor",
     shares: "tf.Tensor",
     seed: "tf.Tensor",

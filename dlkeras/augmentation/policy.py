@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from dlkeras.augmentation import colour, geometry, mixing
 from dlkeras.augmentation.rand_augment import rand_augment
+from dlkeras.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from dlkeras.pipeline.configuration.config import TransformConfig
 
 GEOMETRY = slice(0, 12)
 COLOURS = slice(12, 17)
@@ -77,7 +77,7 @@ class Policy:
         classes: number of classes, for mixing.
     """
 
-    def __init__(self, config: "TransformConfig", strength: float, classes: int):
+    def __init__(self, config: AugmentationSettings, strength: float, classes: int):
         self._config = config
         self._strength = strength
         self._classes = classes
