@@ -46,8 +46,8 @@ def only_whole_pixels(config: AugmentationSettings) -> bool:
     return not turned and min(config.height, config.width) > 1
 
 
-def takes_turned(config: AugmentationSettings) -> bool:
-    """Whether `resample` is compiled, and so reads images that are turned as well."""
+def takes_transposed(config: AugmentationSettings) -> bool:
+    """Whether `resample` is compiled, and so reads transposed images as well."""
     compiled = is_large(config.height, config.width) and config.fill_mode != "reflect"
     return compiled and moves_pixels(config)
 
@@ -86,13 +86,13 @@ def move_whole_pixels(
     return tf.ensure_shape(moved, images.shape)
 
 
-def _sizes(images: "tf.Tensor", turned: bool) -> tuple[Any, int, int, int]:
+def _sizes(images: "tf.Tensor", transposed: bool) -> tuple[Any, int, int, int]:
     """Number, height, width and channels of images."""
     from dlkeras.augmentation.tensorflow_names import tf
 
     size: Any = images.shape
     number, height, width, channels = size
-    if turned:
+    if transposed:
         height, width = width, height
     return tf.shape(images)[0] if number is None else number, height, width, channels
 
@@ -104,9 +104,9 @@ def _whole_pixels_compiled() -> Any:
 
     @tf.function(jit_compile=True, autograph=False)
     def moved(
-        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", turned: bool
+        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", transposed: bool
     ) -> "tf.Tensor":
-        number, height, width, channels = _sizes(images, turned)
+        number, height, width, channels = _sizes(images, transposed)
 
         def places(
             step: "tf.Tensor", first: "tf.Tensor", size: int
@@ -121,7 +121,7 @@ def _whole_pixels_compiled() -> Any:
         columns, known_columns = places(matrices[:, 0], matrices[:, 2], width)
         first = tf.range(number)[:, None, None] * (height * width)
         rows, columns = rows[:, :, None], columns[:, None, :]
-        place = columns * height + rows if turned else rows * width + columns
+        place = columns * height + rows if transposed else rows * width + columns
         place += first
         pixels = tf.gather(tf.reshape(images, [-1, channels]), place)
         known = known_rows[:, :, None] & known_columns[:, None, :]
@@ -195,7 +195,7 @@ def resample(
     config: AugmentationSettings,
     images: "tf.Tensor",
     matrices: "tf.Tensor",
-    turned: bool = False,
+    transposed: bool = False,
 ) -> "tf.Tensor":
     """Transform a batch of preprocessed images, bilinearly.
 
@@ -203,15 +203,15 @@ def resample(
         config: what stands outside an image; for "constant" a raw pixel of 0.
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
-        turned: the images come as `(batch, width, height, channels)`; only where
-            `takes_turned`.
+        transposed: the images come as `(batch, width, height, channels)`; only where
+            `takes_transposed`.
     """
     from dlkeras.augmentation.tensorflow_names import keras, tf
 
     whole = only_whole_pixels(config) and config.fill_mode == "constant"
     if compiles(images) and config.fill_mode != "reflect":
         loop = _whole_pixels_compiled() if whole else _compiled(config.fill_mode)
-        return loop(images, matrices, config.offset, turned)
+        return loop(images, matrices, config.offset, transposed)
     if whole:
         return move_whole_pixels(config, images, matrices)
     transformed = keras.ops.image.affine_transform(
@@ -236,9 +236,9 @@ def _compiled(fill_mode: str) -> Any:
 
     @tf.function(jit_compile=True, autograph=False)
     def resampled(
-        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", turned: bool
+        images: "tf.Tensor", matrices: "tf.Tensor", fill: "tf.Tensor", transposed: bool
     ) -> "tf.Tensor":
-        number, height, width, channels = _sizes(images, turned)
+        number, height, width, channels = _sizes(images, transposed)
         rows = tf.range(height, dtype=tf.float32)[None, :, None]
         columns = tf.range(width, dtype=tf.float32)[None, None, :]
         m = matrices[:, :, None, None]
@@ -256,7 +256,7 @@ def _compiled(fill_mode: str) -> Any:
         left = tf.minimum(tf.floor(x), width - 1.0)
         top = tf.minimum(tf.floor(y), height - 1.0)
         across, down = (x - left)[..., None], (y - top)[..., None]
-        to_right, to_below = (height + 2, 1) if turned else (1, width + 2)
+        to_right, to_below = (height + 2, 1) if transposed else (1, width + 2)
         place = tf.range(number)[:, None, None] * ((height + 2) * (width + 2))
         place += tf.cast(top + 1, tf.int32) * to_below
         place += tf.cast(left + 1, tf.int32) * to_right

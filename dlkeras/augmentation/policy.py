@@ -93,7 +93,9 @@ class Policy:
         # Large images one by one, while each is in the processor's cache.
         self.one_by_one = geometry.is_large(config.height, config.width)
         # What reads pixels where they are needed may as well read columns for rows.
-        self.takes_turned = on and not self.single and geometry.takes_turned(config)
+        self.takes_transposed = (
+            on and not self.single and geometry.takes_transposed(config)
+        )
 
     def decide(self, rows: "tf.Tensor") -> "tf.Tensor":
         """Add to examples' random numbers what of the augmentation follows from them.
@@ -148,19 +150,19 @@ class Policy:
         return image
 
     def batch(
-        self, images: "tf.Tensor", rows: "tf.Tensor", turned: bool = False
+        self, images: "tf.Tensor", rows: "tf.Tensor", transposed: bool = False
     ) -> "tf.Tensor":
         """Augment a batch.
 
         Args:
             images: `(batch, height, width, channels)`, the network's input.
             rows: what `decide` made of their random numbers.
-            turned: the images come as `(batch, width, height, channels)`; only where
-                the policy `takes_turned`.
+            transposed: the images come as `(batch, width, height, channels)`; only
+                where the policy `takes_transposed`.
         """
         config = self._config
         if geometry.moves_pixels(config):
-            images = geometry.resample(config, images, rows[:, MATRICES], turned)
+            images = geometry.resample(config, images, rows[:, MATRICES], transposed)
         if colour.changes_colours(config):
             images = self._colours(images, rows[:, COLOURS])
         if config.erasing or config.cutout:

@@ -134,9 +134,9 @@ def training_batches(
     # What does not fit into memory is shuffled while it is encoded, and small.
     kept = fits_in_memory(transform, read)
     stored = _preprocessed(examples, transform, split, shards) if kept else None
-    turned = not kept and alone and policy.takes_turned
-    turned = turned and _resizes_sooner(examples, config)
-    preprocess = None if kept else _preprocessing(examples, transform, turned)
+    transposed = not kept and alone and policy.takes_transposed
+    transposed = transposed and _uses_fast_resize(examples, config)
+    preprocess = None if kept else _preprocessing(examples, transform, transposed)
     buffer = min(read, SHUFFLE_BUFFER)
     if not kept:
         average = max(examples.stored_bytes(split) // number, 1)
@@ -170,7 +170,7 @@ def training_batches(
             if policy.single:
                 image = policy.image(image, row, key, index)
             if alone:
-                image = policy.batch(image[None], row[None], turned)[0]
+                image = policy.batch(image[None], row[None], transposed)[0]
             if augmentation is not None:
                 place = tf.random.experimental.stateless_fold_in(key, index)
                 image = tf.ensure_shape(augmentation(image, place), image.shape)
@@ -283,30 +283,30 @@ def fits_in_memory(transform: Transform, number: int) -> bool:
     return 4 * math.prod(transform.input_shape) * number <= CACHE_BYTES
 
 
-def _resizes_sooner(examples: Examples, config: TransformConfig) -> bool:
+def _uses_fast_resize(examples: Examples, config: TransformConfig) -> bool:
     """Whether resizing is left to `resize_antialiased`."""
     # Of small images a kernel's call costs more than its arithmetic.
     average = examples.stored_bytes("train") // examples.splits["train"]
     return config.antialias and average >= LARGE_BYTES
 
 
-def _preprocessing(examples: Examples, transform: Transform, turned: bool = False):
+def _preprocessing(examples: Examples, transform: Transform, transposed: bool = False):
     """Make the function from an encoded example to (image, label, index)."""
     from dlkeras.pipeline.tensorflow_import import tf
 
     config = transform_config(transform)
-    sooner = _resizes_sooner(examples, config)
-    model = None if sooner else transform.preprocessing()
+    fast = _uses_fast_resize(examples, config)
+    model = None if fast else transform.preprocessing()
     decoder = examples.decoder()
     height, width, channels = transform.input_shape
-    shape = (width, height, channels) if turned else (height, width, channels)
+    shape = (width, height, channels) if transposed else (height, width, channels)
 
     @tf.autograph.experimental.do_not_convert
     def preprocess(example: dict) -> tuple:
         pixels = decoder(example["image"])
         if model is None:  # the model's numbers, sooner
             pixels = with_aspect(pixels, height, width, config.aspect)
-            image = resize_antialiased(pixels, height, width, turned)
+            image = resize_antialiased(pixels, height, width, transposed)
             image = image * config.scale
             image = image + config.offset if config.offset else image
         else:

@@ -49,7 +49,7 @@ def with_aspect(
 
 
 def resize_antialiased(
-    image: "tf.Tensor", height: int, width: int, turned: bool = False
+    image: "tf.Tensor", height: int, width: int, transposed: bool = False
 ) -> "tf.Tensor":
     """Resize an image bilinearly, antialiased where it shrinks.
 
@@ -62,12 +62,12 @@ def resize_antialiased(
             channels is known while the graph is made.
         height: rows of the result.
         width: its columns.
-        turned: leave out the second transposition, for who can read columns as rows.
+        transposed: leave out the second transposition, and give columns as rows.
 
     Returns:
-        `(height, width, channels)` float32, if turned `(width, height, channels)`: what
-        `tf.image.resize(antialias=True)` gives but for the order in which its sums are
-        rounded.
+        `(height, width, channels)` float32, or transposed `(width, height, channels)`:
+        what `tf.image.resize(antialias=True)` gives but for the order in which its sums
+        are rounded.
 
     Example:
     >>> import tensorflow as tf
@@ -85,4 +85,4 @@ def resize_antialiased(
         return tf.reshape(rows, [number, size[1], image.shape[2]])
 
     lying = resize_rows(tf.transpose(resize_rows(image, height), [1, 0, 2]), width)
-    return lying if turned else tf.transpose(lying, [1, 0, 2])
+    return lying if transposed else tf.transpose(lying, [1, 0, 2])

@@ -20,7 +20,7 @@ from dlkeras.pipeline.batches.shown_images import (
 )
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.serving.inference_cost import cost_of_answers
+from dlkeras.pipeline.serving.inference_cost import inference_cost
 from dlkeras.pipeline.serving.servable import serving_model
 from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.serving.tasks.task import Answered
@@ -129,7 +129,7 @@ def evaluator(
             ),
         }
     one = [next(examples.dataset("test").take(1).as_numpy_iterator())["image"]]
-    metrics["cost"] = cost_of_answers(
+    metrics["cost"] = inference_cost(
         network, lambda: answer(one), config.latency_repetitions
     )
     output.write_json("metrics.json", metrics)

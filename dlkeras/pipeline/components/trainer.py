@@ -48,7 +48,7 @@ def _fingerprint(config: TrainerConfig) -> dict[str, Any]:
 def _machines(model: Model) -> list[str]:
     """Say where a model in the store is of other batches than this run would train."""
     config, machines = model.record.config["trainer"], model.properties["machines"]
-    here = len(distribution.place(config["distribution"]).workers)
+    here = len(distribution.cluster_of(config["distribution"]).workers)
     if config["sharding"] != "file" or machines == here:
         return []
     return [
@@ -142,8 +142,8 @@ def trainer(
             evaluation_batches,
             training_batches,
         )
-    place = distribution.place(kind)
-    machines = len(place.workers)
+    cluster = distribution.cluster_of(kind)
+    machines = len(cluster.workers)
     by_file = config.sharding == "file" and machines > 1
     if by_file:
         # Refuses files that the machines cannot share.
@@ -174,7 +174,7 @@ def trainer(
         monitoring = Monitoring(
             config,
             first_images(evaluation_batches, examples, transform, config.batch_size),
-            folder=work if place.is_chief else output.path,
+            folder=work if cluster.is_chief else output.path,
             say=say,
             on_figures=on_figures,
         )
@@ -220,13 +220,13 @@ def trainer(
         save_freq=config.save_freq,
         steps=steps,
         monitoring=monitoring,
-        writes=place.is_chief,
+        writes=cluster.is_chief,
         parts=machines if by_file else 1,
     )
-    few = distribution.local_devices(kind)
+    n_devices = distribution.local_devices(kind)
     shape, dtype = label_kind(examples.task).batched(len(examples.labels))
-    labels = np.zeros((few, *shape), dtype)
-    sample = np.zeros((few, *transform.input_shape), "float32"), labels
+    labels = np.zeros((n_devices, *shape), dtype)
+    sample = np.zeros((n_devices, *transform.input_shape), "float32"), labels
     with distribution.scope(kind), distribution.lost_workers(kind):
         resumed = state.load(model, sample)
     if resumed:
@@ -246,9 +246,9 @@ def trainer(
             augmentation_strength=strength,
             first_epoch=first_epoch,
             epochs=config.epochs,
-            part=(place.index, machines),
+            part=(cluster.index, machines),
             sharding=config.sharding,
-            devices=few,
+            devices=n_devices,
             augmentation=augmentation_of(config),
         )
         return with_class_weights(made, examples, config.class_weight)
@@ -280,7 +280,7 @@ def trainer(
                 shuffle=False,  # the data set is in its order already
                 verbose=verbose,
             )
-    if not place.is_chief:
+    if not cluster.is_chief:
         return  # what comes of it is the chief's to keep
 
     def finished() -> Any:

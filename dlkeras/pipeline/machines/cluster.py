@@ -59,7 +59,7 @@ def cluster() -> Cluster:
     return Cluster(workers, index)
 
 
-def place(kind: Kind) -> Cluster:
+def cluster_of(kind: Kind) -> Cluster:
     """The machines of a training of this kind; those that share nothing are alone."""
     several = kind in ("multi_worker", "data_parallel")
     return cluster() if several else Cluster(("this",), 0)

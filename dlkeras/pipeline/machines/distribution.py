@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from dlkeras.pipeline.machines.cluster import Cluster as Cluster
 from dlkeras.pipeline.machines.cluster import Kind as Kind
 from dlkeras.pipeline.machines.cluster import cluster as cluster
-from dlkeras.pipeline.machines.cluster import place as place
+from dlkeras.pipeline.machines.cluster import cluster_of as cluster_of
 from dlkeras.pipeline.machines.meeting import listening, meet
 from dlkeras.pipeline.machines.multi_worker_fit import patch_keras_20585
 from dlkeras.pipeline.machines.worker_watch import native_wait, watch
@@ -130,7 +130,7 @@ def local_devices(kind: Kind) -> int:
         import jax
 
         return jax.local_device_count()
-    return strategy(kind).num_replicas_in_sync // len(place(kind).workers)
+    return strategy(kind).num_replicas_in_sync // len(cluster_of(kind).workers)
 
 
 def check_batches(kind: Kind, examples: int, batch_size: int) -> None:
@@ -149,7 +149,7 @@ def check_batches(kind: Kind, examples: int, batch_size: int) -> None:
     """
     if kind == "none":
         return
-    devices = local_devices(kind) * len(place(kind).workers)
+    devices = local_devices(kind) * len(cluster_of(kind).workers)
     last = examples % batch_size
     # JAX cuts every batch into equal parts, TensorFlow also the last one into unequal.
     unequal = last % devices if kind == "data_parallel" else 0 < last < devices
@@ -252,7 +252,7 @@ def _told(kind: Kind) -> Iterator[None]:
 
 def _others(kind: Kind) -> list[str]:
     """The addresses of the other machines of a training."""
-    here = place(kind)
+    here = cluster_of(kind)
     return [w for i, w in enumerate(here.workers) if i != here.index]
 
 
@@ -337,7 +337,7 @@ def join_data_parallel() -> None:
         InputError: Keras runs on another backend.
         WorkerLostError: the others do not come.
     """
-    here = place("data_parallel")
+    here = cluster_of("data_parallel")
     try:
         data_parallel(here.workers[0], len(here.workers), here.index)
     except RuntimeError as error:

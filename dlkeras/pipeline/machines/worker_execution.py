@@ -99,7 +99,7 @@ def take_part(job: Job) -> bool:
         InputError: `TF_CONFIG` is wrong, or its port of this machine is taken.
     """
     kind = job.config.trainer.distribution
-    here = distribution.place(kind)
+    here = distribution.cluster_of(kind)
 
     def is_left() -> bool:
         return training_is_left(job)
@@ -118,7 +118,7 @@ def take_part(job: Job) -> bool:
 def follow(job: Job) -> PipelineResult:
     """Train with the chief, who keeps, judges and pushes what comes of it."""
     config = job.config
-    here = distribution.place(config.trainer.distribution)
+    here = distribution.cluster_of(config.trainer.distribution)
 
     def not_opened(artifact: Artifact) -> Collection[str]:
         if config.trainer.sharding == "file" and isinstance(artifact, Examples):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 WARM_UP = 5
 
 
-def cost_of_answers(
+def inference_cost(
     network: "keras.Model", answer: Callable[[], Any], repetitions: int
 ) -> dict[str, Any]:
     """Measure the size of a network and the time of an answer.

@@ -91,7 +91,7 @@ def train_on_jax(
                 output.digest = digest
                 ended = True
             case {"died": code, "last": last}:
-                if len(distribution.place("data_parallel").workers) > 1:
+                if len(distribution.cluster_of("data_parallel").workers) > 1:
                     raise distribution.worker_lost("data_parallel", last)
                 raise PipelineError(
                     f"the process that trains on JAX ended with {code}: {last}"
