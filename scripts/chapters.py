@@ -1,8 +1,9 @@
 """Runs each chapter once, for both languages: `python scripts/chapters.py`.
 
 What a chapter prints and draws is kept in build/chapters under a digest of its sources
-and of the library, so `make notebooks`, which asks whether all chapters still hold, and
-`make docs`, which shows them, share one run.
+and of the library's code (docstrings and comments change no output). `make notebooks`,
+which asks whether all chapters still hold, and `make docs`, which shows them, share one
+run.
 
 English and Portuguese have the same code but for their words. Their syntax trees are
 merged: where the words differ, the merged code holds both and prints both, marked. Keys
@@ -13,6 +14,7 @@ them. `compare`, which tells a reader of a difference, is an error here.
 
 import argparse
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -32,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
 STORE = ROOT / "build" / "chapters"
 LANGUAGES = ("en", "pt")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 # What the kernel knows before the first cell.
 PRELUDE = '''
@@ -116,12 +119,22 @@ def _is_words(node: Any) -> bool:
 
 def digest(source: Path) -> str:
     """Return the digest of all that a chapter's outputs depend on."""
-    found = hashlib.sha256()
-    for path in (
-        source, SOURCES / "pt-BR" / source.name, Path(__file__),
-        *sorted((ROOT / "dlkeras").rglob("*.py")),
-    ):  # fmt: skip
+    found = hashlib.sha256(library().encode())
+    for path in (source, SOURCES / "pt-BR" / source.name, Path(__file__)):
         found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+@functools.cache
+def library() -> str:
+    """Return the digest of the library's code without its comments and docstrings."""
+    found = hashlib.sha256()
+    for path in sorted((ROOT / "dlkeras").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+                del node.body[0]
+        found.update(f"{path.relative_to(ROOT)} {ast.dump(tree)}\n".encode())
     return found.hexdigest()
 
 
