@@ -22,7 +22,7 @@ class Regime(enum.StrEnum):
     OVER_DAMPED = "over-damped"  # 0 < eta < 1/lambda: shrinks on one side
     CRITICALLY_DAMPED = "critically damped"  # eta = 1/lambda: zero after one step
     UNDER_DAMPED = "under-damped"  # up to 2/lambda: changes sides, shrinks
-    UNDAMPED = "undamped"  # eta = 2/lambda: changes sides for ever
+    UNDAMPED = "undamped"  # eta = 2/lambda: changes sides forever
     DIVERGENT = "divergent"  # eta > 2/lambda: changes sides and grows
 
 

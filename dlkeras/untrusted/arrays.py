@@ -30,7 +30,7 @@ class NpzFile:
         path: the archive.
 
     Attributes:
-        names: the names of the arrays, those that cannot be read among them.
+        names: the names of the arrays, unreadable ones among them.
 
     Raises:
         UntrustedFileError: it is not a whole archive.

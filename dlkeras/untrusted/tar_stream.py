@@ -20,7 +20,7 @@ MAX_PAX = 2**16
 DIGITS = re.compile(rb"[0-9]{257}")  # no name is longer
 RECORD = re.compile(rb"([1-9][0-9]{0,19}) [^=\n\0]+=")
 PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-# What stands between two headers of one member.
+# What comes between two headers of one member.
 BETWEEN = (*PAX, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 # The dictionary of an xz file is memory: 64 MiB for `xz -9`, up to 4 GiB elsewhere.
 MAX_LZMA = 2**28

@@ -1,4 +1,4 @@
-"""Keras's own weight files, looked into before anything in them is believed."""
+"""Keras's own weight files, checked before anything in them is used."""
 
 import math
 import re

@@ -112,7 +112,7 @@ def poor_initialization(history: ActivationHistory) -> Iterator[TrainingFinding]
         for column, layer in enumerate(history.layer_names)
         if history.layers[layer].initializer not in ("", "Zeros")
         and layer not in history.outputs
-        and not history.layers[layer].frozen  # whoever trained it chose its weights
+        and not history.layers[layer].frozen  # someone trained it and chose its weights
     }
     std = {layer: value for layer, value in std.items() if np.isfinite(value)}
     if len(std) < 2 or min(std.values()) == max(std.values()):

@@ -106,7 +106,7 @@ def parse(
         default: what the script defines.
         arguments: the command line, `sys.argv[1:]`.
         prog: name of the script, for the help.
-        names: those of the components; default: those that it has a section for.
+        names: of components; by default all that the configuration has a section for.
 
     Returns:
         The configuration and the options of the run: config, force, until.

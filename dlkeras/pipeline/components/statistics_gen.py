@@ -1,4 +1,4 @@
-"""StatisticsGen: a row for every example, what the splits look like, and a page."""
+"""StatisticsGen: describes every example and every split, as tables and a page."""
 
 import hashlib
 import re

@@ -55,7 +55,7 @@ __all__ = [
     "merge",
 ]
 
-# Changing a threshold decides anew, and measures nothing again.
+# Changing a threshold decides again, and measures nothing again.
 OfTheBlessing = Annotated[T, InKeyOf("Blessing")]
 
 # Names become folders and pages: no slash, no leading dot.
@@ -150,7 +150,7 @@ class PusherConfig(ComponentConfig):
 
 
 class BulkInferrerConfig(ComponentConfig):
-    """Images that the pushed model answers for, all at once."""
+    """A folder of images to classify with the pushed model."""
 
     images: NotInKey[PathField | None] = None  # their content is
     """folder of images without labels: once pushed, the model answers for each"""

@@ -1,4 +1,4 @@
-"""Every field of the configuration is a flag, and its value arrives as it was typed."""
+"""Every field of the configuration is a flag; its value arrives as you typed it."""
 
 import argparse
 import json

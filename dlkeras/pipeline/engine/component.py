@@ -1,4 +1,4 @@
-"""`@component`: a function's signature says what it reads, and what it makes."""
+"""`@component`: your function's signature says what it reads and what it makes."""
 
 import functools
 import inspect

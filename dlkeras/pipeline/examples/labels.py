@@ -1,4 +1,4 @@
-"""The names of the classes: each stands for one output, so that none may come twice."""
+"""The names of the classes: each belongs to one output, so no name comes twice."""
 
 import json
 import re

@@ -115,7 +115,7 @@ def owned(
 
 @contextlib.contextmanager
 def owned_if_free(lock: Path, purpose: str) -> Iterator[bool]:
-    """Hold a lock unless another process does, for which it does not wait.
+    """Hold a lock if it is free; don't wait for another process.
 
     Args:
         lock: the lock's file.

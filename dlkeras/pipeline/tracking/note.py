@@ -20,7 +20,7 @@ class Links:
     """Pages that a note leads to.
 
     Attributes:
-        comparison: the trials, or the runs, beside each other.
+        comparison: the trials, or the runs, side by side.
         model: the registered model's version; None where none was pushed.
         pages: of the run's artifacts, by what they show.
     """

@@ -1,4 +1,4 @@
-"""What a table is once it is read, and how large one may be."""
+"""What a table is once it is read, and how large it may be."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple

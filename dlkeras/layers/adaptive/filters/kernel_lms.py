@@ -203,7 +203,7 @@ class KernelLMSFilter(AdaptiveFilter):
         return f"step_size={self.step_size}, kernel_size={self.kernel_size}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

@@ -1,4 +1,4 @@
-"""Images that stand in several classes: at least one of their labels is wrong."""
+"""The same image in several classes: at least one of its labels is wrong."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How an image folder is laid out: which of a path's folders is class, which split."""
+"""How an image folder is laid out: which folder is the class, which the split."""
 
 from collections import Counter
 from collections.abc import Sequence
