@@ -68,7 +68,8 @@ def gallery(page: str) -> str:
         question = html.escape(interactive_pages.questions(name)[language])
         cards.append(
             f'<a class="card" href="{up(page)}interactive/{name}.html?lang={language}">'
-            f'<img src="{up(page)}interactive/{name}.webp" alt="" loading="lazy">'
+            f'<img src="{up(page)}interactive/{name}_{language}.webp" alt="" '
+            'loading="lazy">'
             f"<small>{WORDS[language]['chapter']} {int(chapter)}</small>"
             f"<strong>{title}</strong><span>{question}</span></a>"
         )

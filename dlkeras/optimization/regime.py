@@ -25,6 +25,24 @@ class Regime(enum.StrEnum):
     UNDAMPED = "undamped"  # eta = 2/lambda: changes sides forever
     DIVERGENT = "divergent"  # eta > 2/lambda: changes sides and grows
 
+    def in_words(self, language: str = "en") -> str:
+        """The regime in the reader's language, "en" or "pt".
+
+        Example:
+        >>> Regime.UNDER_DAMPED.in_words("pt")
+        'subamortecido'
+        """
+        return PORTUGUESE[self] if language == "pt" else str(self)
+
+
+PORTUGUESE = {
+    Regime.OVER_DAMPED: "sobreamortecido",
+    Regime.CRITICALLY_DAMPED: "amortecimento crítico",
+    Regime.UNDER_DAMPED: "subamortecido",
+    Regime.UNDAMPED: "não amortecido",
+    Regime.DIVERGENT: "divergente",
+}
+
 
 def check_step_size(step_size: Any) -> float:
     """The step size as a float, refused unless it is positive and finite."""

@@ -97,9 +97,9 @@ print("canal:", channel, "  achado:", w.round(3))
 assert np.abs(w - channel).max() < 0.03
 
 # %% [markdown]
-# ## A curva de aprendizagem, e o que a teoria espera dela
+# ## A curva de aprendizagem, e o que a teoria prevê
 #
-# Uma rodada só é uma história ruidosa. A média de $e^2(n)$ sobre muitas rodadas é a
+# Uma única rodada tem muito ruído. A média de $e^2(n)$ sobre muitas rodadas é a
 # *curva de aprendizagem* $J(n)$. Uma entrada branca de potência 1 tem a matriz de
 # correlação $\mathbf{R} = \mathbf{I}$, e a correlação cruzada $\mathbf{p}$ é o próprio
 # canal. O menor erro possível é a potência do ruído, $J_{min}$; como os pesos nunca
@@ -126,7 +126,7 @@ for step_size in (0.02, 0.1):
     settled = curves[step_size][300:].mean()
     expected = theory.learning_curve(steps)[300:].mean()
     print(
-        f"eta = {step_size}: assenta em {settled:.5f}, teoria {expected:.5f}, "
+        f"eta = {step_size}: se acomoda em {settled:.5f}, teoria {expected:.5f}, "
         f"desajuste {theory.misadjustment:.1%}"
     )
 
@@ -185,7 +185,7 @@ def decibels(signal, of):
 
 
 before, after = decibels(heard, voice), decibels(cleaned, voice)
-print(f"voz contra motor: {before:.1f} dB ouvida, {after:.1f} dB limpa")
+print(f"voz em relação ao motor: {before:.1f} dB antes, {after:.1f} dB depois")
 
 # %% tags=["check"]
 assert after > before + 20
@@ -339,7 +339,7 @@ plt.show()
 # Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
-# 1. O sistema muda: faça `channel` virar o seu negativo em $n = 1000$. De quanto tempo
+# 1. O sistema muda: faça `channel` trocar de sinal em $n = 1000$. De quanto tempo
 #    o filtro precisa para achar o novo canal com $\eta = 0{,}02$, e com 0,1? O que
 #    faria um filtro que parou de se adaptar em $n = 500$?
 # 2. Dê cor à entrada: troque `x` por $x(n) + 0{,}9\,x(n-1)$. Calcule os autovalores da

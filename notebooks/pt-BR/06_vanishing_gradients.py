@@ -96,7 +96,9 @@ def kernel_norms(gradients):
 # um kernel é $\mathbf y_{l-1}\boldsymbol\delta_l^T$. Para a função logística $\varphi'
 # \le 1/4$. Os pesos de Glorot têm a variância $2/(100+100)$, de modo que $\mathbf W$ em
 # média conserva o comprimento de um vetor. Resta $(1/4)^{19} = 3{,}6\cdot10^{-12}$ da
-# última camada escondida à primeira.
+# última camada escondida à primeira. Gradientes assim se chamam *instáveis*: as camadas
+# aprendem em velocidades muito diferentes, e aqui a primeira fica parada enquanto a
+# última aprende.
 
 # %%
 model = network("sigmoid", "glorot_uniform")

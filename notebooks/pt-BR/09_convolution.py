@@ -140,7 +140,7 @@ def contrast(picture):
     ).mean()
 
 
-for name, picture in (("photo", grey[:, :, 0]), *maps.items()):
+for name, picture in (("foto", grey[:, :, 0]), *maps.items()):
     down, across = contrast(picture)
     print(f"{name:10}  mudança para baixo {down:.4f}, para o lado {across:.4f}")
 
