@@ -23,6 +23,7 @@ ENGLISH = {
     r"(?:of|for|to|on|in|by|from) whom": "who ... for, say; or two sentences",
     r"(?:none|some|all|each|most|many|one|two) of which": "two sentences",
     r"that which": "what",
+    r"of which": "two sentences",
     r"(?:what|who) stands": "what is",
     r"that is not (?:said|named|given)": "if you don't ...",
     r"unless another": "if no other ...",

@@ -21,7 +21,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         highest: The last rate.
         steps: Training steps from one to the other; fewer where `fit` has fewer.
         smoothing: How much of itself the running mean of the losses keeps, 0 to 1.
-        patience: How often the smoothed loss may stand above its minimum before the
+        patience: How often the smoothed loss may stay above its minimum before the
             training stops, as a factor on that minimum.
 
     Attributes:

@@ -86,7 +86,7 @@ def found(facts: Facts, rules: Sequence[Callable] = RULES) -> Iterator[TrainingF
 
 
 def looked_at(facts: Facts) -> tuple[str, ...]:
-    """What the verdict stands on, in words."""
+    """What the verdict rests on, in words."""
     loss = facts.loss or "own"
     said = [f"the model ({len(facts.layers)} layers) beside its {loss} loss"]
     if facts.inputs:

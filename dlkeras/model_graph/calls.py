@@ -39,7 +39,7 @@ class Call:
         operation: What is called.
         name: Its name behind those of the models around it, `"base/conv1"`; the second
             call of a shared layer is `"conv#2"`.
-        scope: The level at which it stands.
+        scope: The level it is on.
         args: Positional arguments; their tensors are those of the graph.
         kwargs: Keyword arguments, with tensors in the same way.
         outputs: The tensors that it gives.

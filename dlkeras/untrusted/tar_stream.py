@@ -126,11 +126,11 @@ class TarStream:
             left -= skipped
 
     def tell(self) -> int:
-        """Where the next byte stands in the unpacked tar."""
+        """Where the next byte is in the unpacked tar."""
         return self._at
 
     def check_end(self) -> None:
-        """Refuse an archive of which `tarfile` has read a part only, in silence."""
+        """Refuse an archive if `tarfile` has read only a part of it, in silence."""
         if self._last.strip(b"\0") or 0 < len(self._last) < BLOCK:
             raise UntrustedFileError(
                 f"{self._path}: it is damaged or cut short at byte {self._at:,}"

@@ -22,7 +22,7 @@ def _when(history: ActivationHistory, row: int) -> str:
 
 
 def dead_relu(history: ActivationHistory) -> Iterator[TrainingFinding]:
-    """Layers of which most units are 0 on the whole probe, now.
+    """Layers with most units at 0 on the whole probe, now.
 
     Where inputs are much the same for all samples (the gates of squeeze-and-excitation)
     about half of the units are 0 from the start, and of few units most by chance: no

@@ -144,7 +144,7 @@ def parse(
         given.setdefault("tuner", {})["enabled"] = False
     variables = variables_of(flags)
     said = from_environment(variables)
-    if given.get("trainer", {}).keys() & NETWORKS:  # a flag stands over both variables
+    if given.get("trainer", {}).keys() & NETWORKS:  # a flag wins over both variables
         for name in NETWORKS:
             said.get("trainer", {}).pop(name, None)
     try:

@@ -73,7 +73,7 @@ def example_gen(
     pixels, or of its group, so that every class is in every split: the same images
     give the same splits whatever files are renamed or reordered, files that are added
     move none but in a class that chance would leave out of a split, and identical
-    images never stand in two of them.
+    images never land in two of them.
 
     Args:
         config: which source.

@@ -284,7 +284,7 @@ def _quantiles(column: Any) -> dict[str, float]:
 
 
 def leaked(table: Any) -> list[dict[str, list[str]]]:
-    """Find images that stand in more than one split.
+    """Find images that are in more than one split.
 
     Args:
         table: the rows of the examples.

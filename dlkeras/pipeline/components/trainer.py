@@ -91,7 +91,7 @@ def trainer(
         say: shows a line to the user.
 
     Raises:
-        PipelineError: a loss is no longer finite, of which no checkpoint is written;
+        PipelineError: a loss is no longer finite; no checkpoint of it is written;
             or another machine of a distributed training has ended.
         InputError: the devices cannot share the batches, or the checkpoints are of
             another number of machines whose files decided them.

@@ -219,7 +219,7 @@ COMPONENTS = component_names(PipelineConfig)
 
 
 def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfig:
-    """Read a configuration, or a part of one, that stands over another.
+    """Read a configuration, or a part of one, and lay it over another.
 
     Args:
         path: a JSON file as `PipelineConfig.model_dump_json` writes it.

@@ -44,7 +44,7 @@ class Flag:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag stands without a value."""
+        """Whether the flag takes no value."""
         return self.kind is bool
 
 

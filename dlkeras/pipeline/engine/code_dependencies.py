@@ -103,7 +103,7 @@ def code_dependencies(*modules: str) -> dict[str, str]:
 
 
 def function_dependencies(function: Callable[..., Any]) -> dict[str, str]:
-    """Digests of a function that stands in no file, as in a notebook.
+    """Digests of a function that is in no file, as in a notebook.
 
     Args:
         function: it counts with the functions and classes of the same module that it
@@ -174,7 +174,7 @@ def _compiled(item: Any) -> bytes:
 
 
 def has_source(module: str) -> bool:
-    """Whether a module stands in a file."""
+    """Whether a module has a file."""
     return _file(module) is not None
 
 

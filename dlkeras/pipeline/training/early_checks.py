@@ -174,7 +174,7 @@ def _variants(
         "loss",
     ),
 ) -> Iterator[tuple[TrainerConfig, str]]:
-    """The trainer with each value that a search chooses from, and where it stands."""
+    """The trainer with each value that a search chooses from, and where it was set."""
     varied = {n: d for n, d in space.items() if n in names and isinstance(d, Choice)}
     if not varied:
         yield trainer, "--trainer."

@@ -4,7 +4,7 @@ One file holds the model's and the optimizer's variables (weights, moments, iter
 loss scale, the state of seed generators), the metrics of an epoch that is not over, the
 callbacks' counters and best weights, the history, and the position in the data: the
 number of epochs and of steps that are done. It is written whole or not at all, its
-SHA-256 stands in it, and the generation before it is kept.
+SHA-256 is in it, and the generation before it is kept.
 """
 
 import hashlib

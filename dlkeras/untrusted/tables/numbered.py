@@ -14,7 +14,7 @@ MAX_COLUMNS = 1000
 
 
 class NumberedTable(NamedTuple):
-    """A table, and where its rows stand in the file.
+    """A table, and where its rows are in the file.
 
     Attributes:
         table: the rows.

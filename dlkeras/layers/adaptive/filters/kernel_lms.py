@@ -25,7 +25,7 @@ class KernelLMSRule(Rule):
 
     @property
     def weights_show_non_finite(self):
-        """No: what is learned does not stand in the linear weights."""
+        """No: what is learned is not in the linear weights."""
         return False
 
     def expectation(self, bounds):

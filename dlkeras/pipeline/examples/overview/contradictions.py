@@ -4,7 +4,7 @@ from typing import Any
 
 
 def contradictions(table: Any) -> list[list[tuple[str, str]]]:
-    """Find images that stand in more than one class.
+    """Find images that are in more than one class.
 
     Args:
         table: the rows of the examples, with `id`, `label` and `sha256`.

@@ -17,7 +17,7 @@ FLAT = "in a split without class folders"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in a path its class and its split stand.
+    """Where in a path its class and its split are.
 
     Attributes:
         label: the place of the class among the path's folders.
