@@ -16,7 +16,7 @@
 # **Como um filtro aprende o que um sistema faz, se ninguém pode olhar dentro dele?**
 #
 # Um sistema é desconhecido: vemos o que entra nele e o que sai. Ao lado dele, com a
-# mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a sua resposta
+# mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a resposta dele
 # difere da do sistema ele se corrige. Dois processos atuam juntos, sem parar: o
 # *processo de filtragem* calcula uma saída $y(n)$ e um erro $e(n)$; o *processo
 # adaptativo* ajusta os pesos de acordo com o sinal de erro. Dessa única ideia saem
@@ -40,9 +40,9 @@ from dlkeras.testing.course import check, compare, language, say
 from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
-# ## Um sistema desconhecido e o seu modelo
+# ## Um sistema desconhecido e um modelo dele
 #
-# O sistema é um canal com ecos: a sua resposta é a soma das quatro últimas amostras da
+# O sistema é um canal com ecos: a resposta é a soma das quatro últimas amostras da
 # entrada vezes os quatro números em `channel`, mais um pouco de ruído próprio. O modelo
 # começa com todos os pesos em zero e vê o sinal e a resposta, nada mais.
 #
@@ -280,7 +280,7 @@ figure, (left, middle, right) = plt.subplots(
 two = slice(2500, 3500)  # dois segundos do coração
 left.plot(times[two], electrode[two], color="0.75", label="$d(n)$")
 left.plot(times[two], freed[two], color="#0072B2", label="$e(n)$")
-left.set(title=say("An ECG and its hum", "Um ECG e o seu zumbido"))
+left.set(title=say("An ECG and its hum", "Um ECG com zumbido"))
 middle.plot(moments, echo, color="0.75", label="$d(n)$", linewidth=0.4)
 middle.plot(moments, echo_left, color="#0072B2", label="$e(n)$", linewidth=0.4)
 middle.set(title=say("An echo", "Um eco"))

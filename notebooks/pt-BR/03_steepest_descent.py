@@ -43,12 +43,12 @@ from dlkeras.visualization import in_language
 # %% [markdown]
 # ## A recursão, à mão
 #
-# As entradas têm a matriz de correlação $\mathbf{R}$, e $\mathbf{p}$ é a sua correlação
-# cruzada com a resposta desejada, cuja média quadrática é 1. O erro médio quadrático é
-# $J(\mathbf{w}) = 1 - 2\mathbf{p}^T\mathbf{w} + \mathbf{w}^T\mathbf{R} \mathbf{w}$, a
-# função de custo é a metade dele, e o gradiente é $\mathbf{g} = \mathbf{R}\mathbf{w} -
-# \mathbf{p}$. Portanto $\mathbf{w}(n+1) = \mathbf{w}(n) + \eta(\mathbf{p} -
-# \mathbf{R}\mathbf{w}(n))$.
+# As entradas têm a matriz de correlação $\mathbf{R}$, e $\mathbf{p}$ é a correlação
+# cruzada delas com a resposta desejada, cuja média quadrática é 1. O erro médio
+# quadrático é $J(\mathbf{w}) = 1 - 2\mathbf{p}^T\mathbf{w} + \mathbf{w}^T\mathbf{R}
+# \mathbf{w}$, a função de custo é a metade dele, e o gradiente é $\mathbf{g} =
+# \mathbf{R}\mathbf{w} - \mathbf{p}$. Portanto $\mathbf{w}(n+1) = \mathbf{w}(n) +
+# \eta(\mathbf{p} - \mathbf{R}\mathbf{w}(n))$.
 
 # %%
 R, p = np.array([[1, 0.5], [0.5, 1]]), np.array([0.5, 0.25])
@@ -216,7 +216,7 @@ plt.show()
 # 1. Que tamanho de passo dá amortecimento crítico ao modo ao longo de (1, 1), e qual ao
 #    outro? Preveja os dois e deixe `regimes` conferir. Um só passo consegue ambos?
 # 2. Ponha `R` igual a `[[1, 0.95], [0.95, 1]]`. De quantas iterações a descida mais
-#    íngreme precisa com o seu melhor passo, e de quantas precisam Newton e
+#    íngreme precisa com o melhor passo, e de quantas precisam Newton e
 #    `conjugate_gradient`? Explique os números com $\kappa$.
 # 3. Comece Newton no neurônio com tanh em (-4, 4). O que a mensagem de erro diz da
 #    hessiana ali, e por que Gauss-Newton com `delta=0.01` não para?

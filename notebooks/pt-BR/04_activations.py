@@ -18,7 +18,7 @@
 #
 # Entre o campo local induzido $v$ e a saída $y$ de um neurônio está a função de
 # ativação, $y = \varphi(v)$ (a *função de transferência* do curso). Na ida ela curva;
-# na volta a sua inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
+# na volta a inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
 # aprender. Onde a inclinação é quase zero o neurônio está *saturado*, e surdo. Você vai
 # deduzir quatro inclinações à mão e ver quanto resta de um erro depois de muitas
 # camadas delas.
@@ -40,7 +40,7 @@ from dlkeras.visualization import in_language
 # $$\varphi'(v) = \frac{e^{-v}}{(1+e^{-v})^2} = y\,(1-y),$$
 #
 # porque $e^{-v}/(1+e^{-v}) = 1-y$. A tangente hiperbólica é a mesma curva, esticada
-# para $(-1, 1)$: $\tanh v = 2\varphi(2v) - 1$, e a sua inclinação é $4\varphi'(2v) =
+# para $(-1, 1)$: $\tanh v = 2\varphi(2v) - 1$, e a inclinação é $4\varphi'(2v) =
 # 1-y^2$. O retificador (ReLU) é $\max(0, v)$, de inclinação 1 ou 0. A ReLU com
 # vazamento (*leaky*), $\max(\alpha v, v)$, deixa uma inclinação $\alpha$ abaixo de
 # zero.
@@ -127,7 +127,7 @@ assert 3e-12 < left_of_error["logística, $v = 0$"][-1] < 4e-12
 # ## O outro lado de nunca saturar: unidades mortas
 #
 # Uma ReLU cujo campo local induzido é negativo para *todo* exemplo tem inclinação 0
-# para todo exemplo: os seus pesos não recebem correção e ela fica desligada. Dê a um
+# para todo exemplo: os pesos não recebem correção e ela fica desligada. Dê a um
 # neurônio ReLU um bias de -10 e ele está morto; um *leaky* ainda se move, cem vezes
 # mais devagar.
 
@@ -150,7 +150,7 @@ assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
 # %% [markdown]
 # ## A figura
 #
-# As funções (linha cheia) com as suas inclinações (tracejado); em cinza, onde a
+# As funções (linha cheia) e as inclinações (tracejado); em cinza, onde a
 # inclinação está abaixo de um décimo da maior. À direita, quanto resta de um erro
 # depois de cada camada.
 
@@ -193,10 +193,10 @@ plt.show()
 # As soluções estão na pasta `solutions`.
 #
 # 1. A função de LeCun é $1{,}7159\tanh(2v/3)$, `dlkeras.layers.scaled_tanh`. Deduza a
-#    sua inclinação. Onde é maior a sua *segunda* derivada, e por que LeCun quis que os
+#    inclinação. Onde a *segunda* derivada é maior, e por que LeCun quis que os
 #    alvos +1 e -1 ficassem ali?
-# 2. A softplus $\ln(1+e^v)$ é uma ReLU suave. Qual função deste notebook é a sua
-#    inclinação? Confirme com `local_gradients`.
+# 2. A softplus $\ln(1+e^v)$ é uma ReLU suave. Qual função deste notebook é a
+#    inclinação dela? Confirme com `local_gradients`.
 # 3. A inclinação da logística é no máximo 1/4, mas os pesos também multiplicam. De que
 #    tamanho deve ser um peso para que um erro sobreviva a uma camada em $v = 0$, e o
 #    que acontece com $v$, e portanto com a inclinação, quando os pesos são desse

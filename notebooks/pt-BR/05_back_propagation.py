@@ -119,7 +119,7 @@ np.testing.assert_allclose(ours.average_energy, E.mean(), atol=1e-12)
 # ## Igual à diferenciação automática
 #
 # A descida do gradiente simples com $\eta = 1$ subtrai o gradiente. Assim, um passo do
-# otimizador do próprio Keras numa cópia da rede mostra o gradiente que o seu backend
+# otimizador do próprio Keras numa cópia da rede mostra o gradiente que o backend
 # calculou.
 
 # %%

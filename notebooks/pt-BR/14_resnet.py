@@ -187,7 +187,7 @@ for depth, table in tables.items():
     assert table.multiply_adds == counted[depth]
 
 # %% [markdown]
-# A ResNet-18, desenhada a partir do modelo: cada bloco mostra as suas duas convoluções
+# A ResNet-18, desenhada a partir do modelo: cada bloco mostra as duas convoluções
 # e, acima delas, o atalho.
 
 # %%
@@ -280,7 +280,7 @@ assert accuracy > 0.9
 # %% [markdown]
 # ## As figuras
 #
-# O que os mapas mais fundos fazem de um dígito, e o que fala a favor da sua classe.
+# O que os mapas mais profundos fazem de um dígito, e o que fala a favor da classe.
 
 # %%
 stages = feature_extractor(network, ["stage1", "stage2", "stage3"])
