@@ -369,7 +369,5 @@ def test_the_picture_of_a_run_shows_the_run_of_the_readme():
 
 
 def test_the_gallery_has_a_picture_of_each_page_in_both_languages():
-    wanted = {
-        f"{name}_{to}" for name in interactive_pages.CHAPTERS for to in ("en", "pt")
-    }
+    wanted = {f"{name}_{language}" for name in NAMES for language in ("en", "pt")}
     assert {path.stem for path in interactive_pages.PICTURES.glob("*.webp")} == wanted
