@@ -92,10 +92,10 @@ def documents() -> Iterator[tuple[Path, bool]]:
     """Yield what people read and whether each is Portuguese."""
     generated = {ROOT / "docs" / name for name in ("chapters",)}
     generated.add(ROOT / "docs/pt-BR/capitulos")
-    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"),
-                        *(ROOT / "notebooks").rglob("*.py"),
-                        *(ROOT / "dlkeras").rglob("*.py"),
-                        *(ROOT / "pipelines").rglob("*.py")]):  # fmt: skip
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    code = [path for name in ("notebooks", "dlkeras", "pipelines", "docs")
+            for path in (ROOT / name).rglob("*.py")]  # fmt: skip
+    for path in sorted([*pages, *code]):
         if path.name != "CHANGELOG.md" and not generated.intersection(path.parents):
             yield path, "pt-BR" in path.as_posix()
 
