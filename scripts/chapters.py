@@ -255,7 +255,7 @@ def main() -> None:
     """Run the chapters, or those that are named, and say how long each took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("numbers", nargs="*", help="e.g. 05 14; all by default")
-    parser.add_argument("--jobs", type=int, default=1, help="kernels at the same time")
+    parser.add_argument("--jobs", type=int, default=1, help="kernels beside each other")
     arguments = parser.parse_args()
     chosen = [
         source
