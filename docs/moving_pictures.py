@@ -1,8 +1,8 @@
 """Draws the first page's and the README's moving pictures: `moving_pictures.py`.
 
 Animated SVG without a script: what moves are CSS keyframes. The numbers come from the
-formulas of the interactive pages, by Node.js, and from the run in the README. People who
-want less motion see the last state. All in English and Portuguese, light and dark as
+formulas of the interactive pages, by Node.js, and from the run in the README. If you
+want less motion you see the last state. All in English and Portuguese, light and dark as
 the system of the reader is.
 """
 
