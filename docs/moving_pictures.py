@@ -2,7 +2,7 @@
 
 Animated SVG without a script: what moves are CSS keyframes. The numbers come from the
 formulas of the interactive pages, by Node.js, and from the run in the README. If you
-want less motion you see the last state. All in English and Portuguese, light and dark as
+want less motion you see the last state. In English and Portuguese, light and dark as
 the system of the reader is.
 """
 
