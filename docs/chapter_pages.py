@@ -41,15 +41,6 @@ WORDS = {
         "que aparece abaixo de cada célula é o que ela mostrou ao montar o site.",
     },
 }  # fmt: skip
-# Where the library's side of a chapter is documented.
-PARTS = {
-    "01": "layers/lms_filter", "02": "optimization", "03": "optimization",
-    "04": "optimization", "05": "optimization", "06": "callbacks/gradient_norm_monitor",
-    "07": "optimization", "08": "augmentation", "09": "layers/convolution",
-    "10": "layers/subsampling2d", "11": "architectures/lenet5",
-    "12": "architectures/alexnet", "13": "architectures/googlenet",
-    "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
-}  # fmt: skip
 
 
 def fenced(text: str, kind: str) -> str:
@@ -138,7 +129,7 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         else f"../../chapters/{source.stem}.md"
     )
     links = [f"[{words['solutions']}](solutions/{source.stem}.md)",
-             f"dlkeras: [](<{up}{PARTS[source.name[:2]]}.md>)",
+             f"dlkeras: [](<{up}{notebooks.PARTS[source.name[:2]]}.md>)",
              f"[{words['other']}]({other})"]  # fmt: skip
     all_of_them = chapters.chapters()
     if source != all_of_them[-1]:
