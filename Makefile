@@ -111,9 +111,7 @@ docs: .venv/docs.stamp  ## build the site into build/site and check its links
 
 slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
-	@mkdir -p build/slide_pages
-	@$(BIN)/python -m sphinx -W --keep-going -q -b revealjs -c docs/slides \
-	  build/slide_pages build/slides
+	@$(BIN)/python scripts/site_build.py --slides
 	@echo "Open build/slides/index.html in a browser and teach"
 
 docs-tables: .venv/torch.stamp  ## measure the tables of docs/ again

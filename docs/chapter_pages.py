@@ -27,6 +27,7 @@ WORDS = {
         "setting": "Imports", "drawing": "The code of the picture",
         "title": "The chapters", "solutions": "Solutions of the exercises",
         "next": "Next chapter", "other": "Em português",
+        "slides": "The slides of this chapter",
         "index": "Every chapter works its idea out by hand in ten to thirty lines, "
         "compares it with the library and with Keras, and ends with a picture and "
         "three exercises. What you see below each cell is what it printed when this "
@@ -36,6 +37,7 @@ WORDS = {
         "setting": "Importações", "drawing": "O código da figura",
         "title": "Os capítulos", "solutions": "Soluções dos exercícios",
         "next": "Próximo capítulo", "other": "In English",
+        "slides": "Os slides deste capítulo",
         "index": "Cada capítulo faz as contas à mão em dez a trinta linhas, compara "
         "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O "
         "que aparece abaixo de cada célula é o que ela mostrou ao montar o site.",
@@ -91,6 +93,9 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
     words, folder, parts = WORDS[language], FOLDERS[language], []
     mine = chapters.SOURCES / ("pt-BR" if language == "pt" else "") / source.name
     opening = notebooks.opening(mine, notebooks.repository(), "notebooks")
+    up = "../" if language == "en" else "../../"
+    address = f"{up}slides/{language}/{source.stem}.html"  # `site_build.py` writes it
+    slides = f'<a href="{address}">{words["slides"]}</a>.'
     first, heading, plots = True, "", []
     for number, cell in enumerate(cells):
         text = cell["source"]
@@ -98,7 +103,7 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
             parts.append(text.rstrip() + "\n")
             heading = (re.findall(r"^#+ (.+)$", text, re.MULTILINE) or [heading])[-1]
             if number == 0:
-                parts.append(f"{opening}\n")
+                parts.append(f"{opening} {slides}\n")
             continue
         code = fenced(text, "python")
         if first:
@@ -122,7 +127,6 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         if question:
             place = question.end()
             parts[0] = f"{parts[0][:place]}\n{plots[-1]}{parts[0][place:]}"
-    up = "../" if language == "en" else "../../"
     other = (
         f"../pt-BR/capitulos/{source.stem}.md"
         if language == "en"
