@@ -1,9 +1,9 @@
 """Builds the site into build/site where its sources changed: `scripts/site_build.py`.
 
-`--slides` builds the slides alone, into build/slides. `make docs` and the tests that read
-the site share this one build. Most of the time of a first one are the chapters, which
-`scripts/chapters.py` runs and whose outputs it keeps; Sphinx reads again only what has
-changed.
+`--slides` builds the slides alone, into build/slides. `make docs` and the tests that
+read the site share this one build. Most of the time of a first one are the chapters,
+which `scripts/chapters.py` runs and whose outputs it keeps; Sphinx reads again only what
+has changed.
 """
 
 import hashlib
