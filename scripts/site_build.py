@@ -2,8 +2,8 @@
 
 `--slides` builds the slides alone, into build/slides. `make docs` and the tests that
 read the site share this one build. Most of the time of a first one are the chapters,
-which `scripts/chapters.py` runs and whose outputs it keeps; Sphinx reads again only what
-has changed.
+which `scripts/chapters.py` runs and whose outputs it keeps; Sphinx reads only what has
+changed.
 """
 
 import hashlib
