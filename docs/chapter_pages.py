@@ -46,8 +46,8 @@ WORDS = {
 
 
 def fenced(text: str, kind: str) -> str:
-    """Return a block of code or of output, without a terminal's bold and colours."""
-    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    """Return a block of code or of output, without what is for terminals and tools."""
+    text = re.sub(r"\x1b\[[\d;]*m|  # fmt: skip$", "", text, flags=re.MULTILINE)
     fence = "`" * max(3, 1 + max((len(r) for r in re.findall("`+", text)), default=0))
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}\n"
 

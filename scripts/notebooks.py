@@ -244,6 +244,7 @@ def generated(source: Path, name: str | None, branch: str) -> Any:
     if "solutions" not in path.parts:
         notebook.cells.append(new_markdown_cell(further(source, name)))
     for number, cell in enumerate(notebook.cells):
+        cell.source = re.sub(r"  # fmt: skip$", "", cell.source, flags=re.MULTILINE)
         cell["id"] = f"cell-{number}"  # the same each time it is written
     return notebook
 
