@@ -90,7 +90,7 @@ def together(found: list[str]) -> list[list[str]]:
 def height(block: str) -> int:
     """Return how high a block is, in pixels."""
     if block.startswith("|"):
-        return 42 * block.count("\n")  # without the line below the head
+        return 42 * (block.count("\n") + 1)
     formulas = re.findall(r"\$\$.*?\$\$", block, re.S)
     prose = re.sub(r"\$\$.*?\$\$", "\n", block, flags=re.S)
     # An inline formula is shorter than its TeX.
