@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
-# Processes that run the tests beside each other.
+# Processes that run the tests at the same time.
 JOBS ?= 2
 # Tests compile thousands of small programs and run each of them once or twice.
 COMPILE_QUICKLY = XLA_FLAGS="--xla_backend_optimization_level=0 \
@@ -92,7 +92,7 @@ bench: .venv/jax.stamp .venv/torch.stamp  ## measure ours against its peers (min
 	@KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/monitor.py $(ARGS)
 	@KERAS_BACKEND=jax $(BIN)/python benchmarks/connections.py $(ARGS)
 
-# One thread each: they run beside each other.
+# One thread each: they run at the same time.
 NBMAKE = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
   $(BIN)/python -m pytest -n $(JOBS) --nbmake --nbmake-timeout=300 --durations=0
 
@@ -111,16 +111,14 @@ docs: .venv/docs.stamp  ## build the site into build/site and check its links
 
 slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
-	@mkdir -p build/slide_pages
-	@$(BIN)/python -m sphinx -W --keep-going -q -b revealjs -c docs/slides \
-	  build/slide_pages build/slides
+	@$(BIN)/python scripts/site_build.py --slides
 	@echo "Open build/slides/index.html in a browser and teach"
 
-docs-tables: .venv/torch.stamp  ## measure the tables of docs/ anew
+docs-tables: .venv/torch.stamp  ## measure the tables of docs/ again
 	@$(BIN)/python tests/pipeline/corrupt_input.py docs/corrupt_input.md
 	@$(BIN)/python benchmarks/augmentation.py --write docs/augmentation.md
 
-docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ anew
+docs-pictures: .venv/test.stamp  ## draw the pictures of docs/ again
 	@$(BIN)/python docs/pictures.py $(ARGS)
 	@$(BIN)/python docs/moving_pictures.py
 
@@ -208,7 +206,7 @@ install: .venv/bin/python  ## install all that the tests need, in one step
 UV_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url --no-strip-extras \
   --extra pipeline --group build
-lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
+lock:  ## write requirements/*.txt again from pyproject.toml (needs uv)
 	$(UV_LOCK) pyproject.toml -o requirements/run.txt
 	$(UV_LOCK) --group dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
 	$(UV_LOCK) --group dev --group docs -c requirements/test.txt pyproject.toml \

@@ -4,7 +4,7 @@ Run with `KERAS_BACKEND=tensorflow|jax|torch python benchmarks/diagnosis.py`. Ev
 fault is trained, and its mended twin with the same seed (once, however many faults have
 the same twin); healthy trainings of many kinds come after. Each training is written to
 the file of `--rows` as soon as it is done, and what the file holds is not trained
-again: a run that was stopped goes on, `--share 1/2` and `2/2` run beside each other.
+again: a run that was stopped goes on, `--share 1/2` and `2/2` run at the same time.
 `--table` prints what `diagnosis_table` makes of the files.
 """
 

@@ -3,7 +3,7 @@
     KERAS_BACKEND=tensorflow python benchmarks/feature_cache.py --images 64
 
 The same head, optimizer and order: on images every epoch computes the frozen layers
-anew, on cached features they are computed once. The losses and the trained heads of the
+again; on cached features they are computed once. The losses and the heads of the
 two must agree. The normalisations have the statistics of some of the images: with those
 of a new network the features would be hundreds, and no head could learn from them.
 """

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parent.parent
-# What is wanted, in seconds, or as a multiple of what stands beside it.
+# What is wanted, in seconds, or as a multiple of the number beside it.
 GOALS = {
     "main job": ("plain script", 1.0),
     "cached rerun": ("import tensorflow, keras", 1.3),

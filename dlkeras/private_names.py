@@ -1,4 +1,4 @@
-"""Private and experimental names of libraries: what is done where one is gone."""
+"""Private and experimental names of other libraries, and what we do without them."""
 
 import functools
 import importlib

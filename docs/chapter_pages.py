@@ -27,6 +27,7 @@ WORDS = {
         "setting": "Imports", "drawing": "The code of the picture",
         "title": "The chapters", "solutions": "Solutions of the exercises",
         "next": "Next chapter", "other": "Em português",
+        "slides": "The slides of this chapter",
         "index": "Every chapter works its idea out by hand in ten to thirty lines, "
         "compares it with the library and with Keras, and ends with a picture and "
         "three exercises. What you see below each cell is what it printed when this "
@@ -36,25 +37,17 @@ WORDS = {
         "setting": "Importações", "drawing": "O código da figura",
         "title": "Os capítulos", "solutions": "Soluções dos exercícios",
         "next": "Próximo capítulo", "other": "In English",
+        "slides": "Os slides deste capítulo",
         "index": "Cada capítulo faz as contas à mão em dez a trinta linhas, compara "
         "com a biblioteca e com o Keras, e termina com uma figura e três exercícios. O "
         "que aparece abaixo de cada célula é o que ela mostrou ao montar o site.",
     },
 }  # fmt: skip
-# Where the library's side of a chapter is documented.
-PARTS = {
-    "01": "layers/lms_filter", "02": "optimization", "03": "optimization",
-    "04": "optimization", "05": "optimization", "06": "callbacks/gradient_norm_monitor",
-    "07": "optimization", "08": "augmentation", "09": "layers/convolution",
-    "10": "layers/subsampling2d", "11": "architectures/lenet5",
-    "12": "architectures/alexnet", "13": "architectures/googlenet",
-    "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
-}  # fmt: skip
 
 
 def fenced(text: str, kind: str) -> str:
-    """Return a block of code or of output, without a terminal's bold and colours."""
-    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    """Return a block of code or of output, without what is for terminals and tools."""
+    text = re.sub(r"\x1b\[[\d;]*m|  # fmt: skip$", "", text, flags=re.MULTILINE)
     fence = "`" * max(3, 1 + max((len(r) for r in re.findall("`+", text)), default=0))
     return f"{fence}{kind}\n{text.rstrip()}\n{fence}\n"
 
@@ -100,6 +93,9 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
     words, folder, parts = WORDS[language], FOLDERS[language], []
     mine = chapters.SOURCES / ("pt-BR" if language == "pt" else "") / source.name
     opening = notebooks.opening(mine, notebooks.repository(), "notebooks")
+    up = "../" if language == "en" else "../../"
+    address = f"{up}slides/{language}/{source.stem}.html"  # `site_build.py` writes it
+    slides = f'<a href="{address}">{words["slides"]}</a>.'
     first, heading, plots = True, "", []
     for number, cell in enumerate(cells):
         text = cell["source"]
@@ -107,7 +103,7 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
             parts.append(text.rstrip() + "\n")
             heading = (re.findall(r"^#+ (.+)$", text, re.MULTILINE) or [heading])[-1]
             if number == 0:
-                parts.append(f"{opening}\n")
+                parts.append(f"{opening} {slides}\n")
             continue
         code = fenced(text, "python")
         if first:
@@ -131,14 +127,13 @@ def page(source: Path, language: str, cells: list[dict[str, Any]]) -> str:
         if question:
             place = question.end()
             parts[0] = f"{parts[0][:place]}\n{plots[-1]}{parts[0][place:]}"
-    up = "../" if language == "en" else "../../"
     other = (
         f"../pt-BR/capitulos/{source.stem}.md"
         if language == "en"
         else f"../../chapters/{source.stem}.md"
     )
     links = [f"[{words['solutions']}](solutions/{source.stem}.md)",
-             f"dlkeras: [](<{up}{PARTS[source.name[:2]]}.md>)",
+             f"dlkeras: [](<{up}{notebooks.PARTS[source.name[:2]]}.md>)",
              f"[{words['other']}]({other})"]  # fmt: skip
     all_of_them = chapters.chapters()
     if source != all_of_them[-1]:

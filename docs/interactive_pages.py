@@ -154,7 +154,9 @@ def thumbnails(shots: Path) -> None:
     from PIL import Image
 
     PICTURES.mkdir(exist_ok=True)
-    for name in CHAPTERS:
+    for name in (
+        f"{page}_{language}" for page in CHAPTERS for language in ("en", "pt")
+    ):
         with Image.open(shots / f"figures_light_{name}.png") as shot:
             wide = shot.width
             shown = shot.convert("RGB").crop(

@@ -6,7 +6,8 @@ A Sphinx extension. In a page, this shows an interactive page in the reader's la
 ```
 
 and `{moving-gallery}` links to all of them. Pages of `PLACES` and the chapters have
-theirs before their second heading, without a word in their sources.
+theirs before their second heading, and before their exercises, without a word in their
+sources.
 """
 
 import html
@@ -68,7 +69,8 @@ def gallery(page: str) -> str:
         question = html.escape(interactive_pages.questions(name)[language])
         cards.append(
             f'<a class="card" href="{up(page)}interactive/{name}.html?lang={language}">'
-            f'<img src="{up(page)}interactive/{name}.webp" alt="" loading="lazy">'
+            f'<img src="{up(page)}interactive/{name}_{language}.webp" alt="" '
+            'loading="lazy">'
             f"<small>{WORDS[language]['chapter']} {int(chapter)}</small>"
             f"<strong>{title}</strong><span>{question}</span></a>"
         )
@@ -108,14 +110,17 @@ def names_for(page: str) -> tuple[str, ...]:
 
 
 def _add(app: Any, page: str, source: list[str]) -> None:
-    blocks = "".join(
+    blocks = [
         f"```{{moving}} {name}\n```\n\n"
         for name in names_for(page)
         if f"{{moving}} {name}" not in source[0]
-    )
+    ]
     if blocks:
         head, mark, rest = source[0].partition("\n## ")
-        source[0] = f"{head}\n\n{blocks}{mark}{rest}"
+        before, exercises, after = re.split(r"(\n## Exerc|\Z)", rest, maxsplit=1)
+        # One to begin with; what takes reading first comes before the exercises.
+        source[0] = (f"{head}\n\n{blocks[0]}{mark}{before}\n\n"
+                     f"{''.join(blocks[1:])}{exercises}{after}")  # fmt: skip
 
 
 def _write(app: Any, failed: Exception | None) -> None:

@@ -1,8 +1,8 @@
 """Draws the first page's and the README's moving pictures: `moving_pictures.py`.
 
 Animated SVG without a script: what moves are CSS keyframes. The numbers come from the
-formulas of the interactive pages, by Node.js, and from the run in the README. Whoever
-wants less motion sees the last state. All in English and Portuguese, light and dark as
+formulas of the interactive pages, by Node.js, and from the run in the README. If you
+want less motion you see the last state. In English and Portuguese, light and dark as
 the system of the reader is.
 """
 
@@ -43,7 +43,7 @@ class Drawing:
     """Shapes and their keyframes; `moves` adds an animation of one shape.
 
     Args:
-        title: what stands above the drawing.
+        title: what is above the drawing.
         seconds: of one round, after which it begins again.
     """
 
@@ -355,7 +355,7 @@ def file_of(name: str, language: str) -> Path:
 
 
 def main() -> None:
-    """Write the pictures, or those that are named."""
+    """Write the pictures, or the named ones."""
     draw = {
         "moving_lesson": lesson_picture,
         "moving_filter": filter_picture,

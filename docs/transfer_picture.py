@@ -19,7 +19,7 @@ def transfer(mlruns: Path | None = None, photos: Path | None = None) -> Any:
     """Draw how well 5 to 9 are learnt from few labels, from scratch and from 0 to 4.
 
     Args:
-        mlruns: where the script has run before; `None` trains everything anew.
+        mlruns: where the script has run before; `None` trains everything again.
         photos: folder of CIFAR-10's photographs, animals to vehicles.
     """
     spec: Any = importlib.util.spec_from_file_location("transfer_vehicles", SCRIPT)

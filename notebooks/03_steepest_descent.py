@@ -96,7 +96,7 @@ for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
 for eta in (0.2, 1 / 1.5, 1.2):
     said = regimes(surface, eta)  # before anything has run
     run = steepest_descent(surface, eta, start)
-    print(f"eta = {eta:.3f}:", ", ".join(f"{regime}" for regime in said),
+    print(f"eta = {eta:.3f}:", ", ".join(regime.in_words(language) for regime in said),
           "- confirmed" if run.confirmed else "- not what the run shows")  # fmt: skip
 
 # %% tags=["check"]
@@ -197,14 +197,9 @@ for axes, eta, colour, title in (
 
 floor = min(run.cost.min() for run in runs.values())
 styles = (("o-", orange), ("s-", blue), ("^-", green), ("v-", pink))
-portuguese = {
-    "steepest descent": "descida mais íngreme",
-    "conjugate gradient": "gradiente conjugado",
-}
 for (name, run), (style, colour) in zip(runs.items(), styles, strict=True):
     excess = np.maximum(run.cost - floor, 1e-16)
-    label = say(name, portuguese.get(name, name))
-    right.semilogy(excess, style, color=colour, markersize=4, label=label)
+    right.semilogy(excess, style, color=colour, markersize=4, label=name)
 right.set(xlabel=say("iteration n", "iteração n"), ylabel=r"$E(w(n)) - E_{min}$",
           xlim=(-0.5, 30),
           title=say("A tanh neuron, four methods",

@@ -63,6 +63,7 @@ for name, phi in functions.items():
     measured = (phi(v + h) - phi(v - h)) / (2 * h)
     compare(slopes[name](v, phi(v)), measured, atol=1e-9)
 compare(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
+print("the slopes agree with small differences")
 
 # %% [markdown]
 # ## The same numbers from the library
@@ -150,10 +151,6 @@ assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
 
 
 # %%
-def in_words(name):
-    return name.replace("logistic", say("logistic", "logística"))
-
-
 blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 figure = plt.figure(figsize=(14, 5.6), layout="constrained")
 rows = (len(functions) + 1) // 2
@@ -167,7 +164,7 @@ for index, (name, phi) in enumerate(functions.items()):
                       step="mid")  # fmt: skip
     axes.plot(v, y, color=blue, linewidth=2, label=r"$\varphi(v)$")
     axes.plot(v, slope, "--", color=orange, linewidth=2, label=r"$\varphi'(v)$")
-    axes.set(xlabel="$v$", title=in_words(name), ylim=(-1.3, limit), xlim=(-6, 6))
+    axes.set(xlabel="$v$", title=name, ylim=(-1.3, limit), xlim=(-6, 6))
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
 right = figure.add_subplot(grid[:, 2])
@@ -175,7 +172,7 @@ styles = (("o-", blue), ("s-", orange), ("^-", green), ("v-", pink))
 for (name, left), (style, colour) in zip(left_of_error.items(), styles, strict=True):
     shown = left > 1e-16
     right.semilogy(layers[shown], left[shown], style, color=colour, markersize=4,
-                   label=in_words(name))  # fmt: skip
+                   label=name)  # fmt: skip
 right.set(xlabel=say("layers passed", "camadas atravessadas"), xticks=range(0, 20, 2),
           ylabel=r"$\prod\varphi'$",
           title=say("What is left of an error", "O que resta de um erro"))  # fmt: skip

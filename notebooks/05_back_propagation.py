@@ -199,13 +199,8 @@ left.set(xticks=range(4), xticklabels=["0 0", "0 1", "1 0", "1 1"], yticks=range
                    r"Gradientes locais $\delta_j$ antes do treino"))  # fmt: skip
 
 styles = (("-", blue), ("-", orange), ("--", green))
-words = (("per example", "exemplo por exemplo"), ("batch", "por lote"),
-         ("momentum", "momento"))  # fmt: skip
 for (name, curve), (style, colour) in zip(curves.items(), styles, strict=True):
-    label = name
-    for word in words:
-        label = label.replace(word[0], say(*word))
-    middle.semilogy(curve, style, color=colour, label=label)
+    middle.semilogy(curve, style, color=colour, label=name)
 middle.set(xlabel=say("epoch", "época"), ylabel="$E_{av}$",
            title=say("The delta rule at work", "A regra delta em ação"))  # fmt: skip
 middle.legend()

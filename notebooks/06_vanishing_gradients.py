@@ -96,7 +96,9 @@ def kernel_norms(gradients):
 # \delta_{l+1}$, and the gradient of a kernel is $\mathbf y_{l-1}\boldsymbol\delta_l^T$.
 # For the logistic function $\varphi' \le 1/4$. Glorot's weights have the variance
 # $2/(100+100)$, so that $\mathbf W$ keeps a vector's length on average. What remains is
-# $(1/4)^{19} = 3.6\cdot10^{-12}$ from the last hidden layer to the first.
+# $(1/4)^{19} = 3.6\cdot10^{-12}$ from the last hidden layer to the first. Gradients
+# like these are called *unstable*: the layers learn at very different speeds, and here
+# the first stands still while the last one learns.
 
 # %%
 model = network("sigmoid", "glorot_uniform")
@@ -243,7 +245,7 @@ for activation in ("relu", "leaky"):
     dead[activation] = off(model)
     # Now the right learning rate: who recovers?
     for _ in range(3):
-        woken[activation] = trained(model, 3e-3, epochs=5)  # Adam begun anew
+        woken[activation] = trained(model, 3e-3, epochs=5)  # Adam starts over
     print(f"{activation:5}  off by layer {dead[activation].round(2)}  "
           f"reads {shocked:.2f}, and afterwards {woken[activation]:.2f}")  # fmt: skip
 

@@ -274,6 +274,7 @@ weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
 compare(ours, np.maximum(by_hand, 0), atol=1e-5)
+print("Grad-CAM agrees with the weights of the last layer")
 
 # %% tags=["check"]
 assert accuracy > 0.9

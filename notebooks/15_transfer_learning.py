@@ -144,7 +144,7 @@ def examples(k, seed):
 ways, labels, seeds = ("frozen", "lower", "scratch"), (1, 4, 15), range(3)
 scores = {way: np.empty((len(labels), len(seeds))) for way in ways}
 for way in ways:
-    model, blank = learner(way)  # compiled once, and begun anew for each experiment
+    model, blank = learner(way)  # compiled once, and reset for each experiment
     for row, k in enumerate(labels):
         for seed in seeds:
             model.set_weights(beginner(way, seed).get_weights())

@@ -229,7 +229,7 @@ def compared(
         mlruns: Folder of the pipeline's runs.
         sizes: Labelled images a class.
         seeds: How often images and initial weights are drawn.
-        recipe: Learning rates and what is thawed; None for those that were chosen.
+        recipe: Learning rates and what is thawed; None for the chosen ones.
         validate: Whether training images that were not drawn are asked, not the test.
 
     Returns:

@@ -1,8 +1,9 @@
 """Runs each chapter once, for both languages: `python scripts/chapters.py`.
 
 What a chapter prints and draws is kept in build/chapters under a digest of its sources
-and of the library, so `make notebooks`, which asks whether all chapters still hold, and
-`make docs`, which shows them, share one run.
+and of the library's code (docstrings and comments change no output). `make notebooks`,
+which asks whether all chapters still hold, and `make docs`, which shows them, share one
+run.
 
 English and Portuguese have the same code but for their words. Their syntax trees are
 merged: where the words differ, the merged code holds both and prints both, marked. Keys
@@ -13,6 +14,7 @@ them. `compare`, which tells a reader of a difference, is an error here.
 
 import argparse
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -32,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "notebooks"
 STORE = ROOT / "build" / "chapters"
 LANGUAGES = ("en", "pt")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 # What the kernel knows before the first cell.
 PRELUDE = '''
@@ -116,13 +119,49 @@ def _is_words(node: Any) -> bool:
 
 def digest(source: Path) -> str:
     """Return the digest of all that a chapter's outputs depend on."""
-    found = hashlib.sha256()
-    for path in (
-        source, SOURCES / "pt-BR" / source.name, Path(__file__),
-        *sorted((ROOT / "dlkeras").rglob("*.py")),
-    ):  # fmt: skip
+    found = hashlib.sha256(library(source).encode())
+    for path in (source, SOURCES / "pt-BR" / source.name, Path(__file__)):
         found.update(path.read_bytes())
     return found.hexdigest()
+
+
+def library(source: Path) -> str:
+    """Return the digest of the library's code that a chapter may reach by imports.
+
+    Comments and docstrings do not count.
+    """
+    found, reached, waiting = hashlib.sha256(), set(), [source]
+    while waiting:
+        code, imported = read(waiting.pop())
+        found.update(code.encode())
+        new = {path for name in imported for path in files(name)} - reached
+        reached |= new
+        waiting += sorted(new)
+    return found.hexdigest()
+
+
+def files(module: str) -> list[Path]:
+    """Return the files that importing a name of the library runs."""
+    parts = module.split(".")
+    places = [ROOT.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+    found = [(place / "__init__.py", place.with_suffix(".py")) for place in places]
+    return [path for pair in found for path in pair if path.exists()]
+
+
+@functools.cache
+def read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return a file's code without its words, and what it imports of the library."""
+    tree = ast.parse(path.read_text("utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            del node.body[0]
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    own = sorted(name for name in names if name.split(".")[0] == "dlkeras")
+    return f"{path.relative_to(ROOT)} {ast.dump(tree)}", tuple(own)
 
 
 def _in_language(outputs: list, place: int) -> list:

@@ -41,6 +41,7 @@ WORDS = {
         "more": "Where to read on",
         "next": "The next chapter",
         "solutions": "Solutions of the exercises",
+        "library": "The library's page: {page}",
         "read": "{minutes} minutes to read",
         "run": ", {minutes} to run",
         "local": "To run it on your own machine: `{install}` in the project's folder, "
@@ -52,6 +53,7 @@ WORDS = {
         "more": "Para continuar",
         "next": "O próximo capítulo",
         "solutions": "Soluções dos exercícios",
+        "library": "A página da biblioteca (em inglês): {page}",
         "read": "{minutes} minutos de leitura",
         "run": ", {minutes} para rodar",
         "local": "Para rodar na sua máquina: `{install}` na pasta do projeto, depois "
@@ -96,6 +98,15 @@ PAPERS = {
         "Guo et al. 2017": ARXIV + "1706.04599",
     },
 }
+# Where the library's side of a chapter is documented.
+PARTS = {
+    "01": "layers/lms_filter", "02": "optimization", "03": "optimization",
+    "04": "optimization", "05": "optimization", "06": "callbacks/gradient_norm_monitor",
+    "07": "optimization", "08": "augmentation", "09": "layers/convolution",
+    "10": "layers/subsampling2d", "11": "architectures/lenet5",
+    "12": "architectures/alexnet", "13": "architectures/googlenet",
+    "14": "architectures/resnet", "15": "transfer", "16": "pipeline/guide",
+}  # fmt: skip
 
 
 def git(*arguments: str, folder: Path | None = None, **environment: str) -> str:
@@ -169,14 +180,22 @@ def papers(source: Path) -> list[str]:
     return [f"[{name}]({address})" for name, address in found]
 
 
-def further(source: Path) -> str:
-    """Return the last cell's text: the solutions, the next chapter, the papers."""
+def further(source: Path, name: str | None = None) -> str:
+    """Return the last cell's text: the next chapter, solutions, library, papers.
+
+    Args:
+        source: the notebook's `.py`.
+        name: the repository's `owner/name`; None: the page is in the project's folder.
+    """
     words = WORDS["pt" if "pt-BR" in source.parts else "en"]
     links = [f"[{words['solutions']}](solutions/{source.stem}.ipynb)"]
     if following := [
         path for path in sorted(source.parent.glob("*.py")) if path > source
     ]:
         links.insert(0, f"[{words['next']}]({following[0].stem}.ipynb)")
+    page = f"docs/{PARTS[source.name[:2]]}.md"
+    there = f"[{page}](https://github.com/{name}/blob/HEAD/{page})"
+    links.append(words["library"].format(page=there if name else f"`{page}`"))
     lines = "\n".join(f"- {link}" for link in [*links, *papers(source)])
     return f"## {words['more']}\n\n{lines}"
 
@@ -223,8 +242,9 @@ def generated(source: Path, name: str | None, branch: str) -> Any:
         cells.append(new_code_cell("%env DLKERAS_LANGUAGE=pt"))
     notebook.cells = cells + notebook.cells
     if "solutions" not in path.parts:
-        notebook.cells.append(new_markdown_cell(further(source)))
+        notebook.cells.append(new_markdown_cell(further(source, name)))
     for number, cell in enumerate(notebook.cells):
+        cell.source = re.sub(r"  # fmt: skip$", "", cell.source, flags=re.MULTILINE)
         cell["id"] = f"cell-{number}"  # the same each time it is written
     return notebook
 

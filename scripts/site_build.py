@@ -1,8 +1,9 @@
 """Builds the site into build/site where its sources changed: `scripts/site_build.py`.
 
-`make docs` and the tests that read the site share this one build. Most of the time of a
-first one are the chapters, which `scripts/chapters.py` runs and whose outputs it keeps;
-Sphinx reads again only what has changed.
+`--slides` builds the slides alone, into build/slides. `make docs` and the tests that
+read the site share this one build. Most of the time of a first one are the chapters,
+which `scripts/chapters.py` runs and whose outputs it keeps; Sphinx reads only what has
+changed.
 """
 
 import hashlib
@@ -49,22 +50,42 @@ def build() -> Path:
         if SITE.exists() and STAMP.exists() and STAMP.read_text() == wanted:
             return SITE
         STAMP.unlink(missing_ok=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q",
-             "-b", "html", "docs", str(SITE)],
-            cwd=ROOT, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-        )  # fmt: skip
-        if done.returncode:
-            # Sphinx would not read again, nor name, a page that it has warned about.
-            (SITE / ".doctrees" / "environment.pickle").unlink(missing_ok=True)
-            raise RuntimeError(done.stderr[-4000:])
+        sphinx("-n", "-b", "html", "docs", SITE)
+        slides(SITE / "slides")
         STAMP.write_text(wanted)
     return SITE
 
 
+def slides(folder: Path) -> None:
+    """Write the chapters as slides; the site's chapters link to them.
+
+    Raises:
+        RuntimeError: As `build`.
+    """
+    source = STAMP.parent / "slide_pages"
+    source.mkdir(parents=True, exist_ok=True)
+    sphinx("-b", "revealjs", "-c", "docs/slides", source, folder)
+
+
+def sphinx(*arguments: str | Path) -> None:
+    """Run Sphinx; its last argument is the folder that it writes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", *arguments],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+    )  # fmt: skip
+    if done.returncode:
+        # Sphinx would not read again, nor name, a page that it has warned about.
+        kept = Path(arguments[-1], ".doctrees", "environment.pickle")
+        kept.unlink(missing_ok=True)
+        raise RuntimeError(done.stderr[-4000:])
+
+
 if __name__ == "__main__":
     try:
-        build()
+        if sys.argv[1:] == ["--slides"]:
+            slides(STAMP.parent / "slides")
+        else:
+            build()
     except RuntimeError as warnings:
         sys.exit(str(warnings))

@@ -1,12 +1,14 @@
 """Looks for stiff words in what readers read: `python scripts/words.py`.
 
-proselint reads the documents and the chapters' text: English with its own rules and the
-house's, Portuguese with the house's. `make lint` runs it. A place that must stay goes
-into `ALLOWED`.
+proselint reads the documents, the chapters' text, and the docstrings, comments and
+messages of the library: English with its own rules and the house's, Portuguese with the
+house's. `make lint` runs it. A place that must stay goes into `ALLOWED`.
 """
 
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ ENGLISH = {
     r"(?:of|for|to|on|in|by|from) whom": "who ... for, say; or two sentences",
     r"(?:none|some|all|each|most|many|one|two) of which": "two sentences",
     r"that which": "what",
+    r"of which": "two sentences",
     r"(?:what|who) stands": "what is",
     r"that is not (?:said|named|given)": "if you don't ...",
     r"unless another": "if no other ...",
@@ -74,22 +77,25 @@ PORTUGUESE = {
 PROSELINT = ("archaism", "cliches", "lexical_illusions", "malapropisms", "mondegreens",
              "needless_variants", "nonwords", "redundancy", "hedging")  # fmt: skip
 CODE = (r"^(```+|~~~+).*?^\s*\1", r"\$\$.*?\$\$", r"\$[^$\n]+\$", r"`[^`\n]+`",
-        r"\]\([^)]*\)", r"<[^>\n]+>", r"https?://\S+", r"^\|[^\n]*\|$")  # fmt: skip
+        r"\]\([^)]*\)", r"<[^>\n]+>", r"https?://\S+")  # fmt: skip
 ALLOWED = {
     ("salience", "needless_variants"),
     ("saliency", "needless_variants"),  # a term
     ("in the long run", "cliches"),
+    ("in a word", "cliches"),  # or two
     ("for free", "cliches"),
     ("for free", "redundancy"),
 }
 
 
 def documents() -> Iterator[tuple[Path, bool]]:
-    """Yield the documents and whether each is Portuguese."""
+    """Yield what people read and whether each is Portuguese."""
     generated = {ROOT / "docs" / name for name in ("chapters",)}
     generated.add(ROOT / "docs/pt-BR/capitulos")
-    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"),
-                        *(ROOT / "notebooks").rglob("*.py")]):  # fmt: skip
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    code = [path for name in ("notebooks", "dlkeras", "pipelines", "docs")
+            for path in (ROOT / name).rglob("*.py")]  # fmt: skip
+    for path in sorted([*pages, *code]):
         if path.name != "CHANGELOG.md" and not generated.intersection(path.parents):
             yield path, "pt-BR" in path.as_posix()
 
@@ -97,7 +103,9 @@ def documents() -> Iterator[tuple[Path, bool]]:
 def prose(path: Path) -> str:
     """Return a document with spaces in place of code, formulas and addresses."""
     text = path.read_text("utf-8")
-    if path.suffix == ".py":  # the cells of text
+    if is_code(path):
+        text = said_in_code(text)
+    elif path.suffix == ".py":  # a chapter: the cells of text
         cells = re.split(r"(^# %%.*$)", text, flags=re.MULTILINE)
         kept = [blank(cells[0])]
         for head, cell in zip(cells[1::2], cells[2::2], strict=True):
@@ -110,6 +118,39 @@ def prose(path: Path) -> str:
     return text
 
 
+def is_code(path: Path) -> bool:
+    """Return whether a file is code, and no chapter."""
+    return path.suffix == ".py" and not re.search(
+        r"^# %%", path.read_text("utf-8"), re.MULTILINE
+    )
+
+
+def said_in_code(source: str) -> str:
+    """Return docstrings, messages and comments, with spaces in place of the code."""
+    lines = source.splitlines(keepends=True)
+    kept = [[*blank(line)] for line in lines]
+    middle = getattr(tokenize, "FSTRING_MIDDLE", None)  # Python 3.12 and later
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.STRING:
+            words = re.sub(r"""^\w*(\"{3}|'{3}|["'])|(\"{3}|'{3}|["'])$""",
+                           lambda found: blank(found[0]), token.string)  # fmt: skip
+            if "f" in token.string.split(token.string[-1])[0].casefold():
+                words = re.sub(r"\{[^{}]*\}", lambda found: blank(found[0]), words)
+        elif token.type == tokenize.COMMENT:
+            words = " " + token.string[1:]
+        elif token.type == middle:
+            words = token.string
+        else:
+            continue
+        row, column = token.start
+        for number, line in enumerate(words.splitlines()):
+            first = 0 if number else column
+            kept[row - 1 + number][first : first + len(line)] = line
+    text = "".join("".join(line) for line in kept)
+    examples = re.compile(r"^ *(>>>|\.\.\.) .*$", re.M)
+    return examples.sub(lambda found: blank(found[0]), text)
+
+
 def blank(text: str) -> str:
     """Return spaces in place of the text, with its lines."""
     return re.sub(r"[^\n]", " ", text)
@@ -117,7 +158,7 @@ def blank(text: str) -> str:
 
 def checks(words: dict[str, str], path: str) -> tuple[Check, ...]:
     """Return proselint's checks for words of the house."""
-    spaced = {pattern.replace(" ", r"\s+"): to for pattern, to in words.items()}
+    spaced = {pattern.replace(" ", r"\s{1,60}"): to for pattern, to in words.items()}
     say = "say it another way ({}). Found: {}"
     return tuple(
         Check(
@@ -140,6 +181,8 @@ def main() -> None:
     found = 0
     for path, portuguese in documents():
         names = ("house_pt",) if portuguese else ("house_en", *PROSELINT)
+        if is_code(path):  # f(x, x), 'a', 'a'
+            names = tuple(name for name in names if name != "lexical_illusions")
         config = {"max_errors": 1000, "checks": dict.fromkeys(names, True)}
         text = prose(path)
         for result in LintFile(str(path), text).lint(config):  # type: ignore[arg-type]
@@ -153,7 +196,8 @@ def main() -> None:
                 continue
             found += 1
             line = text.count("\n", 0, start) + 1
-            print(f"{path.relative_to(ROOT)}:{line}: {result.check_result.message}")
+            said = " ".join(result.check_result.message.split())
+            print(f"{path.relative_to(ROOT)}:{line}: {said}")
     if found:
         sys.exit(f"{found} places; scripts/words.py has the list")
 

@@ -201,6 +201,8 @@ def test_a_notebook_ends_with_links_that_lead_somewhere(folder, tmp_path):
         for link in files:
             assert (folder / link).with_suffix(".py").exists(), (name, link)
         assert any(link.startswith("https://") for link in links)  # a paper
+        page = re.findall(r"`(docs/[\w/]+\.md)`", last)
+        assert len(page) == 1 and (ROOT / page[0]).exists(), name  # the library's
 
 
 def test_the_badge_leads_to_the_notebook_on_its_branch():

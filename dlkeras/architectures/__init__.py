@@ -1,4 +1,4 @@
-"""Architectures of the literature as Functional builders, and the registry of them."""
+"""Networks from the literature, each built by one function, and their registry."""
 
 from dlkeras.architectures.alexnet import alexnet as alexnet
 from dlkeras.architectures.features import feature_extractor as feature_extractor

@@ -246,7 +246,7 @@ def _product(sizes: Iterable[Any]) -> int:
 
 
 def _batched(sizes: Iterable[Any]) -> int:
-    """The product of sizes, one of which, the batch, may be unknown."""
+    """The product of sizes. The batch may be unknown and counts as 1."""
     sizes = list(sizes)
     if None in sizes:
         sizes.remove(None)

@@ -1,4 +1,4 @@
-"""Intermediate features: a model that answers with what chosen layers see."""
+"""Intermediate features: a model that returns the outputs of layers you choose."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from dlkeras.stages import find_ends
 
 
 def feature_extractor(model: Any, layers: str | Sequence[str]) -> keras.Model:
-    """Return a model of the same weights whose outputs are intermediate features.
+    """Return a model with the same weights that outputs the layers you name.
 
     Args:
         model: A built Keras model: Functional, Sequential, nested, or subclassed and

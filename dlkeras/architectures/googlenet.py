@@ -77,7 +77,7 @@ def googlenet(
       "params" and "ops" print 2.7K and 34M, which fit a separable convolution of
       depth multiplier 8. The ordinary one is built, as Caffe's and PyTorch's models
       have it; `stem="separable"` builds the other.
-    - Local response normalisation stands in figure 3, behind the first pooling and
+    - Local response normalisation is in figure 3, behind the first pooling and
       behind the 3x3 convolution, and not in Table 1. It is built where there is no
       other normalisation. Figure 3 pads the 1x1 convolution before the 3x3 VALID,
       which for 1x1 is the same.

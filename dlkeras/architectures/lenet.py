@@ -1,4 +1,4 @@
-"""LeNet-5: as Table 13-1 of the course has it, and as the paper of 1998 built it."""
+"""LeNet-5, in two forms: Table 13-1 of the course and the paper of 1998."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="dlkeras")
 class MaximumAPosteriori(keras.losses.Loss):
-    """The criterion that LeNet-5 was trained with, for outputs that are distances.
+    """The loss that LeNet-5 was trained with, for outputs that are distances.
 
     `y[d] + log(exp(-j) + sum(exp(-y[i])))` for the distances `y` and the true class
     `d`: it pulls the true class's bitmap nearer and pushes the others away. Without

@@ -86,7 +86,7 @@ def save_preset(
     scale: float = 1.0,
     offset: float = 0.0,
 ) -> None:
-    """Keep a trained network in a folder, from where `from_preset` brings it back.
+    """Save a trained network to a folder; `from_preset` loads it again.
 
     Args:
         model: The network.

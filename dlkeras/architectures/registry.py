@@ -39,7 +39,7 @@ def register(builder: Builder) -> Builder: ...
 @overload
 def register(*, name: str) -> Callable[[Builder], Builder]: ...
 def register(builder: Any = None, *, name: str | None = None) -> Any:
-    """Make a network of your own an architecture: a decorator of what builds it.
+    """Register your own network: put this decorator on the function that builds it.
 
     `create`, `names` and the pipeline's `--trainer.architecture` then know it. A name
     may be registered again, as by a notebook's cell that is run twice.

@@ -1,4 +1,4 @@
-"""What the docstrings of the ResNet builders say, for one depth and another."""
+"""The docstrings of the ResNet builders, one for each depth."""
 
 DOC = """Build ResNet-{depth}.
 

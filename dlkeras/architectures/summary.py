@@ -1,4 +1,4 @@
-"""A network as a table: what each layer gives, holds, costs and sees."""
+"""A network as a table: each layer's output, parameters, cost and receptive field."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -96,7 +96,7 @@ class SummaryTable(list[LayerSummary]):
 
 
 def summary_table(model: Any) -> SummaryTable:
-    """Return what each layer of a network gives, holds, costs and sees.
+    """Return each layer's output shape, parameters, cost and receptive field.
 
     Args:
         model: A built Keras model, nested ones and subclassed ones included; a call of

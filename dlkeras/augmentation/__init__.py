@@ -1,4 +1,4 @@
-"""Augmentation: what training sees of an image, decided by seed, epoch and index."""
+"""Augmentation: seed, epoch and index alone decide how an image is changed."""
 
 from dlkeras.augmentation.geometry import resample as resample
 from dlkeras.augmentation.geometry import (

@@ -1,4 +1,4 @@
-"""What pixels show: brightness, contrast, saturation, hue, noise, erased parts.
+"""Changes of pixel values: brightness, contrast, saturation, hue, noise, erasing.
 
 The arithmetic is that of Keras's own layers; only the draws are ours, since a layer's
 generator would depend on the order in which images pass it.

@@ -1,4 +1,4 @@
-"""Where pixels go: flips, shift, rotation, zoom and crop as one resampling; elastic."""
+"""Moves pixels: flip, shift, rotate, zoom and crop in one resampling; elastic, too."""
 
 import functools
 import math
@@ -58,7 +58,7 @@ def move_whole_pixels(
     """Do what `resample` does where `only_whole_pixels`: the same, some times faster.
 
     Args:
-        config: the size; what stands outside an image is a raw pixel of 0.
+        config: the size; outside an image there is a raw pixel of 0.
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
     """
@@ -200,7 +200,7 @@ def resample(
     """Transform a batch of preprocessed images, bilinearly.
 
     Args:
-        config: what stands outside an image; for "constant" a raw pixel of 0.
+        config: what is outside an image; for "constant" a raw pixel of 0.
         images: `(batch, height, width, channels)` float32.
         matrices: `(batch, 8)` from `transform_matrices`.
         transposed: the images come as `(batch, width, height, channels)`; only where
@@ -229,7 +229,7 @@ def resample(
 def _compiled(fill_mode: str) -> Any:
     """The bilinear resampling of `keras.ops.image.affine_transform` as one loop.
 
-    TensorFlow's kernel computes a pixel's place anew for each channel and on its way
+    TensorFlow's kernel computes a pixel's place again for each channel and on its way
     tests four neighbours for the edge; XLA's loop takes a quarter of the time.
     """
     from dlkeras.augmentation.tensorflow_names import tf

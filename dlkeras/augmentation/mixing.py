@@ -1,4 +1,4 @@
-"""Two images in one: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019).
+"""Mixes two images: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019).
 
 The arithmetic is that of Keras's own layers; the draws are ours, of a seed.
 """
@@ -73,7 +73,7 @@ def _beta(alpha: float, number: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
 def _mixup(
     alpha: float, images: "tf.Tensor", shares: "tf.Tensor", seed: "tf.Tensor"
 ) -> "tuple[tf.Tensor, tf.Tensor]":
-    """Take `share` of an image and the rest of another; labels likewise."""
+    """Take `share` of an image and the rest of another; labels are mixed, too."""
     share = _beta(alpha, _length(images), offset(seed, MIXUP))
     change = {"mix_weight": share, "permutation_order": _one_before(images)}
     return _mixed("MixUp", images, shares, change)

@@ -1,4 +1,4 @@
-"""The augmentation policy: what is drawn for an image, and in which order it is used.
+"""The augmentation policy: which changes are drawn, and in which order they apply.
 
 The order: RandAugment, elastic distortion and noise, image by image; then, for a whole
 batch at once, geometry, colours, erasing, and mixing. Every draw has a place of its own

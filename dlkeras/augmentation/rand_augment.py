@@ -1,4 +1,4 @@
-"""RandAugment (Cubuk et al. 2020): so many operations at random, all of one magnitude.
+"""RandAugment (Cubuk et al. 2020): a few random operations of one strength.
 
 The 14 operations and the ranges are the paper's; the arithmetic is Keras's own layers'.
 """

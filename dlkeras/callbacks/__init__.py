@@ -1,4 +1,4 @@
-"""What watches a training run: gradients, activations, and what they mean."""
+"""Callbacks that watch a training run and explain what they see."""
 
 from dlkeras.callbacks.activation import ActivationMonitor as ActivationMonitor
 from dlkeras.callbacks.doctor import TrainingDoctor as TrainingDoctor

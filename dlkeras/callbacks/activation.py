@@ -47,7 +47,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     as without the monitor. Functional, Sequential and subclassed models, nested and
     shared layers are seen. Activations that a subclassed model or layer computes by
     itself (`keras.ops.relu` in its `call`) are not: a note in `blind` says so. With
-    another model than before the monitor begins anew.
+    another model than before the monitor starts over.
 
     Args:
         probe: a batch of inputs as the model takes them, or a data set whose first
@@ -106,14 +106,14 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        """Begin anew: of another model nothing can be compared."""
+        """Start over: two models' measurements cannot be compared."""
         self._report = Reporter(self._on_finding)
         self._layers: dict[str, LayerInfo] = {}
         self._outputs: list[str] = []
         self._probes: list[tuple[int, dict[str, dict[str, float]], float]] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        """A copy, or a pickle, has the measurements; training it starts over."""
         copied = self._copied or self._watched is not None
         return self.__dict__ | {"_watched": None, "_model": None, "_copied": copied}
 
@@ -169,7 +169,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         return {"about": np.array(json.dumps(about, default=float))}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what another monitor had measured.
+        """Continue with what another monitor has measured.
 
         Args:
             state: what its `get_state` returned.

@@ -112,7 +112,7 @@ class Attachment:
         self.model.train_function = function
 
     def _check_trainable(self) -> None:
-        """A compiled step goes on with the variables that were trainable before."""
+        """A compiled step keeps training the variables that were trainable before."""
         model = self.model
         if not backend.traced(model.train_function) or not self.optimizer.built:
             return

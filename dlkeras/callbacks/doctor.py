@@ -108,7 +108,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._held: tuple = ([], None)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or a pickle: with the verdict; it begins anew when it trains."""
+        """A copy, or a pickle, has the verdict; training it starts over."""
         return self.__dict__ | {"_model": None}
 
     def on_train_begin(self, logs: dict | None = None) -> None:

@@ -37,7 +37,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     With `steps_per_execution=N` the last step of each execution can be measured. A
     `train_step` that updates weights by another way than `model.optimizer` cannot: the
     monitor says so once, and training goes on. One monitor listens to a `fit`; with
-    another model than before it begins anew.
+    another model than before it starts over.
 
     Args:
         frequency: measure every so many steps, or `"auto"`: the first hundred steps
@@ -122,7 +122,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy, or a pickle, has the measurements, and begins anew when it trains."""
+        """A copy, or a pickle, has the measurements; training it starts over."""
         self._fetch(len(self._waiting))
         return self.__dict__ | {
             "_attachment": None,
@@ -132,7 +132,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         }
 
     def _forget(self) -> None:
-        """Begin anew: of another model nothing can be compared."""
+        """Start over: two models' measurements cannot be compared."""
         self._report = Reporter(self._on_finding)
         self._history = GradientHistory(quantities=self.quantities)
         self._attachment: Attachment | None = None
@@ -272,7 +272,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         }
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what another monitor had measured.
+        """Continue with what another monitor has measured.
 
         Args:
             state: what its `get_state` returned.

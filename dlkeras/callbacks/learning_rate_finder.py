@@ -8,7 +8,7 @@ import numpy as np
 
 
 class LearningRateFinder(keras.callbacks.Callback):
-    """Trains some steps with a rate that grows, suggests one, and undoes the steps.
+    """Tries growing learning rates for a few steps, suggests one, and undoes the steps.
 
     The rate grows by the same factor at each step. At first the loss hardly moves, then
     it falls, and at last it rises: the rate is too high. Suggested is the rate at which
@@ -21,14 +21,14 @@ class LearningRateFinder(keras.callbacks.Callback):
         highest: The last rate.
         steps: Training steps from one to the other; fewer where `fit` has fewer.
         smoothing: How much of itself the running mean of the losses keeps, 0 to 1.
-        patience: How often the smoothed loss may stand above its minimum before the
+        patience: How often the smoothed loss may stay above its minimum before the
             training stops, as a factor on that minimum.
 
     Attributes:
         rates: The rates that were tried, in order.
         losses: The loss of each step's batch.
         smoothed: Their running means, without the bias towards 0.
-        suggested: The rate to train with; None where the loss never fell.
+        suggested: The learning rate to use; None if the loss never fell.
 
     Raises:
         ValueError: A rate is not positive, or the model's rate follows a schedule.
@@ -77,7 +77,7 @@ class LearningRateFinder(keras.callbacks.Callback):
 
     @property
     def suggested(self) -> float | None:
-        """The rate to train with; None where the loss never fell."""
+        """The learning rate to use; None if the loss never fell."""
         smoothed = np.array(self.smoothed)
         lowest = int(smoothed.argmin()) if len(smoothed) else 0
         if lowest < 2:

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 
-# "auto": so many windows of calls of which every other one is measured are timed, in
+# "auto": so many windows of calls, every other one measured, are timed, in
 # turn with plain ones, after the first of each, which compiles. Windows, and not calls
 # on their own: within them a backend works ahead, and a measured call may delay the
 # next one. The cost is the larger of two estimates from so few windows: by the fastest,

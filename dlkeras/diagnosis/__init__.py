@@ -1,4 +1,4 @@
-"""Why a training does not learn: rules on its model, data, labels and measurements."""
+"""Why a network does not learn: rules look at model, data, labels and measurements."""
 
 from dlkeras.diagnosis.checks import check_training as check_training
 from dlkeras.diagnosis.finding import TrainingFinding as TrainingFinding

@@ -1,4 +1,4 @@
-"""check_training: what can be known of a training before its first step."""
+"""check_training: finds what is wrong before the first training step."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -37,7 +37,7 @@ NUMBERS = 2_000_000
 def check_training(
     model: Any, x: Any, y: Any = None, *, validation_data: Any = None
 ) -> Diagnosis:
-    """Look at a compiled model, its loss and its data before the first step.
+    """Check a compiled model, its loss and its data before you train.
 
     The last layer is compared with the loss and the labels, the inputs with what
     initial weights are made for, the learning rate with what its optimizer is used
@@ -86,7 +86,7 @@ def found(facts: Facts, rules: Sequence[Callable] = RULES) -> Iterator[TrainingF
 
 
 def looked_at(facts: Facts) -> tuple[str, ...]:
-    """What the verdict stands on, in words."""
+    """What the verdict rests on, in words."""
     loss = facts.loss or "own"
     said = [f"the model ({len(facts.layers)} layers) beside its {loss} loss"]
     if facts.inputs:

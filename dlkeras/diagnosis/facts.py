@@ -101,7 +101,7 @@ class Facts:
 
     @cached_property
     def layers(self) -> list[Any]:
-        """The layers without those that only hold others, in order of depth."""
+        """The layers, in order of depth, but for containers of other layers."""
         return [
             layer
             for _, layer in walk(self.model)
@@ -141,7 +141,7 @@ class Facts:
 
     @cached_property
     def loss(self) -> str:
-        """Which loss: `"sparse"`, `"mean_squared_error"`, ...; `""` if of one's own."""
+        """Which loss: `"sparse"`, `"mean_squared_error"`, ...; `""` for your own."""
         if self._loss_given is None:
             return ""  # the model computes its loss by itself
         try:
@@ -203,7 +203,7 @@ class Facts:
 
     @cached_property
     def adversarial(self) -> bool:
-        """Whether a frozen judge answers, and what stands before it is trained.
+        """Whether a frozen judge answers, and the layers before it are trained.
 
         A generator is trained so: all labels are "real", and the loss rises and falls
         with the judge.
@@ -298,7 +298,7 @@ class Facts:
 
     @property
     def learned(self) -> bool:
-        """Whether the training knows clearly more than a constant answer does."""
+        """Whether the training does much better than a constant answer."""
         return self._has_learned(LEARNED)
 
     @property

@@ -1,4 +1,4 @@
-"""What a rule has found: the finding, its remedy, and how people are told of it."""
+"""What a rule finds: the problem, the remedy, and the words for both."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -52,7 +52,7 @@ class TrainingFinding:
         what: what is wrong, in a sentence.
         evidence: what was seen, in numbers.
         fix: one line of Keras code to change.
-        source: where one can read about it.
+        source: where you can read about it.
         sure: `"certain"`, `"likely"` or `"possible"`.
     """
 

@@ -110,7 +110,7 @@ def diagnose_new(history: GradientHistory, judged: int) -> list[TrainingFinding]
     Args:
         history: all that was measured.
         judged: the number of samples that an earlier diagnosis has seen. The rules
-            that look for a single bad sample see the others; those that look at what
+            that look for a single bad sample see the others; rules that look at what
             is usual see up to 512 samples of the whole training.
 
     Returns:

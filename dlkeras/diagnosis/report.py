@@ -1,4 +1,4 @@
-"""From findings to a verdict: one cause first, what it explains behind it."""
+"""From findings to a verdict: the cause first, then what it explains."""
 
 import html
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dlkeras.diagnosis.finding import TrainingFinding
 
-# From what breaks everything to what is only seen. A cause explains what stands below.
+# From what breaks everything to what is only seen. A cause explains what is below.
 CAUSES = (
     # Data that are no data.
     ("non_finite_inputs", "non_finite_labels", "inputs_not_numbers",
@@ -214,7 +214,7 @@ def _explains(first: TrainingFinding, other: TrainingFinding) -> bool:
 
 
 def _of_one_mind(findings: list[TrainingFinding]) -> list[TrainingFinding]:
-    """Without those that advise the opposite of the worst and first that advises."""
+    """Without findings whose advice contradicts the first and worst one's."""
     ways = [
         way
         for finding in sorted(findings, key=lambda f: f.severity == "note")

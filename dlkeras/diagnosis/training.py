@@ -45,7 +45,7 @@ def judge_training(
         logs: of each epoch.
         rates: the learning rate at each epoch's end.
         gradients: a `GradientNormMonitor`; None where nothing was measured.
-        activations: an `ActivationMonitor`, likewise.
+        activations: an `ActivationMonitor`, or None.
         first_penalty: what regularizers added to the loss before training.
         early: findings of initial weights.
         rules: of your own, as in `diagnose`.

@@ -1,4 +1,4 @@
-"""A forward pass, or a look at data, after which training goes on as without it."""
+"""Looks at a model and its data without changing the training that follows."""
 
 import random
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Is a model good: uncertainty, robustness, parts of the data."""
+"""Is a model good? Uncertainty, robustness, and accuracy on parts of the data."""

@@ -43,7 +43,7 @@ def proportion_interval(right: np.ndarray, confidence: float) -> list[float]:
 def bootstrap_interval(
     values: np.ndarray, samples: int, confidence: float, seed: int = 0
 ) -> list[float]:
-    """Interval of the mean of some examples' values, by resampling the examples.
+    """Confidence interval of a mean over examples, by the bootstrap.
 
     Args:
         values: `(examples,)`, such as the loss of each; of a share of examples use
@@ -79,7 +79,7 @@ def bootstrap_interval(
 
 
 def mcnemar(right: np.ndarray, right_before: np.ndarray) -> dict[str, Any]:
-    """Exact McNemar test: do two models err differently on the same examples?
+    """Exact McNemar test: is one of two models better on the same examples?
 
     Args:
         right: `(examples,)`, whether the new model is right.
@@ -105,7 +105,7 @@ def mcnemar(right: np.ndarray, right_before: np.ndarray) -> dict[str, Any]:
 
 
 def temperature(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature by which logits are to be divided: least cross-entropy.
+    """The temperature to divide logits by: it has the least cross-entropy.
 
     Args:
         truth: `(examples,)` integer classes of examples that were not trained on.

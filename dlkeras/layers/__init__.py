@@ -1,4 +1,4 @@
-"""Layers, each exact to its paper and the same on every Keras backend.
+"""Layers that follow their papers exactly, and compute the same on every backend.
 
 Adaptive filters, with products a sample for L taps:
 

@@ -10,7 +10,7 @@ from dlkeras.layers.inputs import require_float
 
 
 # The name is Keras's, because a weight file addresses a layer within a block by the
-# name of its class: files of the one can be loaded into the other.
+# name of its class: each loads the other's files.
 @keras.saving.register_keras_serializable(package="dlkeras")
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation, computed by one kernel instead of ten.

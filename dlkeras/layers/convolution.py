@@ -10,7 +10,7 @@ from dlkeras.layers.inputs import holds_nothing, nothing
 
 
 # The name is Keras's, because a weight file addresses a layer within a block by the
-# name of its class: files of the one can be loaded into the other.
+# name of its class: each loads the other's files.
 @keras.saving.register_keras_serializable(package="dlkeras")
 class Conv2D(keras.layers.Conv2D):
     """Keras's convolution; a 1x1 kernel is trained as the matrix that it is.

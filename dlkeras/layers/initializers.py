@@ -10,7 +10,7 @@ def distinct(initializer: Any, index: int) -> Any:
 
     A Keras initialiser gives the same values each time it is called, so two
     convolutions of one shape that share it would start as twins. An initialiser
-    without a seed is made anew, which draws another seed; one with a seed gets
+    without a seed is made again, which draws another seed; one with a seed gets
     `seed + index`.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a layer accepts: checks whose messages name the layer and the value."""
+"""Checks of a layer's arguments and inputs; messages name the layer and the value."""
 
 import operator
 from typing import Any
@@ -129,7 +129,7 @@ def windows(
     padding: str,
     data_format: str,
 ) -> tuple[int | None, int | None]:
-    """Return how many windows fit into height and width; at least one must."""
+    """Return how many windows fit into height and width: 1 at least."""
     counts: list[int | None] = []
     for axis, window, stride in zip(
         spatial_axes(data_format), size, strides, strict=True

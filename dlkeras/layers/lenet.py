@@ -208,7 +208,7 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
         activation: Activation of the result.
         use_bias: Whether each output map has a bias.
         kernel_initializer: Initialiser of the kernels. It is asked for the ordinary
-            convolution's kernel, of which the existing connections are kept.
+            convolution's kernel; the existing connections are kept.
         bias_initializer: Initialiser of the biases.
         kernel_regularizer: Regulariser of the kernels.
         data_format: `"channels_last"` or `"channels_first"`; `None` is Keras's own

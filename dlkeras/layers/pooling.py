@@ -8,7 +8,7 @@ from dlkeras.layers.backend import max_pool
 from dlkeras.layers.inputs import holds_nothing, nothing
 
 
-# The name is Keras's, so that whoever looks for a pooling finds one.
+# The name is Keras's, so that people who look for a pooling find one.
 @keras.saving.register_keras_serializable(package="dlkeras")
 class MaxPooling2D(keras.layers.MaxPooling2D):
     """Keras's max pooling, with a gradient that needs no scatter on JAX.

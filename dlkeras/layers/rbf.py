@@ -29,7 +29,7 @@ def digit_bitmaps() -> np.ndarray:
     """Return stylised pictures of the digits 0 to 9 for `RBFOutput`.
 
     A stroke is +1 and the ground is -1. The paper's own bitmaps are printed only as a
-    picture of the whole ASCII set; these are drawn anew in its 7x12 pixels.
+    picture of the whole ASCII set; these are drawn again in its 7x12 pixels.
 
     Returns:
         An array of shape (10, 84), each row a picture of 12 rows of 7 pixels.

@@ -1,4 +1,4 @@
-"""What a model is made of: its calls and tensors, and what its pixels see."""
+"""Reads a model as a graph of calls and tensors, and finds receptive fields."""
 
 from dlkeras.model_graph.calls import Call as Call
 from dlkeras.model_graph.calls import Scope as Scope

@@ -39,9 +39,9 @@ class Call:
         operation: What is called.
         name: Its name behind those of the models around it, `"base/conv1"`; the second
             call of a shared layer is `"conv#2"`.
-        scope: The level at which it stands.
+        scope: The level it is on.
         args: Positional arguments; their tensors are those of the graph.
-        kwargs: Keyword arguments, likewise.
+        kwargs: Keyword arguments, with tensors in the same way.
         outputs: The tensors that it gives.
         again: Whether the operation was called before in this graph.
     """
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def weights(self) -> list[Any]:
-        """The variables of the layer, or those that a plain operation reads."""
+        """The variables of the layer, or the ones that a plain operation reads."""
         if hasattr(self.operation, "weights"):
             return list(self.operation.weights)
         arguments = tree.flatten((self.args, self.kwargs))

@@ -111,7 +111,7 @@ class Graph:
         begins = isinstance(operation, keras.layers.InputLayer)
         made = not isinstance(scope.model, keras.Function | keras.Sequential)
         if made and (begins or not layer):
-            # A trace makes its plain operations anew, and Keras counts them up.
+            # A trace makes its plain operations again, and Keras counts them up.
             own = "input" if begins else type(operation).__name__.lower()
             number = self._plain[scope.name, own] = (
                 self._plain.get((scope.name, own), -1) + 1
@@ -225,7 +225,7 @@ class Graph:
         return [tensor for _, tensor in places]
 
     def check_training(self) -> None:
-        """Refuse a model whose parts, made anew, would not train as it does.
+        """Refuse a model whose parts, made again, would not train as it does.
 
         Raises:
             ValueError: A subclassed model does something else in training.
@@ -322,7 +322,7 @@ def opened(operation: Any, args: tuple, kwargs: dict[str, Any]) -> Graph | None:
     Args:
         operation: The layer.
         args: Positional arguments; symbolic tensors give their shapes.
-        kwargs: Keyword arguments, likewise.
+        kwargs: Keyword arguments, with shapes in the same way.
 
     Returns:
         The graph of its inner calls, whose inputs are the symbolic tensors among the

@@ -1,4 +1,4 @@
-"""Which pixels of the image one pixel of a model's maps sees.
+"""Receptive fields: which image pixels one pixel of a feature map depends on.
 
 From the pixel in question the region is carried back, call by call, to the image. What
 windows, padding and pointwise operations do to a region is known; layers made of layers

@@ -20,7 +20,7 @@ class NotTraceableError(ValueError):
 
 
 def nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
-    """Return Keras's nodes from inputs to outputs, each after those that it reads."""
+    """Return Keras's nodes from inputs to outputs, each after the ones it reads."""
     function = keras.Function(inputs, outputs)
     try:
         levels = function._nodes_by_depth
@@ -54,8 +54,8 @@ def ends_of(
 
     Args:
         model: A Keras model.
-        args: Of a subclassed model inside another, what it is called with.
-        kwargs: Likewise.
+        args: For a subclassed model inside another, what it is called with.
+        kwargs: Its keyword arguments.
 
     Returns:
         Its symbolic inputs and outputs.

@@ -1,4 +1,4 @@
-"""What is known of operations on maps: the window that they slide, if any."""
+"""Which window each operation slides over feature maps, if any."""
 
 from dataclasses import dataclass
 from typing import Any

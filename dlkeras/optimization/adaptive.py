@@ -1,4 +1,4 @@
-"""Theory of the LMS filter: what a step size does, before the filter runs."""
+"""Theory of the LMS filter: what your step size will do, before you run it."""
 
 import dataclasses
 

@@ -315,7 +315,7 @@ class DeltaRule:
             d: desired responses, `(examples, outputs)`.
             epochs: how often each example is presented.
             batch_size: 1 corrects after every example, None once per epoch on E_av.
-            seed: shuffles the examples anew in every epoch; None keeps their order.
+            seed: shuffles the examples again in every epoch; None keeps their order.
 
         Returns:
             A `DeltaRuleHistory`.

@@ -63,7 +63,7 @@ def dense_stack(
     seen: set[int] = set()
     for layer in _chain(model):
         if id(layer) in seen:
-            raise _refusal(layer, "stands in it twice, and shared weights")
+            raise _refusal(layer, "is in it twice, and shared weights")
         seen.add(id(layer))
         if isinstance(layer, layers.InputLayer):
             continue

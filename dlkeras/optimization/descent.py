@@ -38,7 +38,7 @@ class Descent:
             or the run was stopped because it left the finite numbers.
         regimes: the regime predicted along each principal axis; None unless the
             surface is quadratic and the step of a steepest descent constant.
-        rate: the predicted long-run factor of the distance to the minimum, likewise.
+        rate: the predicted long-run factor of the distance to the minimum; None, too.
         measured_regimes: the regimes that the trajectory shows; None where the start
             lies on the bottom of an axis.
     """

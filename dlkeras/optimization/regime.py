@@ -22,8 +22,26 @@ class Regime(enum.StrEnum):
     OVER_DAMPED = "over-damped"  # 0 < eta < 1/lambda: shrinks on one side
     CRITICALLY_DAMPED = "critically damped"  # eta = 1/lambda: zero after one step
     UNDER_DAMPED = "under-damped"  # up to 2/lambda: changes sides, shrinks
-    UNDAMPED = "undamped"  # eta = 2/lambda: changes sides for ever
+    UNDAMPED = "undamped"  # eta = 2/lambda: changes sides forever
     DIVERGENT = "divergent"  # eta > 2/lambda: changes sides and grows
+
+    def in_words(self, language: str = "en") -> str:
+        """The regime in the reader's language, "en" or "pt".
+
+        Example:
+        >>> Regime.UNDER_DAMPED.in_words("pt")
+        'subamortecido'
+        """
+        return PORTUGUESE[self] if language == "pt" else str(self)
+
+
+PORTUGUESE = {
+    Regime.OVER_DAMPED: "sobreamortecido",
+    Regime.CRITICALLY_DAMPED: "amortecimento crítico",
+    Regime.UNDER_DAMPED: "subamortecido",
+    Regime.UNDAMPED: "não amortecido",
+    Regime.DIVERGENT: "divergente",
+}
 
 
 def check_step_size(step_size: Any) -> float:

@@ -26,7 +26,7 @@ def check_architecture(
     skip: Collection[str] = (),
     only: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Check that a function builds a model that can be relied on.
+    """Check that a function builds a model you can rely on.
 
     The checks, by name:
 

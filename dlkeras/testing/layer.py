@@ -68,7 +68,7 @@ def check_layer(
         only: Names of the checks to run; all if there is none.
 
     Returns:
-        The names of the checks that passed; those that do not apply are left out.
+        The names of the checks that passed; checks that do not apply are left out.
 
     Raises:
         AssertionError: If a check fails; the message has a line for each finding.

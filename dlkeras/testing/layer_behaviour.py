@@ -1,4 +1,4 @@
-"""Checks of what a layer does over time: compiling, repeating, keeping no state."""
+"""Checks how a layer behaves: compiled, repeated, and without leftover state."""
 
 import inspect
 from typing import Any

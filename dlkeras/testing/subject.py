@@ -1,4 +1,4 @@
-"""The layer under test: makes it anew, makes its inputs, and calls it."""
+"""The layer under test: makes it again, makes its inputs, and calls it."""
 
 import contextlib
 import copy

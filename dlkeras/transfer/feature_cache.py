@@ -1,4 +1,4 @@
-"""What the frozen part of a network sees, computed once and kept."""
+"""Computes the features of a network's frozen part once, and keeps them."""
 
 import hashlib
 import json
@@ -54,8 +54,8 @@ def split_frozen(model: Any) -> tuple[keras.Model, keras.Model]:
         )
     if all(id(tensor) in still for tensor in graph.outputs):
         raise ValueError(
-            "split_frozen needs a network of which something can train. Received: "
-            f"model {model.name!r}, all of which is frozen"
+            "split_frozen needs a network with something to train. Received: "
+            f"model {model.name!r}, frozen from input to output"
         )
     graph.check_training()
     for call in reversed(ends):
@@ -88,7 +88,7 @@ def cached_features(
     *,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Return what a frozen model makes of images, computed once and kept in a file.
+    """Return a frozen model's features of your images; a file keeps them.
 
     The file is named by the SHA-256 of the images and of the frozen weights, so that
     neither other images nor another network can find it.

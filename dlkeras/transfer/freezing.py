@@ -1,4 +1,4 @@
-"""Freeze a network up to a place, thaw it again, and give it a new head."""
+"""Freeze a network up to a layer, unfreeze it again, and give it a new head."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dlkeras.stages import find_ends, stages_of
 
 
 def freeze(model: Any, until: str | float | int) -> list[str]:
-    """Freeze a network from the images up to a place; what lies behind stays as it is.
+    """Freeze a network from the input up to a layer; later layers stay as they are.
 
     A frozen layer keeps its weights, and a frozen batch normalisation uses and keeps
     its moving statistics. Compile the model afterwards.
@@ -45,7 +45,7 @@ def freeze(model: Any, until: str | float | int) -> list[str]:
 def unfreeze(
     model: Any, since: str | None = None, *, batch_normalization: bool = False
 ) -> list[str]:
-    """Thaw a network from a place to its outputs.
+    """Unfreeze a network from a layer to its outputs.
 
     Batch normalisations stay frozen, scales and shifts with them, unless asked: the
     statistics of a few small batches would undo what the network has learnt. Inside a
@@ -130,7 +130,7 @@ def replace_head(
     dropout: float = 0.0,
     name: str = "classifier",
 ) -> keras.Model:
-    """Return the network with a new classifier in the place of its last dense layer.
+    """Return the network with a new classifier instead of its last dense layer.
 
     The other layers are shared with the model given, not copied. Auxiliary
     classifiers are left out. A network without a head is pooled first.

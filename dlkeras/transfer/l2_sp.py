@@ -46,7 +46,7 @@ class L2SP(keras.regularizers.Regularizer):
 def penalize_distance(
     model: Any, alpha: float = 0.01, beta: float = 0.01
 ) -> dict[str, float]:
-    """Pull what was learnt before towards where it is now, and the head towards 0.
+    """Pull trained weights towards today's values, and a new head towards 0.
 
     While a network is fine-tuned, ordinary weight decay pulls it to 0 and so away from
     what it knows. L2-SP ("starting point") takes the present weights as the origin:

@@ -1,4 +1,4 @@
-"""A learning rate for each stage, and stages that thaw one after the other."""
+"""A learning rate for each stage, and stages that unfreeze one after another."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dlkeras.transfer.freezing import normalizations
 def layerwise_learning_rates(
     model: Any, optimizer: Any, decay: float = 0.5
 ) -> keras.optimizers.Optimizer:
-    """Return an optimizer that learns the more slowly the nearer to the images.
+    """Return an optimizer with smaller steps the nearer a layer is to the input.
 
     The head learns with the optimizer's rate, the last stage with `decay` times it,
     the stage before with `decay ** 2`, and so on; what lies before the first stage
@@ -98,7 +98,7 @@ def distances(model: Any) -> dict[str, int]:
 
 
 class GradualUnfreezing(keras.callbacks.Callback):
-    """Thaw one more stage every few epochs, from the head towards the images.
+    """Unfreeze one more stage every few epochs, from the head towards the input.
 
     In the first `every` epochs the head alone learns, then the last stage, too, and so
     on. The optimizer must come from `layerwise_learning_rates`: a stage that has yet

@@ -1,4 +1,4 @@
-"""Linear probing, then fine-tuning: a new head first, the rest after it."""
+"""Linear probing, then fine-tuning: train the new head first, then all layers."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def probe_then_fine_tune(
     cache_folder: Any = None,
     verbose: Any = 0,
 ) -> dict[str, list[float]]:
-    """Train a new head on frozen features, then everything, the deeper the slower.
+    """Train a new head on frozen features, then everything, lower layers more slowly.
 
     A head of random weights sends large gradients through the network and distorts
     what it knows. So the head is trained first, on the features of the network, which

@@ -31,7 +31,7 @@ _FREE = frozenset(
 
 
 def check_activations(model: "keras.Model", height: int, width: int) -> None:
-    """Refuse a network whose answer to one image would fill the memory or never come.
+    """Refuse a network that would fill the memory or never answer.
 
     A layer without weights can still make a small image as large as it likes, and pool
     over windows as large. So TensorFlow infers the shape of whatever the network

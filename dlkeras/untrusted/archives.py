@@ -172,7 +172,7 @@ def _write(path: Path, folder: str, member: _Member, room: Room) -> None:
 
 
 def _parts(path: Path, member: _Member) -> list[str]:
-    """Cut a name into the folders on its way, none of which leads out."""
+    """Cut a name into the folders on its way; refuse one that leads out."""
     name = member.name
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:

@@ -24,13 +24,13 @@ HEADERS = {
 
 
 class NpzFile:
-    """A `.npz` archive, of which no array is unpacked before it is asked for.
+    """A `.npz` archive; an array is unpacked when it is asked for.
 
     Args:
         path: the archive.
 
     Attributes:
-        names: the names of the arrays, those that cannot be read among them.
+        names: the names of the arrays, unreadable ones among them.
 
     Raises:
         UntrustedFileError: it is not a whole archive.
@@ -82,7 +82,7 @@ class NpzFile:
         return about
 
     def unpack(self, name: str, target: Path) -> "StoredArray":
-        """Write an array into a file, of which parts are read when they are wanted.
+        """Write an array into a file; its parts are read when they are wanted.
 
         Raises:
             KeyError: there is no such array.
@@ -130,7 +130,7 @@ class NpzFile:
 
 
 class StoredArray:
-    """An array in a `.npy` file, of which parts are read when they are wanted.
+    """An array in a `.npy` file; its parts are read when they are wanted.
 
     A memory map would do the same, but what it has touched counts as memory in use.
 

@@ -88,7 +88,7 @@ def _check(path: Path, status: os.stat_result, max_bytes: int | None) -> None:
 
 
 def _check_written(path: Path, descriptor: int) -> None:
-    """Refuse a file of which less than half was ever written."""
+    """Refuse a file if less than half of it was ever written."""
     size = os.fstat(descriptor).st_size
     if size <= _SLACK or not hasattr(os, "SEEK_DATA"):
         return

@@ -227,10 +227,10 @@ def _refuse_raw(image: Image.Image) -> None:
 
 
 def _refuse_dark(highest: int) -> None:
-    """Refuse 16 bits of which the upper ones are unused: it would be a black image."""
+    """Refuse 16 bits with unused upper ones: it would be a black image."""
     if 0 < highest < 4096:
         raise ValueError(
-            "16 bits a pixel, of which the file uses 12 or fewer without saying so; "
+            "16 bits a pixel, but the file uses 12 or fewer without saying so; "
             "scale it to 16 or 8 bits, or write the TIFF tag MaxSampleValue"
         )
 

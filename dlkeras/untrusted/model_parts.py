@@ -68,7 +68,7 @@ _INNER = re.compile(r"keras\.src\.(ops|applications)\.\w+")
 class Own(NamedTuple):
     """A part that is not Keras's: its name in the registry, and that of its class.
 
-    A function has the first alone: Keras looks for no other.
+    A function has the first alone: Keras looks for nothing else.
     """
 
     registered: str
@@ -115,7 +115,7 @@ def check_parts(config: Any) -> list[Own]:
 
 
 def _is_layer(node: dict[str, Any], own: list[Own]) -> bool:
-    """Refuse a part that is not known; collect those that are not Keras's."""
+    """Refuse a part that is not known; collect what is not Keras's."""
     module, name = node.get("module"), node["class_name"]
     registered = node.get("registered_name")
     if name == "function":

@@ -20,7 +20,7 @@ MAX_PAX = 2**16
 DIGITS = re.compile(rb"[0-9]{257}")  # no name is longer
 RECORD = re.compile(rb"([1-9][0-9]{0,19}) [^=\n\0]+=")
 PAX = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-# What stands between two headers of one member.
+# What comes between two headers of one member.
 BETWEEN = (*PAX, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 # The dictionary of an xz file is memory: 64 MiB for `xz -9`, up to 4 GiB elsewhere.
 MAX_LZMA = 2**28
@@ -126,11 +126,11 @@ class TarStream:
             left -= skipped
 
     def tell(self) -> int:
-        """Where the next byte stands in the unpacked tar."""
+        """Where the next byte is in the unpacked tar."""
         return self._at
 
     def check_end(self) -> None:
-        """Refuse an archive of which `tarfile` has read a part only, in silence."""
+        """Refuse an archive if `tarfile` has read only a part of it, in silence."""
         if self._last.strip(b"\0") or 0 < len(self._last) < BLOCK:
             raise UntrustedFileError(
                 f"{self._path}: it is damaged or cut short at byte {self._at:,}"

@@ -108,8 +108,8 @@ def read_pickle(
             pair = name == "SETITEM"
             items = [stack.pop(), stack.pop()][::-1] if pair else since_mark()
             for key, value in zip(items[::2], items[1::2], strict=True):
-                # A tuple of tuples of tuples takes for ever to hash, and numbers that
-                # differ by 2**61 - 1 have one hash: a million of them take for ever.
+                # A deeply nested tuple takes forever to hash, and numbers that differ
+                # by 2**61 - 1 have one hash: a million of them take forever.
                 number = isinstance(key, int) and abs(key) < _LARGEST_KEY
                 if not (number or isinstance(key, str)):
                     raise UntrustedFileError(

@@ -276,7 +276,7 @@ class _TorchFile:
             if len(numbers) != count:
                 raise UntrustedFileError(
                     f"its storage {printable(key)} has {len(numbers)} numbers instead "
-                    "of those that its list says"
+                    "of the ones its list names"
                 )
             self._storages[key] = _Storage(numbers)
         return self._storages[key]

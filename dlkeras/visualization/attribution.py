@@ -1,4 +1,4 @@
-"""Which pixels a class score comes from: Grad-CAM and saliency, as arrays."""
+"""Which pixels a class score depends on: Grad-CAM and saliency, as arrays."""
 
 from typing import Any
 
@@ -171,8 +171,8 @@ def _maps(graph: Graph, name: str | None) -> Any:
 def _scores(graph: Graph, start: Any, name: str) -> Any:
     """The function from the tensor `start` to the scores before the activation.
 
-    Of a last layer that is neither Dense nor an activation alone, the outputs: what
-    stands before its activation cannot be known. A single sigmoid is a classifier of
+    If the last layer is neither Dense nor an activation alone, its outputs: nobody can
+    know what comes before its activation. A single sigmoid is a classifier of
     two: -z is the score of class 0, z of class 1; of outputs, 1 - p and p.
     """
     call = graph.producer(graph.outputs[0])

@@ -204,7 +204,7 @@ def _repeats(glyph: Glyph, call: Any) -> bool:
 
 
 def _counted(model: Any, language: str) -> str:
-    """The number of parameters, apart from those that training does not change."""
+    """The number of parameters, and how many of them are trained."""
     total = model.count_params()
     trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     if trained == total:

@@ -21,7 +21,7 @@ def received(value: Any) -> str:
 
 
 def holds_several(value: Any) -> bool:
-    """Whether one can go through it: no scalar, not even as an array without axes.
+    """Whether you can go through it: no scalar, not even as an array without axes.
 
     Example:
     >>> holds_several([1]), holds_several(np.array(3))

@@ -1,4 +1,4 @@
-"""A network at a glance: what each layer gives, holds, costs and sees."""
+"""A network at a glance: each layer's output, parameters, cost, receptive field."""
 
 from collections.abc import Sequence
 from typing import Any

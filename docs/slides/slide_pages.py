@@ -75,6 +75,18 @@ def blocks(text: str) -> list[str]:
     return [block for block in found if block.strip()]
 
 
+def together(found: list[str]) -> list[list[str]]:
+    """Return blocks in groups: a sentence that announces a table stays beside it."""
+    groups: list[list[str]] = []
+    for block in found:
+        announced = groups and groups[-1][-1].endswith(":") and block[0] in "|$`"
+        if announced and sum(map(height, [*groups[-1], block])) <= ROOM:
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return groups
+
+
 def height(block: str) -> int:
     """Return how high a block is, in pixels."""
     if block.startswith("|"):
@@ -102,9 +114,9 @@ def slides(
                     heading = match[1]
                     made.head(heading)
                     continue
-                for block in blocks(part):
-                    made.add(block, height(block))
-                    if number == 0 and block.startswith("**") and not seen:
+                for block in together(blocks(part)):
+                    made.add("\n\n".join(block), sum(map(height, block)))
+                    if number == 0 and block[0].startswith("**") and not seen:
                         seen.append(len(made.parts))  # the question, and its picture
                         made.left = 0
             continue

@@ -16,7 +16,7 @@
 # **Como um filtro aprende o que um sistema faz, se ninguém pode olhar dentro dele?**
 #
 # Um sistema é desconhecido: vemos o que entra nele e o que sai. Ao lado dele, com a
-# mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a sua resposta
+# mesma entrada, trabalha um neurônio de pesos ajustáveis, e sempre que a resposta dele
 # difere da do sistema ele se corrige. Dois processos atuam juntos, sem parar: o
 # *processo de filtragem* calcula uma saída $y(n)$ e um erro $e(n)$; o *processo
 # adaptativo* ajusta os pesos de acordo com o sinal de erro. Dessa única ideia saem
@@ -40,9 +40,9 @@ from dlkeras.testing.course import check, compare, language, say
 from dlkeras.visualization import in_language, signal_flow_graph
 
 # %% [markdown]
-# ## Um sistema desconhecido e o seu modelo
+# ## Um sistema desconhecido e um modelo dele
 #
-# O sistema é um canal com ecos: a sua resposta é a soma das quatro últimas amostras da
+# O sistema é um canal com ecos: a resposta é a soma das quatro últimas amostras da
 # entrada vezes os quatro números em `channel`, mais um pouco de ruído próprio. O modelo
 # começa com todos os pesos em zero e vê o sinal e a resposta, nada mais.
 #
@@ -97,9 +97,9 @@ print("canal:", channel, "  achado:", w.round(3))
 assert np.abs(w - channel).max() < 0.03
 
 # %% [markdown]
-# ## A curva de aprendizagem, e o que a teoria espera dela
+# ## A curva de aprendizagem, e o que a teoria prevê
 #
-# Uma rodada só é uma história ruidosa. A média de $e^2(n)$ sobre muitas rodadas é a
+# Uma única rodada tem muito ruído. A média de $e^2(n)$ sobre muitas rodadas é a
 # *curva de aprendizagem* $J(n)$. Uma entrada branca de potência 1 tem a matriz de
 # correlação $\mathbf{R} = \mathbf{I}$, e a correlação cruzada $\mathbf{p}$ é o próprio
 # canal. O menor erro possível é a potência do ruído, $J_{min}$; como os pesos nunca
@@ -126,7 +126,7 @@ for step_size in (0.02, 0.1):
     settled = curves[step_size][300:].mean()
     expected = theory.learning_curve(steps)[300:].mean()
     print(
-        f"eta = {step_size}: assenta em {settled:.5f}, teoria {expected:.5f}, "
+        f"eta = {step_size}: se acomoda em {settled:.5f}, teoria {expected:.5f}, "
         f"desajuste {theory.misadjustment:.1%}"
     )
 
@@ -185,7 +185,7 @@ def decibels(signal, of):
 
 
 before, after = decibels(heard, voice), decibels(cleaned, voice)
-print(f"voz contra motor: {before:.1f} dB ouvida, {after:.1f} dB limpa")
+print(f"voz em relação ao motor: {before:.1f} dB antes, {after:.1f} dB depois")
 
 # %% tags=["check"]
 assert after > before + 20
@@ -280,7 +280,7 @@ figure, (left, middle, right) = plt.subplots(
 two = slice(2500, 3500)  # dois segundos do coração
 left.plot(times[two], electrode[two], color="0.75", label="$d(n)$")
 left.plot(times[two], freed[two], color="#0072B2", label="$e(n)$")
-left.set(title=say("An ECG and its hum", "Um ECG e o seu zumbido"))
+left.set(title=say("An ECG and its hum", "Um ECG com zumbido"))
 middle.plot(moments, echo, color="0.75", label="$d(n)$", linewidth=0.4)
 middle.plot(moments, echo_left, color="#0072B2", label="$e(n)$", linewidth=0.4)
 middle.set(title=say("An echo", "Um eco"))
@@ -339,7 +339,7 @@ plt.show()
 # Ponha as suas respostas na célula abaixo: ela diz certo, quase, ou o que ver de novo.
 # As soluções estão na pasta `solutions`.
 #
-# 1. O sistema muda: faça `channel` virar o seu negativo em $n = 1000$. De quanto tempo
+# 1. O sistema muda: faça `channel` trocar de sinal em $n = 1000$. De quanto tempo
 #    o filtro precisa para achar o novo canal com $\eta = 0{,}02$, e com 0,1? O que
 #    faria um filtro que parou de se adaptar em $n = 500$?
 # 2. Dê cor à entrada: troque `x` por $x(n) + 0{,}9\,x(n-1)$. Calcule os autovalores da

@@ -16,7 +16,7 @@
 # **Como um neurônio acha o ponto mais baixo de uma paisagem no escuro, sentindo só a
 # inclinação sob os pés?**
 #
-# Um neurônio aprende ao diminuir um número: a sua função de custo
+# Um neurônio aprende ao diminuir um número: a função de custo
 # $\mathcal{E}(\mathbf{w})$. Com duas entradas há dois pesos, e o custo é uma paisagem
 # que podemos desenhar. Aqui ela é uma tigela cujo ponto mais baixo está em $w_1 = 5$,
 # $w_2 = 3$.
@@ -36,8 +36,8 @@ from dlkeras.visualization import in_language
 # %% [markdown]
 # ## O custo de um neurônio com dois pesos
 #
-# Um neurônio linear responde $y = w_1 x_1 + w_2 x_2$. O seu erro num exemplo é $e = d -
-# y$, e o seu custo é metade do erro médio quadrático. O sistema que produziu as
+# Um neurônio linear responde $y = w_1 x_1 + w_2 x_2$. O erro num exemplo é $e = d -
+# y$, e o custo é metade do erro médio quadrático. O sistema que produziu as
 # respostas desejadas tem os pesos 5 e 3; as duas entradas são correlacionadas, o que
 # alonga a tigela numa direção.
 

@@ -43,12 +43,12 @@ from dlkeras.visualization import in_language
 # %% [markdown]
 # ## A recursão, à mão
 #
-# As entradas têm a matriz de correlação $\mathbf{R}$, e $\mathbf{p}$ é a sua correlação
-# cruzada com a resposta desejada, cuja média quadrática é 1. O erro médio quadrático é
-# $J(\mathbf{w}) = 1 - 2\mathbf{p}^T\mathbf{w} + \mathbf{w}^T\mathbf{R} \mathbf{w}$, a
-# função de custo é a metade dele, e o gradiente é $\mathbf{g} = \mathbf{R}\mathbf{w} -
-# \mathbf{p}$. Portanto $\mathbf{w}(n+1) = \mathbf{w}(n) + \eta(\mathbf{p} -
-# \mathbf{R}\mathbf{w}(n))$.
+# As entradas têm a matriz de correlação $\mathbf{R}$, e $\mathbf{p}$ é a correlação
+# cruzada delas com a resposta desejada, cuja média quadrática é 1. O erro médio
+# quadrático é $J(\mathbf{w}) = 1 - 2\mathbf{p}^T\mathbf{w} + \mathbf{w}^T\mathbf{R}
+# \mathbf{w}$, a função de custo é a metade dele, e o gradiente é $\mathbf{g} =
+# \mathbf{R}\mathbf{w} - \mathbf{p}$. Portanto $\mathbf{w}(n+1) = \mathbf{w}(n) +
+# \eta(\mathbf{p} - \mathbf{R}\mathbf{w}(n))$.
 
 # %%
 R, p = np.array([[1, 0.5], [0.5, 1]]), np.array([0.5, 0.25])
@@ -97,7 +97,7 @@ for n, w in enumerate(steepest_descent(surface, 0.8, start, steps=10).weights):
 for eta in (0.2, 1 / 1.5, 1.2):
     said = regimes(surface, eta)  # antes de rodar qualquer coisa
     run = steepest_descent(surface, eta, start)
-    print(f"eta = {eta:.3f}:", ", ".join(f"{regime}" for regime in said),
+    print(f"eta = {eta:.3f}:", ", ".join(regime.in_words(language) for regime in said),
           "- confirmado" if run.confirmed else "- não é o que se vê")  # fmt: skip
 
 # %% tags=["check"]
@@ -153,13 +153,13 @@ for _ in range(5):
     w = w - np.linalg.solve(jacobian.T @ jacobian, jacobian.T @ e)
 
 runs = {
-    "steepest descent": steepest_descent(neuron, 0.9, steps=60),
-    "conjugate gradient": conjugate_gradient(neuron, steps=60),
+    "descida mais íngreme": steepest_descent(neuron, 0.9, steps=60),
+    "gradiente conjugado": conjugate_gradient(neuron, steps=60),
     "Gauss-Newton": gauss_newton(neuron, steps=60),
     "Newton": newton(neuron, steps=60),
 }
 for name, run in runs.items():
-    print(f"{name:18}: {run.iterations:3d} iterações, w = {run.final_weights.round(4)}")
+    print(f"{name:20}: {run.iterations:3d} iterações, w = {run.final_weights.round(4)}")
 
 # %% tags=["check"]
 assert newton(surface, start).iterations == 1
@@ -196,14 +196,9 @@ for axes, eta, colour, title in (
 
 floor = min(run.cost.min() for run in runs.values())
 styles = (("o-", orange), ("s-", blue), ("^-", green), ("v-", pink))
-portuguese = {
-    "steepest descent": "descida mais íngreme",
-    "conjugate gradient": "gradiente conjugado",
-}
 for (name, run), (style, colour) in zip(runs.items(), styles, strict=True):
     excess = np.maximum(run.cost - floor, 1e-16)
-    label = say(name, portuguese.get(name, name))
-    right.semilogy(excess, style, color=colour, markersize=4, label=label)
+    right.semilogy(excess, style, color=colour, markersize=4, label=name)
 right.set(xlabel=say("iteration n", "iteração n"), ylabel=r"$E(w(n)) - E_{min}$",
           xlim=(-0.5, 30),
           title=say("A tanh neuron, four methods",
@@ -221,7 +216,7 @@ plt.show()
 # 1. Que tamanho de passo dá amortecimento crítico ao modo ao longo de (1, 1), e qual ao
 #    outro? Preveja os dois e deixe `regimes` conferir. Um só passo consegue ambos?
 # 2. Ponha `R` igual a `[[1, 0.95], [0.95, 1]]`. De quantas iterações a descida mais
-#    íngreme precisa com o seu melhor passo, e de quantas precisam Newton e
+#    íngreme precisa com o melhor passo, e de quantas precisam Newton e
 #    `conjugate_gradient`? Explique os números com $\kappa$.
 # 3. Comece Newton no neurônio com tanh em (-4, 4). O que a mensagem de erro diz da
 #    hessiana ali, e por que Gauss-Newton com `delta=0.01` não para?

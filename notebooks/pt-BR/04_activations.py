@@ -18,7 +18,7 @@
 #
 # Entre o campo local induzido $v$ e a saída $y$ de um neurônio está a função de
 # ativação, $y = \varphi(v)$ (a *função de transferência* do curso). Na ida ela curva;
-# na volta a sua inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
+# na volta a inclinação $\varphi'(v)$ multiplica tudo o que o neurônio pode
 # aprender. Onde a inclinação é quase zero o neurônio está *saturado*, e surdo. Você vai
 # deduzir quatro inclinações à mão e ver quanto resta de um erro depois de muitas
 # camadas delas.
@@ -40,7 +40,7 @@ from dlkeras.visualization import in_language
 # $$\varphi'(v) = \frac{e^{-v}}{(1+e^{-v})^2} = y\,(1-y),$$
 #
 # porque $e^{-v}/(1+e^{-v}) = 1-y$. A tangente hiperbólica é a mesma curva, esticada
-# para $(-1, 1)$: $\tanh v = 2\varphi(2v) - 1$, e a sua inclinação é $4\varphi'(2v) =
+# para $(-1, 1)$: $\tanh v = 2\varphi(2v) - 1$, e a inclinação é $4\varphi'(2v) =
 # 1-y^2$. O retificador (ReLU) é $\max(0, v)$, de inclinação 1 ou 0. A ReLU com
 # vazamento (*leaky*), $\max(\alpha v, v)$, deixa uma inclinação $\alpha$ abaixo de
 # zero.
@@ -48,13 +48,13 @@ from dlkeras.visualization import in_language
 # %%
 alpha = 0.01
 functions = {
-    "logistic": lambda v: 1 / (1 + np.exp(-v)),
+    "logística": lambda v: 1 / (1 + np.exp(-v)),
     "tanh": np.tanh,
     "ReLU": lambda v: np.maximum(0, v),
     "leaky ReLU": lambda v: np.maximum(alpha * v, v),
 }
 slopes = {
-    "logistic": lambda v, y: y * (1 - y),
+    "logística": lambda v, y: y * (1 - y),
     "tanh": lambda v, y: 1 - y**2,
     "ReLU": lambda v, y: (v > 0).astype(float),
     "leaky ReLU": lambda v, y: np.where(v > 0, 1, alpha),
@@ -65,7 +65,8 @@ h = 1e-5
 for name, phi in functions.items():
     measured = (phi(v + h) - phi(v - h)) / (2 * h)
     compare(slopes[name](v, phi(v)), measured, atol=1e-9)
-compare(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
+compare(np.tanh(v), 2 * functions["logística"](2 * v) - 1)
+print("as inclinações conferem com pequenas diferenças")
 
 # %% [markdown]
 # ## Os mesmos números na biblioteca
@@ -75,7 +76,7 @@ compare(np.tanh(v), 2 * functions["logistic"](2 * v) - 1)
 
 # %%
 in_keras = {
-    "logistic": "sigmoid",
+    "logística": "sigmoid",
     "tanh": "tanh",
     "ReLU": "relu",
     "leaky ReLU": keras.layers.LeakyReLU(negative_slope=alpha),
@@ -104,13 +105,13 @@ for name, activation in in_keras.items():
 # %%
 y = (1 + np.sqrt(1 - 0.1)) / 2
 v_tenth = np.log(y / (1 - y))
-compare(functions["logistic"](v_tenth), y)
+compare(functions["logística"](v_tenth), y)
 compare(y * (1 - y), 0.025)
 print(f"a inclinação da logística cai a um décimo da maior em |v| = {v_tenth:.2f}")
 
 layers = np.arange(20)
 left_of_error = {
-    "logistic, $v = 0$": 0.25**layers,
+    "logística, $v = 0$": 0.25**layers,
     "tanh, $v = 1$": (1 - np.tanh(1) ** 2) ** layers,
     "ReLU, $v > 0$": 1.0**layers,
     "leaky ReLU, $v < 0$": alpha**layers,
@@ -120,13 +121,13 @@ for name, left in left_of_error.items():
 
 # %% tags=["check"]
 assert abs(v_tenth - 3.64) < 0.01
-assert 3e-12 < left_of_error["logistic, $v = 0$"][-1] < 4e-12
+assert 3e-12 < left_of_error["logística, $v = 0$"][-1] < 4e-12
 
 # %% [markdown]
 # ## O outro lado de nunca saturar: unidades mortas
 #
 # Uma ReLU cujo campo local induzido é negativo para *todo* exemplo tem inclinação 0
-# para todo exemplo: os seus pesos não recebem correção e ela fica desligada. Dê a um
+# para todo exemplo: os pesos não recebem correção e ela fica desligada. Dê a um
 # neurônio ReLU um bias de -10 e ele está morto; um *leaky* ainda se move, cem vezes
 # mais devagar.
 
@@ -149,16 +150,12 @@ assert corrections["ReLU"] == 0 < corrections["leaky ReLU"]
 # %% [markdown]
 # ## A figura
 #
-# As funções (linha cheia) com as suas inclinações (tracejado); em cinza, onde a
+# As funções (linha cheia) e as inclinações (tracejado); em cinza, onde a
 # inclinação está abaixo de um décimo da maior. À direita, quanto resta de um erro
 # depois de cada camada.
 
 
 # %%
-def in_words(name):
-    return name.replace("logistic", say("logistic", "logística"))
-
-
 blue, orange, green, pink = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 figure = plt.figure(figsize=(14, 5.6), layout="constrained")
 rows = (len(functions) + 1) // 2
@@ -172,7 +169,7 @@ for index, (name, phi) in enumerate(functions.items()):
                       step="mid")  # fmt: skip
     axes.plot(v, y, color=blue, linewidth=2, label=r"$\varphi(v)$")
     axes.plot(v, slope, "--", color=orange, linewidth=2, label=r"$\varphi'(v)$")
-    axes.set(xlabel="$v$", title=in_words(name), ylim=(-1.3, limit), xlim=(-6, 6))
+    axes.set(xlabel="$v$", title=name, ylim=(-1.3, limit), xlim=(-6, 6))
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
 right = figure.add_subplot(grid[:, 2])
@@ -180,7 +177,7 @@ styles = (("o-", blue), ("s-", orange), ("^-", green), ("v-", pink))
 for (name, left), (style, colour) in zip(left_of_error.items(), styles, strict=True):
     shown = left > 1e-16
     right.semilogy(layers[shown], left[shown], style, color=colour, markersize=4,
-                   label=in_words(name))  # fmt: skip
+                   label=name)  # fmt: skip
 right.set(xlabel=say("layers passed", "camadas atravessadas"), xticks=range(0, 20, 2),
           ylabel=r"$\prod\varphi'$",
           title=say("What is left of an error", "O que resta de um erro"))  # fmt: skip
@@ -196,10 +193,10 @@ plt.show()
 # As soluções estão na pasta `solutions`.
 #
 # 1. A função de LeCun é $1{,}7159\tanh(2v/3)$, `dlkeras.layers.scaled_tanh`. Deduza a
-#    sua inclinação. Onde é maior a sua *segunda* derivada, e por que LeCun quis que os
+#    inclinação. Onde a *segunda* derivada é maior, e por que LeCun quis que os
 #    alvos +1 e -1 ficassem ali?
-# 2. A softplus $\ln(1+e^v)$ é uma ReLU suave. Qual função deste notebook é a sua
-#    inclinação? Confirme com `local_gradients`.
+# 2. A softplus $\ln(1+e^v)$ é uma ReLU suave. Qual função deste notebook é a
+#    inclinação dela? Confirme com `local_gradients`.
 # 3. A inclinação da logística é no máximo 1/4, mas os pesos também multiplicam. De que
 #    tamanho deve ser um peso para que um erro sobreviva a uma camada em $v = 0$, e o
 #    que acontece com $v$, e portanto com a inclinação, quando os pesos são desse

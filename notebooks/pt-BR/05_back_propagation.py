@@ -119,7 +119,7 @@ np.testing.assert_allclose(ours.average_energy, E.mean(), atol=1e-12)
 # ## Igual à diferenciação automática
 #
 # A descida do gradiente simples com $\eta = 1$ subtrai o gradiente. Assim, um passo do
-# otimizador do próprio Keras numa cópia da rede mostra o gradiente que o seu backend
+# otimizador do próprio Keras numa cópia da rede mostra o gradiente que o backend
 # calculou.
 
 # %%
@@ -159,15 +159,15 @@ print("à mão                   ", (0.5 * np.outer(x[1], delta1[1])).round(4).t
 
 curves = {}
 for name, arguments, momentum in (
-    ("per example", {"batch_size": 1, "seed": 0}, 0.0),
-    ("per example, momentum 0.8", {"batch_size": 1, "seed": 0}, 0.8),
-    ("batch, momentum 0.8", {"batch_size": None}, 0.8),
+    ("exemplo por exemplo", {"batch_size": 1, "seed": 0}, 0.0),
+    ("exemplo por exemplo, momento 0.8", {"batch_size": 1, "seed": 0}, 0.8),
+    ("por lote, momento 0.8", {"batch_size": None}, 0.8),
 ):
     model.set_weights(begin)
     rule = DeltaRule(model, learning_rate=0.5, momentum=momentum)
     curves[name] = rule.fit(x, d, epochs=500, **arguments).average_energy
-    print(f"{name:26} E_av: {curves[name][0]:.4f} -> {curves[name][-1]:.5f}")
-    if name == "per example, momentum 0.8":
+    print(f"{name:32} E_av: {curves[name][0]:.4f} -> {curves[name][-1]:.5f}")
+    if name == "exemplo por exemplo, momento 0.8":
         learned = model.get_weights()
 model.set_weights(learned)
 answers = keras.ops.convert_to_numpy(model(x))
@@ -202,13 +202,8 @@ left.set(xticks=range(4), xticklabels=["0 0", "0 1", "1 0", "1 1"], yticks=range
                    r"Gradientes locais $\delta_j$ antes do treino"))  # fmt: skip
 
 styles = (("-", blue), ("-", orange), ("--", green))
-words = (("per example", "exemplo por exemplo"), ("batch", "por lote"),
-         ("momentum", "momento"))  # fmt: skip
 for (name, curve), (style, colour) in zip(curves.items(), styles, strict=True):
-    label = name
-    for word in words:
-        label = label.replace(word[0], say(*word))
-    middle.semilogy(curve, style, color=colour, label=label)
+    middle.semilogy(curve, style, color=colour, label=name)
 middle.set(xlabel=say("epoch", "época"), ylabel="$E_{av}$",
            title=say("The delta rule at work", "A regra delta em ação"))  # fmt: skip
 middle.legend()

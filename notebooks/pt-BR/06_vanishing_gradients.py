@@ -96,7 +96,9 @@ def kernel_norms(gradients):
 # um kernel é $\mathbf y_{l-1}\boldsymbol\delta_l^T$. Para a função logística $\varphi'
 # \le 1/4$. Os pesos de Glorot têm a variância $2/(100+100)$, de modo que $\mathbf W$ em
 # média conserva o comprimento de um vetor. Resta $(1/4)^{19} = 3{,}6\cdot10^{-12}$ da
-# última camada escondida à primeira.
+# última camada escondida à primeira. Gradientes assim se chamam *instáveis*: as camadas
+# aprendem em velocidades muito diferentes, e aqui a primeira fica parada enquanto a
+# última aprende.
 
 # %%
 model = network("sigmoid", "glorot_uniform")
@@ -130,7 +132,7 @@ assert 1e-13 < ratio < 1e-10  # about 1e-11 to 1e-12: the first layer cannot lea
 #
 # Diz o livro-texto: com pesos ruins, N(0, 1), os gradientes desaparecem. Não é o que
 # acontece. Com variância 1, uma soma de cem termos tem desvio padrão da ordem de 10, e
-# uma unidade logística em $v = \pm10$ está *saturada*: a sua inclinação é minúscula,
+# uma unidade logística em $v = \pm10$ está *saturada*: a inclinação é minúscula,
 # mas os pesos que trazem o erro de volta são dez vezes grandes demais, e os dois quase
 # se cancelam. O gradiente chega; as unidades estão presas assim mesmo. Com tanh, cuja
 # inclinação é 1 onde não é plana, os pesos vencem: o gradiente *explode*.
@@ -257,7 +259,7 @@ assert woken["leaky"] > woken["relu"] + 0.3  # over three seeds 0.51 to 0.62 mor
 #
 # O `TrainingDoctor` traz os dois monitores e olha também o modelo, a perda e os dados.
 # No fim do `fit`, diz o que um bom colega diria: uma causa, o que se viu dela em
-# números e uma coisa a mudar. A rede logística ouve por que a sua perda fica em
+# números e uma coisa a mudar. A rede logística ouve por que a perda fica em
 # $\ln 10$; a rede com ReLU e os pesos de He ouve que está saudável, e o que foi olhado.
 
 # %%

@@ -15,7 +15,7 @@
 #
 # **Por que uma rede melhora quando se desliga metade dela, ao acaso?**
 #
-# A cada passo de treino, cada neurônio pode faltar, com probabilidade $p$: a sua saída
+# A cada passo de treino, cada neurônio pode faltar, com probabilidade $p$: a saída
 # é zero nesse passo, e no seguinte ele pode voltar. Ninguém pode confiar num vizinho, e
 # por isso cada um tem de ser útil sozinho. Depois do treino ninguém mais é desligado. O
 # curso promete 1 a 2 % a mais de acurácia, e isso é mais do que parece: de 95 % para 97
@@ -96,7 +96,7 @@ for rate in (0.2, 0.5):
 # $$\mathrm E\,\tfrac12(d - \mathbf w^T\tilde{\mathbf x})^2 =
 # \tfrac12(d - \mathbf w^T\mathbf x)^2 + \frac{p}{2(1-p)}\sum_i w_i^2 x_i^2:$$
 #
-# o custo antigo, mais um preço para cada peso, tanto mais alto quanto mais forte a sua
+# o custo antigo, mais um preço para cada peso, tanto mais alto quanto mais forte a
 # entrada. Nas matrizes do notebook 3, $\mathbf R$ vira $\mathbf R + \frac{p}{1-p}\,
 # \mathrm{diag}(\mathbf R)$: duas entradas correlacionadas têm de dividir o trabalho.
 
@@ -182,16 +182,16 @@ assert gain[:, -1].mean() > 0.2  # and in the end better
 
 # %% [markdown]
 # Duas coisas merecem um segundo olhar. O dropout começa *atrás*: cada passo treina só
-# uma parte da rede. Com tempo ele ultrapassa, e termina cerca de um ponto à frente, a
-# ponta de baixo do que o curso promete. E a dispersão entre sementes é várias vezes
-# esse ganho: quem compara uma rodada com uma outra vê sorte. A comparação é justa
+# uma parte da rede. Com tempo ele ultrapassa, e termina cerca de um ponto à frente, o
+# mínimo que o curso promete. E a dispersão entre sementes é várias vezes
+# esse ganho: quem compara uma rodada com outra só vê a sorte. A comparação é justa
 # porque é feita aos pares, com os mesmos exemplos.
 
 # %% [markdown]
 # ## A figura
 #
 # À esquerda, cada semente com e sem dropout. À direita, o ganho à medida que o treino
-# avança, semente por semente, e a sua média.
+# avança, semente por semente, e a média.
 
 # %%
 blue, orange, grey = "#0072B2", "#D55E00", "#666666"

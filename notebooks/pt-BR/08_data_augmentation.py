@@ -155,8 +155,8 @@ def noisy(batch):
     return keras.ops.convert_to_numpy(white(batch, training=True))
 
 
-changes = {"as it is": lambda batch: batch, "noise": noisy, "moved": moved}
-tests = {"centred": images, "moved": moved(images)}
+changes = {"como são": lambda batch: batch, "ruído": noisy, "movidos": moved}
+tests = {"centrados": images, "movidos": moved(images)}
 
 
 def score(change, seed):
@@ -196,20 +196,22 @@ scores = {
     name: np.array([score(change, seed) for seed in range(SEEDS)])
     for name, change in changes.items()
 }
-gains = {name: scores[name] - scores["as it is"] for name in ("noise", "moved")}
+gains = {name: scores[name] - scores["como são"] for name in ("ruído", "movidos")}
 for column, test in enumerate(tests):
-    print(f"read {test} digits:")
+    print(f"leitura de dígitos {test}:")
     for name, values in scores.items():
         values = values[:, column]
-        print(f"  trained {name:9} {values.mean():.1f} % +- {values.std(ddof=1):.1f}")
+        print(f"  treino {name:9} {values.mean():.1f} % +- {values.std(ddof=1):.1f}")
     for name, values in gains.items():
         values = values[:, column]
-        print(f"  {name} gains {values.mean():+.1f} points +- {values.std(ddof=1):.1f}")
+        print(
+            f"  ganho de {name} {values.mean():+.1f} pontos +- {values.std(ddof=1):.1f}"
+        )
 
 # %% tags=["check"]
-assert gains["moved"][:, 1].mean() > 3  # tolerant to what it has been shown
-assert gains["moved"][:, 1].mean() > gains["noise"][:, 1].mean() + 3
-assert gains["noise"][:, 0].mean() < 1  # noise does not help
+assert gains["movidos"][:, 1].mean() > 3  # tolerant to what it has been shown
+assert gains["movidos"][:, 1].mean() > gains["ruído"][:, 1].mean() + 3
+assert gains["ruído"][:, 0].mean() < 1  # noise does not help
 
 # %% [markdown]
 # ## A figura

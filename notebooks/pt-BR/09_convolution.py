@@ -140,7 +140,7 @@ def contrast(picture):
     ).mean()
 
 
-for name, picture in (("photo", grey[:, :, 0]), *maps.items()):
+for name, picture in (("foto", grey[:, :, 0]), *maps.items()):
     down, across = contrast(picture)
     print(f"{name:10}  mudança para baixo {down:.4f}, para o lado {across:.4f}")
 
@@ -230,7 +230,7 @@ assert np.ptp(np.argwhere(felt), axis=0).tolist() == [r - 1, r - 1]
 # ## A figura
 #
 # Em cima, a fotografia e o que dela fazem uma camada de filtros de linhas verticais e
-# uma de horizontais. Embaixo, os campos: a entrada 5x7 com o seu anel de zeros e os
+# uma de horizontais. Embaixo, os campos: a entrada 5x7 com um anel de zeros e os
 # campos de dois vizinhos com passo 2; os dois filtros; e os pixels que o neurônio
 # profundo sentiu.
 
@@ -292,9 +292,9 @@ plt.show()
 # As soluções estão na pasta `solutions`.
 #
 # 1. Um filtro cujos pesos somam zero ignora áreas lisas. Aplique à fotografia o
-#    operador de Sobel `[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]` e a sua transposta, que
+#    operador de Sobel `[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]` e a transposta, que
 #    dão $g_x$ e $g_y$. O que mostra $\sqrt{g_x^2 + g_y^2}$?
-# 2. Duas convoluções 3x3 empilhadas veem 5x5. Compare os seus parâmetros com os de uma
+# 2. Duas convoluções 3x3 empilhadas veem 5x5. Compare os parâmetros com os de uma
 #    convolução 5x5, de 64 mapas a 64 mapas. Que mais trazem duas camadas?
 # 3. A convolução do Keras não inverte o filtro; a da matemática, sim. Com qual de
 #    `np.convolve` e `np.correlate` concorda um filtro 1x7 numa imagem de uma linha?

@@ -101,6 +101,7 @@ swapped = flower.copy()
 swapped[0::2], swapped[1::2] = flower[1::2], flower[0::2]
 compare(mean_pool(swapped), mean_pool(flower), atol=1e-12)
 compare(max_pool(swapped), max_pool(flower))
+print("trocados dentro da janela, os pixels não mudam nem a média nem o máximo")
 
 # %% tags=["check"]
 assert 0.5 < 1 - passed.mean() <= 0.75
@@ -134,9 +135,9 @@ def pooled(batch, layer):
 layers = {
     "1x1": keras.layers.MaxPooling2D(1),  # passa a imagem como ela é
     "max 2x2": keras.layers.MaxPooling2D(2),
-    "mean 2x2": keras.layers.AveragePooling2D(2),
+    "média 2x2": keras.layers.AveragePooling2D(2),
     "max 8x8": keras.layers.MaxPooling2D(8),
-    "mean 8x8": keras.layers.AveragePooling2D(8),
+    "média 8x8": keras.layers.AveragePooling2D(8),
 }
 train, test = np.arange(0, 1797, 2), np.arange(1, 1797, 2)
 change, accuracy = {}, {}
@@ -156,11 +157,11 @@ for name, layer in layers.items():
 
 # %% tags=["check"]
 for pixels in shifts[1:]:  # the wider the window, the less moves
-    for kind in ("mean", "max"):
-        moves = [change[n][pixels] for n in ("1x1", f"{kind} 2x2", f"{kind} 8x8")]
+    for kind in (("média 2x2", "média 8x8"), ("max 2x2", "max 8x8")):
+        moves = [change[n][pixels] for n in ("1x1", *kind)]
         assert moves[0] > moves[1] > moves[2]
-assert accuracy["1x1"][0] > 0.97 and accuracy["mean 8x8"][0] > 0.9
-assert accuracy["mean 8x8"][5] > accuracy["1x1"][5] + 0.05
+assert accuracy["1x1"][0] > 0.97 and accuracy["média 8x8"][0] > 0.9
+assert accuracy["média 8x8"][5] > accuracy["1x1"][5] + 0.05
 
 # %% [markdown]
 # A mudança sempre cai com a janela. A leitura é outro assunto. Janelas 2x2 não custam
@@ -197,12 +198,11 @@ for axes, (title, picture) in zip(above.subplots(1, 5), pictures, strict=True):
     axes.set(title=title, xticks=[], yticks=[])
 
 left, right = below.subplots(1, 2)
-styles = {"1x1": ("o-", grey), "max 2x2": ("s--", blue), "mean 2x2": ("^--", orange),
-          "max 8x8": ("s-", blue), "mean 8x8": ("^-", orange)}  # fmt: skip
+styles = {"1x1": ("o-", grey), "max 2x2": ("s--", blue), "média 2x2": ("^--", orange),
+          "max 8x8": ("s-", blue), "média 8x8": ("^-", orange)}  # fmt: skip
 for name, (style, colour) in styles.items():
-    label = say(name, name.replace("mean", "média"))
-    left.plot(shifts, change[name], style, color=colour, label=label)
-    right.plot(shifts, accuracy[name], style, color=colour, label=label)
+    left.plot(shifts, change[name], style, color=colour, label=name)
+    right.plot(shifts, accuracy[name], style, color=colour, label=name)
 left.set(xlabel=say("shift (pixels)", "deslocamento (pixels)"),
          ylabel=r"$\|f(x_s) - f(x)\| / \|f(x)\|$",
          title=say("How far the picture moves",

@@ -17,9 +17,9 @@
 #
 # A LeNet-5 lia os dígitos dos cheques. Ela tem, em pequeno, tudo o que veio depois:
 # convoluções que acham traços, pooling que esquece onde exatamente eles estavam, e
-# camadas totalmente conectadas que decidem. Você vai calcular a sua tabela à mão,
+# camadas totalmente conectadas que decidem. Você vai calcular a tabela à mão,
 # camada por camada, deixar a biblioteca confirmá-la, treiná-la em dígitos de verdade e
-# olhar dentro dela: os seus mapas de características, o que um neurônio vê, e o que
+# olhar dentro dela: os mapas de características, o que um neurônio vê, e o que
 # fala a favor de uma classe. (LeCun, Bottou, Bengio e Haffner, 1998; Tabela 13-1 do
 # curso.)
 
@@ -41,7 +41,7 @@ from dlkeras.testing.course import check, compare, language, say
 #
 # Uma convolução sem preenchimento transforma $n$ pixels em $n - f + 1$. De $c$ mapas a
 # $m$ mapas ela tem $m\,(f^2c + 1)$ parâmetros e multiplica e soma $m\,f^2c$ vezes para
-# cada um dos seus pixels de saída. O pooling divide o tamanho por dois e não tem nem
+# cada pixel de saída. O pooling divide o tamanho por dois e não tem nem
 # uma coisa nem outra. Uma camada totalmente conectada é uma convolução que só tem um
 # pixel para olhar.
 
@@ -87,7 +87,7 @@ assert table.parameters == 61_706 and table.multiply_adds == 416_520
 display(visualization.architecture_diagram(network, language=language))
 
 # %% [markdown]
-# A rede do artigo difere da tabela em três lugares: S2 e S4 somam os seus quatro pixels
+# A rede do artigo difere da tabela em três lugares: S2 e S4 somam os quatro pixels
 # e têm dois números treináveis por mapa, cada mapa de C3 lê só alguns dos de S2, e as
 # saídas são distâncias a dígitos desenhados. Ela tem 60.000 parâmetros treináveis, como
 # diz o artigo.
@@ -104,7 +104,7 @@ assert sum(row.parameters for row in paper.values()) == 60_000
 # ## Uma imagem pelas duas primeiras camadas, à mão
 #
 # Os dígitos têm 8x8; ampliados suavemente para 32x32, eles servem. A tinta vale 1,175 e
-# o fundo -0,1, como no artigo, de modo que um pixel médio fica em torno de 0 e a sua
+# o fundo -0,1, como no artigo, de modo que um pixel médio fica em torno de 0 e a
 # dispersão em torno de 1. Para ver as imagens do MNIST do artigo, aponte a variável
 # `DLKERAS_TFDS` para uma pasta do TensorFlow Datasets em que o MNIST já esteja
 # preparado; usamos um décimo delas.
@@ -220,7 +220,7 @@ display(visualization.grad_cam(network, x[chosen], "C3", language=language))
 # 2. Treine com ReLU e max pooling no lugar de tanh e média, seis épocas cada, com três
 #    sementes. A diferença é maior que a dispersão?
 # 3. C5 é uma convolução, não uma camada totalmente conectada. Construa `lenet5((40, 48,
-#    1), num_classes=0)`: qual é a forma da sua saída, e para que ela serviria?
+#    1), num_classes=0)`: qual é a forma da saída, e para que ela serviria?
 
 # %%
 check("11.1", None)  # ("mais parâmetros", "mais multiplicações e somas")

@@ -44,7 +44,7 @@ from dlkeras.testing.course import check, compare, language, say
 # $(227-11)/4+1 = 55$. O código dos próprios autores usava 227.
 #
 # No artigo, C3, C6 e C7 leem só os mapas da sua própria placa gráfica: dois *grupos*, o
-# que reduz os seus pesos à metade.
+# que reduz os pesos à metade.
 
 # %%
 TABLE = (  # nome, mapas ou unidades, kernel, passo, padding, grupos; pooling: sem mapas
@@ -161,7 +161,7 @@ assert accuracy > 0.9
 # %% [markdown]
 # ## As figuras
 #
-# Mapas de um dígito; o que fala a favor da sua classe (Grad-CAM em C3, onde ainda há
+# Mapas de um dígito; o que fala a favor da classe (Grad-CAM em C3, onde ainda há
 # 7x7 pixels); e o que um neurônio da rede completa vê de uma fotografia.
 
 # %%

@@ -171,7 +171,7 @@ assert accuracy > 0.85
 # %% [markdown]
 # ## As figuras
 #
-# Um módulo da rede treinada: as suas quatro vistas de um dígito ficam lado a lado na
+# Um módulo da rede treinada: as quatro vistas de um dígito ficam lado a lado na
 # profundidade. Depois, o que fala a favor de uma classe, e o que um neurônio da rede
 # completa vê de uma fotografia.
 
@@ -223,7 +223,7 @@ plt.show()
 #
 # 1. Troque cada 5x5 da inception 3a por duas 3x3 de 32 filtros. Conte à mão os pesos
 #    depois da redução. (Foi o que fez o segundo artigo sobre a inception.)
-# 2. A GoogLeNet faz a média dos seus últimos mapas 7x7 onde a AlexNet tem duas camadas
+# 2. A GoogLeNet faz a média dos últimos mapas 7x7 onde a AlexNet tem duas camadas
 #    densas. Quantos parâmetros teria uma camada densa de 4.096 unidades sobre os mapas
 #    sem a média?
 # 3. Que fração da saída de cada módulo vem da 1x1, da 3x3, da 5x5 e do pooling? Como

@@ -187,7 +187,7 @@ for depth, table in tables.items():
     assert table.multiply_adds == counted[depth]
 
 # %% [markdown]
-# A ResNet-18, desenhada a partir do modelo: cada bloco mostra as suas duas convoluções
+# A ResNet-18, desenhada a partir do modelo: cada bloco mostra as duas convoluções
 # e, acima delas, o atalho.
 
 # %%
@@ -272,6 +272,7 @@ weights, _ = network.layers[-1].get_weights()
 ours, classes = visualization.grad_cam_map(network, shown, "stage3")
 by_hand = np.einsum("nijk,kn->nij", maps, weights[:, classes]) / maps[0, ..., 0].size
 compare(ours, np.maximum(by_hand, 0), atol=1e-5)
+print("o Grad-CAM confere com os pesos da última camada")
 
 # %% tags=["check"]
 assert accuracy > 0.9
@@ -279,7 +280,7 @@ assert accuracy > 0.9
 # %% [markdown]
 # ## As figuras
 #
-# O que os mapas mais fundos fazem de um dígito, e o que fala a favor da sua classe.
+# O que os mapas mais profundos fazem de um dígito, e o que fala a favor da classe.
 
 # %%
 stages = feature_extractor(network, ["stage1", "stage2", "stage3"])

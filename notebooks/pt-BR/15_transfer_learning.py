@@ -100,8 +100,8 @@ print("um passo da cabeça confere, e as congeladas são as mesmas bit a bit")
 # ## De quantos rótulos se precisa?
 #
 # Três maneiras de aprender a tarefa nova com $k$ exemplos rotulados de cada classe:
-# *congelada* (frozen), só a cabeça aprende; *camadas de baixo congeladas* (lower), C1 e
-# C3 ficam e o resto continua a aprender (figura 11-4 do curso); *do zero* (scratch), a
+# *congelada*, só a cabeça aprende; *camadas de baixo congeladas* (*de baixo*), C1 e
+# C3 ficam e o resto continua a aprender (figura 11-4 do curso); *do zero*, a
 # partir de pesos aleatórios. Cada uma é feita três vezes, com outros exemplos e outros
 # números aleatórios.
 #
@@ -114,7 +114,7 @@ print("um passo da cabeça confere, e as congeladas são as mesmas bit a bit")
 def beginner(way, seed):
     """A rede como é antes de ver qualquer exemplo do destino."""
     keras.utils.set_random_seed(seed)
-    if way == "scratch":
+    if way == "do zero":
         return lenet5(num_classes=classes)
     source.set_weights(learnt)
     return replace_head(source, classes)
@@ -124,10 +124,10 @@ def learner(way):
     """Uma rede que aprende desta maneira, e o primeiro estado do otimizador."""
     unfreeze(source)
     model, adam = beginner(way, 0), keras.optimizers.Adam(1e-3)
-    if way == "frozen":
+    if way == "congelada":
         freeze(model, until="F6")
         adam = keras.optimizers.Adam(1e-2)
-    if way == "lower":
+    if way == "de baixo":
         freeze(model, until="stage2")
     model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
     adam.build(model.trainable_variables)
@@ -144,7 +144,7 @@ def examples(k, seed):
     return np.concatenate([random.permutation(chosen) for _ in range(repeats)])
 
 
-ways, labels, seeds = ("frozen", "lower", "scratch"), (1, 4, 15), range(3)
+ways, labels, seeds = ("congelada", "de baixo", "do zero"), (1, 4, 15), range(3)
 scores = {way: np.empty((len(labels), len(seeds))) for way in ways}
 for way in ways:
     model, blank = learner(way)  # compilada uma vez, recomeçada em cada experimento
@@ -158,10 +158,10 @@ for way in ways:
             scores[way][row, seed] = model.evaluate(
                 x_test, y_test, batch_size=600, verbose=0
             )[1]
-        print(f"{way:8} {k:3} rótulos por classe: {scores[way][row].mean():.3f} "
+        print(f"{way:9} {k:3} rótulos por classe: {scores[way][row].mean():.3f} "
               f"+- {scores[way][row].std():.3f}")  # fmt: skip
 
-gain = {way: 100 * (scores[way] - scores["scratch"]) for way in ways[:-1]}
+gain = {way: 100 * (scores[way] - scores["do zero"]) for way in ways[:-1]}
 for row, k in enumerate(labels):
     print(f"{k:3} rótulos, pontos sobre o do zero:", ", ".join(
         f"{way} {values[row].mean():+.1f} +- {values[row].std():.1f}"
@@ -169,9 +169,9 @@ for row, k in enumerate(labels):
 
 # %% tags=["check"]
 # Measured over three seeds: +25, +11, +7 points frozen; +13, +7, +6 with C1 and C3.
-assert (gain["frozen"].mean(axis=1) > (15, 7, 4)).all()
-assert (gain["lower"].mean(axis=1) > (4, 3, 2)).all()
-assert np.diff(gain["frozen"].mean(axis=1)).max() < 0  # fewer labels, more to gain
+assert (gain["congelada"].mean(axis=1) > (15, 7, 4)).all()
+assert (gain["de baixo"].mean(axis=1) > (4, 3, 2)).all()
+assert np.diff(gain["congelada"].mean(axis=1)).max() < 0  # fewer labels, more to gain
 
 # %% [markdown]
 # A transferência ganha, e tanto mais quanto menos rótulos há: uns 25 pontos com um
@@ -191,9 +191,9 @@ assert np.diff(gain["frozen"].mean(axis=1)).max() < 0  # fewer labels, more to g
 blue, orange, grey = "#0072B2", "#D55E00", "#666666"
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained",
                                      width_ratios=[1.3, 1])  # fmt: skip
-words = {"frozen": say("frozen", "congelada"),
-         "lower": say("lower layers frozen", "camadas de baixo congeladas"),
-         "scratch": say("from scratch", "do zero")}  # fmt: skip
+words = {"congelada": say("frozen", "congelada"),
+         "de baixo": say("lower layers frozen", "camadas de baixo congeladas"),
+         "do zero": say("from scratch", "do zero")}  # fmt: skip
 styles = (("s-", blue), ("o-", orange), ("^--", grey))
 for way, (style, colour) in zip(ways, styles, strict=True):
     left.errorbar(labels, scores[way].mean(axis=1), scores[way].std(axis=1),

@@ -67,9 +67,9 @@ print(sorted(artifacts))
 #
 # Um artefato é uma pasta de arquivos e um `artifact.json`, que tem o SHA-256 de cada
 # arquivo. Um bit trocado é descoberto: aqui calculamos os resumos nós mesmos. O nome da
-# pasta é a sua *chave*, um resumo de tudo de que o resultado depende: a configuração do
-# componente, os resumos das suas entradas, o seu código e as versões das bibliotecas.
-# Mesma chave, mesmo resultado: por isso um passo pode ser reaproveitado sem pensar duas
+# pasta é a *chave* dele, um resumo de tudo de que o resultado depende: a configuração
+# do componente, os resumos das entradas, o código e as versões das bibliotecas. Mesma
+# chave, mesmo resultado: por isso um passo pode ser reaproveitado sem pensar duas
 # vezes.
 
 # %%
@@ -123,7 +123,7 @@ print(f"acurácia {right.mean():.4f}, erro de calibração {ece:.4f}, "
 # %% [markdown]
 # ## A aprovação, à mão
 #
-# Um modelo só é publicado se for aprovado (*blessed*): a sua acurácia deve alcançar
+# Um modelo só é publicado se for aprovado (*blessed*): a acurácia deve alcançar
 # `min_accuracy` e ser maior que a de quem responde sempre a classe mais comum, e não
 # pode cair mais que `max_accuracy_drop` abaixo do modelo que é o campeão agora.
 
@@ -176,7 +176,7 @@ assert (
 # partes que vale conhecer. *Overview*: a nota que o pipeline escreveu, os parâmetros e
 # o modelo registrado. *Model metrics*: gráficos em seções, um para o custo, um para o
 # gradiente de cada camada. *Artifacts*: as figuras, algumas com um controle deslizante
-# sobre as épocas. E em *Models*, `notebook_16` com a sua versão e o apelido `champion`,
+# sobre as épocas. E em *Models*, `notebook_16` com a versão e o apelido `champion`,
 # que um serviço carregaria.
 
 # %%

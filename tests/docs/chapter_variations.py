@@ -69,6 +69,11 @@ VARIATIONS = {
     "09 a filter of 5x5": [("size=(3, 3, 1)", "size=(5, 5, 1)"),
                            ("((5, 7), (6, 8))", "((6, 8),)")],
     "10 pooling of 16": [('MaxPooling2D(8)', 'MaxPooling2D(16)')],
+    "11 three epochs": [("epochs=12", "epochs=3")],
+    "14 other depths": [
+        ("((1, False), (5, False), (1, True), (5, True))", "((2, False), (2, True))"),
+        ("epochs=4", "epochs=1"), ("epochs=5", "epochs=1"),
+    ],
     "15 two labels": [("(1, 4, 15)", "(2,)")],
 }  # fmt: skip
 

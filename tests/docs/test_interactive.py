@@ -366,3 +366,8 @@ def test_the_picture_of_a_run_shows_the_run_of_the_readme():
         drawn = script.file_of("moving_run", language).read_text("utf-8")
         assert drawn == script.run_picture(language), "docs/moving_pictures.py"
     assert "99.4 %" in script.run_picture("en") and "Evaluation" in drawn
+
+
+def test_the_gallery_has_a_picture_of_each_page_in_both_languages():
+    wanted = {f"{name}_{language}" for name in NAMES for language in ("en", "pt")}
+    assert {path.stem for path in interactive_pages.PICTURES.glob("*.webp")} == wanted

@@ -107,7 +107,16 @@ def test_a_reader_without_a_network_sees_everything(site, pages):
     assert not outside
     for sheet in site.rglob("*.css"):
         text = sheet.read_text("utf-8")
-        assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import", text), sheet
+        outside = r"(?:url\(|@import)\s*[\"']?(?:https?:)?//"
+        assert not re.search(outside, text), sheet
+
+
+def test_a_chapter_opens_its_slides(site, pages):
+    for folder, language, up in (("chapters", "en", "../"),
+                                 ("pt-BR/capitulos", "pt", "../../")):  # fmt: skip
+        for page in (site / folder).glob("[01]*.html"):
+            assert f"{up}slides/{language}/{page.name}" in pages[page].links
+            assert (site / "slides" / language / page.name).exists()
 
 
 def test_interactive_pages_are_there_and_shown_where_they_belong(site, pages):

@@ -52,6 +52,23 @@ def test_portuguese_has_a_list_of_its_own_and_notebooks_are_read_by_cell(
     ]
 
 
+def test_the_library_is_read_by_its_docstrings_messages_and_comments(
+    tmp_path, monkeypatch, capsys
+):
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""What stands in a file.\n\n    >>> anew = "anew"  # anew\n"""\n'
+        "anew = 1  # made anew\n"
+        'raise ValueError(f"{anew} is there, in order "\n'
+        '                 "to see it")\n'
+    )
+    assert found(monkeypatch, capsys, module) == [
+        "module.py:1: say it another way (what is). Found: What stands",
+        "module.py:5: say it another way (again). Found: anew",
+        "module.py:6: say it another way (to). Found: in order to",
+    ]
+
+
 def test_what_readers_read_is_clean():
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "words.py"], capture_output=True, text=True

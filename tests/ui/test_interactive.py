@@ -197,9 +197,10 @@ def test_a_page_shows_itself_in_both_languages(driver, opened, name, theme):
         for output in driver.find_elements("css selector", "dd"):
             assert output.text not in ("", "NaN", "undefined"), name
         photograph(driver, f"{theme}_{name}_{language}")
-    if folder := os.environ.get("DLKERAS_SITE_SCREENSHOTS"):
-        figures = driver.find_element("id", "figures")  # for the gallery's cards
-        assert figures.screenshot(str(Path(folder, f"figures_{theme}_{name}.png")))
+        if folder := os.environ.get("DLKERAS_SITE_SCREENSHOTS"):
+            figures = driver.find_element("id", "figures")  # for the gallery's cards
+            file = Path(folder, f"figures_{theme}_{name}_{language}.png")
+            assert figures.screenshot(str(file))
 
 
 def photograph(driver, name):

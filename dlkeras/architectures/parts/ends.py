@@ -1,4 +1,4 @@
-"""Both ends of a network: what is done to the images, and what reads the features."""
+"""Both ends of a network: how images come in, and how classes come out."""
 
 import itertools
 import operator
@@ -37,7 +37,7 @@ def scaled(filters: int, width_multiplier: float, multiple: int = 1) -> int:
 def check_input(
     network: str, input_shape: Any, fits: Callable[[int], bool], why: str
 ) -> None:
-    """Refuse images that the network cannot take, and say how small they may be.
+    """Refuse images that are too small for the network, and say how small they may be.
 
     Args:
         network: Name of the network, for the message.
@@ -76,7 +76,7 @@ def check_input(
 
 
 def whole_number(value: Any) -> int | None:
-    """Return a whole number as an int, and None for what is none.
+    """Return a whole number as an int, and None for anything else.
 
     >>> whole_number(3), whole_number(3.0), whole_number(True)
     (3, None, None)

@@ -1,4 +1,4 @@
-"""The arguments of keras.applications that have another name here: which one."""
+"""What the arguments of keras.applications are called here."""
 
 import functools
 import inspect

@@ -1,1 +1,1 @@
-"""Weights from files: names, matching, formats, and those that are shipped."""
+"""Weights from files: names, matching, formats, and the weights we ship."""

@@ -1,4 +1,4 @@
-"""Keras's own weight files, looked into before anything in them is believed."""
+"""Keras's own weight files, checked before anything in them is used."""
 
 import math
 import re
@@ -83,7 +83,7 @@ def read_keras_weights(model: Any, path: str | Path) -> tuple[Found, Left]:
 
 
 def _array(dataset: Any, name: str, largest: int, budget: Budget) -> np.ndarray:
-    brain = dataset.dtype == "V2"  # bfloat16, of which HDF5 knows the size alone
+    brain = dataset.dtype == "V2"  # bfloat16: HDF5 knows its size alone
     if (dataset.dtype.kind not in "fiu" and not brain) or dataset.size > largest:
         raise WeightFileError(
             f"{name!r} has {dataset.size} values of type {dataset.dtype}, where at "

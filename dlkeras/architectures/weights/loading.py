@@ -70,7 +70,7 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
         model: The model that gets the weights.
         source: A Keras model; a module of PyTorch, its state dict, of tensors or
             arrays, or a checkpoint that has it under `"state_dict"`,
-            `"model_state_dict"` or `"model"`, whatever stands before the names of the
+            `"model_state_dict"` or `"model"`, whatever comes before the names of the
             network (`module.`, `_orig_mod.`, `model.`, ...); or a file: `.pth`,
             `.pt`, `.bin`, `.ckpt`, `.tar` (as in `.pth.tar`) of PyTorch,
             `.safetensors`, `.keras`, `.weights.h5`, or the `.h5` of Keras 2 and

@@ -1,4 +1,4 @@
-"""The source's arrays against the model's variables, in the order of the network."""
+"""Pairs the source's arrays with the model's variables, in the network's order."""
 
 import difflib
 import warnings
@@ -180,7 +180,7 @@ def check_shapes(model: Any, path: str, variable: Any, array: Any, name: str) ->
 
 
 def check_nothing_left(model: Any, left: list[str]) -> None:
-    """Refuse a source that has more weights than the model."""
+    """Stop if the source has more weights than the model."""
     if left:
         hint = "Is the source of another depth or version?"
         if left[0] == "S2":
@@ -204,7 +204,7 @@ def array_of(value: Any) -> np.ndarray:
 
 
 def warn_of_padding(model: Any) -> None:
-    """Say where the images are padded otherwise than in every source."""
+    """Warn where images are padded differently from every source."""
     for argument, name in (
         ("padding", "stem_convolution"),
         ("padding", "stem_convolution_1"),
@@ -219,5 +219,5 @@ def warn_of_padding(model: Any) -> None:
 
 
 def warn(message: str) -> None:
-    """Warn of weights that fit a network which computes something else."""
+    """Warn if the weights fit but their network computes something else."""
     warnings.warn(f"{message}. The outputs will differ.", UserWarning, stacklevel=5)

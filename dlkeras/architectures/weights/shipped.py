@@ -1,4 +1,4 @@
-"""The weights that come with the package: which there are, and how they are read."""
+"""The weights that come with the package: their names, and how to load them."""
 
 import difflib
 import hashlib
@@ -19,7 +19,7 @@ _FOLDER = resources.files("dlkeras.architectures") / "pretrained"
 
 
 def pretrained_names(architecture: str) -> list[str]:
-    """List the names of an architecture's weights that the package has.
+    """List the names of the weights we ship for an architecture.
 
     Args:
         architecture: Name of the architecture.
@@ -36,7 +36,7 @@ def pretrained_names(architecture: str) -> list[str]:
 
 
 def pretrained_card(architecture: str, name: str) -> dict[str, Any]:
-    """Return what is known of weights that the package has.
+    """Return the card of weights we ship: data, accuracy, licence.
 
     Args:
         architecture: Name of the architecture.
@@ -48,7 +48,7 @@ def pretrained_card(architecture: str, name: str) -> dict[str, Any]:
         the test images, `training`, `examples`, `versions` and `sha256`.
 
     Raises:
-        ValueError: There are no such weights; the message lists those that there are.
+        ValueError: There are no such weights; the message lists what there is.
 
     Example:
         >>> from dlkeras.architectures import pretrained_card
@@ -74,7 +74,7 @@ def pretrained_card(architecture: str, name: str) -> dict[str, Any]:
 
 
 def pretrained(build: Callable[..., keras.Model], name: str) -> keras.Model:
-    """Return an architecture with weights that the package has.
+    """Return an architecture with weights we ship.
 
     Args:
         build: The architecture's builder, whose `__name__` is the architecture's.

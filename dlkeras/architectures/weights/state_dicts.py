@@ -1,4 +1,4 @@
-"""State dicts of PyTorch: what is wrapped around them, and what they do not say."""
+"""State dicts of PyTorch: unwrap them, and work out what they leave unsaid."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -108,7 +108,7 @@ def from_torch(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarra
 
 
 def _network_in(source: Mapping, anchor: str) -> tuple[str, dict[str, Any]]:
-    """Return what stands before the names of the network, and its state dict.
+    """Return the prefix of the network's names, and its state dict.
 
     A training script may keep other things beside it: a loss, metrics, an average.
     """

@@ -193,7 +193,7 @@ def _rows(parts: list[list[Any]], layout: Layout, quantities: Sequence[str]) -> 
 
 
 def _branch(condition: Any, if_true: Callable, if_false: Callable, inputs: list) -> Any:
-    """`tf.cond`, of which only the branch that is taken costs anything.
+    """`tf.cond`: only the branch that is taken costs anything.
 
     `tf.cond` is spread over the graph around it, where every operation of the other
     branch is passed through, too: a third of what measuring a small network costs.

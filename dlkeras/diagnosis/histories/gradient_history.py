@@ -23,7 +23,7 @@ class GradientHistory:
     """Measurements of the sampled steps, per variable and per layer.
 
     Attributes:
-        steps: `(samples,)`, the number of each sampled step; the first of all is 1.
+        steps: `(samples,)`, the number of each sampled step, from 1.
         epochs: `(samples,)`, the epoch in which it lay, from 0.
         loss: `(samples,)`, the mean loss of the epoch up to that step.
         variables: `(layer, variable)` of each variable, in order of depth.

@@ -22,7 +22,7 @@ def _when(history: ActivationHistory, row: int) -> str:
 
 
 def dead_relu(history: ActivationHistory) -> Iterator[TrainingFinding]:
-    """Layers of which most units are 0 on the whole probe, now.
+    """Layers with most units at 0 on the whole probe, now.
 
     Where inputs are much the same for all samples (the gates of squeeze-and-excitation)
     about half of the units are 0 from the start, and of few units most by chance: no
@@ -112,7 +112,7 @@ def poor_initialization(history: ActivationHistory) -> Iterator[TrainingFinding]
         for column, layer in enumerate(history.layer_names)
         if history.layers[layer].initializer not in ("", "Zeros")
         and layer not in history.outputs
-        and not history.layers[layer].frozen  # whoever trained it chose its weights
+        and not history.layers[layer].frozen  # someone trained it and chose its weights
     }
     std = {layer: value for layer, value in std.items() if np.isfinite(value)}
     if len(std) < 2 or min(std.values()) == max(std.values()):

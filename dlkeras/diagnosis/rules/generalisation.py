@@ -48,7 +48,7 @@ def unlinked_labels(facts: Facts) -> Iterator[TrainingFinding]:
     if gained and max(gained) < FITTED and link < UNLINKED:
         yield cause(
             "no_link_to_labels",
-            "no link between inputs and labels is to be seen",
+            "inputs and labels show no link",
             f"nearest neighbours: {link:.1f} standard errors above chance",
             severity="note", source=MEMORY, value=link, bound=UNLINKED, sure="possible",
             fix="look at ten examples with their labels, as the model gets them",
@@ -69,7 +69,7 @@ def one_answer(facts: Facts) -> Iterator[TrainingFinding]:
         seen = f"class {int(chosen[0])} for all of {len(answers)} examples"
     elif labels.kind == "numbers" and labels.rows.std() > 0:
         if labels.rows.size != len(labels.values) * answers[0].size:
-            return  # scores of classes, by a loss of one's own: of another size
+            return  # scores of classes, by the user's own loss: of another size
         flat = answers.reshape(len(answers), -1).astype(np.float64)
         same = bool(np.median(flat.std(0)) < 1e-3 * labels.rows.std())
         seen = f"answers of {np.nanmean(flat):.4g} for all of {len(answers)} examples"

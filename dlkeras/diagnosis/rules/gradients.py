@@ -281,5 +281,5 @@ GRADIENT_RULES: tuple[Callable, ...] = (
     learning_rate,
     loss_over_epochs,
 )
-# Those that look for one bad sample; the others look at what is usual.
+# These look for one bad sample; the others look at what is usual.
 SINGLE_SAMPLE_RULES = frozenset({gradient_over_time, non_finite_gradient})

@@ -98,7 +98,7 @@ def one_class(facts: Facts) -> Iterator[TrainingFinding]:
     if labels is None or len(labels.values) < ENOUGH or not labels.kind:
         return
     if not (facts.cross_entropy or facts.distance) or facts.adversarial:
-        return  # a loss of one's own may be given labels that it does not need
+        return  # a user's own loss may be given labels that it does not need
     rows = labels.rows
     if labels.ignored is None:
         rows = rows.reshape(len(labels.values), -1)

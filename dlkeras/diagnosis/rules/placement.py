@@ -1,4 +1,4 @@
-"""Rules on where parts stand: dropout, normalisation, windows beside the image."""
+"""Rules on where parts are: dropout, normalisation, windows beside the image."""
 
 from collections.abc import Iterator
 

@@ -122,7 +122,7 @@ def output_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
 
 
 def answers_beside_loss(facts: Facts) -> Iterator[TrainingFinding]:
-    """Answers of a layer or a model of one's own that are no probabilities."""
+    """Answers of the user's own layer or model that are no probabilities."""
     seen = facts.before if facts.before is not None else facts.answers
     layer = facts.output_layer
     if not facts.cross_entropy or facts.from_logits or facts.output_activation:
@@ -155,7 +155,7 @@ def output_beside_labels(facts: Facts) -> Iterator[TrainingFinding]:
     if labels is None or not labels.kind:
         return
     if not (facts.cross_entropy or facts.distance):
-        return  # what a loss of one's own, or CTC, takes is not known
+        return  # nobody knows what a user's own loss, or CTC, takes
     name, units = getattr(facts.output_layer, "name", ""), facts.units or "N"
     if activation == "softmax" and labels.kind == "several" and facts.units > 1:
         per = labels.rows.sum(1)

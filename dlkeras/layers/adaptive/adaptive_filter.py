@@ -295,7 +295,7 @@ class AdaptiveFilter(keras.layers.Layer):
         return tuple(shapes)
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "taps": self.taps,

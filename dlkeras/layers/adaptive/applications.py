@@ -54,7 +54,7 @@ def system_identification(signal, response, taps, *, adaptive_filter=None) -> Ad
 
 
 def noise_cancelling(primary, reference, taps, *, adaptive_filter=None) -> Adapted:
-    """Subtract a noise of which another sensor hears a filtered copy.
+    """Subtract a noise that another sensor hears, filtered.
 
     The filter predicts the noise in `primary` from `reference`; what it cannot
     predict, the error, is the cleaned signal.

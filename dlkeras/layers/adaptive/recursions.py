@@ -252,7 +252,7 @@ def _allowed(adapt, desired, filters):
 
 
 def _nothing(arrays, problem):
-    """What a call without samples gives: one frozen step, of which nothing is kept."""
+    """What a call without samples gives: one frozen step that keeps nothing."""
     problem = dataclasses.replace(problem, clean=False)
     one = {
         **arrays,

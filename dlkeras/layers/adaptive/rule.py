@@ -83,7 +83,7 @@ class Rule:
         return {"weights": weights, **zeros}
 
     def rows(self, arrays, problem):
-        """More arrays of which a step sees one row: `(time, filters)`, by name."""
+        """More arrays; a step sees one row of each: `(time, filters)`, by name."""
         del arrays, problem
         return {}
 

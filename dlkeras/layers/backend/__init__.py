@@ -1,4 +1,4 @@
-"""The kernels of convolution and normalisation that are faster than Keras's own.
+"""Kernels for convolution and normalisation that are faster than Keras's own.
 
 Each answers None where Keras's own operations are as fast; on PyTorch they always are.
 """

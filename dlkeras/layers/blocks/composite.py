@@ -57,7 +57,7 @@ class CompositeLayer(keras.layers.Layer):
                 part.trainable = False
 
     def _finish_build(self) -> None:
-        """Freeze the parts of a frozen layer, and quantise those that were."""
+        """Freeze the parts of a frozen layer; quantise what was quantised before."""
         # Keras freezes only before `build`. On TensorFlow an attribute that is set to
         # its own value is not set at all.
         if not self.trainable:

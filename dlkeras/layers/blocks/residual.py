@@ -38,7 +38,7 @@ class ResidualBlock(ResidualUnit):
         zero_gamma: Start the last normalisation's scale at 0, so that the block
             starts as its shortcut (Goyal et al. 2017). Not for `"v2"`.
         groups: 1; more are for `BottleneckBlock`.
-        width_per_group: 64, likewise.
+        width_per_group: 64; others are for `BottleneckBlock`.
         reduction_ratio: Of a squeeze-and-excitation at the end of the branch (Hu et al.
             2018), which scales each channel by what all channels say on average;
             `None` for none. Theirs is 16.

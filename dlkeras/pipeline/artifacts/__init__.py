@@ -1,1 +1,1 @@
-"""What passes between components."""
+"""Artifacts: what one component writes and the next ones read."""

@@ -1,7 +1,7 @@
 """The manifest of a pushed model, `MANIFEST.sha256`: written, and compared when read.
 
 It lists every file that the pusher writes. MLflow writes its own around them later
-(`MLmodel`): their SHA-256 stand in the registry, with the model's version.
+(`MLmodel`): their SHA-256 are in the registry, with the model's version.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def read_manifest(manifest: Path) -> dict[str, str]:
 
 
 def _record(folder: Path) -> Record | None:
-    """The record that stands beside a pushed model in the store and in MLflow."""
+    """The record beside a pushed model in the store and in MLflow."""
     file = folder / RECORD_FILE
     if not file.is_file():
         return None

@@ -1,1 +1,1 @@
-"""Batches: from examples on disk to what a network is trained and judged on."""
+"""Batches: how examples on disk become what a network trains on."""

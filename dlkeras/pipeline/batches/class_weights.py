@@ -1,4 +1,4 @@
-"""Weights of training examples, by which rare classes count as much as common ones."""
+"""Class weights: rare classes count as much as common ones."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ def balanced_weights(counts: np.ndarray) -> np.ndarray:
     """The weight of each class, as scikit-learn's `class_weight="balanced"` says.
 
     Args:
-        counts: `(classes,)` examples of each class, some of which may be 0.
+        counts: `(classes,)` examples of each class; 0 is possible.
 
     Returns:
         `(classes,)`: examples / (classes that there are * examples of the class); the

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-# Preprocessed images are kept in memory up to this size, and read anew beyond it.
+# Preprocessed images are kept in memory up to this size, and read again beyond it.
 CACHE_BYTES = 2**30
 # So many examples are shuffled together; encoded ones only up to a size, since the
 # photographs of a large source have megabytes. Shards hold a mixture already.
@@ -51,7 +51,7 @@ def evaluation_batches(
         examples: the data set.
         transform: the preprocessing.
         split: which split.
-        batch_size: images in a batch; the last one may be smaller.
+        batch_size: images in a batch; the last batch can be smaller.
         cached: keep what fits into `CACHE_BYTES`, for who reads it again and again. It
             has to be read to its end: a cache that is left half-way is lost.
         only: `(examples,)`, which of them; default: all.
@@ -213,7 +213,7 @@ def training_batches(
 
 
 def _chosen(only: "np.ndarray") -> "Callable[..., tf.Tensor]":
-    """Whether an example is one of those that are asked for."""
+    """Whether an example is among the ones asked for."""
     from dlkeras.pipeline.tensorflow_import import tf
 
     table = tf.constant(only)

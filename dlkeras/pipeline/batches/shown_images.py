@@ -1,4 +1,4 @@
-"""Images of the test split, no larger than those who look at them need."""
+"""Test images for figures, no larger than a person needs."""
 
 from typing import Any
 

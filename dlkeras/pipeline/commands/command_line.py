@@ -106,7 +106,7 @@ def parse(
         default: what the script defines.
         arguments: the command line, `sys.argv[1:]`.
         prog: name of the script, for the help.
-        names: those of the components; default: those that it has a section for.
+        names: of components; by default all that the configuration has a section for.
 
     Returns:
         The configuration and the options of the run: config, force, until.
@@ -144,7 +144,7 @@ def parse(
         given.setdefault("tuner", {})["enabled"] = False
     variables = variables_of(flags)
     said = from_environment(variables)
-    if given.get("trainer", {}).keys() & NETWORKS:  # a flag stands over both variables
+    if given.get("trainer", {}).keys() & NETWORKS:  # a flag wins over both variables
         for name in NETWORKS:
             said.get("trainer", {}).pop(name, None)
     try:

@@ -1,4 +1,4 @@
-"""`dlkeras doctor`: what a machine has, and what of it will not work together."""
+"""`dlkeras doctor`: what your machine has, and what will not work together."""
 
 import argparse
 import os
@@ -42,7 +42,7 @@ class Check:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare no flag beside those that every command has."""
+    """Declare no flag: it takes only what every command takes."""
     del parser
 
 

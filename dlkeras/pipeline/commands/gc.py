@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what could go, and remove it where that was asked for."""
+    """Print what could go, and remove it if you asked for that."""
     from dlkeras.pipeline.engine.garbage import collect, garbage
     from dlkeras.pipeline.engine.store_report import existing_store
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for each image, and one on standard error for what cannot be read.
+    """Print a line for each image; unreadable files go to standard error.
 
     Returns:
         The exit code: 0; 1 where some images cannot be read; 2 where none can.

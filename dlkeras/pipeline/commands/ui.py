@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if uri.startswith(("http://", "https://")):
         print(f"these runs are kept by an MLflow server; its pages are on {uri}")
         return 0
-    # MLflow binds it anew: who holds it now is named before MLflow's long start.
+    # MLflow binds it again: who holds it now is named before MLflow's long start.
     arguments.listening_socket("127.0.0.1", options.port).close()
     new = not tracking.exists(options.tracking_uri, options.mlruns)
     make = new and options.mlruns.is_dir()  # else the folder is mistyped

@@ -1,4 +1,4 @@
-"""`dlkeras why`: which part of a component's key changed, so that it ran."""
+"""`dlkeras why`: says what changed, so that a component ran again."""
 
 import argparse
 

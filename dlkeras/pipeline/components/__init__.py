@@ -1,1 +1,1 @@
-"""The components: one file each, with what it reads and what it writes."""
+"""The components of the pipeline, one file each."""

@@ -1,4 +1,4 @@
-"""BulkInferrer: what the pushed model says of a folder of images without labels."""
+"""BulkInferrer: asks the pushed model about a folder of unlabelled images."""
 
 from pathlib import Path
 

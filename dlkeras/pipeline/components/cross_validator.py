@@ -1,4 +1,4 @@
-"""CrossValidator: the training once for each fold, to see how much its score varies."""
+"""CrossValidator: trains once for each fold, to see how much the score varies."""
 
 import math
 from collections.abc import Callable, Sequence

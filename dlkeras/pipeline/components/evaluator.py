@@ -1,4 +1,4 @@
-"""Evaluator: what a model does on the test split: how well, how surely, how fast."""
+"""Evaluator: how good, how sure and how fast a model is on the test split."""
 
 from typing import Any
 

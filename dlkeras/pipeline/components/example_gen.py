@@ -1,4 +1,4 @@
-"""ExampleGen: any source of labelled images, as one TFDS data set in three splits.
+"""ExampleGen: turns any source of labelled images into a data set of three splits.
 
 A source is read once, example by example: decoded, which shows whether it is whole;
 digested, which decides its split where the source has none; and written. What cannot be
@@ -73,7 +73,7 @@ def example_gen(
     pixels, or of its group, so that every class is in every split: the same images
     give the same splits whatever files are renamed or reordered, files that are added
     move none but in a class that chance would leave out of a split, and identical
-    images never stand in two of them.
+    images never land in two of them.
 
     Args:
         config: which source.
@@ -81,8 +81,8 @@ def example_gen(
             reason, number), `left_out.json` (files that are no examples: name, reason),
             `contents.parquet` (of each example's file the size and time, and the
             digest of its pixels), `metadata.parquet` (what the source knows of the
-            examples beside), and `labels`, `channels`, `splits`, `drawn_splits` (those
-            that the hash has decided), `source`, `formats` and `builder` (the folder
+            examples beside), and `labels`, `channels`, `splits`, `drawn_splits` (the
+            ones the hash has decided), `source`, `formats` and `builder` (the folder
             that TFDS reads) as properties; `task` where a label is no class, and of
             numbers `target`, their mean and standard deviation in train. Its digest is
             made of the decoded examples and of the metadata.
@@ -106,8 +106,8 @@ def example_gen(
         )
     folder = output.path / NAME / VERSION
     fractions = drawn_fractions(config, source.splits)
-    # What ends the run is found when the images are read: those that cannot be count
-    # for none, and are said first.
+    # What ends the run is found when the images are read: images that cannot be read
+    # do not count, and are named first.
     stops = config.rare_classes == "stop"
     rare = {} if stops else rare_by_listing(source, len(fractions))
     labels = source.labels
@@ -240,11 +240,11 @@ def _rare_classes(
 
 
 def _drawn(source: Source) -> list[str]:
-    """The splits that a hash has decided: those that the source lacks, and train."""
+    """The splits that a hash has decided: what the source lacks, and train."""
     lacking = set(SPLITS) - source.splits
     return [name for name in SPLITS if name in lacking or (lacking and name == "train")]
 
 
 def left_out(examples: Examples) -> list[str]:
-    """Say what of the source is not among the examples, a line for each kind."""
+    """Say what was left out of the examples, a line for each reason."""
     return lines_of_left_out(examples.properties, examples.path)

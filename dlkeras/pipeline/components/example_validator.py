@@ -1,4 +1,4 @@
-"""ExampleValidator: where the examples break the schema, each offender by name."""
+"""ExampleValidator: names each example that breaks the schema."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

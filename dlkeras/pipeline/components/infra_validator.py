@@ -1,4 +1,4 @@
-"""InfraValidator: the blessed model in each form it is served in, tried by a stranger.
+"""InfraValidator: tries the blessed model in each form it is served in.
 
 A fresh process, which knows nothing of the training, loads every form, compares its
 files with their SHA-256, and answers real images as the trainer's model does: as pixels

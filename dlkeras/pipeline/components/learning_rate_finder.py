@@ -1,4 +1,4 @@
-"""LearningRateFinder: the rate with which the configured network learns."""
+"""LearningRateFinder: suggests a learning rate for the configured network."""
 
 from typing import Any
 

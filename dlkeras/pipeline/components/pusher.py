@@ -38,7 +38,7 @@ def pusher(
     *,
     model_name: str,
 ) -> None:
-    """Put what is served into one folder that stands by itself.
+    """Put everything that serving needs into one folder.
 
     Args:
         config: the name and the alias in the registry.

@@ -1,4 +1,4 @@
-"""StatisticsGen: a row for every example, what the splits look like, and a page."""
+"""StatisticsGen: describes every example and every split, as tables and a page."""
 
 import hashlib
 import re
@@ -284,7 +284,7 @@ def _quantiles(column: Any) -> dict[str, float]:
 
 
 def leaked(table: Any) -> list[dict[str, list[str]]]:
-    """Find images that stand in more than one split.
+    """Find images that are in more than one split.
 
     Args:
         table: the rows of the examples.

@@ -52,7 +52,7 @@ def _machines(model: Model) -> list[str]:
     if config["sharding"] != "file" or machines == here:
         return []
     return [
-        f"the model is of {machines} machines, each of which read its own files; "
+        f"{machines} machines trained the model, and each read its own files; "
         f"--force Trainer trains one of {here}"
     ]
 
@@ -84,14 +84,14 @@ def trainer(
         hyperparameters: what the tuner found; None takes the configuration's values.
         seed: decides initial weights, order and augmentation.
         work: the folder of the checkpoints; training resumes from the last one.
-        on_epoch_end: is told the metrics of every epoch, also of those that an earlier,
-            interrupted training has done.
+        on_epoch_end: is told the metrics of every epoch, also of those before an
+            interruption.
         on_figures: is told the monitors' figures of an epoch while training goes on.
         verbose: Keras's progress, "1" a bar, "2" a line an epoch.
         say: shows a line to the user.
 
     Raises:
-        PipelineError: a loss is no longer finite, of which no checkpoint is written;
+        PipelineError: a loss is no longer finite; no checkpoint of it is written;
             or another machine of a distributed training has ended.
         InputError: the devices cannot share the batches, or the checkpoints are of
             another number of machines whose files decided them.
@@ -200,7 +200,7 @@ def trainer(
         if lost := not_kept(callback):
             say(
                 f"{type(callback).__name__} has {', '.join(lost)}, which no checkpoint "
-                "holds: after an interruption it begins anew; give it get_state and "
+                "holds: after an interruption it starts over; give it get_state and "
                 "set_state"
             )
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), *own, stopping]

@@ -27,7 +27,7 @@ SEARCH_COPY = "search.copy.json"
 
 
 def _fingerprint(config: TunerConfig, trainer: TrainerConfig) -> dict[str, Any]:
-    """What the networks start from, and the code of those that are the user's own."""
+    """What the networks start from, and the code of the user's own networks."""
     varied = config.space.get("architecture", "").split(",")
     return {
         "source": transfer_fingerprint(trainer),
@@ -64,7 +64,7 @@ def tuner(
         transform: preprocessing and augmentation.
         trainer: the network to try, and its batch size.
         seed: decides the values tried and everything in a trial.
-        work: keras-tuner's folder; a search that was interrupted goes on from it.
+        work: keras-tuner's folder; an interrupted search continues there.
         observer: is told of the trials while they run.
         verbose: Keras's progress, "1" a bar, "2" a line an epoch.
         say: shows a line to the user.

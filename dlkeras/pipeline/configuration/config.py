@@ -55,7 +55,7 @@ __all__ = [
     "merge",
 ]
 
-# Changing a threshold decides anew, and measures nothing again.
+# Changing a threshold decides again, and measures nothing again.
 OfTheBlessing = Annotated[T, InKeyOf("Blessing")]
 
 # Names become folders and pages: no slash, no leading dot.
@@ -150,7 +150,7 @@ class PusherConfig(ComponentConfig):
 
 
 class BulkInferrerConfig(ComponentConfig):
-    """Images that the pushed model answers for, all at once."""
+    """A folder of images to classify with the pushed model."""
 
     images: NotInKey[PathField | None] = None  # their content is
     """folder of images without labels: once pushed, the model answers for each"""
@@ -219,7 +219,7 @@ COMPONENTS = component_names(PipelineConfig)
 
 
 def load_config(path: Path, base: PipelineConfig | None = None) -> PipelineConfig:
-    """Read a configuration, or a part of one, that stands over another.
+    """Read a configuration, or a part of one, and lay it over another.
 
     Args:
         path: a JSON file as `PipelineConfig.model_dump_json` writes it.

@@ -60,7 +60,7 @@ class ComponentConfig(_Model):
     )
 
 
-# What stands in place of a data set by name.
+# What you can give in place of a data set's name.
 SOURCES = ("builder_dir", "image_folder", "manifest", "npz", "source")
 
 
@@ -126,7 +126,7 @@ class ExampleGenConfig(ComponentConfig):
 
     @property
     def source_name(self) -> str:
-        """The source in a word: the name of its file, its folder or its data set."""
+        """The source's short name: that of its file, its folder or its data set."""
         if self.builder_dir is not None:
             return f"{self.builder_dir.parent.name}/{self.builder_dir.name}"
         if self.source is not None:
@@ -224,7 +224,7 @@ class TransformConfig(ComponentConfig):
     zoom: float = Field(default=0.12, ge=0, lt=1)
     """largest zoom, as a share: 0.1 gives factors from 0.9 to 1.1"""
     fill_mode: Literal["constant", "nearest", "reflect"] = "constant"
-    """what stands outside the image; constant is a raw pixel of 0"""
+    """what fills the area outside the image; constant is a raw pixel of 0"""
     horizontal_flip: bool = False
     """mirror half of the images left to right"""
     vertical_flip: bool = False

@@ -1,4 +1,4 @@
-"""Environment variables that stand for flags, such as `DLKERAS_TRAINER__EPOCHS=5`."""
+"""Environment variables in place of flags, such as `DLKERAS_TRAINER__EPOCHS=5`."""
 
 import difflib
 import os

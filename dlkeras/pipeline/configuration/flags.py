@@ -1,4 +1,4 @@
-"""Every field of the configuration is a flag, and its value arrives as it was typed."""
+"""Every field of the configuration is a flag; its value arrives as you typed it."""
 
 import argparse
 import json
@@ -44,7 +44,7 @@ class Flag:
 
     @property
     def is_switch(self) -> bool:
-        """Whether the flag stands without a value."""
+        """Whether the flag takes no value."""
         return self.kind is bool
 
 

@@ -1,4 +1,4 @@
-"""Which fields an output depends on, said where the field is defined."""
+"""Which fields an output depends on: each field says so where it is defined."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar

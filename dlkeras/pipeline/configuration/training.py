@@ -39,9 +39,9 @@ class TunerConfig(ComponentConfig):
     patience: int | None = Field(default=None, ge=1)
     """end a trial after so many epochs without a lower validation loss"""
     factor: OfTheSearch[int] = Field(default=3, ge=2)
-    """hyperband: one trial in so many goes on to the next round"""
+    """hyperband: one trial in so many enters the next round"""
     workers: NotInKey[int] = Field(default=0, ge=0)
-    """number of processes that run trials beside each other; 0 is this one alone"""
+    """number of processes that run trials at the same time; 0 is this one alone"""
     deadline: NotInKey[float] = Field(default=3600.0, gt=0)
     """seconds within which some worker must end an epoch or a trial"""
     min_learning_rate: float = Field(default=5e-4, gt=0)
@@ -65,7 +65,7 @@ class TunerConfig(ComponentConfig):
 
 
 class TransferConfig(ComponentConfig):
-    """Which network the training starts from, and what of it learns."""
+    """Which trained network you start from, and which of its layers learn."""
 
     source: NotInKey[str | None] = None  # its content is
     """start from lenet5:mnist (an architecture and its weights, by name or file),
@@ -100,7 +100,7 @@ class TrainerConfig(ComponentConfig):
     learning_rate_schedule: Literal["cosine", "one_cycle", "constant", "plateau"] = (
         "cosine"
     )
-    """how the learning rate goes on from there: cosine falls to 0 at the last epoch,
+    """how the learning rate changes after that: cosine falls to 0 at the last epoch,
     one_cycle rises to it before, in the first 0.3 of the steps, plateau falls when the
     validation loss no longer does"""
     warmup_epochs: float = Field(default=0.0, ge=0)
@@ -192,7 +192,7 @@ class TrainerConfig(ComponentConfig):
     @model_validator(mode="before")
     @classmethod
     def _call_it_by_its_function(cls, values: Any) -> Any:
-        """A network of one's own is called what its function is."""
+        """Your own network is called what its function is."""
         if not isinstance(values, Mapping):
             return values
         # What comes through here is no longer JSON, where a list may be a tuple.

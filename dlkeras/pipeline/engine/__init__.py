@@ -1,1 +1,1 @@
-"""What carries a component out: its key, its cache, its place in the run."""
+"""Runs components: finds what is finished, makes the rest, records both."""

@@ -225,7 +225,7 @@ class Services:
 
     @property
     def cache(self) -> Path | None:
-        """A folder of finished pieces of work; None where they shall be made anew."""
+        """A folder of finished pieces of work; None if they are made again."""
         if self._forced or self._call.component.cache is None:
             return None
         piece = self._call.component.cache

@@ -103,7 +103,7 @@ def code_dependencies(*modules: str) -> dict[str, str]:
 
 
 def function_dependencies(function: Callable[..., Any]) -> dict[str, str]:
-    """Digests of a function that stands in no file, as in a notebook.
+    """Digests of a function that is in no file, as in a notebook.
 
     Args:
         function: it counts with the functions and classes of the same module that it
@@ -174,7 +174,7 @@ def _compiled(item: Any) -> bytes:
 
 
 def has_source(module: str) -> bool:
-    """Whether a module stands in a file."""
+    """Whether a module has a file."""
     return _file(module) is not None
 
 
@@ -203,7 +203,7 @@ def _is_service(module: str) -> bool:
 
 
 def _defining(module: str, name: str | None) -> list[str]:
-    """The modules that define what is imported, behind those that hand it on."""
+    """The modules that define what is imported, behind the ones that hand it on."""
     if name is None:
         return [module]
     if _file(f"{module}.{name}") is not None:
@@ -255,7 +255,7 @@ def read_module(path: Path, module: str) -> ModuleCode:
     """Read what a file defines and imports; once, as long as it says the same.
 
     A file of this package is read as it was when the process began: what it runs is
-    that, whoever edits the file meanwhile.
+    that, even if somebody edits the file meanwhile.
     """
     parent = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return _parsed(_AT_START.get(path) or path.read_bytes(), parent)
@@ -315,7 +315,7 @@ def _joined(lines: list[bytes]) -> bytes:
 
 
 def _imports(node: ast.AST, parent: str) -> Iterator[tuple[str, str | None]]:
-    """The imports of a tree, but for those that only a type checker sees."""
+    """The imports of a tree, but for what only a type checker sees."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from ((alias.name, None) for alias in child.names)

@@ -1,4 +1,4 @@
-"""`@component`: a function's signature says what it reads, and what it makes."""
+"""`@component`: your function's signature says what it reads and what it makes."""
 
 import functools
 import inspect
@@ -294,7 +294,7 @@ def with_sections(
 
     Returns:
         The configuration, with a field for each component's configuration. A
-        BulkInferrer of the user's own stands in the place of the package's.
+        BulkInferrer of the user's own replaces the package's.
 
     Raises:
         TypeError: another component of the pipeline has this name.

@@ -57,7 +57,7 @@ class Run:
         engine: what makes the artifacts.
         until: name of the component after which to stop.
         code: what the components' outputs depend on, as it was when the job began;
-            whoever edits a file meanwhile does not change what runs.
+            editing a file meanwhile does not change what runs.
 
     Example:
     ```python

@@ -25,7 +25,7 @@ from dlkeras.pipeline.store.record import RECORD_FILE
 
 # What a process is writing changes within minutes.
 LITTER_SECONDS = 3600.0
-# Small, and worth hours of training to whoever searches further.
+# Small, and worth hours of training to anyone who searches further.
 TRIALS_SECONDS = 30 * 86400.0
 
 

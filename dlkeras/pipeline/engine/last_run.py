@@ -1,4 +1,4 @@
-"""The statistics of a pipeline's last run, with which new data are compared."""
+"""The statistics of a pipeline's last run, to compare new data with."""
 
 import contextlib
 from typing import Any

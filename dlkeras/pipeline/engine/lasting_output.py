@@ -1,4 +1,4 @@
-"""Standard output that never ends a job: the terminal may go, its disk may be full."""
+"""Printing never stops a job, even if the terminal closes or its disk is full."""
 
 import contextlib
 import os

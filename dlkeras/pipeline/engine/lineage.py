@@ -1,6 +1,6 @@
 """The record of a run: which steps it took, and what each of them read and wrote.
 
-It is written anew with every artifact that the run takes up. While the run's process
+It is written again with every artifact that the run takes up. While the run's process
 lives, what it names is in use: `dlkeras gc` leaves it where it is.
 """
 
@@ -48,7 +48,7 @@ def read_lineage_file(file: Path) -> dict[str, Any]:
     Raises:
         CorruptArtifactError: the record was damaged.
     """
-    mend = "run the same job again to have it written anew, or remove the file"
+    mend = "run the same job again, which writes it, or remove the file"
     return read_sealed_json(file, "the record of a run", mend)
 
 

@@ -31,7 +31,7 @@ class Observer(Protocol):
     def trial_ended(
         self, trial: str, status: str, score: float | None, message: str | None = None
     ) -> None:
-        """A trial has ended; what made it fail stands in the message."""
+        """A trial has ended; the message says what made it fail."""
 
 
 class NullObserver:

@@ -1,4 +1,4 @@
-"""Provenance: why a component ran, told by the part of its key that changed."""
+"""Provenance: why a component ran: which part of its key changed."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

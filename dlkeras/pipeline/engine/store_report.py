@@ -106,7 +106,7 @@ def _worker(folder: Path) -> Owner | None:
 
 
 def damaged_files(store: Path) -> Iterator[str]:
-    """Hash every file again, and name those that are not what was published."""
+    """Hash every file again, and name the ones that have changed since."""
     opened = Store(store, make=False)
     for kind in types_in(store).values():
         damaged: list[str] = []
@@ -132,7 +132,7 @@ def _read_trial(file: Path) -> None:
 
 
 def _was_replaced(artifact: Artifact) -> bool:
-    """Whether a run has made an artifact anew, or gc removed it, meanwhile."""
+    """Whether a run has made an artifact again, or gc removed it, meanwhile."""
     try:
         return type(artifact).read(artifact.path).record != artifact.record
     except CorruptArtifactError:

@@ -1,1 +1,1 @@
-"""Examples: where they come from, how they are kept and read, what is known of them."""
+"""How your images become training batches: sources, splits, shards, statistics."""

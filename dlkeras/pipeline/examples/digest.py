@@ -1,4 +1,4 @@
-"""The digest of an image's pixels: what makes two examples the same image."""
+"""The digest of an image's pixels: two examples with one digest are one image."""
 
 import hashlib
 

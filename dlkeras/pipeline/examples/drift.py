@@ -1,4 +1,4 @@
-"""Drift: how far a data set is from what the schema keeps, or from the last run's."""
+"""Drift: how far your data are from the schema, or from the last run's data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Distributions:
     Attributes:
         classes: share of each class.
         pixels: histogram of the pixels, bins of equal width from 0 to 255.
-        brightness: histogram of the images' means, likewise.
+        brightness: histogram of the images' means, with the same bins.
         numbers: quantiles of labels that are numbers, at `NUMBER_QUANTILES`.
     """
 

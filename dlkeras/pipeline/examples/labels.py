@@ -1,4 +1,4 @@
-"""The names of the classes: each stands for one output, so that none may come twice."""
+"""The names of the classes: each belongs to one output, so no name comes twice."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def repeated(labels: Iterable[str]) -> str:
 
 
 def read_labels(folder: Path) -> list[str] | None:
-    """Read the labels that stand beside a pushed model's file.
+    """Read the labels beside a pushed model's file.
 
     Returns:
         The labels, or None where there is no such file.
@@ -92,5 +92,5 @@ def read_labels(folder: Path) -> list[str] | None:
     if not isinstance(labels, list) or not all(isinstance(n, str) for n in labels):
         raise InputError(f"{expected}; it holds something else")
     if twice := repeated(labels):
-        raise InputError(f"{expected}, each once; {twice} stands there more often")
+        raise InputError(f"{expected}, each once; {twice} comes more often")
     return labels

@@ -1,4 +1,4 @@
-"""What of a source is not among its examples: counted, named, and listed in a file."""
+"""What was left out of the examples: counted, named, and listed in a file."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ LEFT_OUT = "left_out.json"
 def format_problems(
     source: Source, problems: list[tuple[str, str, int]], log: Path
 ) -> str:
-    """Say which examples cannot be read; a file has those that a line cannot hold."""
+    """Say which examples cannot be read; a file has what a line cannot hold."""
     lost = sum(number for *_, number in problems)
     named = "; ".join(f"{name}: {reason}" for name, reason, _ in problems[:MAX_NAMED])
     lines = [f"{name}: {reason}" for name, reason, _ in problems]

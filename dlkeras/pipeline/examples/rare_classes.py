@@ -1,4 +1,4 @@
-"""Classes of too few images to stand in every split, and what becomes of them."""
+"""Classes with too few images for every split, and what to do with them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -101,7 +101,7 @@ class ImageSchema(Part):
     max_class_imbalance: float = Field(default=20.0, ge=1)
     """largest ratio of the largest class of train to the smallest"""
     max_contradictions: int = Field(default=0, ge=0)
-    """largest number of images that may stand in several classes"""
+    """largest number of images that may be in several classes"""
     max_leaked_share: float = Field(default=0.0, ge=0, le=1)
     """largest share of validation and test that may be the same images as in train"""
     max_duplicate_share: float = Field(default=0.05, ge=0, le=1)
@@ -135,7 +135,7 @@ class ImageSchema(Part):
         if info.data.get("task") is None and len(labels) < 2:
             raise ValueError(f"expected at least two. Received: {list(labels)}")
         if twice := repeated(labels):
-            raise ValueError(f"expected each label once; {twice} stands there again")
+            raise ValueError(f"expected each label once; {twice} comes again")
         return labels
 
     @model_validator(mode="after")

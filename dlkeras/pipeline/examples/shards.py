@@ -98,7 +98,7 @@ class WrittenRun(BaseModel):
 def drawn_fractions(config: ExampleGenConfig, given: Iterable[str]) -> dict[str, float]:
     """The splits that a hash deals out, and their shares; empty where there are none.
 
-    Splits that the source has stay; those that it lacks are taken out of train.
+    Splits that the source has stay; the ones it lacks are taken out of train.
 
     Args:
         config: the shares of validation and test.
@@ -200,7 +200,7 @@ def deal_out(
     Args:
         runs: all runs, as `write_run` has left them.
         folder: where their shards are; those of a run in which an example moves to
-            another split are written anew.
+            another split are written again.
         file_format: the form of the shards.
         fractions: from `drawn_fractions`.
 
@@ -231,7 +231,7 @@ def deal_out(
 def _moved(
     run: WrittenRun, rows: list[Row], folder: Path, file_format: str
 ) -> WrittenRun:
-    """Write the shards of a run anew, each example in its new split."""
+    """Write the shards of a run again, each example in its new split."""
     stored = {
         split: _records(run_path(folder, run.number, split, file_format), file_format)
         for split, number in run.examples.items()

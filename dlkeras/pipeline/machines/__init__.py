@@ -1,1 +1,1 @@
-"""Several machines and devices: who is there, and who does what."""
+"""Training on several machines and devices: who is there, and who does what."""

@@ -60,6 +60,6 @@ def cluster() -> Cluster:
 
 
 def cluster_of(kind: Kind) -> Cluster:
-    """The machines of a training of this kind; those that share nothing are alone."""
+    """The machines of a training of this kind; one that shares nothing is alone."""
     several = kind in ("multi_worker", "data_parallel")
     return cluster() if several else Cluster(("this",), 0)

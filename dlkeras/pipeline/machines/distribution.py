@@ -280,7 +280,7 @@ def worker_lost(kind: Kind, reason: str) -> WorkerLostError:
     """What to say where another worker does not answer any more."""
     return WorkerLostError(
         f"expected an answer of the other workers {', '.join(_others(kind))}; one has "
-        "ended. Start all of them again: training goes on from the last checkpoint "
+        "ended. Start all of them again: training continues at the last checkpoint "
         f"({reason})"
     )
 

@@ -89,7 +89,7 @@ def listening(address: str) -> Iterator[None]:
 
     Args:
         address: HOST:PORT of this machine; as the engines do, it listens on all of
-            the machine's names, of which that one may not be known yet.
+            the machine's names, and this name may not be known yet.
 
     Raises:
         InputError: another process listens there.

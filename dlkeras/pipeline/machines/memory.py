@@ -13,7 +13,7 @@ def take_as_needed() -> None:
     """Let this process, and those it starts, take a GPU's memory as they need it.
 
     TensorFlow takes all of it otherwise, and JAX three quarters, when they first use
-    the GPU: from then on this changes nothing. What the user has set stands.
+    the GPU: from then on this changes nothing. What the user has set stays.
     """
     for name, value in GROWING.items():
         os.environ.setdefault(name, value)

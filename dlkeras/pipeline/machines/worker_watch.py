@@ -1,4 +1,4 @@
-"""Watching whether the other workers' processes are there, by their own addresses.
+"""Watches whether the other workers still run.
 
 An engine waits for heartbeats, and so cannot tell a process that has ended from one
 that is slow. The kernel of its machine can: it refuses a connection at once where no
@@ -55,7 +55,7 @@ def watch(addresses: Sequence[str], on_end: Callable[[str], None]) -> Iterator[N
     over = threading.Event()
 
     def look() -> None:
-        refused: dict[str, int] = {}  # of those that have been there
+        refused: dict[str, int] = {}  # of workers that have been there
         while not over.wait(INTERVAL_SECONDS):
             for address in addresses:
                 if not refuses(address):

@@ -1,1 +1,1 @@
-"""A trained network that answers: its forms, and how it is opened and asked."""
+"""Serving: how a trained network is saved, opened and asked."""

@@ -1,4 +1,4 @@
-"""Serving by hand: a pushed model found by name, and images classified with it."""
+"""Find a pushed model by name and classify images with it."""
 
 import os
 from collections import deque

@@ -16,7 +16,7 @@ from dlkeras.pipeline.store.errors import CorruptArtifactError, reason
 def last_blessed(
     run: Run, examples: Examples, model: Model
 ) -> tuple[Transform, Model] | None:
-    """Find the last blessed model of a pipeline that a new one can be compared with.
+    """Find the last blessed model of a pipeline, to compare a new one with.
 
     One whose files were altered, or whose own layers are gone, is passed over, and the
     user is told.

@@ -41,8 +41,8 @@ def check_destination(destination: Path | None) -> None:
 def deploy(pushed: PushedModel, destination: Path) -> Path:
     """Put a model's SavedModel below a folder that TensorFlow Serving watches, once.
 
-    A version appears whole or not at all, and its number is above all before it, also
-    above those that were removed since.
+    A version appears whole or not at all. Its number is above all earlier ones, also
+    above versions that were removed since.
 
     Args:
         pushed: the model.

@@ -1,4 +1,4 @@
-"""What an answer of a model costs: bytes, multiply-adds, and time for one image."""
+"""What one answer costs: bytes, multiply-adds, and time for one image."""
 
 import time
 from collections.abc import Callable

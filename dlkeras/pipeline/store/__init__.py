@@ -1,1 +1,1 @@
-"""Bytes on disk: published whole, locked, compared with their digests."""
+"""Files on disk: published whole or not at all, locked, and checked by digest."""

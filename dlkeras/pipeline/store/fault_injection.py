@@ -5,7 +5,7 @@ life, `DLKERAS_FAULT=enospc:17` raises "No space left on device" there, and with
 `DLKERAS_FAULT=count:0` the process says at its end how many it has passed.
 
 `kill-new:3:FILE` and `enospc-new:3:FILE` strike at the third boundary that does not
-stand in FILE, and write down there those that were passed: processes started one
+stand in FILE, and write down there which were passed: processes started one
 after the other with the same FILE are struck at one place after the other, until none
 is left.
 

@@ -1,6 +1,6 @@
 """Locks that say who holds them, and that outlive neither a process nor a machine.
 
-The kernel frees a file lock when its holder dies. Beside it stands a file with the
+The kernel frees a file lock when its holder dies. Beside it lies a file with the
 holder's host, process and purpose: `dlkeras status` shows it, a waiting process names
 it, and on a shared folder whose kernel does not carry locks from machine to machine it
 decides: the holder touches it every few seconds, and one that has stopped is stale.
@@ -115,7 +115,7 @@ def owned(
 
 @contextlib.contextmanager
 def owned_if_free(lock: Path, purpose: str) -> Iterator[bool]:
-    """Hold a lock unless another process does, for which it does not wait.
+    """Hold a lock if it is free; don't wait for another process.
 
     Args:
         lock: the lock's file.

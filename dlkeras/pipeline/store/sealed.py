@@ -20,7 +20,7 @@ _END = b"\n}\n"
 
 
 def seal(text: str) -> bytes:
-    """Give a JSON object, indented, its last entry: the digest of what stands before.
+    """Give a JSON object, indented, its last entry: the digest of all before it.
 
     Example:
     >>> unseal(seal(json.dumps({"a": 1}, indent=2)).replace(b"1,", b"2,"))
@@ -38,7 +38,7 @@ def unseal(data: bytes) -> bytes:
     What was written before there were seals has none, and is given as it is.
 
     Raises:
-        ValueError: the digest is not the one of what stands before it.
+        ValueError: the digest is not the one of what comes before it.
     """
     body, end = data[: -len(_seal_of(b""))], data[-len(_seal_of(b"")) :]
     if end == _seal_of(body):

@@ -1,4 +1,4 @@
-"""Tracking: the only package that imports mlflow; a pipeline run as MLflow shows it.
+"""Tracking: shows a run in MLflow; the only package that imports mlflow.
 
 Without a server everything is kept below the folder of the runs: `mlflow.db` (SQLite)
 and `artifacts/`. Each name is imported when it is first used, since MLflow loads

@@ -9,7 +9,7 @@ def described(card: str) -> str:
     """Give a model card as a description: whole, or cut at the end of a line.
 
     Args:
-        card: Markdown, all of which is the file `MODEL_CARD` among a run's artifacts.
+        card: Markdown; the file `MODEL_CARD` among a run's artifacts holds all of it.
 
     Returns:
         At most `MAX_DESCRIPTION` characters; where it is cut, the last line says where

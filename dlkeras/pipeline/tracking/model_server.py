@@ -121,7 +121,7 @@ class NamedAnswers:
     Args:
         app: the application behind, whose answers are `{"predictions": [...]}`.
         labels: the names, in the order of the probabilities.
-        task: what else stands beside them where the answer is no single class.
+        task: what else is beside them where the answer is no single class.
     """
 
     def __init__(self, app: Any, labels: list[str], task: dict[str, Any] | None = None):

@@ -20,7 +20,7 @@ class Links:
     """Pages that a note leads to.
 
     Attributes:
-        comparison: the trials, or the runs, beside each other.
+        comparison: the trials, or the runs, side by side.
         model: the registered model's version; None where none was pushed.
         pages: of the run's artifacts, by what they show.
     """
@@ -46,7 +46,7 @@ def run_note(
 
     Returns:
         At most `MAX_LINES` lines: the verdict, the numbers that matter, and a line for
-        each part of the run of which there is something to say.
+        each part of the run that has something to say.
     """
     artifacts = {step.artifact.record.type: step.artifact for step in steps}
     lines = [

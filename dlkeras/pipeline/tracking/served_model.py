@@ -63,7 +63,7 @@ class ServedModel:
         self._answer = checked
 
     def get_raw_model(self) -> "ServedModel":
-        """What MLflow's wrapper gives whoever asks for the model itself."""
+        """What MLflow's wrapper gives if you ask for the model itself."""
         return self
 
     def predict(
@@ -171,7 +171,7 @@ def _known(answer: Any) -> str:
 
 
 def _label(answer: Mapping[str, Any]) -> Any:
-    """What an answer says in a word, of any task."""
+    """What an answer says in brief, whatever the task."""
     if "value" in answer:
         return answer["value"]
     if "labels" in answer:

@@ -75,7 +75,7 @@ def track(
             with _run_of(config, say, others, before) as tracker:
                 yield tracker
         finally:
-            if others is not None:  # who goes on to log where the run is
+            if others is not None:  # the caller still logs where the run is
                 use(before)
 
 

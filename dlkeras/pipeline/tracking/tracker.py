@@ -270,7 +270,7 @@ class Tracker:
     ) -> None:
         """Close a trial's run; `dlkeras.cause` says what made it fail.
 
-        The traceback stands in `traceback.txt`.
+        The traceback is in `traceback.txt`.
         """
         run_id = self._trials[trial]
         if message:

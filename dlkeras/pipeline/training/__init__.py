@@ -1,1 +1,1 @@
-"""What a training needs beside Keras: network, search, checkpoints, monitors."""
+"""Training: the network, the search, checkpoints and monitors around Keras's `fit`."""

@@ -93,7 +93,7 @@ def refuse_what_is_compiled(model: "keras.Model", config: TrainerConfig) -> None
 
 
 def loss_of(config: TrainerConfig) -> "Loss":
-    """The configured loss of each example: cross-entropy, unless another is named."""
+    """The configured loss of each example; cross-entropy if you don't name one."""
     from dlkeras.pipeline.tensorflow_import import keras
 
     smoothing = config.label_smoothing

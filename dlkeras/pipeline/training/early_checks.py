@@ -1,4 +1,4 @@
-"""What of a configuration can be refused before any component runs."""
+"""Finds mistakes in a configuration before any component runs."""
 
 import contextlib
 import importlib.util
@@ -174,7 +174,7 @@ def _variants(
         "loss",
     ),
 ) -> Iterator[tuple[TrainerConfig, str]]:
-    """The trainer with each value that a search chooses from, and where it stands."""
+    """The trainer with each value that a search chooses from, and where it was set."""
     varied = {n: d for n, d in space.items() if n in names and isinstance(d, Choice)}
     if not varied:
         yield trainer, "--trainer."
@@ -350,7 +350,7 @@ def _check_answer(model: "keras.Model", trainer: TrainerConfig) -> None:
         return
     try:
         names = set(model.test_on_batch(given, np.zeros(1, int), return_dict=True))
-    except Exception:  # a loss of one's own may be made for the classes of the data
+    except Exception:  # your own loss may be made for the classes of the data
         return
     if trainer.objective[:4] != "val_" or asked not in names:
         known = ", ".join(f"val_{name}" for name in sorted(names))

@@ -43,8 +43,8 @@ def train_on_jax(
 ) -> None:
     """Do what `trainer` does, in a process whose Keras runs on JAX.
 
-    `train` is that function, of a module that can be imported, `artifacts` are those
-    that it reads, by the names of its parameters; the other arguments are its own.
+    `train` is that function, of a module that can be imported, `artifacts` are the ones
+    it reads, by the names of its parameters; the other arguments are its own.
 
     Raises:
         PipelineError: the training failed, or another machine's has ended.

@@ -1,8 +1,8 @@
-"""Which weights a training keeps: the best epoch's, several, or their average.
+"""Which weights are kept: the best epoch's, several epochs', or their average.
 
 With `use_ema` Keras's optimizers follow the weights with an exponential average.
-Validation, the best epoch and what is kept are then those of the average; training goes
-on from the weights themselves, and a checkpoint holds both.
+Validation, the best epoch and what is kept are then those of the average; training
+continues with the weights themselves, and a checkpoint holds both.
 """
 
 import contextlib

@@ -40,7 +40,7 @@ class Monitoring:
             process of its own draws them.
 
     Attributes:
-        callbacks: for `fit`, before those that ask for what was measured.
+        callbacks: for `fit`, before the ones that ask for what was measured.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Monitoring:
 
         Args:
             model: compiled; its weights may be those of a resumed training.
-            batches: some of those that it is trained on.
+            batches: some of the batches it is trained on.
             is_asked: whether its answers are looked at, too: of several machines one
                 alone may not ask it.
 

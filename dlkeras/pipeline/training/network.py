@@ -37,7 +37,7 @@ def compiled_network(
 
     Returns:
         A model compiled with the configured optimizer, and the loss and the metrics of
-        the objective: for classes those that are configured, and accuracy, for labels
+        the objective: for classes the configured ones, and accuracy, for labels
         that are class numbers or shares of classes.
 
     Raises:
@@ -136,7 +136,7 @@ def _transferred(
 def make_deterministic(seed: int) -> None:
     """Seed every generator, and let TensorFlow choose only kernels that repeat.
 
-    The numbers that Keras gives to layers without a name begin anew, too: what was
+    The numbers that Keras gives to layers without a name start over, too: what was
     built before does not show in a saved network.
     """
     from dlkeras.pipeline.tensorflow_import import keras, tf

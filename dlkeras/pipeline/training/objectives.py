@@ -1,4 +1,4 @@
-"""What a network learns to give: a class, several classes, or a number.
+"""What a network learns to answer: a class, several classes, or a number.
 
 Each objective is a last layer, a loss, a metric, and what is left of it when training
 has ended. The data set's task says which. How its labels are kept is in
@@ -24,7 +24,7 @@ class Objective(Protocol):
     Attributes:
         loss_in_words: the loss and its unit.
         loss: of `(labels, answers)`, `(batch,)`.
-        metric: likewise; its name is the metric's.
+        metric: as `loss`; its name is the metric's.
     """
 
     loss_in_words: str

@@ -169,7 +169,7 @@ class _Workers:
         return all(process.poll() == 0 for process in self.processes.values())
 
     def restart_the_dead(self, say: Callable[[str], None]) -> None:
-        """Start those anew that have died; their trials are theirs still."""
+        """Start workers that have died again; they keep their trials."""
         for name, process in self.processes.items():
             code = process.poll()
             if code in (None, 0):
@@ -185,7 +185,7 @@ class _Workers:
             self.processes[name] = self._start(name)
 
     def stop(self) -> None:
-        """End those that run still."""
+        """End the ones that still run."""
         for process in self.processes.values():
             process.kill()
             process.wait()

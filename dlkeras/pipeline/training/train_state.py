@@ -4,7 +4,7 @@ One file holds the model's and the optimizer's variables (weights, moments, iter
 loss scale, the state of seed generators), the metrics of an epoch that is not over, the
 callbacks' counters and best weights, the history, and the position in the data: the
 number of epochs and of steps that are done. It is written whole or not at all, its
-SHA-256 stands in it, and the generation before it is kept.
+SHA-256 is in it, and the generation before it is kept.
 """
 
 import hashlib
@@ -231,7 +231,7 @@ class TrainState(keras.callbacks.Callback):
             "callbacks": plain,
             "arrays": lengths,
         }
-        # What stands above may be a sum over several processes: all of them take part.
+        # The lines above may sum over several processes: all of them take part.
         if not self.writes:
             return
         write_atomically(path, _encode(state, arrays))
@@ -295,7 +295,7 @@ def _state_of(callback: Any) -> tuple[dict[str, Any], dict[str, list]]:
 def not_kept(callback: Any) -> list[str]:
     """Names of a callback's attributes that no checkpoint holds.
 
-    A training that goes on begins with them anew. Of Keras's own callbacks there are
+    A resumed training starts them over. Of Keras's own callbacks there are
     none that matter; of others, all that `get_state` does not give, or where there is
     no such method, what is private or neither JSON nor a list of arrays.
 

@@ -43,7 +43,7 @@ def resolve_transfer_source(
 
 
 def transfer_fingerprint(trainer: TrainerConfig) -> dict[str, Any] | None:
-    """What stands for the source's content in the key of what is trained.
+    """What represents the source's content in the key of what is trained.
 
     Args:
         trainer: with the path of a file as `resolve_transfer_source` gives it.

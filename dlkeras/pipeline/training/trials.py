@@ -1,7 +1,7 @@
 """The trials of a search, as keras-tuner runs them: in this process or in a worker.
 
-Everything random in a trial comes from the seed, so that a trial gives the same score
-whoever runs it and whenever. What a trial has measured is kept by its hyperparameters.
+Everything random in a trial comes from the seed, so a trial always gives the same
+score, whatever process runs it. A trial's results are kept by its hyperparameters.
 """
 
 import contextlib
@@ -137,7 +137,7 @@ class Trials:
 
 
 def search_of(trials: Trials, observer: TrialObserver) -> Any:
-    """Make keras-tuner's search, which goes on from the folder of the trials.
+    """Make keras-tuner's search, which continues what the trials' folder holds.
 
     Args:
         trials: what to try.

@@ -1,4 +1,4 @@
-"""What a table is once it is read, and how large one may be."""
+"""What a table is once it is read, and how large it may be."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +14,7 @@ MAX_COLUMNS = 1000
 
 
 class NumberedTable(NamedTuple):
-    """A table, and where its rows stand in the file.
+    """A table, and where its rows are in the file.
 
     Attributes:
         table: the rows.

@@ -63,7 +63,7 @@ class _Compact:
         data: the header, and whatever comes behind it.
 
     Attributes:
-        at: where the next byte stands.
+        at: where the next byte is.
     """
 
     def __init__(self, data: bytes) -> None:

@@ -110,7 +110,7 @@ def _unpacked(path: Path, file: IO[bytes]) -> io.BytesIO:
 
 
 def _from_rows(path: Path, rows: Any) -> NumberedTable:
-    """A table of numbered rows of texts, the first of which is the header."""
+    """A table of numbered rows of texts; the first is the header."""
     import pandas as pd
 
     rows = iter(rows)

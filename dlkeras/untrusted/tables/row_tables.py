@@ -88,7 +88,7 @@ def _name(element: ElementTree.Element) -> str:
 
 
 def _first_sheet(path: Path, archive: zipfile.ZipFile) -> str:
-    """The name of the part that holds the sheet which stands first."""
+    """The name of the part that holds the first sheet."""
     with _part(path, archive, "xl/workbook.xml") as part:
         sheet = next(elements(path, part, "sheet"), ElementTree.Element("sheet"))
     wanted = next((v for k, v in sheet.items() if k.endswith("}id")), "")

@@ -14,7 +14,7 @@ MAX_TAG = 2**20
 # Bytes that one element may take in memory, with all that is in it: a row of a thousand
 # cells takes less than one MiB.
 MAX_ELEMENT = 2**24
-# Of elements beside those that are read, with their attributes: one of Excel's merged
+# Of elements beside the ones we read, with their attributes: one of Excel's merged
 # cells or links each.
 MAX_OTHERS = 2**20
 # Bytes of all names, which the parser keeps: a workbook has some hundred.

@@ -1,1 +1,1 @@
-"""Figures of what a trained classifier answers: confusion, calibration, mistakes."""
+"""Figures of a trained classifier: confusion matrix, calibration, mistakes."""

@@ -60,8 +60,8 @@ def reliability_diagram(
         known = shares[name][filled] if within else np.array([np.nan])
         if not ((known >= 0) & (known <= 1 + 1e-6)).all():  # as float32 may round
             raise ValueError(
-                f"{name} must be of 0 to 1 for each of {len(count)} bins, at least one "
-                f"of which has predictions. Received: "
+                f"{name} must be of 0 to 1 for each of {len(count)} bins, and at least "
+                f"one bin must have predictions. Received: "
                 f"{shares[name].tolist()[:10]}, count={count.tolist()[:10]}"
             )
     ece = float(numbers(ece, "ece", "one number", axes=0))

@@ -1,4 +1,4 @@
-"""The gallery of what a classifier mistook, the surest mistakes first."""
+"""The gallery of a classifier's mistakes, the most confident first."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def misclassified(
     figsize: tuple[float, float] | None = None,
     ax: Any = None,
 ) -> Figure:
-    r"""Draw the images that a classifier took for another class, the surest first.
+    r"""Draw the images that a classifier got wrong, the most confident mistakes first.
 
     Args:
         images: `(examples, height, width, channels)`, as `image_grid` takes them.

@@ -51,7 +51,7 @@ def lighten(axes: Iterable[Any], legends: Iterable[Legend]) -> None:
 
     Args:
         axes: matplotlib Axes, with everything drawn.
-        legends: the legends that stand beside them.
+        legends: the legends beside them.
     """
     dark = [axis for axis in axes if _is_dark_paper(axis)]
     for part in [*dark, *(legends if dark else ())]:

@@ -1,1 +1,1 @@
-"""Figures of a training: its curves, gradients, activations, surfaces and worth."""
+"""Figures of a training: curves, gradients, activations, cost surfaces, transfer."""

@@ -1,4 +1,4 @@
-"""Figures of activation functions with their derivatives, and of what layers answer."""
+"""Figures of activation functions, their derivatives, and layers' outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -14,7 +14,7 @@ import numpy as np
 
 from dlkeras.visualization.training.watched import Measured, epoch_figures
 
-# A picture takes a quarter of a second; then it is drawn by whoever waits for it.
+# A picture takes a quarter of a second; after that, the one that waits for it draws it.
 PATIENCE = 60.0
 
 
@@ -138,5 +138,5 @@ def _end(process: subprocess.Popen) -> None:
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:  # until whoever asks has ended
+    for line in sys.stdin:  # until the process that asks has ended
         draw_asked(Path(sys.argv[1]), json.loads(line))

@@ -1,4 +1,4 @@
-"""Signal-flow graphs of the lectures, drawn from the equations that they stand for."""
+"""Signal-flow graphs of the lectures, drawn from their equations."""
 
 from typing import Any
 

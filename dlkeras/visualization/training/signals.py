@@ -20,7 +20,7 @@ def weights_over_time(
     figsize: tuple[float, float] | None = None,
     ax: Any = None,
 ) -> Figure:
-    """Draw the way of an adaptive filter's weights, sample by sample.
+    """Draw how an adaptive filter's weights move, sample by sample.
 
     Args:
         weights: `(samples, taps)`: one filter's, of `return_weights=True`. Of complex

@@ -39,7 +39,7 @@ def cost_surface(
     figsize: tuple[float, float] | None = None,
     ax: Any = None,
 ) -> Figure:
-    """Draw the cost over two weights, with the ways of descents across it.
+    """Draw the cost over two weights, with the paths of descents across it.
 
     Args:
         surface: a cost over two weights with `cost(w)` for arrays `(..., 2)`, such as

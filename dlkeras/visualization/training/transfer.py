@@ -1,4 +1,4 @@
-"""What transfer is worth: accuracy by the number of labelled examples."""
+"""What transfer gains: accuracy by the number of labelled examples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def accuracy_by_examples(
     figsize: tuple[float, float] | None = None,
     ax: Any = None,
 ) -> Figure:
-    """Draw the accuracy of several ways to train over the examples a class.
+    """Draw the accuracy of several ways to train over the number of examples per class.
 
     Args:
         results: accuracies, one for each seed, by the number of labelled examples a

@@ -1,4 +1,4 @@
-"""The figures of what was measured of a training, as of the end of an epoch."""
+"""Draws what the monitors have measured by the end of an epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ Measured = Mapping[str, np.ndarray]
 def epoch_figures(
     measured: Measured, epoch: int, before: int
 ) -> Sequence[tuple[str, "Figure"]]:
-    """Draw what is known of the gradients and the activations after an epoch.
+    """Draw the gradients and the activations after an epoch.
 
     Args:
         measured: arrays of the gradient monitor: `layers` (names), `steps` and `epochs`

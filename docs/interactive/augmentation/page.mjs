@@ -16,6 +16,7 @@ p.figure("original", null, { size: "third" }).append(original);
 original.parentElement.parentElement.style.maxWidth = "13rem";
 const grid = p.element("div", { class: "maps", style: "grid-template-columns:repeat(auto-fill,minmax(max(4rem,20%),1fr))" });
 const holder = p.figure("copies", null);
+grid.classList.add("fits");
 holder.append(grid);
 holder.parentElement.style.flexBasis = "24rem";
 holder.parentElement.style.flexGrow = "4";

@@ -7,7 +7,7 @@ export const words = {
     kept: "units that stay", networks: "networks that share these weights", now: "output of this draw", mean: "mean of the draws", test: "without dropout (as when tested)", deviation: "deviation, measured / by the formula",
     formula: "y = Σ w · h · r / (1 − p),  r = 0 or 1",
     try: ["Draw one network after the other: the mean of the outputs (blue) comes to the output without dropout (green).",
-      "Raise p: the mean stays, the spread grows as √(p/(1 − p)). That is the noise that training must learn to stand.",
+      "Raise p: the mean stays, the spread grows as √(p/(1 − p)). That is the noise that training must learn to live with.",
       "At p = 0 nothing is dropped. At p = 0.9, how many units are left?"],
   },
   pt: {

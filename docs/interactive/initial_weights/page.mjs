@@ -11,7 +11,7 @@ const SHOWN = [1, 5, 10, 15, 20];
 let layers, spread;
 
 p.figure("histograms", (width) => {
-  const columns = width < 480 ? 2 : 5, each = width / columns, rows = Math.ceil(SHOWN.length / columns), tall = Math.min(210, each * 0.95);
+  const columns = width < 480 ? 3 : 5, each = width / columns, rows = Math.ceil(SHOWN.length / columns), tall = Math.min(210, each * 0.95 + (columns < 5 ? 24 : 0));
   const parts = SHOWN.map((layer, place) => {
     const values = layers[layer].flat(), half = activation() === "tanh" || activation() === "sigmoid" ? 1.05 : 3, bins = 21;
     const counts = range(bins).map(() => 0);

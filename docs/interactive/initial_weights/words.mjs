@@ -8,7 +8,7 @@ export const words = {
     xavier: "Xavier", he: "He", formula: "Xavier: σ² = 1/n\nHe: σ² = 2/n",
     try: ["Linear: at gain 1 (Xavier) the signal lives. At 0.9, what is left after 20 layers?",
       "ReLU needs gain √2 (He): half of the units are 0, and half of the power is lost in each layer.",
-      "tanh at gain 3 does not explode. Look at the histograms: all units stand at ±1, where the slope is 0."],
+      "tanh at gain 3 does not explode. Look at the histograms: all units sit at ±1, where the slope is 0."],
   },
   pt: {
     title: "De que tamanho devem ser os primeiros pesos?",

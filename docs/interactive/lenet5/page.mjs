@@ -9,6 +9,7 @@ import { words } from "./words.mjs";
 
 const p = page(words, { chapter: "11_lenet5" });
 const { say } = p;
+document.documentElement.classList.add("answer-early");
 const { digits, weights: packed, size: ink } = JSON.parse(document.getElementById("data").textContent);
 const WEIGHTS = unpacked(packed), SIZE = 32;
 const SHAPES = { C1: [28, 6, 3], S2: [14, 6, 3], C3: [10, 16, 8], S4: [5, 16, 8] };

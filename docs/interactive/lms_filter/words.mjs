@@ -2,7 +2,7 @@
 export const words = {
   en: {
     title: "A filter that follows a changing system",
-    question: "Eight taps are unknown, and half way through they change. The LMS filter sees only the signals and corrects itself by μ e(n) x(n). How large must μ be to follow, and what does a large μ cost?",
+    question: "Eight taps are unknown, and half way through they change. The LMS filter sees only the signals and corrects itself by μ e(n) x(n). How large must μ be to follow, and what does a large μ cost?",
     mu: "step size μ", noise: "noise of the measurement", kind: "the system", still: "stays", jump: "jumps", drift: "drifts", sample: "sample n",
     taps: "The system's taps (outlines) and the filter's weights (filled)", error: "How wrong the weights are (dB; lower is better)",
     wrong: "wrong by |w − h|² / |h|², now", safe: "safe below 2/(3 tr R) =", mean: "mean converges below 2/λₘₐₓ =", settled: "at the end",
@@ -14,7 +14,7 @@ export const words = {
   },
   pt: {
     title: "Um filtro que acompanha um sistema que muda",
-    question: "Oito coeficientes são desconhecidos, e no meio do caminho eles mudam. O filtro LMS só vê os sinais e se corrige por μ e(n) x(n). De que tamanho deve ser μ para acompanhar, e quanto custa um μ grande?",
+    question: "Oito coeficientes são desconhecidos, e no meio do caminho eles mudam. O filtro LMS só vê os sinais e se corrige por μ e(n) x(n). De que tamanho deve ser μ para acompanhar, e quanto custa um μ grande?",
     mu: "tamanho do passo μ", noise: "ruído da medida", kind: "o sistema", still: "não muda", jump: "salta", drift: "deriva", sample: "amostra n",
     taps: "Os coeficientes do sistema (contornos) e os pesos do filtro (cheios)", error: "O erro dos pesos (dB; menor é melhor)",
     wrong: "erro |w − h|² / |h|² agora", safe: "seguro abaixo de 2/(3 tr R) =", mean: "a média converge abaixo de 2/λₘₐₓ =", settled: "no fim",

@@ -7,6 +7,7 @@ import { change, moved, pool } from "./formulas.mjs";
 import { words } from "./words.mjs";
 
 const p = page(words, { chapter: "10_pooling" });
+document.documentElement.classList.add("two-rows");
 const pixels = pixelPad(p, p.figure("image", null, { size: "pair" }), DRAWINGS.house, p.say.pad);
 const canvases = Object.fromEntries(["shifted", "pooled", "pooledShifted"].map((name) => {
   const canvas = p.element("canvas", { class: "map", id: name });

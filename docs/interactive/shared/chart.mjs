@@ -80,8 +80,8 @@ export function chart({ width, height, x, y, xLabel = "", yLabel = "", logY = fa
       if (mark.text) {
         const late = upright && at > edge.left + across * 0.6;
         over.push(upright
-          ? `<text x="${at + (late ? -6 : 6)}" y="${edge.top + em * (mark.row ?? 1)}" text-anchor="${late ? "end" : "start"}" style="fill:${colour}">${escaped(mark.text)}</text>`
-          : `<text x="${width - edge.right - 4}" y="${at - 5}" text-anchor="end" style="fill:${colour}">${escaped(mark.text)}</text>`);
+          ? `<text x="${at + (late ? -6 : 6)}" y="${edge.top + em * (mark.row ?? 1)}" text-anchor="${late ? "end" : "start"}" style="fill:${colour};paint-order:stroke;stroke:var(--paper);stroke-width:4px">${escaped(mark.text)}</text>`
+          : `<text x="${width - edge.right - 4}" y="${at - 5}" text-anchor="end" style="fill:${colour};paint-order:stroke;stroke:var(--paper);stroke-width:4px">${escaped(mark.text)}</text>`);
       }
     } else if (mark.path) {
       parts.push(mark.path(place, colour));

@@ -130,6 +130,8 @@ export function page(words, { chapter } = {}) {
 
   const made = {
     say, change, draw, still,
+    /** How tall the screen is; a page inside another is as tall as its content. */
+    screen: embedded ? Infinity : innerHeight,
     /** A slider; returns a function that reads it, with `.set(value)` and `.limit(max)`. */
     slider(name, { min, max, step = 1, value, digits = 0, unit = "", show = (v) => shown(v, digits) + unit, read = (v) => v }) {
       const start = query.has(name) ? Number(query.get(name)) : value;

@@ -10,7 +10,7 @@ const START = [-1.6, 1.5], STEPS = 40;
 let surface, path;
 
 p.figure("trajectory", (width) => {
-  const height = Math.min(width * 0.62, 560), half = 2.2 * (width / height);
+  const height = Math.min(width * 0.62, 560, Math.max(260, p.screen * 0.46)), half = 2.2 * (width / height);
   const rings = [0.01, 0.05, 0.15, 0.4, 0.9, 1.8, 3.4, 6, 10].map((level) => ({
     path: (place) => {
       const [[c, s]] = surface.axes, radii = surface.lambda.map((l) => Math.sqrt((2 * level) / l));

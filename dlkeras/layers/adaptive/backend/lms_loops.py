@@ -1,4 +1,4 @@
-"""The plain LMS recursion in loops of which XLA makes fast code for a processor.
+"""The plain LMS recursion in loops that XLA turns into fast code for a processor.
 
 Two forms, both exact. One filter alone waits for its own sums, so it looks ahead: the
 errors of some samples follow from the weights before them and from how much the samples

@@ -184,7 +184,7 @@ class AffineProjectionFilter(AdaptiveFilter):
         return f"step_size={self.step_size}, order={self.order}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

@@ -179,7 +179,7 @@ class BlindEqualizer(AdaptiveFilter):
         return f"algorithm={self.algorithm!r}, step_size={self.step_size}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         symbols = [[float(s.real), float(s.imag)] for s in self.symbols]
         return {
             **super().get_config(),

@@ -269,7 +269,7 @@ class FilteredXLMSFilter(AdaptiveFilter):
         return f"step_size={self.step_size}, leakage={self.leakage}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

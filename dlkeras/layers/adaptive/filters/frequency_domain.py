@@ -293,7 +293,7 @@ class FrequencyDomainFilter(AdaptiveFilter):
         return f"step_size={self.step_size}, constrained={self.constrained}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

@@ -25,7 +25,7 @@ class KernelLMSRule(Rule):
 
     @property
     def weights_show_non_finite(self):
-        """No: what is learned does not stand in the linear weights."""
+        """No: what is learned is not in the linear weights."""
         return False
 
     def expectation(self, bounds):
@@ -203,7 +203,7 @@ class KernelLMSFilter(AdaptiveFilter):
         return f"step_size={self.step_size}, kernel_size={self.kernel_size}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

@@ -245,7 +245,7 @@ class LMSFilter(AdaptiveFilter):
         return f"algorithm={self.algorithm!r}, step_size={self.step_size}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

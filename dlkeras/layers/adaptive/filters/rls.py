@@ -87,7 +87,7 @@ class RLSFilter(AdaptiveFilter):
         return f"forgetting={self.forgetting}, regularization={self.regularization}"
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "forgetting": self.forgetting,

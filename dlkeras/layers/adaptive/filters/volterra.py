@@ -152,7 +152,7 @@ class VolterraFilter(AdaptiveFilter):
         )
 
     def get_config(self):
-        """The arguments that make this layer anew."""
+        """The arguments that make this layer again."""
         return {
             **super().get_config(),
             "step_size": self.step_size,

@@ -1,1 +1,1 @@
-"""Commands that try data and a network out before a pipeline trains."""
+"""Commands to try data and a network before you train."""

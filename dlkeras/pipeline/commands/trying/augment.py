@@ -1,4 +1,4 @@
-"""`dlkeras augment`: image files, and what the augmentation makes of them."""
+"""`dlkeras augment`: shows how the augmentation changes your images."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`dlkeras lr-find`: the learning rate that a pipeline script's network learns with."""
+"""`dlkeras lr-find`: suggests a learning rate for a pipeline script's network."""
 
 import argparse
 import runpy

@@ -1,4 +1,4 @@
-"""`dlkeras why-not`: why a network does not learn, from its file and its images."""
+"""`dlkeras why-not`: says why a network does not learn, from its file and images."""
 
 import argparse
 from itertools import islice

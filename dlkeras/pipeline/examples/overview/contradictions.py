@@ -1,10 +1,10 @@
-"""Images that stand in several classes: at least one of their labels is wrong."""
+"""The same image in several classes: at least one of its labels is wrong."""
 
 from typing import Any
 
 
 def contradictions(table: Any) -> list[list[tuple[str, str]]]:
-    """Find images that stand in more than one class.
+    """Find images that are in more than one class.
 
     Args:
         table: the rows of the examples, with `id`, `label` and `sha256`.

@@ -20,7 +20,7 @@ class Notable(NamedTuple):
 
     Attributes:
         text: what it is, in words.
-        ids: images that show it, in groups that belong beside each other.
+        ids: images that show it, in groups that belong side by side.
     """
 
     text: str

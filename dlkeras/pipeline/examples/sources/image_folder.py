@@ -175,7 +175,7 @@ def _files(folder: Path, leave_out, outside: list[str]) -> Iterator[str]:
     """Give every file below a folder; a loop of links is left out.
 
     People put data sets together of links, so they are followed, but no deeper than
-    SPLIT/CLASS. Those that leave the folder are listed.
+    SPLIT/CLASS. Links that leave the folder are listed.
     """
     root = os.path.join(os.path.realpath(folder), "")
 

@@ -137,7 +137,7 @@ def with_one_label_column(
 ) -> tuple[NumberedTable, Mapping[str, str]]:
     """Put columns of 0 and 1, one for each class, together into one of lists.
 
-    They are those that `label=cat|dog` names; or, in a table that has no column of
+    They are the ones that `label=cat|dog` names; or, in a table that has no column of
     labels, all that hold 0 and 1 alone and are no path, split or group.
 
     Args:

@@ -95,7 +95,7 @@ class OneClass:
         return table
 
     def in_words(self, label: np.ndarray, names: Sequence[str]) -> str:
-        """Name a class, or those that an image is mixed of, the largest share first.
+        """Name a class, or all classes of a mixed image, the largest share first.
 
         >>> kind = OneClass()
         >>> kind.in_words(np.int64(1), ["cat", "dog"])

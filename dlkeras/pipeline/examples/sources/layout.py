@@ -1,4 +1,4 @@
-"""How an image folder is laid out: which of a path's folders is class, which split."""
+"""How an image folder is laid out: which folder is the class, which the split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ FLAT = "in a split without class folders"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in a path its class and its split stand.
+    """Where in a path its class and its split are.
 
     Attributes:
         label: the place of the class among the path's folders.

@@ -71,7 +71,7 @@ class ManifestSource:
         self.description = f"manifest {manifest.name}"
         self.ignored: list[Ignored] = []
         self.metadata = _metadata(table)
-        # What is made of the user's columns stands apart: any name may be one of his.
+        # What is made of the user's columns is kept apart: any name may be one of his.
         rows: dict[str, list[Any]] = {"number": read.numbers}
         for name in ROLES:
             rows[name] = _texts(table[name]) if name in table else [None] * len(table)
@@ -186,7 +186,7 @@ def _texts(column: Any) -> list[Any]:
     """The cells of a column as text, lists as they are; None for a missing one."""
     if column.dtype == object and any(_is_list(cell) for cell in column):
         return [cell if _is_list(cell) or cell else None for cell in column]
-    if column.dtype.kind == "f":  # whole numbers, of which some are missing
+    if column.dtype.kind == "f":  # whole numbers, and some are missing
         whole = column.dropna()
         finite = len(whole) and np.isfinite(whole).all()
         if finite and np.array_equal(whole, np.floor(whole)):

@@ -1,4 +1,4 @@
-"""The file that a table means by a path, however the two systems write its name."""
+"""Finds the file that a table's path means, even if the systems write names apart."""
 
 import errno
 import os

@@ -26,7 +26,7 @@ class NumpySource:
     `(images,)` or `(images, 1)` integers, and the same for `val` and `test`; or `x`
     and `y`, without splits. Pickled objects are never loaded. The images are gone
     through in a fixed random order. They are never in memory together: an array is
-    unpacked into a file, of which one image is read at a time.
+    unpacked into a file, and read one image at a time.
 
     Args:
         file: the archive.

@@ -48,7 +48,7 @@ def open_source(config: ExampleGenConfig, data_dir: Path, scratch: Path) -> Sour
     packaged = re.split("[:/]", config.dataset_name)[0] in PACKAGED
     packaged = packaged and config.builder_dir is None
     if packaged and config.data_dir is None:
-        return TFDSSource(config, scratch)  # a second, anew each time
+        return TFDSSource(config, scratch)  # a second each time
     return TFDSSource(config, config.data_dir or data_dir)
 
 

@@ -1,4 +1,4 @@
-"""A source of the user's own: a function, a tf.data set, arrays, Hugging Face's.
+"""Your own source: a function, a tf.data set, arrays, a Hugging Face data set.
 
 It is gone through once, before the key of the examples is known: each image goes into a
 file of a temporary folder, and its content into the key.

@@ -50,7 +50,7 @@ class Relabelled:
     def examples(
         self, start: int = 0, stop: int | None = None
     ) -> Iterator[SourceExample | Problem]:
-        """Go through the source's examples, but those that are left out."""
+        """Go through the source's examples, but for the ones left out."""
         for example in self.whole.examples(start, stop):
             if isinstance(example, Problem):
                 yield example

@@ -44,7 +44,7 @@ class SourceExample:
             float where the label is a number.
         read: gives the bytes of an image file, or pixels `(height, width[, channels])`
             uint8.
-        group: examples of one group never stand in two splits; None for no group.
+        group: examples of one group never land in two splits; None for no group.
         file: the file on disk, where the image is one.
     """
 

@@ -60,7 +60,7 @@ class Multilabel:
         return ((probabilities >= config.threshold) == (truth > 0.5)).all(axis=1)
 
     def slices(self, config: EvaluatorConfig, test: Answered, table: Any) -> Any:
-        """The share of parts of the examples of which all labels are right."""
+        """For parts of the examples, the share with all labels right."""
         right = self.scores(config, test)
         return accuracy_by_slice(table, config.slices, right, config.confidence)
 

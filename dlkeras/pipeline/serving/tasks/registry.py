@@ -34,7 +34,7 @@ def answer_scale(properties: Mapping[str, Any]) -> float:
 
 
 def read_task(folder: Path) -> dict[str, Any]:
-    """Read the task that stands beside a pushed model's file.
+    """Read the task beside a pushed model's file.
 
     Returns:
         `task`, and of several labels `threshold`.

@@ -9,7 +9,7 @@ from dlkeras.pipeline.artifacts.types import Evaluation
 from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.store.publishing import Draft
 
-# Of two equal decimal fractions one may be the lower by its rounding.
+# Rounding can make one of two equal decimal fractions the lower one.
 ROUNDING = 1e-12
 
 # Labels of the test examples, and what the network answers.

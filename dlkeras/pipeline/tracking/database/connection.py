@@ -38,7 +38,7 @@ UI_ADDRESS = "http://127.0.0.1:5000"
 PROBE_SECONDS = 5
 HALF_MADE = (
     ". A start that was stopped has left the tables half-made; if there are no runs in "
-    "the database, drop it and create it anew"
+    "the database, drop it and create it again"
 )
 
 _LOGGERS = ("mlflow", "alembic", "mlflow.system_metrics")

@@ -64,7 +64,7 @@ def prepare(file: Path, say: Callable[[str], None]) -> None:
         if all(number <= usual.get(table, 0) for table, number in rows.items()):
             with closing(opened(file)) as database:
                 memory.backup(database)
-            say(f"made {file} anew: it was left half-made, and held no runs")
+            say(f"made {file} again: it was left half-made, and held no runs")
             return
     if not whole:  # MLflow would migrate it, in the file
         _migrate(file)
@@ -129,7 +129,7 @@ def _empty() -> bytes:
     draft = kept.with_name(f".{os.getpid()}.{kept.name}")
     with contextlib.suppress(OSError):  # a home that cannot be written
         kept.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)  # whoever reads it looks whether it is whole
+        draft.write_bytes(content)  # its readers look whether it is whole
         draft.replace(kept)
     return content
 

@@ -16,7 +16,7 @@ ANSWER = {"answer": "probabilities"}
 # and folders that it puts on the module path.
 _KEYS = frozenset(("data", "env", "loader_module", "python_version", "streamable"))
 _CONFIG = ("config", ANSWER)
-# The names of all classes stand in MLmodel, and one image in an example beside it.
+# The names of all classes are in MLmodel, and one image in an example beside it.
 _MAX_DESCRIPTION = 2**22
 _MAX_BESIDE = 2**23
 _MOST_PARTS, _LONGEST, _DEEPEST = 200_000, 2**16, 50

@@ -109,7 +109,7 @@ def downloaded_model(name: str) -> Path:
 def digests_of_mlflow(location: str) -> str:
     """SHA-256 of each file that MLflow has written around a model, as JSON by name.
 
-    The manifest lists what the pusher wrote before; these stand in the registry.
+    The manifest lists what the pusher wrote before; these are in the registry.
 
     Args:
         location: where MLflow keeps the files of the model.

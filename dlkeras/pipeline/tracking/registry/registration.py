@@ -80,7 +80,7 @@ class Registration:
         return int(version)
 
     def _logged_model(self, pushed: PushedModel) -> LoggedModel:
-        """The model among MLflow's, logged once: an interrupted run goes on with it."""
+        """The model among MLflow's, logged once: an interrupted run takes it up."""
         digest = pushed.record.digest
         search = self.client.search_logged_models
         mine = f"tags.`dlkeras.digest` = '{digest}'"

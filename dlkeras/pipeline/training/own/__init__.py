@@ -1,1 +1,1 @@
-"""What is the user's own: networks, losses, callbacks, in the pipeline's training."""
+"""Your own networks, losses and callbacks in the pipeline's training."""

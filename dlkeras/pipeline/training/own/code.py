@@ -31,7 +31,7 @@ def references(trainer: TrainerConfig) -> dict[str, str]:
 def own_things(trainer: TrainerConfig) -> dict[str, Any]:
     """The user's own functions, classes and objects of a configuration, by field.
 
-    Of an object that stands there as JSON they are its class, and those of its parts.
+    For an object given as JSON they are its class, and those of its parts.
     """
     found = {n: find(t, f"--trainer.{n}") for n, t in references(trainer).items()}
     written = {"loss": trainer.loss, "optimizer": trainer.optimizer}
@@ -118,7 +118,7 @@ def code_of(name: str) -> dict[str, str]:
     file which it uses, everything. Comments do not.
 
     Args:
-        name: of an architecture; nothing stands for one of the package.
+        name: of an architecture; one of the package gives nothing.
     """
     registry = sys.modules.get("dlkeras.architectures.registry")
     builder = registry.registered().get(name) if registry else None
@@ -140,7 +140,7 @@ def modules(trainer: TrainerConfig | None = None) -> dict[str, Any]:
         trainer: what it will train.
 
     Raises:
-        InputError: something stands in no file that another process could import.
+        InputError: something is in no file that another process could import.
     """
     from dlkeras.architectures.registry import registered
 

@@ -174,7 +174,7 @@ def callbacks_of(trainer: TrainerConfig) -> list[Any]:
 
 
 def check_callbacks(trainer: TrainerConfig) -> None:
-    """Refuse callbacks that cannot be made, and make none: making one may do things.
+    """Refuse callbacks that cannot be made, and make none: that could do things.
 
     Raises:
         InputError: what is named is no class of callbacks, or needs arguments.
