@@ -37,12 +37,19 @@ def _held_back_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _paused_garbage_collection() -> Iterator[None]:
-    """Do not look for garbage while a million objects are made that all stay."""
+def _paused_garbage_collection(keep: bool = False) -> Iterator[None]:
+    """Do not look for garbage while half a million objects are made that all stay.
+
+    Args:
+        keep: whether they are never looked at again, with all others that there are:
+            each look takes a third of a second, and a search has dozens of them.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
+        if keep:
+            gc.freeze()
     finally:
         if was_on:
             gc.enable()
@@ -52,9 +59,10 @@ def _paused_garbage_collection() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
 # `run` has refused another KERAS_BACKEND by now.
-if "keras" not in sys.modules:
+_first = "keras" not in sys.modules  # whoever had it before may have models to free
+if _first:
     os.environ["KERAS_BACKEND"] = "tensorflow"
-with _held_back_stderr(), _paused_garbage_collection():
+with _held_back_stderr(), _paused_garbage_collection(keep=_first):
     import tensorflow
 
     # isort: split
