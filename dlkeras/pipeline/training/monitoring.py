@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkeras.pipeline.artifacts.types import Examples, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft
@@ -17,6 +18,8 @@ from dlkeras.visualization.training.beside import (
 )
 from dlkeras.visualization.training.watched import epoch_figures
 
+# Images of the validation split that the activations are measured on.
+PROBE_SIZE = 256
 MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
 # The page with the verdict.
 DIAGNOSIS = "diagnosis.html"
@@ -263,6 +266,32 @@ class Monitoring:
             "probed_epochs": np.asarray(activations.epochs),
             **{name: np.asarray(getattr(activations, name)) for name in probed},
         }
+
+
+def first_images(
+    evaluation_batches: Callable[..., Iterable[Any]],
+    examples: Examples,
+    transform: Transform,
+    batch_size: int,
+    number: int = PROBE_SIZE,
+) -> np.ndarray:
+    """The first images of the validation split, preprocessed, and no others.
+
+    Args:
+        evaluation_batches: what reads the split.
+        examples: the data set.
+        transform: the preprocessing.
+        batch_size: images in a batch.
+        number: how many images; fewer where the split has fewer.
+    """
+    images: list[np.ndarray] = []
+    for batch in evaluation_batches(
+        examples, transform, "validation", batch_size, cached=False
+    ):
+        images.append(np.asarray(batch[0]))
+        if sum(map(len, images)) >= number:
+            break
+    return np.concatenate(images)[:number].copy()  # not a view of whole batches
 
 
 def _drawn_before(epoch: int) -> int:
