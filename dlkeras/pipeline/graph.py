@@ -39,6 +39,7 @@ from dlkeras.pipeline.training import early_checks
 from dlkeras.pipeline.training.own.code import remember_code
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import resolve_transfer_source
+from dlkeras.visualization.look.saved_beside import figures_beside
 
 
 def standard(run: Run) -> None:
@@ -137,5 +138,5 @@ def run(
     job = Job(resolved, graph, store, progress, force, until)
     if not take_part(job):
         return follow(job)
-    with chief_port_closed(), strangers_sent_home():
+    with chief_port_closed(), strangers_sent_home(), figures_beside():
         return tracking.run_tracked(job, config)

@@ -45,7 +45,7 @@ ALLOWED = {
         pipeline/tracking/database/connection.py transfer/feature_cache.py
         pipeline/tracking/database/patient_sqlite.py
         pipeline/tracking/database/database_file.py pipeline/serving/deployment.py
-        visualization/training/beside.py""",
+        visualization/training/beside.py visualization/look/saved_beside.py""",
     "code of the user's own": """
         pipeline/training/own/digest.py pipeline/training/own/code.py""",
     "settings that the user names, and the machine's": """

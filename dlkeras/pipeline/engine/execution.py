@@ -24,6 +24,7 @@ from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import Step
 from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import Store
+from dlkeras.visualization.look import saved_beside
 
 A = TypeVar("A", bound=Artifact)
 
@@ -269,7 +270,9 @@ class Execution:
             say = self.progress.say if is_own else lambda line: None
             verbose = self.progress.keras_verbose
             services = Services(call, self.store, observer, say, verbose, forced)
+            saved_beside.begin()
             call.write(draft, services)
+            saved_beside.all_saved()
         self.store.discard_work(output, call.key)
 
     def lineage(self) -> dict[str, Any]:
