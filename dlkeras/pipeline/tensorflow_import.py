@@ -55,6 +55,19 @@ def _paused_garbage_collection(keep: bool = False) -> Iterator[None]:
             gc.enable()
 
 
+@contextlib.contextmanager
+def _no_jax() -> Iterator[None]:
+    """Let TensorFlow find no JAX, which it imports for a converter: half a second."""
+    hidden = "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["jax"]
+
+
 # 3: errors only, once TensorFlow's logger is up; what it says before is held back.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
@@ -63,7 +76,8 @@ _first = "keras" not in sys.modules  # whoever had it before may have models to 
 if _first:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 with _held_back_stderr(), _paused_garbage_collection(keep=_first):
-    import tensorflow
+    with _no_jax() if _first else contextlib.nullcontext():  # Keras runs without, too
+        import tensorflow
 
     # isort: split
     import keras as _keras
