@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+# Convolutions whose maps are drawn: of more, the figure is too high to be looked at.
+MAPPED = 6
 # Batches of the training split that are looked at before the first step.
 LOOKED_AT = 4
 
@@ -176,6 +178,7 @@ def trainer(
         monitoring = Monitoring(
             config,
             first_images(evaluation_batches, examples, transform, config.batch_size),
+            steps=steps * config.epochs,
             folder=work if place.is_chief else output.path,
             say=say,
             on_figures=on_figures,
@@ -353,6 +356,9 @@ def _save_figures(
     convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
     if not convolutions:
         return
+    number = min(len(convolutions), MAPPED)  # from the first to the last
+    places = np.linspace(0, len(convolutions) - 1, number).round().astype(int)
+    convolutions = [convolutions[place] for place in places]
     first = convolutions[0]
     figure = show.filters(first.kernel, title=f"The filters of {first.name}")
     save_figure(figure, output.figure_path("filters"))

@@ -21,6 +21,9 @@ from dlkeras.visualization.training.watched import epoch_figures
 # Images of the validation split that the activations are measured on.
 PROBE_SIZE = 256
 MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
+# A training of so few steps has one program for all of them: a second one, which does
+# not measure, would take longer to compile than it saves.
+FEW_STEPS = 100
 # The page with the verdict.
 DIAGNOSIS = "diagnosis.html"
 _STOPPED = "--trainer.on-finding stop: expected a healthy training; {}"
@@ -36,6 +39,7 @@ class Monitoring:
     Args:
         config: how often is measured, and what happens at a finding.
         probe: preprocessed images, `(images, height, width, channels)`.
+        steps: how many the whole training has; default: many.
         folder: where the figures are kept while training.
         say: shows a line to the user; each kind of finding is told once.
         on_figures: is told the figures of an epoch, PNG files by name, and the number
@@ -51,6 +55,7 @@ class Monitoring:
         config: TrainerConfig,
         probe: Any,
         *,
+        steps: int | None = None,
         folder: Path,
         say: Callable[[str], None],
         on_figures: FigureObserver,
@@ -69,6 +74,7 @@ class Monitoring:
         self._gradients = GradientNormMonitor(
             config.gradient_frequency, on_finding=self._untold.append
         )
+        self._gradients.one_program = steps is not None and steps <= FEW_STEPS
         self._activations = ActivationMonitor(
             probe, config.activation_frequency, on_finding=self._untold.append
         )
