@@ -145,6 +145,21 @@ def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
         )
 
 
+def test_a_stranger_that_was_called_is_the_one_that_comes_or_is_sent_home():
+    with stranger.strangers_sent_home():
+        stranger.call_stranger()
+        (called,) = stranger._waiting
+        with stranger.stranger() as came:
+            assert came is called
+        assert came.returncode is not None
+        stranger.call_stranger()
+        stranger.call_stranger()
+        (called,) = stranger._waiting
+        assert called.poll() is None
+    assert called.returncode is not None
+    assert not stranger._waiting
+
+
 @pytest.mark.parametrize(
     ("form", "needed"), [("onnx", "tf2onnx"), ("litert", "ai_edge_litert")]
 )
