@@ -147,3 +147,18 @@ def test_figures_are_there_though_the_helper_dies(tmp_path):
         assert names <= {file.name for file in tmp_path.iterdir()}
         for file in tmp_path.glob("*.png"):
             Image.open(file).load()
+
+
+def test_nothing_is_written_any_more_once_its_maker_has_failed(tmp_path):
+    """The folder is removed then."""
+    with saved_beside.figures_beside():
+        with pytest.raises(ZeroDivisionError), saved_beside.saved_at_the_end():
+            figures = [drawn()["grid"] for _ in range(4)]
+            for number, figure in enumerate(figures):
+                save_figure(figure, tmp_path / f"{number}.png")
+            raise ZeroDivisionError
+        before = {file.name for file in tmp_path.iterdir()}
+        assert len(before) < 4
+        with saved_beside.saved_at_the_end():
+            save_figure(figures[0], tmp_path / "again.png")
+    assert {file.name for file in tmp_path.iterdir()} == before | {"again.png"}

@@ -66,13 +66,22 @@ class _Writers:
     def wait(self) -> None:
         """Write what is left, and wait for the helper."""
         while self._tasks:
-            with contextlib.suppress(IndexError):  # the helper was faster
-                write_figure(*self._tasks.pop())
+            try:
+                task = self._tasks.pop()
+            except IndexError:  # the helper was faster
+                break
+            write_figure(*task)
         if not self._idle.wait(PATIENCE):
             self._process.kill()
             self._idle.wait()
         while self._failed:
             write_figure(*self._failed.pop())
+
+    def forget(self) -> None:
+        """Write nothing more of what was asked for: nobody wants it."""
+        self._tasks.clear()
+        self._idle.wait(PATIENCE)
+        self._failed.clear()
 
     def end(self) -> None:
         """End the helper."""
@@ -107,11 +116,8 @@ def _style() -> dict[str, Any]:
     """What of matplotlib's settings differs from its own."""
     from matplotlib import rcParams, rcParamsDefault
 
-    return {
-        name: value
-        for name, value in rcParams.items()
-        if name != "backend" and value != rcParamsDefault.get(name)
-    }
+    names = [name for name in rcParams if name != "backend"]  # which would choose one
+    return {n: rcParams[n] for n in names if rcParams[n] != rcParamsDefault.get(n)}
 
 
 _writers: contextvars.ContextVar[list[_Writers] | None] = contextvars.ContextVar(
@@ -152,6 +158,19 @@ def all_saved() -> None:
     """Wait until all figures are written."""
     for writers in _writers.get() or ():
         writers.wait()
+
+
+@contextlib.contextmanager
+def saved_at_the_end() -> Iterator[None]:
+    """Start the helper, unless there is one, and wait for all that is saved inside."""
+    begin()
+    try:
+        yield
+    except BaseException:  # the folder goes: nobody may write into it any more
+        for writers in _writers.get() or ():
+            writers.forget()
+        raise
+    all_saved()
 
 
 def _help() -> None:
