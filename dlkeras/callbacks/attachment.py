@@ -50,6 +50,7 @@ class Attachment:
         give_up: is told why nothing can be measured; training goes on without.
         quantities: what is measured, some of `QUANTITIES` in their order.
         on_batch: gets the data of every measured step, as the step got them.
+        one_program: whether a step that is not measured runs the same program.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Attachment:
         give_up: Callable[[str], None],
         quantities: Sequence[str],
         on_batch: Callable[[Any], None] | None = None,
+        one_program: bool = False,
     ) -> None:
+        self.one_program = one_program
         self.model, self.optimizer = model, None
         self.schedule, self.deliver, self.give_up = schedule, deliver, give_up
         self.quantities, self.on_batch = quantities, on_batch
@@ -201,8 +204,10 @@ class Attachment:
                 return self._plain(*args)
             try:
                 measured = self.schedule.due()
-                call = self._measure if measured else self._plain
-                outputs = call(*args)
+                if measured or self.one_program:
+                    outputs = self._measure(*args, keep=measured)
+                else:
+                    outputs = self._plain(*args)
                 if self.schedule.to_be_timed:
                     backend.wait(outputs)
                     self.schedule.timed()
@@ -214,13 +219,13 @@ class Attachment:
 
         return train_function
 
-    def _measure(self, *args: Any) -> Any:
+    def _measure(self, *args: Any, keep: bool = True) -> Any:
         outputs = self._measured(*args)
         logs = backend.logs_of(outputs)
         vector, batch = None, None
         if isinstance(logs, dict):
             vector, batch = logs.pop(KEY, None), logs.pop(BATCH, None)
-        if batch is not None and self.on_batch is not None:
+        if batch is not None and self.on_batch is not None and keep:
             self.on_batch(
                 keras.tree.map_structure(
                     lambda place: None if place is None else batch[place],
@@ -228,7 +233,8 @@ class Attachment:
                 )
             )
         if vector is not None:
-            self.deliver(vector, logs)
+            if keep:
+                self.deliver(vector, logs)
         else:
             self.detach()
             self.give_up(self._why_nothing_came())

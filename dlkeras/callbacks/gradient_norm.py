@@ -117,7 +117,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.add_to_logs = add_to_logs
         self._on_finding = on_finding
         self.reason: str | None = None  # why nothing is measured
-        self._epoch, self._copied = 0, False
+        self._epoch, self._copied, self.one_program = 0, False, False  # see Attachment
         self.on_batch: Callable[[Any], None] | None = None  # gets data that were seen
         self._forget()
 
@@ -172,6 +172,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
                 self._give_up,
                 self.quantities,
                 self.on_batch,
+                self.one_program,
             )
         try:
             self._attachment.attach()

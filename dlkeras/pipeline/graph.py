@@ -32,12 +32,14 @@ from dlkeras.pipeline.machines.memory import take_as_needed
 from dlkeras.pipeline.machines.worker_execution import follow, take_part
 from dlkeras.pipeline.serving.baseline import last_blessed
 from dlkeras.pipeline.serving.deployment import check_destination
+from dlkeras.pipeline.serving.stranger import strangers_sent_home
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.training import early_checks
 from dlkeras.pipeline.training.own.code import remember_code
 from dlkeras.pipeline.training.search_spaces import chosen
 from dlkeras.pipeline.training.transfer_source import resolve_transfer_source
+from dlkeras.visualization.look.saved_beside import figures_beside
 
 
 def standard(run: Run) -> None:
@@ -136,5 +138,5 @@ def run(
     job = Job(resolved, graph, store, progress, force, until)
     if not take_part(job):
         return follow(job)
-    with chief_port_closed():
+    with chief_port_closed(), strangers_sent_home(), figures_beside():
         return tracking.run_tracked(job, config)

@@ -37,25 +37,47 @@ def _held_back_stderr() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _paused_garbage_collection() -> Iterator[None]:
-    """Do not look for garbage while a million objects are made that all stay."""
+def _paused_garbage_collection(keep: bool = False) -> Iterator[None]:
+    """Do not look for garbage while half a million objects are made that all stay.
+
+    Args:
+        keep: whether they are never looked at again, with all others that there are:
+            each look takes a third of a second, and a search has dozens of them.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
+        if keep:
+            gc.freeze()
     finally:
         if was_on:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _no_jax() -> Iterator[None]:
+    """Let TensorFlow find no JAX, which it imports for a converter: half a second."""
+    hidden = "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["jax"]
 
 
 # 3: errors only, once TensorFlow's logger is up; what it says before is held back.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
 # `run` has refused another KERAS_BACKEND by now.
-if "keras" not in sys.modules:
+_first = "keras" not in sys.modules  # whoever had it before may have models to free
+if _first:
     os.environ["KERAS_BACKEND"] = "tensorflow"
-with _held_back_stderr(), _paused_garbage_collection():
-    import tensorflow
+with _held_back_stderr(), _paused_garbage_collection(keep=_first):
+    with _no_jax() if _first else contextlib.nullcontext():  # Keras runs without, too
+        import tensorflow
 
     # isort: split
     import keras as _keras

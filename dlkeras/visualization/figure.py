@@ -13,12 +13,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib import figure as mpl
-from matplotlib import rc_context, rcParams
+from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 
+from dlkeras.visualization.look import saved_beside
 from dlkeras.visualization.look.colours import is_dark, lighten
 from dlkeras.visualization.look.fonts import AnyLetters
 
@@ -36,8 +36,6 @@ _NUMBER = re.compile(
 _MATH = re.compile(
     r"((?<!\\)\$(?!\s)(?:[^$\s]+|[^$]*[\\_^{}=][^$]*?)(?<![\s\\])\$(?!\d))"
 )
-# A notebook gets SVG, sharp on a projector, unless it is larger than that.
-_LARGEST_SVG = 1_000_000
 
 
 class Figure(AnyLetters):
@@ -73,7 +71,8 @@ class Figure(AnyLetters):
         buffer = io.StringIO()
         self.savefig(buffer, format="svg")
         drawn = buffer.getvalue()
-        return drawn if len(drawn) <= _LARGEST_SVG else None
+        # Sharp on a projector, unless it is slow to show.
+        return drawn if len(drawn) <= saved_beside.LARGEST_SVG else None
 
 
 def save_figure(figure: mpl.Figure, png: Path) -> None:
@@ -89,14 +88,8 @@ def save_figure(figure: mpl.Figure, png: Path) -> None:
     >>> sorted(file.name for file in folder.iterdir())
     ['curves.png', 'curves.svg']
     """
-    figure.savefig(png)
-    if len(figure.findobj(AxesImage)) > 1:
-        return
-    drawn = io.BytesIO()
-    with rc_context({"svg.hashsalt": "dlkeras"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    if drawn.tell() <= _LARGEST_SVG:
-        png.with_suffix(".svg").write_bytes(drawn.getvalue())
+    if not saved_beside.save(figure, png):
+        saved_beside.write_figure(figure, png)
 
 
 def new_figure(

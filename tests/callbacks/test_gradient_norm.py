@@ -330,6 +330,34 @@ def test_every_third_step_is_measured():
     assert monitor.history.sampled_every == 3
 
 
+@no_torch  # where nothing is compiled
+def test_one_program_measures_the_same_steps_and_no_plain_one_is_compiled():
+    """A layer counts how often a step is made into a program."""
+    traced = []
+
+    class Counted(layers.Dense):
+        def call(self, inputs, training=None):
+            traced.append(training)
+            return super().call(inputs)
+
+    def run(one_program):
+        keras.utils.set_random_seed(3)
+        model, (x, y) = mlp(), data()
+        model = keras.Sequential([*model.layers[:-1], Counted(3, name="out")])
+        monitor = GradientNormMonitor(frequency=3)
+        monitor.one_program = one_program
+        traced.clear()
+        trained(model, x, y, monitor, epochs=4)
+        weights = [np.array(v).tobytes() for v in model.variables]
+        return weights, monitor.history.steps.tolist(), traced.count(True)
+
+    weights, steps, programs = run(one_program=False)
+    same_weights, same_steps, fewer = run(one_program=True)
+    assert (same_weights, same_steps) == (weights, steps)
+    assert steps == [1, 4, 7, 10]
+    assert fewer < programs
+
+
 def test_auto_measures_the_first_step_and_then_leaves_most_out():
     model, (x, y) = mlp(), data()
     monitor = GradientNormMonitor()

@@ -12,8 +12,8 @@ from PIL import Image
 from dlkeras.judging.robustness import LEVELS, corrupt, robustness
 from dlkeras.pipeline import ExampleGenConfig, PipelineConfig, run
 from dlkeras.pipeline.batches.shown_images import first_images, gallery_images, shrunk
-from dlkeras.pipeline.components.trainer import first_images as probe_images
 from dlkeras.pipeline.tracking.descriptions import described
+from dlkeras.pipeline.training.monitoring import first_images as probe_images
 from tests.conftest import ROOT
 
 

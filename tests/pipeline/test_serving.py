@@ -31,6 +31,7 @@ from dlkeras.pipeline.artifacts.types import (
     Transform,
 )
 from dlkeras.pipeline.components import infra_validator
+from dlkeras.pipeline.serving import stranger
 from dlkeras.pipeline.serving.servable import FILES, digests, load_form
 from dlkeras.pipeline.store.errors import (
     CorruptArtifactError,
@@ -109,7 +110,7 @@ def test_a_form_that_is_not_what_was_written_is_refused(folder, damage):
         np.savez(path / "questions.npz", **questions)
         part = "keras: expected the trainer's probabilities within 1e-05 for test im"
     with pytest.raises(PipelineError) as caught:
-        infra_validator.answer(path, request)
+        stranger.answer(path, request)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -126,7 +127,7 @@ def test_a_file_that_is_read_to_other_pixels_than_the_judged_ones_is_refused(fol
     questions["file_3"] = np.frombuffer(buffer.getvalue(), "uint8")
     np.savez(path / "questions.npz", **questions)
     with pytest.raises(PipelineError, match="for test image 3, sent as a file; they"):
-        infra_validator.answer(path, request)
+        stranger.answer(path, request)
 
 
 def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
@@ -142,6 +143,21 @@ def test_a_fresh_process_that_does_not_answer_in_time_is_ended(store, tmp_path):
             evaluation=store.artifacts(Evaluation)[0],
             blessing=store.artifacts(Blessing)[0],
         )
+
+
+def test_a_stranger_that_was_called_is_the_one_that_comes_or_is_sent_home():
+    with stranger.strangers_sent_home():
+        stranger.call_stranger()
+        (called,) = stranger._waiting
+        with stranger.stranger() as came:
+            assert came is called
+        assert came.returncode is not None
+        stranger.call_stranger()
+        stranger.call_stranger()
+        (called,) = stranger._waiting
+        assert called.poll() is None
+    assert called.returncode is not None
+    assert not stranger._waiting
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.ticker import FuncFormatter
+from PIL import Image
 
+from dlkeras import visualization as show
+from dlkeras.visualization.figure import new_figure, save_figure
+from dlkeras.visualization.look import saved_beside
 from dlkeras.visualization.training.beside import DrawingProcess, draw_epoch, folder_of
 
 LAYERS, STEPS = ("C1", "C3", "Out"), 40
@@ -94,3 +100,65 @@ def test_it_ends_with_the_process_that_started_it(tmp_path):
                 break  # ended, and nobody here to wait for it
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def drawn():
+    """A drawing, a gallery, and a figure that cannot be handed to a process."""
+    pictures = np.linspace(0, 1, 4 * 64).reshape(4, 8, 8, 1)
+    curves = show.learning_curves([{"loss": 2.0}, {"loss": 1.0}])
+    closed, axes = new_figure(4, 3)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, place: f"{x:.1f} s"))
+    grid = show.image_grid(pictures, list("abcd"), title="Bäume")
+    return {"curves": curves, "grid": grid, "closed": closed}
+
+
+@pytest.mark.parametrize("style", [{}, {"savefig.facecolor": "#ddeeff"}])
+def test_figures_of_the_helper_are_those_of_one_process_byte_for_byte(tmp_path, style):
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    alone.mkdir(), beside.mkdir()
+    with rc_context(style):
+        for name, figure in drawn().items():
+            save_figure(figure, alone / f"{name}.png")
+        with saved_beside.figures_beside():
+            saved_beside.begin()
+            helper = saved_beside._writers.get()[0]
+            for name, figure in drawn().items():
+                save_figure(figure, beside / f"{name}.png")
+            while helper._tasks:  # all of them by the helper
+                time.sleep(0.01)
+            assert helper._idle.wait(60)
+            assert [png.name for _, png in helper._failed] == ["closed.png"]
+            saved_beside.all_saved()
+    files = sorted(file.name for file in alone.iterdir())
+    assert files == sorted(file.name for file in beside.iterdir())
+    for name in files:
+        assert (alone / name).read_bytes() == (beside / name).read_bytes()
+
+
+def test_figures_are_there_though_the_helper_dies(tmp_path):
+    with saved_beside.figures_beside():
+        saved_beside.begin()
+        save_figure(drawn()["grid"], tmp_path / "first.png")
+        saved_beside._writers.get()[0]._process.kill()
+        for name, figure in drawn().items():
+            save_figure(figure, tmp_path / f"{name}.png")
+        saved_beside.all_saved()
+        names = {"first.png", "grid.png", "curves.png", "curves.svg", "closed.png"}
+        assert names <= {file.name for file in tmp_path.iterdir()}
+        for file in tmp_path.glob("*.png"):
+            Image.open(file).load()
+
+
+def test_nothing_is_written_any_more_once_its_maker_has_failed(tmp_path):
+    """The folder is removed then."""
+    with saved_beside.figures_beside():
+        with pytest.raises(ZeroDivisionError), saved_beside.saved_at_the_end():
+            figures = [drawn()["grid"] for _ in range(4)]
+            for number, figure in enumerate(figures):
+                save_figure(figure, tmp_path / f"{number}.png")
+            raise ZeroDivisionError
+        before = {file.name for file in tmp_path.iterdir()}
+        assert len(before) < 4
+        with saved_beside.saved_at_the_end():
+            save_figure(figures[0], tmp_path / "again.png")
+    assert {file.name for file in tmp_path.iterdir()} == before | {"again.png"}

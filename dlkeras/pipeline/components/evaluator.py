@@ -22,6 +22,7 @@ from dlkeras.pipeline.configuration.config import EvaluatorConfig
 from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.serving.inference_cost import inference_cost
 from dlkeras.pipeline.serving.servable import serving_model
+from dlkeras.pipeline.serving.stranger import call_stranger
 from dlkeras.pipeline.serving.tasks.registry import task_of
 from dlkeras.pipeline.serving.tasks.task import Answered
 from dlkeras.pipeline.store.errors import InputError
@@ -77,6 +78,7 @@ def evaluator(
         transform_config,
     )
 
+    call_stranger()  # it imports meanwhile: a blessed model is tried next
     network = model.network()
     if network.output_shape[-1] != len(examples.labels):
         raise InputError(

@@ -5,12 +5,8 @@ files with their SHA-256, and answers real images as the trainer's model does: a
 of the test split, and as image files, which it decodes as a served model does.
 """
 
-import contextlib
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,22 +21,20 @@ from dlkeras.pipeline.artifacts.types import (
 )
 from dlkeras.pipeline.configuration.config import InfraValidatorConfig
 from dlkeras.pipeline.engine.component import component
-from dlkeras.pipeline.examples.decoding import image_pixels
 from dlkeras.pipeline.serving.servable import (
     KERAS,
     LITERT,
     ONNX,
     QUESTIONS,
     SAVED_MODEL,
-    TAKES_RAW_IMAGES,
     digests,
-    load_form,
     serving_model,
     with_temperature,
     write_form,
 )
+from dlkeras.pipeline.serving.stranger import stranger
 from dlkeras.pipeline.serving.tasks.registry import answer_scale, task_of
-from dlkeras.pipeline.store.errors import PipelineError, last_line, reason
+from dlkeras.pipeline.store.errors import PipelineError, last_line
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
 
 if TYPE_CHECKING:
@@ -50,9 +44,6 @@ PROTOCOL = "infra_validation.json"
 # A graph rounds elsewhere than the trainer's model does: eight steps of half precision.
 TOLERANCES = {"float16": 2.0**-7, "bfloat16": 2.0**-4}
 TOLERANCE = 1e-5
-# What a form is asked with: pixels and image files, or what the preprocessing gives.
-RAW = ("raw", "file")
-PREPARED = ("prepared",)
 ASKED_BYTES = 2**28
 
 
@@ -88,7 +79,7 @@ def infra_validator(
         InputError: a package that a form needs is not installed.
     """
     del blessing  # it is read by being an input: no blessing, no servable model
-    with _fresh_process(output.path) as process:  # it imports while the forms are made
+    with stranger() as process:  # it imports while the model is judged
         network, preprocessing = model.network(), transform.preprocessing()
         temperature = evaluation.properties.get("temperature", 1.0)
         network = with_temperature(network, temperature)
@@ -134,6 +125,7 @@ def _write_and_ask(
         tolerance = TOLERANCES.get(computed_in, TOLERANCE)
         tolerance *= answer_scale(examples.properties)
     request = {
+        "folder": str(output.path.resolve()),
         "tolerance": tolerance,
         "forms": {form: digests(output.path, form) for form in forms},
     }
@@ -150,28 +142,6 @@ def _write_and_ask(
         largest_difference=max(differences.values()),
     )
     output.digest = canonical_digest([served.to_json(), model.record.digest, forms])
-
-
-@contextlib.contextmanager
-def _fresh_process(folder: Path) -> Iterator[subprocess.Popen]:
-    """Start `answer` of this file in a process of its own; end it in any case."""
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dlkeras.pipeline.components.infra_validator",
-            str(folder),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _ask(process: subprocess.Popen, request: dict, timeout: float) -> dict[str, float]:
@@ -192,82 +162,3 @@ def _ask(process: subprocess.Popen, request: dict, timeout: float) -> dict[str, 
     if "problem" in answer:
         raise PipelineError(f"not pushed: {answer['problem']}")
     return answer
-
-
-def answer(folder: Path, request: dict) -> dict[str, float]:
-    """Load and question every form; the fresh process's part.
-
-    Args:
-        folder: where the forms and the questions are.
-        request: `tolerance`, and `forms`: SHA-256 of each file by form.
-
-    Returns:
-        The largest difference from the trainer's model, by form.
-
-    Raises:
-        PipelineError: a file is another one, or an answer differs.
-    """
-    with np.load(folder / QUESTIONS, allow_pickle=False) as asked:
-        questions = dict(asked)
-    differences = {}
-    for form, published in request["forms"].items():
-        found = digests(folder, form)
-        for name in sorted(published.keys() | found.keys()):
-            if published.get(name) != found.get(name):
-                raise PipelineError(
-                    f"{name}: expected SHA-256 {str(published.get(name))[:16]}, "
-                    f"received {str(found.get(name))[:16]}"
-                )
-        try:
-            call = load_form(form, folder)
-        except Exception as error:  # whatever it is, this form cannot be served
-            raise PipelineError(
-                f"{form}: expected a model that loads in a fresh process; "
-                f"{type(error).__name__}: {reason(error)}"
-            ) from error
-        given = [
-            _difference(form, questions, number, kind, call, request["tolerance"])
-            for number in range(sum(name.startswith("raw_") for name in questions))
-            for kind in (RAW if form in TAKES_RAW_IMAGES else PREPARED)
-        ]
-        differences[form] = max(given, default=0.0)
-    return differences
-
-
-def _difference(
-    form: str,
-    questions: dict[str, np.ndarray],
-    number: int,
-    kind: str,
-    call: Callable[[np.ndarray], np.ndarray],
-    tolerance: float,
-) -> float:
-    """Ask one question in one of its forms, and compare the answer."""
-    expected, asked = questions[f"expected_{number}"], questions[f"{kind}_{number}"]
-    if kind == "file":
-        channels = questions[f"raw_{number}"].shape[-1]
-        asked = image_pixels(asked.tobytes(), channels)[None]
-    received = call(asked)
-    difference = (
-        float(np.abs(expected - received).max())
-        if expected.shape == received.shape
-        else np.inf
-    )
-    if not difference <= tolerance:
-        sent = ", sent as a file" if kind == "file" else ""
-        raise PipelineError(
-            f"{form}: expected the trainer's probabilities within {tolerance:g} for "
-            f"test image {number}{sent}; they differ by {difference:.2g}"
-        )
-    return difference
-
-
-if __name__ == "__main__":
-    import dlkeras.layers
-    import dlkeras.pipeline.tensorflow_import  # noqa: F401  (while the other writes)
-
-    try:
-        reply: dict = answer(Path(sys.argv[1]), json.load(sys.stdin))
-    except PipelineError as problem:
-        reply = {"problem": str(problem)}
-    print(json.dumps(reply))

@@ -342,6 +342,7 @@ def _illustrate(
     from dlkeras import visualization as show
     from dlkeras.pipeline.examples.overview.statistics_page import statistics_page
     from dlkeras.visualization.figure import save_figure
+    from dlkeras.visualization.look.saved_beside import all_saved
 
     splits = summary["splits"]
     figures = {
@@ -366,6 +367,7 @@ def _illustrate(
         figures["image_sizes"] = show.image_sizes(sizes)
     for name, figure in figures.items():
         save_figure(figure, output.figure_path(name))
+    all_saved()
     pictures = {name: output.figure_path(name).read_bytes() for name in figures}
     found = notable(table, summary)
     page = statistics_page(

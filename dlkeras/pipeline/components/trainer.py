@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-# Images of the validation split that the activations are measured on.
-PROBE_SIZE = 256
+# Convolutions whose maps are drawn: of more, the figure is too high to be looked at.
+MAPPED = 6
 # Batches of the training split that are looked at before the first step.
 LOOKED_AT = 4
 
@@ -123,8 +123,12 @@ def trainer(
     from dlkeras.pipeline.batches.file_sharding import FileSharding
     from dlkeras.pipeline.batches.input_pipeline import steps_per_epoch
     from dlkeras.pipeline.training.keeping import BestEpoch, BestEpochs, averaging
-    from dlkeras.pipeline.training.monitoring import Monitoring
-    from dlkeras.pipeline.training.network import compiled_network, make_deterministic
+    from dlkeras.pipeline.training.monitoring import Monitoring, first_images
+    from dlkeras.pipeline.training.network import (
+        compiled_network,
+        make_deterministic,
+        make_variables,
+    )
     from dlkeras.pipeline.training.train_state import TrainState, not_kept
 
     config = chosen(config, hyperparameters.values if hyperparameters else {})
@@ -174,6 +178,7 @@ def trainer(
         monitoring = Monitoring(
             config,
             first_images(evaluation_batches, examples, transform, config.batch_size),
+            steps=steps * config.epochs,
             folder=work if cluster.is_chief else output.path,
             say=say,
             on_figures=on_figures,
@@ -261,9 +266,11 @@ def trainer(
         stopping.set_model(model)
         stopping.on_train_end()  # takes the best weights
     else:
+        left = batches(state.epoch).skip(state.step)
+        make_variables(model, left)
         with distribution.lost_workers(kind):
             model.fit(
-                distribution.distributed(kind, batches(state.epoch).skip(state.step)),
+                distribution.distributed(kind, left),
                 steps_per_epoch=steps,
                 initial_epoch=state.epoch,
                 epochs=config.epochs,
@@ -322,32 +329,6 @@ def trainer(
     _save_figures(output, network, state.history, examples, transform, batches(0))
 
 
-def first_images(
-    evaluation_batches: Callable[..., "tf.data.Dataset"],
-    examples: Examples,
-    transform: Transform,
-    batch_size: int,
-    number: int = PROBE_SIZE,
-) -> np.ndarray:
-    """The first images of the validation split, preprocessed, and no others.
-
-    Args:
-        evaluation_batches: what reads the split.
-        examples: the data set.
-        transform: the preprocessing.
-        batch_size: images in a batch.
-        number: how many images; fewer where the split has fewer.
-    """
-    images: list[np.ndarray] = []
-    for batch in evaluation_batches(
-        examples, transform, "validation", batch_size, cached=False
-    ):
-        images.append(np.asarray(batch[0]))
-        if sum(map(len, images)) >= number:
-            break
-    return np.concatenate(images)[:number].copy()  # not a view of whole batches
-
-
 def _save_figures(
     output: Draft,
     network: "keras.Model",
@@ -375,6 +356,9 @@ def _save_figures(
     convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
     if not convolutions:
         return
+    number = min(len(convolutions), MAPPED)  # from the first to the last
+    places = np.linspace(0, len(convolutions) - 1, number).round().astype(int)
+    convolutions = [convolutions[place] for place in places]
     first = convolutions[0]
     figure = show.filters(first.kernel, title=f"The filters of {first.name}")
     save_figure(figure, output.figure_path("filters"))

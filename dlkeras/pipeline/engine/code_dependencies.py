@@ -11,7 +11,7 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import io
+import itertools
 import sys
 import textwrap
 import tokenize
@@ -38,6 +38,8 @@ SERVICES = (
 
 
 _PACKAGE = __name__.partition(".")[0]
+# Where the statements within a statement are.
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
 class ModuleCode(NamedTuple):
@@ -223,6 +225,8 @@ def _file(module: str) -> Path | None:
         script = getattr(sys.modules["__main__"], "__file__", None)
         return Path(script) if script else None
     top, *rest = module.split(".")
+    if top == _PACKAGE and rest:
+        return _of_the_package(*rest)
     spec = importlib.util.find_spec(top)
     if spec is None:
         return None
@@ -243,6 +247,19 @@ def _sources() -> dict[Path, bytes]:
 
 
 _AT_START = _sources()
+
+
+@functools.cache
+def _of_the_package(*names: str) -> Path | None:
+    """The source of a module of this package, as it was when the process began.
+
+    Asked of the disk, it would take a second: most names are no module's.
+    """
+    place = Path(__file__).parents[2].joinpath(*names)
+    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        if file in _AT_START:
+            return file
+    return None
 
 
 def _existing(module: str) -> Path:
@@ -277,7 +294,7 @@ def _parsed(source: bytes, parent: str) -> ModuleCode:
             definitions[node.name] = _digest(before.encode() + _joined(own))
     definitions[""] = _digest(_joined(list(rest.values())))
     handed_on: dict[str, set[tuple[str, str]]] = {}
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 origin = (_absolute(node, parent), alias.name)
@@ -292,8 +309,9 @@ def _without_words(source: bytes, tree: ast.Module) -> list[bytes]:
     versions of Python.
     """
     lines = source.splitlines(keepends=True)
+    plain = [line.decode("utf-8") for line in lines]
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
+    for node in (tree, *_statements(tree)):
         if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
             words = node.body[0]
             assert words.end_lineno is not None and words.end_col_offset is not None
@@ -303,11 +321,30 @@ def _without_words(source: bytes, tree: ast.Module) -> list[bytes]:
                 before = lines[number][: words.col_offset] if number == first else b""
                 lines[number] = before + (rest if number == last else b"")
     text = [line.decode("utf-8") for line in lines]
-    for token in tokenize.tokenize(io.BytesIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            number, column = token.start[0] - 1, token.start[1]
-            text[number] = text[number][:column]
+    first = 0
+    for last in (*_ends(tree), len(plain)):
+        part = plain[first:last]
+        if any("#" in line for line in part):  # few have a comment
+            for token in tokenize.generate_tokens(iter(part).__next__):
+                if token.type == tokenize.COMMENT:
+                    number, column = first + token.start[0] - 1, token.start[1]
+                    text[number] = text[number][:column]
+        first = last
     return [line.encode() for line in text]
+
+
+def _ends(tree: ast.Module) -> list[int]:
+    """Numbers of the lines after which a text may be cut: no statement goes on."""
+    pairs = itertools.pairwise(tree.body)
+    return [a.end_lineno or 0 for a, b in pairs if b.lineno > (a.end_lineno or 0)]
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a statement, and the parts of one that hold others."""
+    for name in _BLOCKS:
+        for child in getattr(node, name, ()):
+            yield child
+            yield from _statements(child)
 
 
 def _joined(lines: list[bytes]) -> bytes:
@@ -316,7 +353,7 @@ def _joined(lines: list[bytes]) -> bytes:
 
 def _imports(node: ast.AST, parent: str) -> Iterator[tuple[str, str | None]]:
     """The imports of a tree, but for what only a type checker sees."""
-    for child in ast.iter_child_nodes(node):
+    for child in (c for name in _BLOCKS for c in getattr(node, name, ())):
         if isinstance(child, ast.Import):
             yield from ((alias.name, None) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):

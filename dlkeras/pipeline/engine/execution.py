@@ -24,6 +24,7 @@ from dlkeras.pipeline.engine.progress import Progress
 from dlkeras.pipeline.engine.result import Step
 from dlkeras.pipeline.store.errors import CorruptArtifactError
 from dlkeras.pipeline.store.publishing import Store
+from dlkeras.visualization.look.saved_beside import saved_at_the_end
 
 A = TypeVar("A", bound=Artifact)
 
@@ -269,7 +270,8 @@ class Execution:
             say = self.progress.say if is_own else lambda line: None
             verbose = self.progress.keras_verbose
             services = Services(call, self.store, observer, say, verbose, forced)
-            call.write(draft, services)
+            with saved_at_the_end():
+                call.write(draft, services)
         self.store.discard_work(output, call.key)
 
     def lineage(self) -> dict[str, Any]:

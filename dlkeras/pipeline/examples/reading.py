@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Records of an ArrayRecord file that are read together.
 BLOCK = 256
+# Records of a TFRecord file that are held: photographs of a camera, perhaps.
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,10 @@ def _records(
     files = files if shards is None else [files[shard] for shard in shards]
     if not _is_array_record(builder):
         for file in files:
-            yield from tf.data.TFRecordDataset(file).as_numpy_iterator()
+            # Some at once: to ask for a record takes longer than to read it.
+            some = tf.data.TFRecordDataset(file).batch(AT_ONCE)
+            for block in some.as_numpy_iterator():
+                yield from block
         return
     from array_record.python.array_record_module import ArrayRecordReader
 

@@ -75,8 +75,8 @@ def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(model: Model, step: Step, tracker: Any) -> None:
-    for epoch, logs in enumerate(model.history):
-        tracker.log_epoch(epoch, logs)  # a reused model's; those logged are left
+    # A reused model's; those that are logged are left.
+    tracker.log_epochs(dict(enumerate(model.history)))
     tracker.set_tags(
         {
             "precision": model.properties["dtype_policy"],

@@ -25,12 +25,15 @@ from dlkeras.pipeline.engine.result import Step
 from dlkeras.pipeline.store.errors import cause_of
 from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.database.connection import every, ui_address
+from dlkeras.pipeline.tracking.descriptions import epoch_metrics
 from dlkeras.pipeline.tracking.environment import process_tags
 from dlkeras.pipeline.tracking.registry.registration import Registration
 from dlkeras.pipeline.tracking.shown_artifacts import show
 
 # Where a job's runs are is no part of the job: the folder may be moved.
 WHERE = frozenset({"mlruns", "tracking_uri"})
+# That MLflow takes in a call.
+MOST_METRICS = 1000
 
 
 class Tracker:
@@ -141,10 +144,22 @@ class Tracker:
 
     def log_epoch(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Log what Keras measured in an epoch; one that is logged already is left."""
-        if epoch + 1 <= self._last_epoch:
-            return
-        self._last_epoch = epoch + 1
-        self.log_metrics(_epoch_metrics(logs), epoch + 1)
+        self.log_epochs({epoch: logs})
+
+    def log_epochs(self, epochs: Mapping[int, Mapping[str, float]]) -> None:
+        """Log several epochs in as few calls as MLflow allows: each is a commit."""
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(name, float(value), now, epoch + 1)
+            for epoch, logs in epochs.items()
+            if epoch + 1 > self._last_epoch
+            for name, value in epoch_metrics(logs).items()
+            if not self._has_point(name, epoch + 1)
+        ]
+        self._last_epoch = max([self._last_epoch, *(epoch + 1 for epoch in epochs)])
+        for start in range(0, len(metrics), MOST_METRICS):
+            part = metrics[start : start + MOST_METRICS]
+            self._client.log_batch(self.run_id, metrics=part)
 
     def log_figures(self, artifact: Artifact, step: int = 0) -> None:
         """Show an artifact's figures: charts with a step slider, PNG and SVG files."""
@@ -261,7 +276,7 @@ class Tracker:
             self._trials[trial],
             metrics=[
                 Metric(name, float(value), now, epoch + 1)
-                for name, value in _epoch_metrics(logs).items()
+                for name, value in epoch_metrics(logs).items()
             ],
         )
 
@@ -359,23 +374,6 @@ class Tracker:
             f"{ui_address()}/#/experiments/{self.experiment_id}/runs"
             "?workflowType=machine_learning&compareRunsMode=CHART"
         )
-
-
-def _epoch_metrics(logs: Mapping[str, float]) -> dict[str, float]:
-    """Name Keras's metrics so that MLflow groups them: train/loss, validation/loss.
-
-    What has a section in its name keeps it.
-
-    >>> _epoch_metrics({"loss": 1.0, "val_loss": 2.0, "gradient_norm/c1": 0.5})
-    {'train/loss': 1.0, 'validation/loss': 2.0, 'gradient_norm/c1': 0.5}
-    """
-
-    def section(name: str) -> str:
-        if "/" in name:
-            return name
-        return f"validation/{name[4:]}" if name.startswith("val_") else f"train/{name}"
-
-    return {section(name): value for name, value in logs.items()}
 
 
 def _parameter(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkeras.pipeline.artifacts.types import Examples, Transform
 from dlkeras.pipeline.configuration.config import TrainerConfig
 from dlkeras.pipeline.store.errors import PipelineError
 from dlkeras.pipeline.store.publishing import Draft
@@ -17,7 +18,12 @@ from dlkeras.visualization.training.beside import (
 )
 from dlkeras.visualization.training.watched import epoch_figures
 
+# Images of the validation split that the activations are measured on.
+PROBE_SIZE = 256
 MEASURED = ("gradient_norm", "weight_norm", "update_norm", "zero_share")
+# A training of so few steps has one program for all of them: a second one, which does
+# not measure, would take longer to compile than it saves.
+FEW_STEPS = 100
 # The page with the verdict.
 DIAGNOSIS = "diagnosis.html"
 _STOPPED = "--trainer.on-finding stop: expected a healthy training; {}"
@@ -33,6 +39,7 @@ class Monitoring:
     Args:
         config: how often is measured, and what happens at a finding.
         probe: preprocessed images, `(images, height, width, channels)`.
+        steps: how many the whole training has; default: many.
         folder: where the figures are kept while training.
         say: shows a line to the user; each kind of finding is told once.
         on_figures: is told the figures of an epoch, PNG files by name, and the number
@@ -48,6 +55,7 @@ class Monitoring:
         config: TrainerConfig,
         probe: Any,
         *,
+        steps: int | None = None,
         folder: Path,
         say: Callable[[str], None],
         on_figures: FigureObserver,
@@ -66,6 +74,7 @@ class Monitoring:
         self._gradients = GradientNormMonitor(
             config.gradient_frequency, on_finding=self._untold.append
         )
+        self._gradients.one_program = steps is not None and steps <= FEW_STEPS
         self._activations = ActivationMonitor(
             probe, config.activation_frequency, on_finding=self._untold.append
         )
@@ -263,6 +272,32 @@ class Monitoring:
             "probed_epochs": np.asarray(activations.epochs),
             **{name: np.asarray(getattr(activations, name)) for name in probed},
         }
+
+
+def first_images(
+    evaluation_batches: Callable[..., Iterable[Any]],
+    examples: Examples,
+    transform: Transform,
+    batch_size: int,
+    number: int = PROBE_SIZE,
+) -> np.ndarray:
+    """The first images of the validation split, preprocessed, and no others.
+
+    Args:
+        evaluation_batches: what reads the split.
+        examples: the data set.
+        transform: the preprocessing.
+        batch_size: images in a batch.
+        number: how many images; fewer where the split has fewer.
+    """
+    images: list[np.ndarray] = []
+    for batch in evaluation_batches(
+        examples, transform, "validation", batch_size, cached=False
+    ):
+        images.append(np.asarray(batch[0]))
+        if sum(map(len, images)) >= number:
+            break
+    return np.concatenate(images)[:number].copy()  # not a view of whole batches
 
 
 def _drawn_before(epoch: int) -> int:

@@ -14,6 +14,7 @@ from dlkeras.pipeline.training.transfer_source import transferred_network
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 
 def compiled_network(
@@ -85,6 +86,39 @@ def compiled_network(
         )
     compile_network(model, config, learning_rate, steps, objective)
     return model
+
+
+def make_variables(model: "keras.Model", batches: "tf.data.Dataset") -> None:
+    """Make what Keras would make within the first step, which it then traces twice.
+
+    Those are the variables of the optimizer and of the metrics. Where the machines or
+    the devices share a batch, and where the user's own model measures in its own way,
+    they are left to Keras.
+
+    Args:
+        model: compiled.
+        batches: what it is to be trained on; none is read.
+    """
+    from dlkeras.pipeline.tensorflow_import import keras, tf
+
+    if (
+        keras.backend.backend() != "tensorflow"
+        or model.distribute_strategy is not tf.distribute.get_strategy()
+        or type(model).compute_metrics is not keras.Model.compute_metrics
+        or len(model.outputs) != 1
+    ):
+        return
+
+    def zeros(like: Any) -> Any:
+        return tf.zeros(
+            [1 if side is None else side for side in like.shape], like.dtype
+        )
+
+    model.optimizer.build(model.trainable_variables)
+    images, labels, *weights = tf.nest.map_structure(zeros, batches.element_spec)
+    answers = zeros(model.outputs[0])
+    model.compute_metrics(images, labels, answers, *weights)
+    model.reset_metrics()
 
 
 def check_frozen_layers(

@@ -158,7 +158,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
         training_batches,
     )
     from dlkeras.pipeline.training.keeping import averaging
-    from dlkeras.pipeline.training.network import make_deterministic
+    from dlkeras.pipeline.training.network import make_deterministic, make_variables
 
     config, trainer = trials.tuner, trials.trainer
     space = space_of(trainer, config)
@@ -227,8 +227,10 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
                         patience=config.patience,
                     )
                 )
+            weighed = with_class_weights(batches, trials.examples, tried.class_weight)
+            make_variables(model, weighed)
             history = model.fit(
-                with_class_weights(batches, trials.examples, tried.class_weight),
+                weighed,
                 steps_per_epoch=steps,
                 initial_epoch=first,
                 epochs=epochs,
