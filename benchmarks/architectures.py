@@ -8,23 +8,26 @@
 A row is a network, a batch and training (forward, backward, SGD with momentum) or
 inference; arguments are the beginnings of rows' names. Each of a row's ways to compute
 has a process of its own, and they take turns, a few steps each, for many rounds. The
-table has the median seconds a step by the clock and of all threads together (which a
-busy machine disturbs less), the ratio of medians to a peer and the ratio that
-is asked for, GFLOP/s (2 a multiply-add, 3 times that for training) beside the machine's
-measured matrix product, and the most memory that the process gained after its
-libraries were imported. Peers are `keras.applications`, the plainest writing in Keras
-(`plain_keras.py`), and PyTorch with channels_last (`torch_peers.py`). The peers have
-no weight decay, so ours have none either.
+table has the median seconds a step by the clock (the least to the most) and of all
+threads together (which a busy machine disturbs less), the ratio of medians to a peer
+and the ratio that is asked for, GFLOP/s (2 a multiply-add, 3 times that for training)
+beside the machine's measured matrix product, and the most memory that the process
+gained after its libraries were imported. Peers are `keras.applications`, the plainest
+writing in Keras (`plain_keras.py`), and PyTorch with channels_last (`torch_peers.py`).
+The peers have no weight decay, so ours have none either.
 
 Rows are kept in `build/architectures.json` until they are measured again, so that the
 page of `--write` has the rows of several runs.
 
 With --gpu the rows are all networks' in bfloat16, ours and Keras's on the backend of
 KERAS_BACKEND against PyTorch with channels_last, as it is and by `torch.compile`; the
-memory is the GPU's.
+memory is the GPU's. Those that end in "parts" are our network with Keras's own pooling
+and normalisation in it, with one of ours, and with both, beside compiled PyTorch.
+--batch 2 runs rows at another batch, to see on any machine that they run.
 """
 
 import argparse
+import importlib
 import itertools
 import json
 import os
@@ -52,6 +55,13 @@ OURS, OURS_HALF = "ours", "ours bf16"
 KERAS, TORCH, TORCH_HALF = "keras", "pytorch", "pytorch bf16"
 KERAS_HALF, COMPILED = "keras bf16", "pytorch compiled bf16"
 APPLICATIONS, APPLICATIONS_HALF = "applications", "applications bf16"
+# Our network, of whose kernels only these are in use.
+PARTS = {
+    "keras's pooling and normalisation bf16": (),
+    "pooling here bf16": ("pooling",),
+    "pooling and normalisation here bf16": ("pooling", "batch_normalization"),
+}
+KERNELS = {"pooling": "max_pool", "batch_normalization": "fused_batch_normalization"}
 
 
 class Row(NamedTuple):
@@ -108,7 +118,14 @@ def gpu_row(network, batch, training, *peers):
     return Row(network, batch, training, ways, asked, " gpu")
 
 
+def parts_row(network, *ways):
+    asked = tuple((way, COMPILED, 1.0) for way in ways)
+    return Row(network, 256, True, (COMPILED, *ways), asked, " gpu parts")
+
+
 GPU_ROWS = [
+    parts_row("googlenet_bn", *PARTS),
+    parts_row("resnet50", *[way for way in PARTS if way != "pooling here bf16"]),
     gpu_row("resnet50", 256, True, APPLICATIONS_HALF),
     gpu_row("resnet50", 256, False, APPLICATIONS_HALF),
     gpu_row("resnet20", 1024, True, KERAS_HALF),
@@ -255,11 +272,19 @@ def runner(way, row):
         make = getattr(torch_peers, row.network)
         compiled = "compiled" in way
         return torch_peers.runner(make, images, labels, row.training, half, compiled)
+    use_kernels(PARTS.get(way, KERNELS))
     make = {
         APPLICATIONS: lambda: keras.applications.ResNet50(weights=None),
         KERAS: PLAIN.get(row.network),
     }.get(way.removesuffix(" bf16"), ours)
     return keras_runner(make, images, labels, row.training, half)
+
+
+def use_kernels(files):
+    """Leave to Keras what our layers in other files than these compute faster."""
+    for file in KERNELS.keys() - files:
+        module = importlib.import_module(f"dlkeras.layers.{file}")
+        setattr(module, KERNELS[file], lambda *arguments: None)
 
 
 def seconds(run, steps):
@@ -275,6 +300,7 @@ class Worker:
 
     def __init__(self, way, row, gpu):
         command = [sys.executable, __file__, "--child", way, row.name]
+        command += ["--batch", str(row.batch)]
         backend = "torch" if way.startswith(TORCH) else BACKEND
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # until `end`
         self.process = subprocess.Popen(
@@ -321,7 +347,10 @@ def child(way, row, gpu):
 
 
 def measure(row, rounds, budget, gpu):
-    """Return each way's median seconds, by the clock and all threads, and its peak."""
+    """Return each way's median seconds, by the clock and all threads, and its peak.
+
+    And the least and the most milliseconds by the clock.
+    """
     workers = {}
     try:
         for way in row.ways:
@@ -339,6 +368,7 @@ def measure(row, rounds, budget, gpu):
             way: (
                 *(statistics.median(column) for column in zip(*values, strict=True)),
                 workers[way].ask("peak"),
+                [1e3 * bound(values)[0] for bound in (min, max)],
             )
             for way, values in times.items()
         }
@@ -359,10 +389,11 @@ def gpu_peak(way):
     if way.startswith(TORCH):
         import torch
 
-        return torch.cuda.max_memory_allocated() / 2**20
+        return torch.cuda.max_memory_allocated() / 2**20  # 0 without a GPU
     import jax
 
-    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+    # A processor, on which one looks whether it all runs, says nothing.
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0) / 2**20
 
 
 def device():
@@ -372,10 +403,16 @@ def device():
     return f"{jax.devices()[0].device_kind}, JAX {jax.__version__}"
 
 
+def has_gpu():
+    import jax
+
+    return jax.default_backend() == "gpu"
+
+
 def matrix_product(half, gpu):
     """Return GFLOP/s of a product of two square matrices, the best of ten."""
     kind = "bfloat16" if half else "float32"
-    size = 8192 if gpu else 2048
+    size = 8192 if gpu and has_gpu() else 2048
     a = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
 
     def run(steps):
@@ -399,14 +436,18 @@ def measured(row, arguments, peaks):
             "gflops": work / median,
             "of product": work / median / peaks[way.endswith("bf16")],
             "MB": peak,
+            "between": between,
         }
-        for way, (median, threads, peak) in found.items()
+        for way, (median, threads, peak, between) in found.items()
     }
     ratios = [
         [
             way,
             peer,
-            *(a / b for a, b in zip(found[way], found[peer], strict=True)),
+            *(
+                a / (b or 1)
+                for a, b in zip(found[way][:3], found[peer][:3], strict=True)
+            ),
             asked,
         ]
         for way, peer, asked in row.asked
@@ -422,8 +463,10 @@ def lines_of(name, found):
     )
     yield "|---|---|---|---|---|---|"
     for way, w in found["ways"].items():
+        between = " to ".join(f"{ms:,.1f}" for ms in w.get("between", ()))
         yield (
-            f"| {way} | {w['ms']:,.1f} | {w['ms of threads']:,.1f} "
+            f"| {way} | {w['ms']:,.1f}{between and f' ({between})'} "
+            f"| {w['ms of threads']:,.1f} "
             f"| {w['gflops']:,.0f} | {w['of product']:.0%} | {w['MB']:,.0f} |"
         )
     yield ""
@@ -460,12 +503,14 @@ def main():
     parser.add_argument("--gpu", action="store_true", help="the rows for a GPU")
     parser.add_argument("--ways", nargs="+", help="some ways alone, such as ours")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds a row")
+    parser.add_argument("--batch", type=int, help="instead of the rows' own; not kept")
     parser.add_argument("--write", type=Path, help="page of all rows measured so far")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     rows = GPU_ROWS if arguments.gpu else ROWS
     if arguments.child:
         way, name = arguments.child
+        rows = [row._replace(batch=arguments.batch) for row in rows]
         row = next(row for row in rows if row.name == name)
         return child(way, row, arguments.gpu)
     rows = [
@@ -482,6 +527,7 @@ def main():
         product += f", on {device()}"
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     for row in rows:
+        row = row._replace(batch=arguments.batch or row.batch)
         if arguments.ways:
             row = row._replace(
                 ways=tuple(way for way in row.ways if way in arguments.ways),
@@ -489,7 +535,7 @@ def main():
             )
         found = {**measured(row, arguments, peaks), "product": product}
         print("\n".join(lines_of(row.name, found)), flush=True)
-        if not (arguments.ways or arguments.quick):
+        if not (arguments.ways or arguments.quick or arguments.batch):
             known[row.name] = found
             RESULTS.parent.mkdir(exist_ok=True)
             unfinished = RESULTS.with_suffix(".part")

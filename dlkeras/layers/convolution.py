@@ -17,11 +17,11 @@ class Conv2D(keras.layers.Conv2D):
 
     Outputs, gradients, weights and configuration are those of `keras.layers.Conv2D`.
     A 1x1 convolution multiplies every pixel by one matrix, and with strides only the
-    pixels that it visits. On TensorFlow without a GPU, in half precision, the gradient
-    by the kernel takes two to seven times as long as that of the product, so that in
-    training this layer multiplies; in float32 on images of up to 28 x 28 pixels, where
-    it gains less. At inference, where TensorFlow folds a
-    normalisation into the convolution, and in all other cases it is Keras's layer.
+    pixels that it visits. On TensorFlow without a GPU the gradient by the kernel takes
+    two to seven times as long in half precision as that of the product, and up to twice
+    as long in float32, so that in training this layer multiplies. At inference, where
+    TensorFlow folds a normalisation into the convolution, and in all other cases it is
+    Keras's layer.
 
     Args:
         filters: The channels of the output.

@@ -1,11 +1,15 @@
 """Convolution in groups that TensorFlow runs, and exports, without XLA."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from dlkeras.layers.inputs import channel_axis, holds_nothing, nothing, require_float
+
+# Below so many channels TensorFlow's convolution on a processor takes no less time.
+_FEWEST_CHANNELS = 16
 
 
 @keras.saving.register_keras_serializable(package="dlkeras")
@@ -15,7 +19,9 @@ class GroupedConv2D(keras.layers.Conv2D):
     The arguments, the weights and the numbers are those of `keras.layers.Conv2D`. On
     TensorFlow that layer compiles a convolution in groups by XLA, which is slow on a
     CPU and cannot be exported to ONNX; this one makes one convolution for each group
-    and stacks their outputs.
+    and stacks their outputs. Groups of fewer than 16 channels are convolved several at
+    a time, with zeros in the kernel between them: oneDNN computes with 16 channels at
+    least. An infinite activation is then NaN in the groups beside its own.
 
     Args:
         filters: Number of filters, a multiple of `groups`.
@@ -55,8 +61,27 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.groups == 1 or keras.backend.backend() != "tensorflow":
             return super().convolution_op(inputs, kernel)
         axis = channel_axis(self.data_format)
-        images: Any = ops.split(inputs, self.groups, axis=axis)
-        kernels: Any = ops.split(kernel, self.groups, axis=-1)
+        joined = self._joined()
+        kernel, count = self._between_zeros(kernel, joined), self.groups // joined
+        images: Any = ops.split(inputs, count, axis=axis)
+        kernels: Any = ops.split(kernel, count, axis=-1)
         convolve = super().convolution_op
         parts = [convolve(x, own) for x, own in zip(images, kernels, strict=True)]
         return ops.concatenate(parts, axis=axis)
+
+    def _joined(self) -> int:
+        """The number of groups that are convolved at a time."""
+        into = self.kernel.shape[-2]
+        return math.gcd(self.groups, max(1, _FEWEST_CHANNELS // into))
+
+    def _between_zeros(self, kernel: Any, joined: int) -> Any:
+        """Kernels whose filters see the channels of `joined` groups, most by a zero."""
+        if joined == 1:
+            return kernel
+        *size, into, filters = kernel.shape
+        own: Any = ops.eye(joined, dtype=kernel.dtype)  # a filter's group is the row's
+        own = ops.reshape(own, (joined, 1, 1, joined, 1))
+        shape = (*size, 1, into, self.groups // joined, joined, filters // self.groups)
+        return ops.reshape(
+            ops.reshape(kernel, shape) * own, (*size, joined * into, filters)
+        )
