@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
-WIDTH, BAR, GAP, LEFT = 900, 46, 8, 210
+# Narrow, with what a wing is for below its name: it is read on a phone, too.
+WIDTH, LINE, GAP, LETTERS = 560, 19, 8, 62
 
 
 def sentence(container: str, wing: str) -> str:
@@ -53,22 +54,28 @@ def draw() -> str:
     for container, wings in floors():
         inside = container != "dlkeras"
         for wing in wings:
-            said = textwrap.shorten(sentence(container, wing), 92, placeholder=" ...")
+            said = textwrap.wrap(sentence(container, wing), LETTERS)
             indent, kind = (34, "pipeline") if inside else (10, "part")
+            height = LINE * (len(said) + 1) + 14
             bars.append(
                 f'<rect x="{indent}" y="{y}" width="{WIDTH - 10 - indent}" '
-                f'height="{BAR - GAP}" rx="6" class="{kind}"/>'
-                f'<text x="{indent + 14}" y="{y + 25}" class="name">{wing}</text>'
-                f'<text x="{LEFT}" y="{y + 25}">{html.escape(said)}</text>'
+                f'height="{height}" rx="6" class="{kind}"/>'
+                f'<text x="{indent + 14}" y="{y + LINE + 3}" class="name">{wing}</text>'
             )
-            y += BAR - GAP + 2
+            bars += [
+                f'<text x="{indent + 14}" y="{y + LINE * (number + 2) + 3}">'
+                f"{html.escape(line)}</text>"
+                for number, line in enumerate(said)
+            ]
+            y += height + 2
         y += GAP
     style = (
         "text{font:14px sans-serif;fill:#1a2733}.name{font-weight:bold}"
         ".pipeline{fill:#dbe9f6}.part{fill:#e7eedd}"
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" '
+        f'viewBox="0 0 {WIDTH} {y}" '
         f'role="img"><title>The wings of dlkeras, from the top down</title>'
         f"<style>{style}</style>{''.join(bars)}</svg>\n"
     )

@@ -1,9 +1,10 @@
 """Figures: every function takes arrays or models and returns a matplotlib Figure.
 
-A figure shows itself as the last line of a notebook's cell; in a script
-`learning_curves(history).show()` opens a window, and `savefig("curves.svg")` needs
-neither. `title`, `language` (`"en"` or `"pt"`), `figsize` (width and height in inches)
-and `ax` (matplotlib Axes to draw into) are keywords of every figure.
+A figure shows itself as the last line of a notebook's cell; elsewhere in a cell, and in
+a script (in a window), write `learning_curves(history).show()`: `plt.show()` leaves it
+out. `savefig("curves.svg")` needs neither. `title`, `language` (`"en"` or `"pt"`),
+`figsize` (width and height in inches) and `ax` (matplotlib Axes to draw into) are
+keywords of every figure.
 
 Nothing is imported before it is used: figures of arrays need no Keras.
 """

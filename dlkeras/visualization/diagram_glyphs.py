@@ -1,5 +1,6 @@
 """What a layer looks like in an architecture's diagram."""
 
+import re
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from dlkeras.layers import (
 )
 from dlkeras.visualization.figure import TIMES, say
 from dlkeras.visualization.look.colours import GREY
+from dlkeras.visualization.look.sizes import BOLD, fits, in_two_lines
 
 # Light tints of the palette, on which black text can be read in print.
 COLOURS = {
@@ -64,15 +66,15 @@ class Glyph:
         _box(axis, self.x, self.y, self.width, self.height, kind_of(self.layer))
         lines = [work(self.layer, self.language), self.shape]
         middle = self.x + self.width / 2
-        size = 8 if len(self.name) <= 16 else 8 * 15 / len(self.name)
+        name, size = in_two_lines(self.name, self.width)
         axis.text(
-            middle, self.y + 0.26, self.name, color="black", ha="center", va="center",
-            fontsize=size, weight="bold",
+            middle, self.y + 0.28, name, color="black", ha="center", va="center",
+            fontsize=size, weight="bold", linespacing=0.95,
         )  # fmt: skip
-        for offset, line in zip((-0.0, -0.27), lines, strict=True):
+        for offset, line in zip((-0.02, -0.3), lines, strict=True):
             axis.text(
                 middle, self.y + offset, line, color="black", ha="center", va="center",
-                fontsize=7, linespacing=1.1,
+                fontsize=fits(line, self.width, 8), linespacing=1.0,
             )  # fmt: skip
 
 
@@ -88,7 +90,8 @@ class Narrow(Glyph):
         _box(axis, self.x, self.y, self.width, self.height, "other")
         axis.text(
             self.x + self.width / 2, self.y, work(self.layer, self.language),
-            rotation=90, color="black", ha="center", va="center", fontsize=7,
+            rotation=90, color="black", ha="center", va="center",
+            fontsize=fits(work(self.layer, self.language), self.height, 8),
         )  # fmt: skip
 
 
@@ -131,7 +134,7 @@ class Residual(Glyph):
             _box(axis, left + 0.31, line, 0.62, 0.4, kind, centred=True)
             axis.text(
                 left + 0.31, line, words, color="black", ha="center", va="center",
-                fontsize=7,
+                fontsize=fits(words, 0.62, 7.5),
             )  # fmt: skip
             _arrow(axis, (left - 0.14, line), (left, line))
             left += 0.76
@@ -212,7 +215,7 @@ class Inception(Glyph):
                     color="black",
                     ha="center",
                     va="center",
-                    fontsize=6.5,
+                    fontsize=fits(text, 0.76, 8),
                 )
                 _arrow(axis, (before, line), (place - 0.38, line))
                 before = place + 0.38
@@ -232,7 +235,7 @@ def kind_of(layer: Any) -> str:
         return "dense"
     if "Pooling" in name or name == "Subsampling2D":
         return "pooling"
-    return "convolution" if "Conv" in name else "other"
+    return "convolution" if _convolves(layer) else "other"
 
 
 def work(layer: Any, language: str) -> str:
@@ -280,14 +283,34 @@ def _words(layer: Any, name: str, language: str) -> str:
             f"pool {'médio' if average else 'máx.'}",
         )
         return f"{pool} {_window(layer)}"
-    if "Conv" in name:
-        plain = name in ("Conv2D", "Conv1D", "Conv3D")
-        prefix = "conv" if plain else name.replace("Conv2D", " conv").lower()
-        prefix = "partial conv" if prefix.startswith("partially") else prefix
-        prefix = "conv" if name == "GroupedConv2D" else prefix  # which says its groups
-        groups = getattr(layer, "groups", 1)
-        return f"{prefix} {_window(layer)}" + (f" ({groups} g)" if groups > 1 else "")
+    if _convolves(layer):
+        return _convolution(layer, name, language)
     return name
+
+
+def _convolves(layer: Any) -> bool:
+    """Whether a layer is a convolution; not every name with "Conv" in it is one's."""
+    named = re.search(r"Conv(LSTM)?[123]D", type(layer).__name__)
+    return named is not None and hasattr(layer, "kernel_size")
+
+
+def _convolution(layer: Any, name: str, language: str) -> str:
+    kind = re.split(r"Conv(?:LSTM)?[123]D", name)
+    words = {
+        "Separable": say(language, "separable conv", "conv separável"),
+        "Depthwise": say(language, "depthwise conv", "conv em profundidade"),
+        "PartiallyConnected": "partial conv",
+    }
+    first = words.get(kind[0], "conv")
+    first = "conv LSTM" if "LSTM" in name else first
+    if kind[-1] == "Transpose":
+        first = say(language, "transposed conv", "conv transposta")
+    groups, rate = getattr(layer, "groups", 1), getattr(layer, "dilation_rate", 1)
+    rate = rate if isinstance(rate, int) else max(rate)
+    second = _window(layer) + (f" ({groups} g)" if groups > 1 else "")
+    if rate > 1:
+        second += say(language, f", dilated {rate}", f", dilatada {rate}")
+    return f"{first} {second}" if len(first + second) <= 16 else f"{first}\n{second}"
 
 
 def _window(layer: Any) -> str:
@@ -319,11 +342,11 @@ def _frame(axis: Any, glyph: Glyph) -> None:
     middle = glyph.x + glyph.width / 2
     axis.text(
         middle, top, glyph.name + times, color="black", ha="center", va="center",
-        fontsize=7.5, weight="bold",
+        fontsize=fits(glyph.name + times, glyph.width, 8.5, BOLD), weight="bold",
     )  # fmt: skip
     axis.text(
         middle, glyph.y - glyph.height / 2 + 0.13, glyph.shape, color="black",
-        ha="center", va="center", fontsize=7,
+        ha="center", va="center", fontsize=8,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def architecture_diagram(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure, as large as the diagram; texts are 7 to 8 points at its own size.
+        The figure, as large as the diagram; texts are 7 to 9 points at its own size.
 
     Raises:
         ValueError: the model is not built or cannot be traced, or the language is
@@ -285,6 +285,6 @@ def _refer(axis: Any, glyph: Glyph, sources: list[str], language: str) -> None:
     )
     axis.text(
         place, top + 0.18, f"{say(language, 'from', 'de')} {', '.join(sources)}",
-        ha="center", va="bottom", fontsize=6.5, style="italic",
+        ha="center", va="bottom", fontsize=7.5, style="italic",
         bbox={"facecolor": paper(), "edgecolor": "none", "pad": 1},
     )  # fmt: skip

@@ -42,7 +42,8 @@ class Figure(AnyLetters):
     """A matplotlib figure, made without pyplot, that shows itself.
 
     It is a picture as the last line of a notebook's cell, and `show()` opens it from a
-    script. `savefig` writes PNG, SVG or PDF by the file's name.
+    script. `savefig` writes PNG, SVG or PDF by the file's name. pyplot does not know of
+    it: `plt.show()` leaves it out, and nothing of it stays in memory.
     """
 
     def show(self, warn: bool = True) -> None:
@@ -128,7 +129,8 @@ def new_figure(
         raise ValueError(
             f"figsize must be width and height in inches. Received: figsize={size!r}"
         )
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    # "constrained" moves square axes a little at each drawing: SVG after PNG was cut.
+    figure = Figure(figsize=size, dpi=120, layout="compressed")
     if title:
         figure.suptitle(str(title), fontsize=12)
     return figure, figure.subplots(**subplots)
@@ -287,7 +289,8 @@ def legend_below(figure: Any, axis: Any, order: Any = None, **options: Any) -> N
     # A letter is about 0.6 of its size wide, a handle with its space 4 letters.
     width = figure.bbox.width / figure.dpi * 72 / (0.6 * size)
     labels = [shortened(label, max(int(width) - 6, 10)) for label in labels]
-    columns = int(width // (max(map(len, labels), default=1) + 5))
+    letters = max((len(re.sub(r"[${}\\]", "", x)) for x in labels), default=1)
+    columns = int(width // (letters + 5))
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False,
         ncols=min(max(columns, 1), max(len(labels), 1)), **options,

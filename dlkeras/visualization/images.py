@@ -88,7 +88,7 @@ def image_grid(
             axis.set_xlabel(captions[index], fontsize=8)
             # The layout leaves room for the caption below its own box: stand there.
             axis.set_anchor("S")
-    _note_gaps(figure, drawn, language)
+    _note(figure, _gaps(drawn, language))
     return figure
 
 
@@ -210,7 +210,10 @@ def augmentation_grid(
     low, high = common_range(first)
     least, most = _range([one for row in rest for one in row])
     near = max(low - least, most - high) <= NOISE * (high - low)
-    _fill(figure, axes, table, language, (low, high) if near else None)
+    # Images of 0 to 255 beside others of 0 to 1 would be black, or white.
+    own = common_range([one for row in rest for one in row])
+    other = not near or own[1] - own[0] < (high - low) / 100
+    _fill(figure, axes, table, language, (low, high), own if other else None)
     for axis in axes[:, 0]:
         for spine in axis.spines.values():
             spine.set_linewidth(2)
@@ -245,12 +248,25 @@ def _fill(
     table: list[list[np.ndarray]],
     language: str,
     scale: tuple[float, float] | None = None,
+    others: tuple[float, float] | None = None,
 ) -> None:
+    """Draw all on one scale, or those after the first of each row on another."""
     every = [one for row in table for one in row]
     scale = scale or common_range(every)
-    for axis, one in zip(axes.flat, every, strict=True):
-        show_image(axis, one, scale)
-    _note_gaps(figure, every, language)
+    notes = _gaps(every, language)
+    for row, drawn in zip(axes, table, strict=True):
+        for index, (axis, one) in enumerate(zip(row, drawn, strict=True)):
+            show_image(axis, one, others if others and index else scale)
+    if others is not None:
+        first, second = (f"{low:.3g} to {high:.3g}" for low, high in (scale, others))
+        notes.append(
+            say(
+                language,
+                f"originals from {first}, variants from {second}",
+                f"originais de {first}, variantes de {second}".replace(" to ", " a "),
+            )
+        )
+    _note(figure, notes)
 
 
 def _range(images: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -311,12 +327,16 @@ def show_image(
     axis.set_yticks([])
 
 
-def _note_gaps(figure: Any, images: Sequence[np.ndarray], language: str) -> None:
-    """Say what purple is, where there is any."""
+def _gaps(images: Sequence[np.ndarray], language: str) -> list[str]:
+    """What purple is, where there is any."""
     broken = sum(not np.isfinite(image).all() for image in images)
-    if broken and hasattr(figure, "supxlabel"):
-        text = say(language, "NaN or infinity", "NaN ou infinito")
-        purple = say(language, "purple", "roxo")
-        room = figure.bbox.width / figure.figure.dpi * 72 / (0.6 * 8)
-        note = f"{purple}: {text} ({broken}/{len(images)})"
-        figure.supxlabel(wrapped(note, max(int(room), 8)), fontsize=8)
+    text = say(language, "NaN or infinity", "NaN ou infinito")
+    purple = say(language, "purple", "roxo")
+    return [f"{purple}: {text} ({broken}/{len(images)})"] if broken else []
+
+
+def _note(figure: Any, notes: list[str]) -> None:
+    """Write below the images what a reader must know."""
+    if notes and hasattr(figure, "supxlabel"):
+        room = max(int(figure.bbox.width / figure.figure.dpi * 72 / (0.6 * 8)), 8)
+        figure.supxlabel("\n".join(wrapped(note, room) for note in notes), fontsize=8)

@@ -59,6 +59,8 @@ def numbers(
         if "bfloat16" in str(value.dtype):  # which NumPy does not have
             value = value.float()
     try:
+        if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            value = value.astype(np.result_type(value, "float32")).filled(np.nan)
         found = np.asarray(value)
         if found.dtype.kind in "OV":  # None for missing, bfloat16
             found = found.astype("float64")
@@ -126,6 +128,7 @@ def names(values: Any, count: int, name: str, of: str) -> list[str]:
         and hasattr(values, "__getitem__")
     ):
         values = [[]]  # refused below
+    values = list(values)  # of a frame: its columns, which its length does not say
     if any(np.shape(value) for value in values):
         raise TypeError(
             f"{name} must be a sequence with one for each of {count} {of}. "

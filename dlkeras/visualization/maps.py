@@ -81,6 +81,7 @@ def filters(
             axis.remove()
             continue
         image = axis.imshow(drawn[index], **options)
+        _widen(axis, drawn[index])
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(f"{say(language, 'map', 'mapa')} {index + 1}", fontsize=8)
@@ -123,7 +124,7 @@ def feature_maps(
     >>> len(feature_maps(np.zeros((32, 32, 1)), {"C1": np.zeros((28, 28, 6))}).axes)
     7
     """
-    columns = 8
+    columns = 8  # at most
     name_of_maps = say(language, "maps", "mapas")
     shown = picture(_one(image), "image")
     rows = [(say(language, "image", "imagem"), [shown])]
@@ -137,8 +138,9 @@ def feature_maps(
             label = f"{shortened(name, 38 - len(label))}, {label}"
             label = label.replace(", ", ",\n") if len(label) > 20 else label
             rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
+    columns = max(len(drawn) for _, drawn in rows)
     figure, axes = new_figure(
-        1.15 * columns,
+        max(1.15 * columns, 3.4),
         1.2 * len(rows) + 0.5,
         title or say(language, "Feature maps", "Mapas de características"),
         figsize=figsize,
@@ -153,9 +155,17 @@ def feature_maps(
                 axis.remove()
                 continue
             show_image(axis, drawn[index])
+            _widen(axis, drawn[index])
             if index == 0:
                 axis.set_ylabel(label, fontsize=8)
     return figure
+
+
+def _widen(axis: Any, image: np.ndarray) -> None:
+    """Fill the box with a strip, whose square pixels would be a line."""
+    height, width = image.shape[:2]
+    if not 0.5 <= height / width <= 2:
+        axis.set_aspect("auto")
 
 
 def _one(batch: Any) -> Any:

@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import received
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE
+from dlkeras.visualization.look.sizes import readable
+
+_ROW = 0.24  # of a row's height, in inches
 
 
 @drawing("title")
@@ -29,8 +32,9 @@ def network_table(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        A figure of parameters, multiply-adds, memory and receptive field, with the
-        layer and the shape of its output at the left; the totals are in the headings.
+        A figure of parameters, multiply-adds, memory and receptive field (of images
+        only), with the layer and the shape of its output at the left; the totals are
+        in the headings.
 
     Raises:
         ValueError: there is no row.
@@ -79,39 +83,50 @@ def network_table(
     title = title or say(
         language, "The network, layer by layer", "A rede, camada por camada"
     )
+    seen = [row.receptive_field or 0 for row in rows]
+    count = 4 if any(seen) else 3  # of text and tables no neuron sees pixels
+    height = 1.4 + _ROW * len(rows)
+    width = max(8.6, min(1.45 * height, 16))
+    size = readable(width, height, 8, 0.75 * 72 * _ROW)
     figure, axes = new_figure(
-        10, 1.4 + 0.24 * len(rows), title, figsize=figsize, ax=ax, ncols=4, sharey=True,
+        width, height, title, figsize=figsize, ax=ax, ncols=count, sharey=True,
         squeeze=False,
     )  # fmt: skip
     for axis, (name, values, colour, unit) in zip(axes[0], columns, strict=False):
-        _bars(axis, values, colour, unit)
-        axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=9)
+        _bars(axis, values, colour, unit, size)
+        axis.set_title(f"{name}\n{_short(sum(values), unit)}", fontsize=size + 1)
     for place, row in enumerate(rows):
         if row.multiply_adds is None:  # not known, which is not 0
-            axes[0][1].text(0, place, " ?", va="center", fontsize=7)
+            axes[0][1].text(0, place, " ?", va="center", fontsize=size)
     if any(row.multiply_adds is None for row in rows):
-        axes[0][1].set_title(f"{columns[1][0]}\n?", fontsize=9)
-    seen = [row.receptive_field or 0 for row in rows]
-    _bars(axes[0][3], seen, GREY, "", plain=True)
-    axes[0][3].set_title(say(language, "sees\npixels", "vê\npixels"), fontsize=9)
+        axes[0][1].set_title(f"{columns[1][0]}\n?", fontsize=size + 1)
+    if any(seen):
+        _bars(axes[0][3], seen, GREY, "", size, plain=True)
+        head = say(language, "sees\npixels", "vê\npixels")
+        axes[0][3].set_title(head, fontsize=size + 1)
     first = axes[0][0]
-    first.set_yticks(range(len(rows)), names, fontsize=7.5)
+    first.set_yticks(range(len(rows)), names, fontsize=size)
     first.set_ylim(len(rows) - 0.4, -0.6)  # the images at the top
     return figure
 
 
 def _bars(
-    axis: Any, values: list[int], colour: str, unit: str, plain: bool = False
+    axis: Any,
+    values: list[int],
+    colour: str,
+    unit: str,
+    size: float,
+    plain: bool = False,
 ) -> None:
     axis.barh(range(len(values)), values, color=colour, height=0.72)
-    axis.set_xlim(0, 1.45 * max(*values, 1))
+    axis.set_xlim(0, 1.6 * max(*values, 1))
     axis.set_xticks([])
     axis.tick_params(left=False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)
     for place, value in enumerate(values):
         if value:
             text = f" {value:,}" if plain else f" {_short(value, unit)}"
-            axis.text(value, place, text, va="center", fontsize=7)
+            axis.text(value, place, text, va="center", fontsize=size)
 
 
 def _short(value: float, unit: str = "") -> str:

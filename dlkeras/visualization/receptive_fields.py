@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from dlkeras.model_graph import Box as Box
 from dlkeras.model_graph import ReceptiveFields
 from dlkeras.stages import find_ends
-from dlkeras.visualization.figure import TIMES, drawing, new_figure, say
+from dlkeras.visualization.figure import TIMES, drawing, new_figure, say, shortened
 from dlkeras.visualization.images import show_image
 from dlkeras.visualization.inputs import numbers, picture, received
 from dlkeras.visualization.look.colours import CYCLE, DASHES
@@ -169,7 +169,7 @@ def receptive_field(
                 path_effects=[withStroke(linewidth=4.5, foreground="white")],
                 edgecolor=CYCLE[index % len(CYCLE)],
                 linestyle=DASHES[index // len(CYCLE) % len(DASHES)],
-                label=f"{name}: {box.height} {TIMES} {box.width} pixels",
+                label=_label(name, box),
             )
         )
     margin = 0.03 * max(size)
@@ -186,3 +186,11 @@ def receptive_field(
     side.axis("off")
     side.legend(*axis.get_legend_handles_labels(), loc="upper left", frameon=False)
     return figure
+
+
+def _label(name: str, box: Box) -> str:
+    """A long name stands on a line of its own: the image keeps its room."""
+    seen = f"{box.height} {TIMES} {box.width} pixels"
+    if len(name) <= 10:
+        return f"{name}: {seen}"
+    return f"{shortened(name, 26)}:\n{seen}"

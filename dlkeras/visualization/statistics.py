@@ -17,6 +17,7 @@ from dlkeras.visualization.figure import (
 )
 from dlkeras.visualization.inputs import mapping, numbers, received
 from dlkeras.visualization.look.colours import CYCLE, DASHES, HATCHES
+from dlkeras.visualization.look.scales import logarithmic
 
 MARKERS = "o^sD"
 MAX_BARS = 40
@@ -179,9 +180,10 @@ def pixel_distribution(
         channels, [f"{channel} {number}" for number in range(1, channels + 1)]
     )
     default = say(language, "Pixel values", "Valores dos pixels")
+    columns, rows = {4: (2, 2)}.get(channels, (channels, 1))
     figure, axes = new_figure(
-        3.6 * channels + 0.6, 2.9, title or default, figsize=figsize, ax=ax,
-        ncols=channels, squeeze=False, sharey=True,
+        (4.2, 6.6, 9.0)[columns - 1], 3.3 * rows, title or default, figsize=figsize,
+        ax=ax, nrows=rows, ncols=columns, squeeze=False, sharey=True,
     )  # fmt: skip
     for channel, axis in enumerate(np.ravel(axes)):
         for number, (split, rows) in enumerate(rows_of.items()):
@@ -193,12 +195,11 @@ def pixel_distribution(
                 linestyle=DASHES[number % 4],
             )  # fmt: skip
         if any(rows[channel].any() for rows in rows_of.values()):
-            axis.set_yscale("log")
+            logarithmic(axis)
         axis.set_xlabel(f"{names[channel]}, {say(language, '0 to 255', '0 a 255')}")
-    np.ravel(axes)[0].set_ylabel(
-        say(language, "share of the pixels", "fração dos pixels")
-    )
-    np.ravel(axes)[-1].legend(fontsize=8, frameon=False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(say(language, "share of the pixels", "fração dos pixels"))
+    legend_below(figure, np.ravel(axes)[0])
     return figure
 
 
@@ -285,9 +286,9 @@ def image_sizes(
     """
     default = say(language, "Sizes of the images", "Tamanhos das imagens")
     points = _pairs(images, "width and height")
-    if any((rows <= 0).any() for rows in points.values()):
+    if any((rows < 1).any() for rows in points.values()):
         raise ValueError(
-            "images must have widths and heights above 0. Received: "
+            "images must have widths and heights of a pixel or more. Received: "
             f"{min(rows.min() for rows in points.values() if rows.size)}"
         )
     figure, axis = new_figure(4.4, 3.4, title or default, figsize=figsize, ax=ax)
@@ -331,8 +332,9 @@ def _pairs(images: Any, what: str) -> dict[str, np.ndarray]:
 def _scatter(figure: Any, axis: Any, images: Mapping[str, np.ndarray]) -> None:
     for number, (split, points) in enumerate(images.items()):
         points = points[:: max(1, len(points) // MAX_POINTS)]
+        large = 9 if len(points) > 50 else 30  # a few are seen from afar, too
         axis.scatter(
-            points[:, 0], points[:, 1], s=9, alpha=0.6, linewidths=0,
+            points[:, 0], points[:, 1], s=large, alpha=0.6, linewidths=0,
             color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % 4], label=split,
         )  # fmt: skip
     legend_below(figure, axis, markerscale=2)  # the points may be anywhere

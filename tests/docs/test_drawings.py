@@ -30,12 +30,28 @@ def test_a_diagram_takes_the_colours_of_its_page_and_has_nothing_behind_it():
                      ("width", "height"))  # fmt: skip
     assert [width, height] == [float(n) for n in root.get("viewBox").split()[2:]]
     first = re.search(r'id="patch_1">\s*<path [^>]*style="([^"]*)"', text)
-    assert first and first[1] == "fill: none"
+    assert first and first[1] == "fill: var(--drawing-page, none)"
+    drawn = text.replace(drawings.ALONE, "")
     for colour in drawings.COLOURS:  # each only as a variable's default
-        assert text.count(colour) == text.count(f", {colour})")
+        assert drawn.count(colour) == drawn.count(f", {colour})")
     css = (DOCS / "_static" / "pages.css").read_text("utf-8")
-    for name in re.findall(r"var\((--drawing-\w+)", text):
+    for name in {*re.findall(r"var\((--drawing-\w+)", text)} - {"--drawing-page"}:
         assert css.count(f"{name}:") == 2  # where the system is dark, and on request
+
+
+def test_a_drawing_that_is_only_linked_is_read_in_light_and_in_dark():
+    """As a file of its own it has paper; in a page the rule finds no root."""
+    light, dark = drawings.ALONE.split("@media (prefers-color-scheme:dark)")
+    assert light == "<style>svg:root{--drawing-page:#ffffff}"
+    colours = dict(re.findall(r"--drawing-(\w+):(#\w{6})", dark))
+    assert {*colours} == {*drawings.COLOURS.values(), "page"}
+    grey = {name: sum(bytes.fromhex(c[1:])) / 3 for name, c in colours.items()}
+    papers = {*grey} - {"ink", "edge"}
+    assert min(grey["ink"] - grey[name] for name in papers) > 125
+    files = [f for f in (DOCS / "images").glob("*.svg")
+             if f.name.startswith(drawings.DRAWINGS)]  # fmt: skip
+    assert len(files) >= 15
+    assert all(drawings.ALONE in file.read_text("utf-8") for file in files)
 
 
 def test_every_diagram_of_the_pages_is_such_a_drawing():

@@ -56,12 +56,14 @@ def zoo():
         "a pixel of infinity": _with(PHOTOS / 255, (0, 2, 3, 0), np.inf),
         "photos of NaN": np.full((3, 8, 8, 3), np.nan),
         "a mask": _random(3, 8, 8) > 0.5,
+        "images of 16 bits": (_random(3, 8, 8, 1) * 65535).astype("uint16"),
         "no photo": np.zeros((0, 8, 8, 3)),
         # Labels and answers
         "labels": np.array([0, 1, 2]),
         "labels of keras.datasets": np.array([[0], [1], [2]], "uint8"),
         "labels, one-hot": np.eye(3),
         "labels of text": np.array(["cat", "dog", "owl"]),
+        "labels as a series": pd.Series(["cat", "dog", "owl"]),
         "labels from 1": [1, 2, 3],
         "labels with -1": [0, -1, 2],
         "a column of a sigmoid": np.array([[0.99], [0.2], [0.6]]),
@@ -70,6 +72,8 @@ def zoo():
         "counts": np.array([[5, 1, 0], [0, 6, 0], [2, 0, 4]]),
         "rates": RATES,
         "rates with a class without examples": _with(RATES, 1, np.nan),
+        "rates, one masked": np.ma.masked_array(RATES, RATES == 0.25),
+        "vanishing numbers": np.full((3, 3), 1e-320),
         "counts of 150 classes": np.diag(np.arange(150)) + np.eye(150, k=3, dtype=int),
         # Errors, kernels and outputs
         "complex errors": np.full((2, 30), 1 + 1j),
@@ -81,6 +85,9 @@ def zoo():
         "history": EPOCHS,
         "history of fit": _history(**EPOCHS),
         "history as a frame": pd.DataFrame(EPOCHS),
+        "history with gaps": pd.DataFrame(
+            {"loss": [1.0, None, 0.5], "val_loss": [None, None, 0.7]}
+        ),
         "history of dictionaries": [{"loss": 1.0}, {"loss": 0.5, "val_loss": 0.6}],
         "history, validated every second": {**EPOCHS, "val_loss": [0.7, 0.6]},
         "history that begins with NaN": {

@@ -9,7 +9,8 @@ from keras import ops, tree
 from dlkeras import model_graph, stages, transfer
 from dlkeras import visualization as show
 from dlkeras.architectures import feature_extractor, load_weights_from, summary_table
-from dlkeras.visualization.figure import TIMES
+from dlkeras.visualization.figure import TIMES, shortened
+from tests.strangers.looks import faults
 from tests.strangers.models import Patches
 
 TRIED = {}
@@ -123,7 +124,7 @@ def _(brought):
     other = any(isinstance(layer, other) for layer in brought.model.layers)
     if keras.backend.backend() == "torch" and rows.multiply_adds is not None:
         assert other or rows.multiply_adds * 2 == _operations_of_an_example(brought)
-    show.network_table(rows)
+    assert not faults(show.network_table(rows))
 
 
 @tries("model_graph.ReceptiveFields")
@@ -191,7 +192,7 @@ def _(brought):
 def _(brought):
     figure = show.architecture_diagram(brought.model)
     assert len(figure.axes[0].patches) + len(figure.axes[0].collections) > 0
-    figure.draw_without_rendering()
+    assert not faults(figure)
 
 
 @tries("visualization.receptive_field")
@@ -201,7 +202,10 @@ def _(brought):
     box = show.receptive_field_box(brought.model, name)
     figure = show.receptive_field(brought.model, name)
     (label,) = figure.axes[1].get_legend().get_texts()
-    assert label.get_text() == f"{name}: {box.height} {TIMES} {box.width} pixels"
+    first, second = label.get_text().replace(":\n", ": ").split(": ")
+    assert second == f"{box.height} {TIMES} {box.width} pixels"
+    assert first in (name, shortened(name, 26))
+    assert not faults(figure)
 
 
 @tries("visualization.receptive_field_box")
@@ -246,12 +250,16 @@ def _(brought):
 
 @tries("visualization.saliency")
 def _(brought):
-    assert len(show.saliency(brought.model, brought.x).axes) == 7
+    figure = show.saliency(brought.model, brought.x)
+    assert len(figure.axes) == 7
+    assert not faults(figure)
 
 
 @tries("visualization.grad_cam")
 def _(brought):
-    assert len(show.grad_cam(brought.model, brought.x).axes) == 7
+    figure = show.grad_cam(brought.model, brought.x)
+    assert len(figure.axes) == 7
+    assert not faults(figure)
 
 
 @tries("visualization.loss_along")
@@ -269,7 +277,7 @@ def _(brought):
     (answer,) = brought.computed(brought.model)
     np.testing.assert_allclose(landscape.loss[0, 0], (answer**2).mean(), rtol=1e-3)
     brought.model.set_weights(before)
-    show.loss_landscape(landscape)
+    assert not faults(show.loss_landscape(landscape))
 
 
 # --- Transfer: these change the model, and stand last -------------------------------

@@ -11,6 +11,7 @@ from pictures import PICTURES
 from PIL import Image
 
 from dlkeras import visualization as show
+from tests.strangers.looks import faults
 
 LONG = "The digits that the network of the third lecture took for another class, again"
 NAMES = [f"a class with quite a long name, number {number}" for number in range(4)]
@@ -89,3 +90,37 @@ def test_every_text_is_read_on_a_light_and_on_a_dark_ground(style, name):
     keras.utils.set_random_seed(0)
     with plt.style.context(style):
         assert contrast(PICTURES[name]()) > 80
+
+
+# Twenty boxes and more are a page, not a slide: 12 pixels of a slide's 1,080.
+PAGES = {"architecture_googlenet"}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_on_a_slide_every_text_is_read_and_none_is_below_another(name):
+    keras.utils.set_random_seed(0)
+    found = faults(PICTURES[name]())
+    if name in PAGES:
+        found = [fault for fault in found if "pixels: " not in fault]
+    assert not found
+
+
+@pytest.mark.parametrize(("classes", "letters"), [(8, 24), (20, 3), (40, 20), (200, 9)])
+def test_a_matrix_of_many_classes_is_read_on_a_slide(classes, letters):
+    names = [f"{number}".rjust(letters, "a") for number in range(classes)]
+    counts = np.diag([99] * classes) + np.eye(classes, k=1, dtype=int) * 12
+    assert not faults(show.confusion_matrix(counts, names))
+
+
+def test_every_kind_of_fault_is_found():
+    figure = show.learning_curves({"loss": [1.0, 0.5], "val_loss": [1.0, 0.6]})
+    assert not faults(figure)
+    (axis,) = figure.axes
+    axis.get_legend().remove()
+    axis.legend(bbox_to_anchor=(0, 0, 1, 1), mode="expand", loc="upper left")
+    figure.text(0.9, 0.5, "cut at the border, " * 5)
+    for _ in range(2):
+        figure.text(0.5, 0.5, "twice at one place", fontsize=4)
+    words = " ".join(faults(figure))
+    for fault in ("beyond the border", "over each other", "below the legend", "pixels"):
+        assert fault in words

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import holds_several, names, numbers
 from dlkeras.visualization.look.colours import BLUE
+from dlkeras.visualization.look.sizes import readable
 
 _WRITTEN = 30  # classes whose cells have room for a number
 _NAMED = 40  # names that stand apart on one side
+_NAMED_BESIDE = 25  # and beside a list
 _PAIRS = 20
 _BLUES = colormaps["Blues"].with_extremes(bad="white")
 
@@ -78,11 +80,14 @@ def confusion_matrix(
     shares = counts.dtype.kind == "f" and np.allclose(np.nansum(counts, 1), 1)
     whole = known.size == counts.size and not (known % 1).any() and not shares
     longest = max(map(len, labels))
-    side = min(max(4.2, 0.48 * size + 1.2), 14) + max(0, 0.07 * (longest - 8))
     listed = size > _NAMED and (ax is None or np.size(ax) > 1)
+    # Cells of 0.48 inches, and smaller ones of more than 7 classes.
+    side = 7 if listed else max(4.2, min(0.48 * size + 1.2, 0.24 * size + 2.9))
+    side += max(0, 0.07 * (longest - 8))
+    sizes = side + (4.4 if listed else 0.6), side
+    points = readable(*sizes, 9, 12)
     figure, axes = new_figure(
-        side + (4.4 if listed else 0.6),
-        side,
+        *sizes,
         title or _title(counts, whole, language),
         figsize=figsize,
         ax=ax,
@@ -94,16 +99,17 @@ def confusion_matrix(
     norm = LogNorm(0.7, max(top, 2)) if whole else Normalize(0, max(top, 1))
     shown = np.where(counts > 0, counts, np.nan)
     drawn = axis.imshow(shown, cmap=_BLUES, norm=norm)
-    step = -(-size // _NAMED)
-    ticks = range(0, size, step)
-    axis.set_xticks(ticks, labels[::step], rotation=90 if longest > 3 else 0)
-    axis.set_yticks(ticks, labels[::step])
+    step = -(-size // (_NAMED_BESIDE if listed else _NAMED))
+    ticks, upright = range(0, size, step), 90 if longest > 3 or size > 20 else 0
+    axis.set_xticks(ticks, labels[::step], rotation=upright, fontsize=points)
+    axis.set_yticks(ticks, labels[::step], fontsize=points)
     axis.set_xlabel(say(language, "predicted class", "classe prevista"))
     axis.set_ylabel(say(language, "true class", "classe verdadeira"))
+    room = 0.85 * 72 * (side - 1.8 - 0.09 * longest) / size / 0.62
     if size <= _WRITTEN:
         for (row, column), count in np.ndenumerate(counts):
             if count:  # NaN, too
-                _write(axis, row, column, count, norm, whole)
+                _write(axis, row, column, count, norm, whole, room)
     label = ("examples", "exemplos") if whole else ("rate", "taxa")
     bar = figure.colorbar(drawn, ax=axis, label=say(language, *label), shrink=0.8)
     bar.minorticks_off()
@@ -139,13 +145,14 @@ def _number(count: float, whole: bool) -> str:
 
 
 def _write(
-    axis: Any, row: int, column: int, count: float, norm: Any, whole: bool
+    axis: Any, row: int, column: int, count: float, norm: Any, whole: bool, room: float
 ) -> None:
+    """A number, as large as a cell of so many points has room."""
     text = _number(count, whole)
     dark = not np.isnan(count) and norm(count) > 0.6
     axis.text(
         column, row, text, ha="center", va="center",
-        fontsize=min(9, 9 * 4.5 / len(text)), color="white" if dark else "black",
+        fontsize=min(11, room / max(len(text), 2)), color="white" if dark else "black",
     )  # fmt: skip
 
 
@@ -161,10 +168,10 @@ def _list_pairs(
     axis.set_yticks(
         range(len(pairs)),
         [f"{shortened(labels[a], 16)} → {shortened(labels[b], 16)}" for a, b in pairs],
-        fontsize=8,
+        fontsize=9,
     )
     for place, value in enumerate(values):
-        axis.text(value, place, f" {_number(value, whole)}", va="center", fontsize=8)
+        axis.text(value, place, f" {_number(value, whole)}", va="center", fontsize=9)
     axis.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     axis.set_xlim(0, 1.25 * max(values, default=1))
     axis.set_xticks([])

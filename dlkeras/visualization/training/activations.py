@@ -88,7 +88,7 @@ def activation_functions(
                 "activations must work element by element, to be drawn as curves. "
                 f"Received: {name!r}, whose values depend on each other"
             )
-    columns = min(len(names), 4)
+    columns = {2: 2, 4: 2}.get(len(names), min(len(names), 3))  # wide as a slide
     rows = -(-len(names) // columns)
     default = say(
         language,
@@ -233,8 +233,7 @@ def activation_distributions(
             1.01,
             0.5,
             f"{mean} {_short(values.mean(), values.std())}\n"
-            f"{deviation} {_short(values.std(), values.std())}"
-            + (f"\n{gaps[name]:.0%} NaN" if gaps[name] else ""),
+            f"{deviation} {_short(values.std(), values.std())}" + _gap(gaps[name]),
             transform=axis.transAxes,
             ha="left",
             va="center",
@@ -252,6 +251,13 @@ def activation_distributions(
 
 def _short(value: float, spread: float) -> str:
     """Two decimals, or two digits of what would vanish in them: not "0.00"."""
-    if value == 0 or max(abs(value), spread) >= 0.05:
+    if value == 0 or max(abs(value), spread) >= 0.0495:
         return f"{value:z.2f}"
     return f"{value:.1e}" if abs(value) > 1e-3 * spread else "0"
+
+
+def _gap(share: float) -> str:
+    """How much of a layer is not finite: a single value is not 0%."""
+    if not share:
+        return ""
+    return "\n<1% NaN" if share < 0.005 else f"\n{share:.0%} NaN"

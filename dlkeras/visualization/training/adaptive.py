@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.optimization import LMSTheory
-from dlkeras.visualization.figure import drawing, new_figure, say
+from dlkeras.visualization.figure import drawing, legend_below, new_figure, say
 from dlkeras.visualization.inputs import numbers, received
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE
+from dlkeras.visualization.look.scales import logarithmic, whole_numbers
 
 
 @drawing()
@@ -116,10 +117,11 @@ def lms_learning_curve(
                     level(height), color=GREY, lw=1, linestyle=dashes, label=label
                 )
     if not decibels and (mean > 0).any():
-        axis.set_yscale("log")
+        logarithmic(axis)
     axis.set_xlabel(say(language, "sample n", "amostra n"))
     words = say(language, r"mean squared error $J(n)$", r"erro quadrático médio $J(n)$")
     axis.set_ylabel(f"{words} (dB)" if decibels else words)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=9)
+    whole_numbers(axis, 0, steps - 1)
+    legend_below(figure, axis, fontsize=9)
     return figure

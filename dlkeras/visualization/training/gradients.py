@@ -7,12 +7,22 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say, shortened
+from dlkeras.visualization.figure import (
+    drawing,
+    legend_below,
+    new_figure,
+    say,
+    shortened,
+)
 from dlkeras.visualization.inputs import holds_several, names, numbers
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
+from dlkeras.visualization.look.scales import logarithmic
+from dlkeras.visualization.look.sizes import readable
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
-_MOST_NAMES = 40
+_MOST_NAMES = 30
+_LONGEST_NAME = 32
+_LEAST = float(np.finfo("float32").tiny)  # as matplotlib computes colours
 
 
 def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
@@ -36,7 +46,7 @@ def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
 
 def _positive(table: np.ndarray) -> np.ndarray:
     """What a logarithmic axis can show; the rest is left out."""
-    return np.where(np.isfinite(table) & (table > 0), table, np.nan)
+    return np.where(np.isfinite(table) & (table > _LEAST), table, np.nan)
 
 
 def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,18 +65,24 @@ def _name_layers(
     every = -(-len(layers) // _MOST_NAMES)
     ticks = list(range(0, len(layers), every))
     known = names(layers, len(layers), "layers", "layers")
-    shown = [shortened(known[i], 32) for i in ticks]
+    shown = [shortened(known[i], _LONGEST_NAME) for i in ticks]
+    side = axis.figure.bbox.size / axis.figure.figure.dpi
+    size = readable(*side, 8, 11)
     if horizontal:
-        axis.set_xticks(ticks, shown, rotation=90, fontsize=8)
+        axis.set_xticks(ticks, shown, rotation=90, fontsize=size)
         axis.set_xlabel(label)
         axis.set_xlim(-0.5, len(layers) - 0.5)
     else:
-        axis.set_yticks(ticks, shown, fontsize=8)
+        axis.set_yticks(ticks, shown, fontsize=size)
         axis.set_ylabel(label)
 
 
-def _width(layers: Sequence[str]) -> float:
-    return min(max(4.5, 0.3 * len(layers) + 2), 14)
+def _size(layers: Sequence[str], height: float) -> tuple[float, float]:
+    """Wider for many layers, higher for long names, which stand upright below."""
+    longest = max((len(str(layer)) for layer in layers), default=0)
+    more = 0.07 * max(min(longest, _LONGEST_NAME) - 8, 0)
+    width = min(max(4.5, 0.3 * len(layers) + 2), 11)
+    return width, max(height, 0.4 * width) + more
 
 
 @drawing("title")
@@ -107,7 +123,7 @@ def gradient_flow(
     table = _table("gradient_norm", gradient_norm, layers)
     low, middle, high = _bands(_positive(table))
     title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
-    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
+    figure, axis = new_figure(*_size(layers, 4.2), title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
     axis.fill_between(
         x,
@@ -125,9 +141,9 @@ def gradient_flow(
         markersize=3,
         label=say(language, "median", "mediana"),
     )
-    axis.set_yscale("log")
+    logarithmic(axis)
     frame = axis.get_xaxis_transform()
-    none = np.flatnonzero((table == 0).all(0))
+    none = np.flatnonzero((np.abs(table) <= _LEAST).all(0))
     broken = np.flatnonzero((~np.isfinite(table)).any(0))
     for places, height, colour, label in (
         (none, 0.03, GREY, say(language, "always 0", "sempre 0")),
@@ -145,7 +161,7 @@ def gradient_flow(
     _name_layers(axis, layers, language)
     axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize=8)
+    legend_below(figure, axis)
     return figure
 
 
@@ -193,7 +209,7 @@ def gradient_map(
     low, high = 1.0, 10.0
     if not np.isnan(shown).all():
         low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
-    height = min(max(3.0, 0.22 * len(layers) + 1.5), 12)
+    height = min(max(3.0, 0.22 * len(layers) + 1.5), 7)
     title = title or say(
         language,
         "Gradient norm over depth and time",
@@ -205,7 +221,7 @@ def gradient_map(
         aspect="auto",
         interpolation="nearest",
         cmap="viridis",
-        norm=LogNorm(low, max(high, low * 1.01)),
+        norm=LogNorm(low, high) if low < high else LogNorm(low / 2, 2 * high),
     )
     ticks = np.unique(np.linspace(0, len(steps) - 1, 8).round().astype(int))
     axis.set_xticks(ticks, [f"{steps[i]:g}" for i in ticks])
@@ -254,7 +270,7 @@ def update_ratios(
     table = _positive(_table("update_ratio", update_ratio, layers))
     low, middle, high = _bands(table)
     title = title or say(language, "Size of the updates", "Tamanho das atualizações")
-    figure, axis = new_figure(_width(layers), 4.2, title, figsize=figsize, ax=ax)
+    figure, axis = new_figure(*_size(layers, 4.2), title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
     axis.axhspan(
         1e-5,
@@ -286,7 +302,7 @@ def update_ratios(
         markersize=3,
         label=say(language, "median", "mediana"),
     )
-    axis.set_yscale("log")
+    logarithmic(axis)
     _name_layers(axis, layers, language)
     axis.set_ylabel(
         say(
@@ -296,7 +312,7 @@ def update_ratios(
         )
     )
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize=8)
+    legend_below(figure, axis)
     return figure
 
 
@@ -348,7 +364,7 @@ def activation_statistics(
         language, "Activations of the probe batch", "Ativações do lote de sondagem"
     )
     figure, (upper, lower) = new_figure(
-        _width(layers), 5.2, title, figsize=figsize, ax=ax, nrows=2, sharex=True,
+        *_size(layers, 5.2), title, figsize=figsize, ax=ax, nrows=2, sharex=True,
         height_ratios=[3, 2],
     )  # fmt: skip
     x = np.arange(len(layers))

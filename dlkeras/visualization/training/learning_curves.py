@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import numbers, received
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
+from dlkeras.visualization.look.scales import logarithmic, whole_numbers
 from dlkeras.visualization.training.loss_label import loss_label as label_of
 
 _COLUMNS = 3  # panels in a row
@@ -101,12 +101,10 @@ def learning_curves(
         drawn = np.concatenate([line.get_ydata() for line in axis.lines[:2]])
         positive = np.isfinite(drawn).any() and np.nanmin(drawn) > 0
         if name == "loss" and positive:
-            axis.set_yscale("log")
+            logarithmic(axis)
         axis.set_xlabel(say(language, "epoch", "época"))
         axis.set_ylabel(labels.get(name, name))
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if count == 1:
-            axis.set_xlim(0.5, 1.5)
+        whole_numbers(axis, 1, count)
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
     return figure

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say
+from dlkeras.visualization.figure import drawing, legend_below, new_figure, say
 from dlkeras.visualization.inputs import numbers
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
 
@@ -91,5 +91,5 @@ def learning_rate_range(
     axes.set_xlabel(say(language, "learning rate", "taxa de aprendizagem"))
     axes.set_ylabel(say(language, "loss", "perda"))
     axes.grid(alpha=0.3, color=GREY)
-    axes.legend(frameon=False)
+    legend_below(figure, axes, fontsize=9)
     return figure

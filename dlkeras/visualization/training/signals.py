@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, legend_below, new_figure, say
 from dlkeras.visualization.inputs import numbers
 from dlkeras.visualization.look.colours import CYCLE, GREY, ORANGE
+from dlkeras.visualization.look.scales import whole_numbers
 
 
 @drawing()
@@ -60,11 +61,20 @@ def weights_over_time(
     default = say(language, "Weights over time", "Pesos ao longo do tempo")
     figure, axis = new_figure(6.4, 4, title or default, figsize=figsize, ax=ax)
     few = table.shape[1] <= 8  # more would need no legend but a page
-    mark = "o" if len(table) == 1 else None
-    for k, path in enumerate(table.T):
+    known = np.isfinite(table)
+    for k, path in enumerate(np.where(known, table, np.nan).T):
         colour = CYCLE[k % len(CYCLE)]
         label = f"$w_{{{k}}}$" if few else None
-        axis.plot(path, color=colour, lw=1, marker=mark, label=label)
+        dashes = "-" if k < len(CYCLE) else "-."
+        # A point without neighbours has no line to be seen by.
+        mark = None if (known[1:, k] & known[:-1, k]).any() else "o"
+        axis.plot(path, dashes, color=colour, lw=1.2, marker=mark, label=label)
+    if not known.all():
+        first = int(np.flatnonzero(~known.all(1))[0])
+        says = say(language, "NaN or infinity from n =", "NaN ou infinito desde n =")
+        axis.axvline(
+            first, color=GREY, lw=1, linestyle=(0, (1, 3)), label=f"{says} {first}"
+        )
     for k, end in enumerate(ends):
         label = say(language, "optimum", "ótimo") if few and k == 0 else None
         colour = CYCLE[k % len(CYCLE)]
@@ -72,8 +82,9 @@ def weights_over_time(
     axis.set_xlabel(say(language, "sample n", "amostra n"))
     axis.set_ylabel("$|w_k(n)|$" if complex_valued else "$w_k(n)$")
     axis.grid(alpha=0.3)
-    if few:
-        axis.legend(fontsize=9)
+    whole_numbers(axis, 0, len(table) - 1)
+    if axis.get_legend_handles_labels()[0]:
+        legend_below(figure, axis, fontsize=9)
     return figure
 
 
@@ -131,7 +142,7 @@ def spectrogram(
     top = finite.max() if finite.size else 0.0
     default = say(language, "Spectrogram", "Espectrograma")
     figure, axes = new_figure(
-        6.4 * len(signals), 4, title or default, figsize=figsize, ax=ax,
+        6.4 if after is None else 9.2, 4, title or default, figsize=figsize, ax=ax,
         ncols=len(signals), squeeze=False,
     )  # fmt: skip
     names = say(language, "before", "antes"), say(language, "after", "depois")
@@ -222,9 +233,11 @@ def constellation(
     names = say(language, "before", "antes"), say(language, "after", "depois")
     for axis, values, name in zip(np.ravel(axes), points, names, strict=False):
         received = say(language, "received", "recebidos")
+        few = len(values) <= 50
         axis.plot(
-            values.real, values.imag, ".", color=GREY, ms=2, alpha=0.5, label=received
-        )
+            values.real, values.imag, ".", color=GREY, label=received,
+            ms=7 if few else 2.5, alpha=0.9 if few else 0.5,
+        )  # fmt: skip
         if "symbols" in found:
             sent = found["symbols"]
             label = say(language, "sent", "enviados")
@@ -238,5 +251,5 @@ def constellation(
         axis.grid(alpha=0.3)
     np.ravel(axes)[0].set_ylabel(say(language, "in quadrature", "em quadratura"))
     if "symbols" in found:
-        legend_below(figure, np.ravel(axes)[0], markerscale=1)
+        legend_below(figure, np.ravel(axes)[0])
     return figure

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dlkeras.optimization import Descent, Surface
-from dlkeras.visualization.figure import drawing, new_figure, plain, say
+from dlkeras.visualization.figure import (
+    drawing,
+    legend_below,
+    new_figure,
+    plain,
+    say,
+)
 from dlkeras.visualization.inputs import numbers, received
 from dlkeras.visualization.look.colours import AMBER, CYCLE, DASHES, ORANGE
 from dlkeras.visualization.training.landscapes import Landscape
@@ -17,9 +24,6 @@ from dlkeras.visualization.training.loss_label import loss_label as label_of
 
 # Below a line: it is told from a surface of any shade.
 _EDGE: dict[str, Any] = {"color": "white", "linewidth": 3.5, "zorder": 3}
-
-# Over a surface, whose colours no style changes, also the legend is as on paper.
-_ON_PAPER: dict[str, Any] = {"facecolor": "white", "labelcolor": "black"}
 
 Trajectories = Mapping[str, "Descent | Any"]
 
@@ -152,7 +156,7 @@ def cost_surface(
     axis.set_xlabel("$w_1$")
     axis.set_ylabel("$w_2$")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
+        legend_below(figure, axis, fontsize=9)
     return figure
 
 
@@ -242,7 +246,7 @@ def loss_landscape(
         bar = figure.colorbar(filled, ax=axis, label=label)
         bar.ax.minorticks_off()
         marks = [float(level) for level in levels[::3]]
-        bar.set_ticks(marks, labels=[f"{mark:.2g}" for mark in marks])
+        bar.set_ticks(marks, labels=_apart(marks))
     if trajectory is not None:
         way = numbers(trajectory, "trajectory", "of shape (points, 2)").astype(float)
         way = _two(way, "trajectory")
@@ -258,7 +262,13 @@ def loss_landscape(
     )  # fmt: skip
     axis.set_xlabel(say(language, "step along direction 1", "passo na direção 1"))
     axis.set_ylabel(say(language, "step along direction 2", "passo na direção 2"))
-    axis.legend(loc="upper right", fontsize=9, **_ON_PAPER)
+    for scale in (axis.xaxis, axis.yaxis):
+        scale.set_major_locator(MaxNLocator(5))
+    missing = int(np.isnan(loss).sum())
+    if missing:
+        text = say(language, "no colour: NaN or infinity", "sem cor: NaN ou infinito")
+        axis.plot([], [], linestyle="none", label=f"{text} ({missing}/{loss.size})")
+    legend_below(figure, axis, fontsize=9)
     return figure
 
 
@@ -331,3 +341,14 @@ def _arrows(axis: Any, surface: Any, ranges: list, language: str) -> None:
         linestyle="none",
         label=say(language, "negative gradient", "gradiente negativo"),
     )  # fmt: skip
+
+
+def _apart(marks: list[float]) -> list[str]:
+    """Numbers of two digits, or of as many as tell them apart."""
+    for digits in range(2, 8):
+        labels = [f"{float(f'{mark:.{digits}g}'):g}" for mark in marks]
+        if digits > 6:
+            labels = [f"{mark:.{digits + 2}g}" for mark in marks]
+        if len({*labels}) == len(marks):
+            break
+    return labels
