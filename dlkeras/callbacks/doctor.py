@@ -29,7 +29,7 @@ from dlkeras.diagnosis.untouched import same_luck
 PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
 # Outputs of layers are looked at after the first epochs and the last one, and between
 # them as often as this share of the time buys: an epoch may be shorter than a look.
-FIRST_EPOCHS, LOOKING = 2, 0.005
+FIRST_EPOCHS, LOOKING = 2, 0.003
 
 
 class TrainingDoctor(keras.callbacks.Callback):
@@ -45,7 +45,7 @@ class TrainingDoctor(keras.callbacks.Callback):
     Args:
         frequency: measure every so many steps, or `"auto"`, as in
             `GradientNormMonitor`; then the outputs of layers, too, are looked at as
-            often as half a per cent of the time allows, otherwise every epoch.
+            often as 0.3 % of the epochs' time allows, otherwise every epoch.
         on_finding: `"warn"` prints what is wrong and the verdict at the end, `"stop"`
             also ends the training at an error that no further epoch can mend, a
             function is called with each error and warning, None leaves them in
@@ -87,7 +87,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.validation_data, self.report = validation_data, report
         self.rules, self._auto = tuple(rules), frequency == "auto"
         self.gradients = GradientNormMonitor(frequency, on_finding=None)
-        self.gradients.on_batch = self._keep
+        self.gradients.on_batch, self.gradients.judged_by_another = self._keep, True
         self._forget()
 
     def _forget(self) -> None:
@@ -102,7 +102,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._rates: list[float] = []
         self._early: list[TrainingFinding] = []
         self._first_penalty = 0.0
-        self._began, self._looking = time.perf_counter(), 0.0
+        self._began, self._trained, self._looking = time.perf_counter(), 0.0, 0.0
         self._looked = self._epoch = 0
         self._data: tuple = ([], None, False, [])
         self._held: tuple = ([], None)
@@ -127,10 +127,12 @@ class TrainingDoctor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tell the monitor."""
         self.gradients.on_epoch_begin(epoch, logs)
+        self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measure, and tell what no further epoch can mend."""
         self._epoch = epoch
+        self._trained += time.perf_counter() - self._began
         self.gradients.on_epoch_end(epoch, logs)
         numbers = {k: v for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._logs.append({k: float(v) for k, v in numbers.items()})
@@ -141,8 +143,9 @@ class TrainingDoctor(keras.callbacks.Callback):
                 self._data = of_batches(self._batches)
         if self.activations is None and self._batches:
             self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
+            self.activations.judged_by_another = True
             self.activations.set_model(self._model)
-        spent = self._looking > LOOKING * (time.perf_counter() - self._began)
+        spent = self._looking > LOOKING * self._trained
         if not (spent and self._auto and len(self._logs) > FIRST_EPOCHS):
             self._look(epoch)
         lost = not np.isfinite(self._logs[-1].get("loss", 0.0))
@@ -157,6 +160,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.on_train_end(logs)
         if self._looked < len(self._logs):
             self._look(self._epoch)
+        if self.activations is not None:
+            self.activations.on_train_end(logs)
         self._judge()
         self._report(self.diagnosis.told)
         if self.diagnosis.healthy and self._report.on_finding in ("warn", "stop"):
@@ -171,12 +176,13 @@ class TrainingDoctor(keras.callbacks.Callback):
             Path(self.report).write_text(page, encoding="utf-8")
 
     def _look(self, epoch: int) -> None:
-        """Look at the outputs of the layers now."""
+        """Look at the outputs of the layers, and at frozen weights, now."""
+        began = time.perf_counter()
+        self.gradients.look_at_frozen(epoch)
         if self.activations is not None:
-            began = time.perf_counter()
             self.activations.on_epoch_end(epoch, self._logs[-1])
-            self._looking += time.perf_counter() - began
             self._looked = len(self._logs)
+        self._looking += time.perf_counter() - began
 
     def _keep(self, batch: Any) -> None:
         """Keep what a measured step was given, as far as it is enough to look at."""

@@ -104,7 +104,7 @@ class Schedule:
     def due(self) -> bool:
         """Whether the call that begins now is measured."""
         steps = self.per_call
-        if self.planned is not None:
+        if steps > 1 and self.planned is not None:
             steps = max(1, min(steps, self.planned - self._call * self.per_call))
         self._call += 1
         self.step += steps
