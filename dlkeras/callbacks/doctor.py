@@ -12,6 +12,7 @@ import numpy as np
 from dlkeras.callbacks.activation import ActivationMonitor
 from dlkeras.callbacks.gradient_norm import GradientNormMonitor
 from dlkeras.diagnosis.checks import (
+    NUMBERS,
     ROWS,
     found,
     held_examples,
@@ -26,7 +27,9 @@ from dlkeras.diagnosis.rules.structure import EARLY_RULES
 from dlkeras.diagnosis.training import hopeless, judge_training
 from dlkeras.diagnosis.untouched import same_luck
 
-PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
+PROBED, ANSWERED, MOST_BATCHES, FEWEST = 256, 128, 64, 16
+# So many of the first steps are measured to see enough of the data.
+FIRST_STEPS = 16
 # Outputs of layers are looked at after the first epochs and the last one, and between
 # them as often as this share of the time buys: an epoch may be shorter than a look.
 FIRST_EPOCHS, LOOKING = 2, 0.003
@@ -96,7 +99,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.diagnosis = Diagnosis()
         self._batches: list[tuple] = []
         self._structure: Any = None
-        self._rows = self._seen = 0
+        self._rows = self._inputs = self._seen = 0
+        self._lost = self._bad = False
         self._known: set[int] = set()
         self._logs: list[dict[str, float]] = []
         self._rates: list[float] = []
@@ -119,6 +123,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.set_params(self.params)
         self.gradients.set_model(model)
         self.gradients.on_train_begin(logs)
+        if self._auto and model.steps_per_execution == 1:
+            self.gradients.want(FIRST_STEPS)
         if model.built:  # of the weights alone: they differ once trained
             self._early = list(found(Facts(model), EARLY_RULES))
         with suppress(Exception), same_luck():  # once: a generator has no second pass
@@ -149,7 +155,10 @@ class TrainingDoctor(keras.callbacks.Callback):
         if not (spent and self._auto and len(self._logs) > FIRST_EPOCHS):
             self._look(epoch)
         lost = not np.isfinite(self._logs[-1].get("loss", 0.0))
-        if len(self._logs) == 1 or lost:
+        if lost and not self._lost:  # which example was it? The next epoch shows it
+            self.gradients.want((self.params or {}).get("steps") or FIRST_STEPS)
+        if len(self._logs) == 1 or (lost and not self._lost):
+            self._lost = lost
             self._judge()
             stop = self._report(hopeless(self.diagnosis, lost))
             if stop or (lost and self._report.on_finding == "stop"):
@@ -185,26 +194,43 @@ class TrainingDoctor(keras.callbacks.Callback):
         self._looking += time.perf_counter() - began
 
     def _keep(self, batch: Any) -> None:
-        """Keep what a measured step was given, as far as it is enough to look at."""
+        """Keep what a measured step was given, as far as it is enough to look at.
+
+        Of large inputs a few: the probe's outputs of all layers are kept at once. Of a
+        training that is lost, what is no number.
+        """
         enough = self._rows >= ROWS or len(self._batches) >= MOST_BATCHES
-        if enough:
+        if enough and not self._lost:
+            self.gradients.want(0)
             return
         batch = batch if isinstance(batch, (tuple, list)) else (batch,)
         with suppress(Exception):  # sparse or ragged: looked at by nobody
             arrays: Any = keras.tree.map_structure(
                 lambda part: None if part is None else to_numpy(part), tuple(batch)
             )
+            if enough and (self._bad or all_numbers(arrays[:2])):
+                return
             self._structure = arrays[0]
             first = keras.tree.flatten(arrays[0])[0]
             digests = [hash(row.tobytes()) for row in first]
             new = [i for i, digest in enumerate(digests) if digest not in self._known]
             if new:  # an example of an earlier epoch says nothing more
                 self._known.update(digests)
-                kept: Any = keras.tree.map_structure(
-                    lambda part: None if part is None else part[new], arrays
+                size = max(part[0].size for part in keras.tree.flatten(arrays[0]))
+                most = max(FEWEST, NUMBERS // max(1, size)) - self._inputs
+                rows = new if self._lost else new[: max(0, most)]
+
+                def kept(parts: Any, rows: list[int]) -> Any:
+                    return keras.tree.map_structure(
+                        lambda part: None if part is None else part[rows], parts
+                    )
+
+                self._bad = enough
+                self._batches.append((kept(arrays[0], rows), *kept(arrays[1:], new)))
+                self._rows, self._inputs = (
+                    self._rows + len(new),
+                    self._inputs + len(rows),
                 )
-                self._batches.append(kept)
-                self._rows += len(new)
 
     def _probe(self, rows: int) -> Any:
         """Some of the inputs in the structure that the model takes."""
@@ -227,3 +253,11 @@ class TrainingDoctor(keras.callbacks.Callback):
             early=self._early,
             rules=self.rules,
         )
+
+
+def all_numbers(arrays: Any) -> bool:
+    """Whether no array has a NaN or an infinity."""
+    return all(
+        part is None or part.dtype.kind != "f" or np.isfinite(part).all()
+        for part in keras.tree.flatten(arrays)
+    )

@@ -16,12 +16,7 @@ from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
 from dlkeras.diagnosis.histories.gradient_history import QUANTITIES, GradientHistory
-from dlkeras.diagnosis.histories.layer_tree import (
-    frozen_digests,
-    layer_infos,
-    owners,
-    walk,
-)
+from dlkeras.diagnosis.histories.layer_tree import frozen_digests, layer_infos, owners
 from dlkeras.diagnosis.measured import diagnose_new
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose
@@ -223,6 +218,10 @@ class GradientNormMonitor(keras.callbacks.Callback):
         if self.judged_by_another:
             self._judge()
 
+    def want(self, calls: int) -> None:
+        """Measure so many of the next calls of the train function."""
+        self._schedule.wanted = calls
+
     def look_at_frozen(self, epoch: int) -> None:
         """Note the frozen layers whose weights have changed since the last look."""
         digests = frozen_digests(self._model)
@@ -312,7 +311,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     def _check_names(self, model: Any) -> None:
         if self.layers is None:
             return
-        known = [path for path, _ in walk(model)]
+        known = list(layer_infos(model))
         for name in self.layers:
             if name not in known:
                 near = difflib.get_close_matches(name, known)
