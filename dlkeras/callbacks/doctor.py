@@ -46,9 +46,11 @@ class TrainingDoctor(keras.callbacks.Callback):
     after its epoch; what depends on how training goes, at its end.
 
     Args:
-        frequency: measure every so many steps, or `"auto"`, as in
-            `GradientNormMonitor`; then the outputs of layers, too, are looked at as
-            often as 0.3 % of the epochs' time allows, otherwise every epoch.
+        frequency: measure every so many steps, or `"auto"`: as in
+            `GradientNormMonitor`, after the first sixteen steps (fewer, if 512 examples
+            were seen), and all of the epoch after the loss became no number, which may
+            show why. Outputs of layers are looked at every epoch, with `"auto"` as
+            often as 0.3 % of the epochs' time allows.
         on_finding: `"warn"` prints what is wrong and the verdict at the end, `"stop"`
             also ends the training at an error that no further epoch can mend, a
             function is called with each error and warning, None leaves them in

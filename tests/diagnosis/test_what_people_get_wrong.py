@@ -305,6 +305,35 @@ def test_five_epochs_where_fifty_are_needed_are_too_few():
     assert verdict_of(model, XOR, y.astype(float), done).healthy
 
 
+def test_a_first_batch_that_was_low_by_chance_hides_no_straight_line():
+    """A line of 5 x, Adam: from 10.6 to 10.3, where the first batch had 10.2."""
+    x = np.linspace(0, 1, 64)[:, None]
+    model = with_parts(layers.Dense(1), shape=(1,))
+    logs = curve(np.linspace(10.6, 10.3, 15))
+    diagnosis = verdict_of(model, x, 5 * x, logs, first_loss=10.2)
+    assert diagnosis.findings[0].name == "too_few_steps"
+    assert "epochs=150" in diagnosis.verdict
+
+
+def test_after_one_epoch_of_a_loss_beyond_guessing_one_is_told_to_go_on():
+    diagnosis = verdict_of(net(1), X, NUMBERS, curve([9.0]))
+    assert diagnosis.findings[0].name == "worse_than_guessing"
+    assert "epochs=10" in diagnosis.verdict
+    later = verdict_of(net(1), X, NUMBERS, curve([9.0, 9.1, 9.0, 9.1]))
+    assert "Adam(1e-3)" in later.verdict
+    small = verdict_of(net(1), X, NUMBERS / 1e3, curve([0.1, 0.2, 0.1, 0.2]))
+    assert "y.std()" in small.verdict
+
+
+def test_of_classes_that_are_hardly_seen_twice_no_guess_is_known():
+    """5,000 classes: 96 labels drawn of them say nothing of their shares."""
+    y = np.random.default_rng(0).integers(0, 5000, 96)
+    logs = curve([8.5, 8.4, 8.2, 8.0])
+    assert verdict_of(net(5000, "softmax", SPARSE), X, y, logs).healthy is False
+    names = {f.name for f in verdict_of(net(5000, "softmax", SPARSE), X, y, logs)}
+    assert names == {"too_few_steps"}
+
+
 def xor_net(units, loss):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(units, "tanh", name="h")])

@@ -14,6 +14,7 @@ ORDER = "Bengio, Practical recommendations for gradient-based training, 2012"
 SCALING = "LeCun et al., Efficient BackProp, 1998, 4.4"
 FAR = 50.0
 MAJORITY, ENOUGH, NO_BETTER = 0.9, 32, 0.05
+BY_CHANCE, LITTLE = 2.0, 0.3
 FEW_CLASSES, ERRORS = 0.25, 4.0
 NEIGHBOURS, PROBED = 5, 400
 
@@ -121,7 +122,12 @@ def imbalance(facts: Facts) -> Iterator[TrainingFinding]:
     if len(labels.values) < ENOUGH or not MAJORITY <= majority < 1:
         return
     gained = [gain for gain in facts.gains() if np.isfinite(gain)]
-    stuck = bool(gained) and min(gained) < NO_BETTER
+    # The share is that of the labels that were seen: an accuracy may lie above it by
+    # chance.
+    error = np.sqrt(majority * (1 - majority) / len(labels.values))
+    right = facts.accuracy()[-1] if facts.trained else np.nan
+    lucky = right < majority + BY_CHANCE * error and min(gained, default=1.0) < LITTLE
+    stuck = bool(gained) and (min(gained) < NO_BETTER or lucky)
     seen = [f"{100 * majority:.0f} % of {len(labels.values)} labels are one class"]
     if stuck and np.isfinite(facts.accuracy()[-1]):
         seen.append(f"accuracy {facts.accuracy()[-1]:.3g}: no better than always that")

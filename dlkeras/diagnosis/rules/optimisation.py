@@ -26,7 +26,7 @@ USUAL = {
 ADAPTIVE = (1e-5, 0.03, 1e-3)
 WORSE, STILL, FALLING = 0.05, 0.03, 0.15
 PENALTY_SHARE, MUCH, FEW_UNITS = 0.5, 10.0, 2
-FEW_EPOCHS, TINY = 4, 0.01
+FEW_EPOCHS, TINY, STRAIGHT = 4, 0.01, 0.8
 
 
 def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
@@ -157,7 +157,11 @@ def slow(facts: Facts) -> Iterator[TrainingFinding]:
     fallen = start - curve[-1]
     late = curve[3 * len(curve) // 4 - 1] - curve[-1]
     steady = np.mean(np.diff(curve) <= 0) > 0.8
-    if fallen > 1e-3 * abs(start) and steady and late > FALLING * fallen:
+    # Nearly as steep at the end as in the mean of all epochs, whatever the first batch
+    # had.
+    part = (len(curve) - 3 * len(curve) // 4) / (len(curve) - 1)
+    straight = late > STRAIGHT * part * (curve[0] - curve[-1])
+    if fallen > 1e-3 * abs(start) and steady and (late > FALLING * fallen or straight):
         yield cause(
             "too_few_steps",
             "the loss is still falling where training ends: too slow, or too short",
