@@ -28,7 +28,8 @@ def non_finite_labels(facts: Facts) -> Iterator[TrainingFinding]:
         rows = np.flatnonzero(bad.any(1))
         yield cause(
             "non_finite_labels", "labels are not all numbers: the loss becomes NaN",
-            f"{bad.sum()} NaN or infinite", f"rows {rows[:3].tolist()}",
+            f"{bad.sum()} NaN or infinite",
+            f"rows {rows[:3].tolist()} of those looked at",
             fix="leave those rows out: keep = np.isfinite(y)", value=bad.mean(),
             bound=0,
             source="IEEE 754: every sum with NaN is NaN",
