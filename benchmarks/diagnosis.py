@@ -105,7 +105,7 @@ def asked(options: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Any]]:
             for task in turned(FAULTS[kind].tasks, seed, options.tasks):
                 key = {"of": "sick", "kind": kind, "task": name_of(task), "seed": seed}
                 yield key | {"part": PARTS[kind]}, task
-                if (name_of(task), seed) not in twins:
+                if not options.skip_twins and (name_of(task), seed) not in twins:
                     twins.add((name_of(task), seed))
                     twin = {"of": "twin", "kind": "", "task": name_of(task)}
                     yield twin | {"seed": seed, "part": ""}, task
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--part", choices=["chosen", "judged", "all"], default="all")
     parser.add_argument("--skip-healthy", action="store_true")
     parser.add_argument("--skip-faults", action="store_true")
+    parser.add_argument("--skip-twins", action="store_true")
     parser.add_argument("--share", default="1/1", help="of the trainings: 1/2, 2/2")
     parser.add_argument("--rows", default="diagnosis.jsonl", help="where rows are kept")
     parser.add_argument("--table", nargs="*", help="print what these files say")

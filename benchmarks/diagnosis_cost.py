@@ -2,10 +2,12 @@
 
 Run with `KERAS_BACKEND=tensorflow|jax|torch python benchmarks/diagnosis_cost.py`. One
 fit has the doctor at its default interval, one has not, and one more plain fit is
-measured as if it had: what that one is away from 1 is noise. Printed are the ratios of
-the medians over the epochs after the first two, and the seconds that the doctor adds
-once: its compilation in the first two epochs, and the verdict. Beside the clock stands
-the processors' time of the process, which other work on the machine changes less.
+measured as if it had: what that one is away from 1 is noise. Printed are the medians of
+an epoch's ratio to the plain epoch of the same turn, after the first two turns, then
+the ratios of the sums, in which an epoch counts that is longer than the others, and the
+seconds that the doctor adds once: its compilation in the first two epochs, and the
+verdict. Beside the clock stands the processors' time of the process, which other work
+on the machine changes less.
 """
 
 import argparse
@@ -68,6 +70,15 @@ def network(name: str) -> tuple[Any, Any, Any]:
     return model, x, rng.integers(0, 10, len(x))
 
 
+def ratios(ours: np.ndarray, plain: np.ndarray) -> str:
+    """The usual ratio of an epoch to that of the same turn, and the ratio of the sums.
+
+    The first two turns, which compile, are left out.
+    """
+    each, whole = np.median(ours[2:] / plain[2:]), ours[2:].sum() / plain[2:].sum()
+    return f"{each:.3f} (sums {whole:.3f})"
+
+
 def measure(name: str, epochs: int) -> None:
     """Let three fits take turns, and print what the doctor costs."""
     turns = [threading.Semaphore(int(index == 0)) for index in range(3)]
@@ -91,12 +102,10 @@ def measure(name: str, epochs: int) -> None:
     print(f"{keras.backend.backend()}, {name}, {epochs} epochs of each:")
     for kind in ("seconds", "work"):
         plain, doctor, control = (np.array(getattr(end, kind)) for end in ends)
-        usual = np.median(plain[2:])
         word = "of the clock" if kind == "seconds" else "of the processors"
         print(
-            f"    seconds {word}: an epoch {usual:.3f}; doctor "
-            f"{np.median(doctor[2:]) / usual:.3f}, control "
-            f"{np.median(control[2:]) / usual:.3f}; once "
+            f"    seconds {word}: an epoch {np.median(plain[2:]):.3f}; doctor "
+            f"{ratios(doctor, plain)}, control {ratios(control, plain)}; once "
             f"{(doctor[:2] - plain[:2]).sum():.2f} for the first two epochs",
             flush=True,
         )

@@ -100,6 +100,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.frequency = frequency
         self.reason: str | None = None  # why nothing is measured
         self.blind: list[str] = []
+        self.judged_by_another = False  # who asks for `history` when it needs it
         self._on_finding = on_finding
         self._watched: weakref.ref | None = None
         self._copied = False
@@ -132,6 +133,11 @@ class ActivationMonitor(keras.callbacks.Callback):
         """Probe, and report what is new."""
         if (epoch + 1) % self.frequency == 0:
             self._look(epoch + 1, (logs or {}).get("loss", np.nan))
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Note what was found, if another judges."""
+        if self.judged_by_another:
+            self._report(diagnose(self.history))
 
     @property
     def findings(self) -> list[TrainingFinding]:
@@ -192,7 +198,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             print(f"ActivationMonitor measures nothing: {self.reason}")
             return
         self._probes.append((epoch, seen, float(loss)))
-        if self._report(diagnose(self.history)):
+        if not self.judged_by_another and self._report(diagnose(self.history)):
             model.stop_training = True
 
     def _outputs_of_layers(self, model: Any) -> dict[str, dict[str, float]]:

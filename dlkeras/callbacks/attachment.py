@@ -197,20 +197,22 @@ class Attachment:
         self.variables, self.order = variables, order
 
     def _train_function(self) -> Callable:
+        # Every step comes by here: what does not change is looked up once.
+        model, plain, schedule = self.model, self._plain, self.schedule
+
         def train_function(*args: Any) -> Any:
-            model = self.model
             if getattr(model, "history", None) is not self._history:
                 self.detach()  # another `fit`, which does not know of this monitor
-                return self._plain(*args)
+                return plain(*args)
             try:
-                measured = self.schedule.due()
+                measured = schedule.due()
                 if measured or self.one_program:
                     outputs = self._measure(*args, keep=measured)
                 else:
-                    outputs = self._plain(*args)
-                if self.schedule.to_be_timed:
+                    outputs = plain(*args)
+                if schedule.timing and schedule.to_be_timed:
                     backend.wait(outputs)
-                    self.schedule.timed()
+                    schedule.timed()
                 return outputs
             except BaseException as error:
                 if not ends_the_data(error):

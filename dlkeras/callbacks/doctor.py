@@ -12,6 +12,7 @@ import numpy as np
 from dlkeras.callbacks.activation import ActivationMonitor
 from dlkeras.callbacks.gradient_norm import GradientNormMonitor
 from dlkeras.diagnosis.checks import (
+    NUMBERS,
     ROWS,
     found,
     held_examples,
@@ -26,10 +27,12 @@ from dlkeras.diagnosis.rules.structure import EARLY_RULES
 from dlkeras.diagnosis.training import hopeless, judge_training
 from dlkeras.diagnosis.untouched import same_luck
 
-PROBED, ANSWERED, MOST_BATCHES = 256, 128, 64
+PROBED, ANSWERED, MOST_BATCHES, FEWEST = 256, 128, 64, 16
+# So many of the first steps are measured to see enough of the data.
+FIRST_STEPS = 16
 # Outputs of layers are looked at after the first epochs and the last one, and between
 # them as often as this share of the time buys: an epoch may be shorter than a look.
-FIRST_EPOCHS, LOOKING = 2, 0.005
+FIRST_EPOCHS, LOOKING = 2, 0.003
 
 
 class TrainingDoctor(keras.callbacks.Callback):
@@ -43,9 +46,11 @@ class TrainingDoctor(keras.callbacks.Callback):
     after its epoch; what depends on how training goes, at its end.
 
     Args:
-        frequency: measure every so many steps, or `"auto"`, as in
-            `GradientNormMonitor`; then the outputs of layers, too, are looked at as
-            often as half a per cent of the time allows, otherwise every epoch.
+        frequency: measure every so many steps, or `"auto"`: as in
+            `GradientNormMonitor`, after the first sixteen steps (fewer, if 512 examples
+            were seen), and all of the epoch after the loss became no number, which may
+            show why. Outputs of layers are looked at every epoch, with `"auto"` as
+            often as 0.3 % of the epochs' time allows.
         on_finding: `"warn"` prints what is wrong and the verdict at the end, `"stop"`
             also ends the training at an error that no further epoch can mend, a
             function is called with each error and warning, None leaves them in
@@ -87,7 +92,7 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.validation_data, self.report = validation_data, report
         self.rules, self._auto = tuple(rules), frequency == "auto"
         self.gradients = GradientNormMonitor(frequency, on_finding=None)
-        self.gradients.on_batch = self._keep
+        self.gradients.on_batch, self.gradients.judged_by_another = self._keep, True
         self._forget()
 
     def _forget(self) -> None:
@@ -96,13 +101,14 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.diagnosis = Diagnosis()
         self._batches: list[tuple] = []
         self._structure: Any = None
-        self._rows = self._seen = 0
+        self._rows = self._inputs = self._seen = 0
+        self._lost = self._bad = False
         self._known: set[int] = set()
         self._logs: list[dict[str, float]] = []
         self._rates: list[float] = []
         self._early: list[TrainingFinding] = []
         self._first_penalty = 0.0
-        self._began, self._looking = time.perf_counter(), 0.0
+        self._began, self._trained, self._looking = time.perf_counter(), 0.0, 0.0
         self._looked = self._epoch = 0
         self._data: tuple = ([], None, False, [])
         self._held: tuple = ([], None)
@@ -119,6 +125,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.set_params(self.params)
         self.gradients.set_model(model)
         self.gradients.on_train_begin(logs)
+        if self._auto and model.steps_per_execution == 1:
+            self.gradients.want(FIRST_STEPS)
         if model.built:  # of the weights alone: they differ once trained
             self._early = list(found(Facts(model), EARLY_RULES))
         with suppress(Exception), same_luck():  # once: a generator has no second pass
@@ -127,10 +135,12 @@ class TrainingDoctor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Tell the monitor."""
         self.gradients.on_epoch_begin(epoch, logs)
+        self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measure, and tell what no further epoch can mend."""
         self._epoch = epoch
+        self._trained += time.perf_counter() - self._began
         self.gradients.on_epoch_end(epoch, logs)
         numbers = {k: v for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._logs.append({k: float(v) for k, v in numbers.items()})
@@ -141,12 +151,16 @@ class TrainingDoctor(keras.callbacks.Callback):
                 self._data = of_batches(self._batches)
         if self.activations is None and self._batches:
             self.activations = ActivationMonitor(self._probe(PROBED), on_finding=None)
+            self.activations.judged_by_another = True
             self.activations.set_model(self._model)
-        spent = self._looking > LOOKING * (time.perf_counter() - self._began)
+        spent = self._looking > LOOKING * self._trained
         if not (spent and self._auto and len(self._logs) > FIRST_EPOCHS):
             self._look(epoch)
         lost = not np.isfinite(self._logs[-1].get("loss", 0.0))
-        if len(self._logs) == 1 or lost:
+        if lost and not self._lost:  # which example was it? The next epoch shows it
+            self.gradients.want((self.params or {}).get("steps") or FIRST_STEPS)
+        if len(self._logs) == 1 or (lost and not self._lost):
+            self._lost = lost
             self._judge()
             stop = self._report(hopeless(self.diagnosis, lost))
             if stop or (lost and self._report.on_finding == "stop"):
@@ -157,6 +171,8 @@ class TrainingDoctor(keras.callbacks.Callback):
         self.gradients.on_train_end(logs)
         if self._looked < len(self._logs):
             self._look(self._epoch)
+        if self.activations is not None:
+            self.activations.on_train_end(logs)
         self._judge()
         self._report(self.diagnosis.told)
         if self.diagnosis.healthy and self._report.on_finding in ("warn", "stop"):
@@ -171,34 +187,52 @@ class TrainingDoctor(keras.callbacks.Callback):
             Path(self.report).write_text(page, encoding="utf-8")
 
     def _look(self, epoch: int) -> None:
-        """Look at the outputs of the layers now."""
+        """Look at the outputs of the layers, and at frozen weights, now."""
+        began = time.perf_counter()
+        self.gradients.look_at_frozen(epoch)
         if self.activations is not None:
-            began = time.perf_counter()
             self.activations.on_epoch_end(epoch, self._logs[-1])
-            self._looking += time.perf_counter() - began
             self._looked = len(self._logs)
+        self._looking += time.perf_counter() - began
 
     def _keep(self, batch: Any) -> None:
-        """Keep what a measured step was given, as far as it is enough to look at."""
+        """Keep what a measured step was given, as far as it is enough to look at.
+
+        Of large inputs a few: the probe's outputs of all layers are kept at once. Of a
+        training that is lost, what is no number.
+        """
         enough = self._rows >= ROWS or len(self._batches) >= MOST_BATCHES
-        if enough:
+        if enough and not self._lost:
+            self.gradients.want(0)
             return
         batch = batch if isinstance(batch, (tuple, list)) else (batch,)
         with suppress(Exception):  # sparse or ragged: looked at by nobody
             arrays: Any = keras.tree.map_structure(
                 lambda part: None if part is None else to_numpy(part), tuple(batch)
             )
+            if enough and (self._bad or all_numbers(arrays[:2])):
+                return
             self._structure = arrays[0]
             first = keras.tree.flatten(arrays[0])[0]
             digests = [hash(row.tobytes()) for row in first]
             new = [i for i, digest in enumerate(digests) if digest not in self._known]
             if new:  # an example of an earlier epoch says nothing more
                 self._known.update(digests)
-                kept: Any = keras.tree.map_structure(
-                    lambda part: None if part is None else part[new], arrays
+                size = max(part[0].size for part in keras.tree.flatten(arrays[0]))
+                most = max(FEWEST, NUMBERS // max(1, size)) - self._inputs
+                rows = new if self._lost else new[: max(0, most)]
+
+                def kept(parts: Any, rows: list[int]) -> Any:
+                    return keras.tree.map_structure(
+                        lambda part: None if part is None else part[rows], parts
+                    )
+
+                self._bad = enough
+                self._batches.append((kept(arrays[0], rows), *kept(arrays[1:], new)))
+                self._rows, self._inputs = (
+                    self._rows + len(new),
+                    self._inputs + len(rows),
                 )
-                self._batches.append(kept)
-                self._rows += len(new)
 
     def _probe(self, rows: int) -> Any:
         """Some of the inputs in the structure that the model takes."""
@@ -221,3 +255,11 @@ class TrainingDoctor(keras.callbacks.Callback):
             early=self._early,
             rules=self.rules,
         )
+
+
+def all_numbers(arrays: Any) -> bool:
+    """Whether no array has a NaN or an infinity."""
+    return all(
+        part is None or part.dtype.kind != "f" or np.isfinite(part).all()
+        for part in keras.tree.flatten(arrays)
+    )

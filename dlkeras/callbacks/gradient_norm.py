@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -17,7 +16,7 @@ from dlkeras.callbacks.measurements import Measurements
 from dlkeras.callbacks.schedule import Schedule
 from dlkeras.diagnosis.finding import Reporter, TrainingFinding
 from dlkeras.diagnosis.histories.gradient_history import QUANTITIES, GradientHistory
-from dlkeras.diagnosis.histories.layer_tree import layer_infos, owners, walk
+from dlkeras.diagnosis.histories.layer_tree import frozen_digests, layer_infos, owners
 from dlkeras.diagnosis.measured import diagnose_new
 
 # Measurements wait on the device; beyond this many the older half is fetched, whose
@@ -119,6 +118,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self.reason: str | None = None  # why nothing is measured
         self._epoch, self._copied, self.one_program = 0, False, False  # see Attachment
         self.on_batch: Callable[[Any], None] | None = None  # gets data that were seen
+        self.judged_by_another = False  # who asks for `history` when it needs it
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
         self._history.layers = layer_infos(model)
         self._owners = owners(model)
         self._check_names(model)
-        self._digests = self._frozen_digests(model)
+        self._digests = frozen_digests(model)
         optimizer = getattr(model, "optimizer", None)
         if not hasattr(optimizer, backend.APPLY):
             self._give_up(
@@ -199,19 +199,15 @@ class GradientNormMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Fetch what was measured, and look at the frozen layers."""
-        self._fetch(len(self._waiting))
-        digests = self._frozen_digests(self._model)
-        before = self._digests  # a model that builds itself late has none yet
-        moved = [n for n, value in digests.items() if before.get(n, value) != value]
-        self._history.frozen_moved += [(epoch, name) for name in moved]
-        self._digests = digests
         self._history.epoch_logs.append(dict(logs or {}))
+        if self.judged_by_another:
+            return
+        self.look_at_frozen(epoch)
+        self._fetch(len(self._waiting))
         self._assembled = False
         if self.add_to_logs and logs is not None:
             logs.update(self.epoch_metrics(epoch))
-        findings = diagnose_new(self.history, self._judged)
-        self._judged = len(self.history)
-        if self._report(findings):
+        if self._judge():
             model: Any = self._model
             model.stop_training = True
 
@@ -220,6 +216,26 @@ class GradientNormMonitor(keras.callbacks.Callback):
         if self._attachment is not None:
             self._attachment.detach()
         self._fetch(len(self._waiting))
+        if self.judged_by_another:
+            self._judge()
+
+    def want(self, calls: int) -> None:
+        """Measure so many of the next calls of the train function."""
+        self._schedule.wanted = calls
+
+    def look_at_frozen(self, epoch: int) -> None:
+        """Note the frozen layers whose weights have changed since the last look."""
+        digests = frozen_digests(self._model)
+        before = self._digests  # a model that builds itself late has none yet
+        moved = [n for n, value in digests.items() if before.get(n, value) != value]
+        self._history.frozen_moved += [(epoch, name) for name in moved]
+        self._digests = digests
+
+    def _judge(self) -> bool:
+        """Report what is new; True if training should stop."""
+        findings = diagnose_new(self.history, self._judged)
+        self._judged = len(self.history)
+        return self._report(findings)
 
     @property
     def findings(self) -> list[TrainingFinding]:
@@ -296,7 +312,7 @@ class GradientNormMonitor(keras.callbacks.Callback):
     def _check_names(self, model: Any) -> None:
         if self.layers is None:
             return
-        known = [path for path, _ in walk(model)]
+        known = list(layer_infos(model))
         for name in self.layers:
             if name not in known:
                 near = difflib.get_close_matches(name, known)
@@ -381,20 +397,3 @@ class GradientNormMonitor(keras.callbacks.Callback):
         history.steps, history.epochs = facts[:, 0].astype(int), facts[:, 1].astype(int)
         history.loss, history.loss_scale = facts[:, 2], facts[:, 3]
         history.sampled_every = self._schedule.every
-
-    def _frozen_digests(self, model: Any) -> dict[str, int]:
-        """A checksum of the weights of every layer that training leaves alone.
-
-        Counters and the states of seeds may move: they are whole numbers.
-        """
-        digests: dict[str, int] = {}
-        whose = owners(model)
-        for path, layer in walk(model):
-            if layer.trainable:
-                continue
-            for variable in layer.variables:
-                mine = whose.get(id(variable), (path,))[0] == path
-                if mine and keras.backend.is_float_dtype(variable.dtype):
-                    value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-                    digests[path] = zlib.crc32(value.tobytes(), digests.get(path, 0))
-        return digests

@@ -28,12 +28,13 @@ class Schedule:
         step: the number of the last step of the call that runs; the first is 1.
         every: steps between two measurements, as far as they are settled.
         timing: whether calls are still to be timed.
+        wanted: how many of the next calls are measured whatever the rhythm.
     """
 
     def __init__(self, frequency: int | str) -> None:
         self.timing = frequency == "auto"
         self.every = 1 if isinstance(frequency, str) else int(frequency)
-        self.step = self._next = self._call = 0
+        self.step = self._next = self._call = self.wanted = 0
         self._resumed: tuple[int, int] | None = None
         # How long windows took, with measured calls and without, and the present one:
         # its calls so far, its length, whether it is to have measured ones; how many of
@@ -104,10 +105,13 @@ class Schedule:
     def due(self) -> bool:
         """Whether the call that begins now is measured."""
         steps = self.per_call
-        if self.planned is not None:
+        if steps > 1 and self.planned is not None:
             steps = max(1, min(steps, self.planned - self._call * self.per_call))
         self._call += 1
         self.step += steps
+        if self.wanted and not self._done:  # never within a window that is timed
+            self.wanted -= 1
+            return True
         if self.timing:
             if not self._done:
                 self._start = time.perf_counter()

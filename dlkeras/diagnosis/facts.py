@@ -43,7 +43,7 @@ ACCURACIES = (
     "sparse_categorical_accuracy",
 )  # fmt: skip
 # Who removes this share of a guess's loss, or errors, has learned something.
-LEARNED, LEARNED_WELL = 0.25, 0.85
+LEARNED, LEARNED_WELL, ALL = 0.25, 0.85, 0.95
 # Targets so soft that a guess is hardly worse than the right answers tell nothing.
 SOFT = 0.05
 
@@ -311,6 +311,12 @@ class Facts:
         """Whether that is so by all that can be known, loss and errors alike."""
         gains = [gain for gain in self.gains() if np.isfinite(gain)]
         return self.learned_well and min(gains, default=1.0) > LEARNED_WELL
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether by no measure more than a twentieth is left to learn."""
+        gains = [gain for gain in self.gains() if np.isfinite(gain)]
+        return bool(gains) and min(gains) > ALL
 
     def _has_learned(self, enough: float) -> bool:
         gains = [gain for gain in self.gains() if np.isfinite(gain)]

@@ -75,6 +75,8 @@ class Labels:
         if not rows.size or not np.isfinite(rows).all():
             return np.nan
         if loss in ("categorical", "sparse"):
+            if loss == "sparse" and self.kind == "numbers":
+                return np.nan  # hardly seen twice: their shares are not known
             shares = rows.mean(0) if loss == "categorical" else self.shares
             if not 0.99 < shares.sum() < 1.01:
                 return np.nan

@@ -91,6 +91,8 @@ def judge_training(
         checked += (f"outputs of {len(activations.history.layers)} layers",)
     reason = None if gradients is None else gradients.reason
     unseen = () if reason is None else (reason,)
+    if not inputs:  # several steps in one call, or no monitor at work
+        unseen += ("the data, which did not pass by: `check_training(model, x, y)`",)
     return judge(
         findings,
         learned=facts.learned,

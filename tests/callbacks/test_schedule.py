@@ -125,3 +125,17 @@ def test_where_any_step_may_update_as_many_are_measured_and_paid_for(monkeypatch
 
 def test_several_steps_a_call_are_counted_as_steps(monkeypatch):
     assert Training(monkeypatch, 0.1375, per_call=3).fit(1, 200) == 28 * 3
+
+
+def test_calls_that_are_wanted_are_measured_before_any_window():
+    schedule = Schedule("auto")
+    schedule.begin(0)
+    schedule.epoch()
+    schedule.wanted = 3
+    assert [schedule.due() for _ in range(3)] == [True] * 3
+    assert not schedule.to_be_timed and schedule.timing
+    assert [schedule.due() for _ in range(4)] == [True, False, True, False]
+    schedule.wanted = 1  # not within a window: it is timed
+    assert [schedule.due() for _ in range(4)] == [True, False, True, False]
+    schedule.timed()
+    assert schedule.due() and schedule.wanted == 0 and not schedule.due()

@@ -79,7 +79,7 @@ def test_used_again_or_copied_it_begins_anew():
 
 
 def test_outputs_are_looked_at_first_and_last_and_between_as_time_allows():
-    """A look takes longer than half a per cent of thirty epochs of one step."""
+    """A look takes longer than 0.3 % of thirty epochs of one step."""
     doctor = TrainingDoctor(on_finding=None)
     fitted(doctor, epochs=30, batch_size=128)
     epochs = doctor.activations.history.epochs
@@ -88,6 +88,51 @@ def test_outputs_are_looked_at_first_and_last_and_between_as_time_allows():
     every = TrainingDoctor(1, on_finding=None)
     fitted(every, epochs=5)
     assert every.activations.history.epochs.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_at_the_default_interval_the_first_steps_show_all_of_small_data():
+    """The NaN is in the last of eight batches, which no rhythm would have measured."""
+    doctor = TrainingDoctor(on_finding=None)
+    fitted(doctor, batch_size=16, shuffle=False)
+    assert "128 examples of the inputs" in doctor.diagnosis.checked
+    y = np.where(np.arange(128) == 120, np.nan, X[:, 0])[:, None]
+    doctor = TrainingDoctor(on_finding=None)
+    options = {"batch_size": 16, "shuffle": False, "epochs": 2}
+    fitted(doctor, last=None, loss="mse", y=y, **options)
+    assert doctor.diagnosis.told[0].name == "non_finite_labels"
+
+
+def test_where_the_loss_is_lost_later_data_are_searched_for_the_reason():
+    """By hand: 16 steps of 4 show 64 examples of 512; the NaN is in example 500."""
+    x = np.concatenate([X] * 4) + np.arange(512, dtype="float32")[:, None] / 512
+    x[500, 2] = np.nan
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+    model.compile("adam", SPARSE)
+    doctor = TrainingDoctor(on_finding=None)
+    options: dict = {"batch_size": 4, "shuffle": False, "verbose": 0, "epochs": 2}
+    model.fit(x, np.tile(Y, 4), callbacks=[doctor], **options)
+    assert doctor.diagnosis.told[0].name == "non_finite_inputs"
+    assert "columns [2]" in doctor.diagnosis.told[0].evidence
+
+
+def test_of_large_inputs_a_few_are_kept_and_all_of_their_labels():
+    """By hand: 2,000,000 numbers are 20 inputs of 100,000."""
+    x = RNG.normal(size=(32, 100_000)).astype("float32")
+    model = keras.Sequential([keras.Input((100_000,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    doctor = TrainingDoctor(1, on_finding=None)
+    model.fit(x, x[:, :1], batch_size=8, verbose=0, callbacks=[doctor])
+    inputs, labels, *_ = doctor._data
+    assert inputs[0].shape == (20, 100_000) and labels.values.shape == (32, 1)
+    assert len(doctor.activations.probe) == 20
+
+
+def test_the_monitors_within_have_their_findings_at_the_end():
+    doctor = TrainingDoctor(1, on_finding=None)
+    fitted(doctor, Spoil(), epochs=4)
+    assert "non_finite" in {finding.name for finding in doctor.gradients.findings}
+    assert "non_finite" in {finding.name for finding in doctor.activations.findings}
 
 
 def test_data_sets_and_weighted_samples_are_looked_at():
@@ -111,6 +156,7 @@ def test_where_the_data_do_not_pass_by_the_gradients_are_judged_alone():
     model.fit(X, Y, epochs=2, verbose=0, callbacks=[doctor])
     assert doctor.activations is None and doctor.diagnosis.healthy
     assert "gradients of 4 steps" in doctor.diagnosis.verdict
+    assert "Not looked at: the data" in doctor.diagnosis.verdict
 
 
 class Drawn(layers.Layer):

@@ -305,6 +305,70 @@ def test_five_epochs_where_fifty_are_needed_are_too_few():
     assert verdict_of(model, XOR, y.astype(float), done).healthy
 
 
+def test_an_accuracy_above_the_share_that_was_seen_by_chance_is_nothing():
+    """By hand: 14 of 512 seen are rare, 0.9727 are not, give or take 0.0072."""
+    y = (np.arange(512) < 14).astype(int)
+    x = np.random.default_rng(0).normal(size=(512, 6))
+    model = net(1, "sigmoid", "binary_crossentropy")
+    losses = [0.44, 0.13, 0.105, 0.1]  # guessing: 0.125
+    told = verdict_of(model, x, y, curve(losses, accuracy=[0.9, 0.98, 0.98, 0.98])).told
+    assert [finding.name for finding in told] == ["one_class_nearly_always"]
+    assert verdict_of(model, x, y, curve(losses, accuracy=[0.9, 0.98, 0.99, 1])).healthy
+
+
+def test_two_hidden_softmax_layers_and_normalised_numbers_are_told_until_all_is_known():
+    softmax = [layers.Dense(8, "softmax") for _ in range(2)]
+    flat = with_parts(*softmax, layers.Dense(1))
+    moved = with_parts(layers.Dense(1), layers.BatchNormalization())
+    guess = NUMBERS.var()
+    for model, name in (
+        (flat, "softmax_in_a_hidden_layer"),
+        (moved, "normalization_of_the_answers"),
+    ):
+        well, all_known = (curve([guess, left * guess]) for left in (0.1, 0.01))
+        told = verdict_of(model, X, NUMBERS, well).told
+        assert [finding.name for finding in told] == [name]
+        assert verdict_of(model, X, NUMBERS, all_known).healthy
+
+
+def test_a_first_batch_that_was_high_by_chance_hides_no_straight_line():
+    """Five epochs of the same steepness, after a first batch that was far off."""
+    y = np.arange(96) % 10
+    logs = curve([2.379, 2.368, 2.357, 2.347, 2.337])
+    model = net(10, "softmax", SPARSE)
+    diagnosis = verdict_of(model, X, y, logs, first_loss=2.492)
+    assert diagnosis.findings[0].name == "too_few_steps"
+
+
+def test_a_first_batch_that_was_low_by_chance_hides_no_straight_line():
+    """A line of 5 x, Adam: from 10.6 to 10.3, where the first batch had 10.2."""
+    x = np.linspace(0, 1, 64)[:, None]
+    model = with_parts(layers.Dense(1), shape=(1,))
+    logs = curve(np.linspace(10.6, 10.3, 15))
+    diagnosis = verdict_of(model, x, 5 * x, logs, first_loss=10.2)
+    assert diagnosis.findings[0].name == "too_few_steps"
+    assert "epochs=150" in diagnosis.verdict
+
+
+def test_after_one_epoch_of_a_loss_beyond_guessing_one_is_told_to_go_on():
+    diagnosis = verdict_of(net(1), X, NUMBERS, curve([9.0]))
+    assert diagnosis.findings[0].name == "worse_than_guessing"
+    assert "epochs=10" in diagnosis.verdict
+    later = verdict_of(net(1), X, NUMBERS, curve([9.0] * 4))
+    assert "Adam(1e-3)" in later.verdict
+    small = verdict_of(net(1), X, NUMBERS / 1e3, curve([0.1] * 4))
+    assert "y.std()" in small.verdict
+
+
+def test_of_classes_that_are_hardly_seen_twice_no_guess_is_known():
+    """5,000 classes: 96 labels drawn of them say nothing of their shares."""
+    y = np.random.default_rng(0).integers(0, 5000, 96)
+    logs = curve([8.5, 8.4, 8.2, 8.0])
+    assert verdict_of(net(5000, "softmax", SPARSE), X, y, logs).healthy is False
+    names = {f.name for f in verdict_of(net(5000, "softmax", SPARSE), X, y, logs)}
+    assert names == {"too_few_steps"}
+
+
 def xor_net(units, loss):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(units, "tanh", name="h")])

@@ -1,10 +1,12 @@
 """The layers of a model in order of depth, and which variable belongs to which."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,21 @@ def owners(model: Any) -> dict[int, tuple[str, str]]:
 def layer_infos(model: Any) -> dict[str, LayerInfo]:
     """The facts about every layer by its path, in order of depth."""
     return {path: describe(layer, path) for path, layer in walk(model)}
+
+
+def frozen_digests(model: Any) -> dict[str, int]:
+    """A checksum of the weights of every layer that training leaves alone.
+
+    Counters and the states of seeds may move: they are whole numbers.
+    """
+    digests: dict[str, int] = {}
+    whose = owners(model)
+    for path, layer in walk(model):
+        if layer.trainable:
+            continue
+        for variable in layer.variables:
+            mine = whose.get(id(variable), (path,))[0] == path
+            if mine and keras.backend.is_float_dtype(variable.dtype):
+                value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+                digests[path] = zlib.crc32(value.tobytes(), digests.get(path, 0))
+    return digests

@@ -14,6 +14,7 @@ ORDER = "Bengio, Practical recommendations for gradient-based training, 2012"
 SCALING = "LeCun et al., Efficient BackProp, 1998, 4.4"
 FAR = 50.0
 MAJORITY, ENOUGH, NO_BETTER = 0.9, 32, 0.05
+BY_CHANCE, LITTLE = 2.0, 0.3
 FEW_CLASSES, ERRORS = 0.25, 4.0
 NEIGHBOURS, PROBED = 5, 400
 
@@ -27,7 +28,8 @@ def non_finite_labels(facts: Facts) -> Iterator[TrainingFinding]:
         rows = np.flatnonzero(bad.any(1))
         yield cause(
             "non_finite_labels", "labels are not all numbers: the loss becomes NaN",
-            f"{bad.sum()} NaN or infinite", f"rows {rows[:3].tolist()}",
+            f"{bad.sum()} NaN or infinite",
+            f"rows {rows[:3].tolist()} of those looked at",
             fix="leave those rows out: keep = np.isfinite(y)", value=bad.mean(),
             bound=0,
             source="IEEE 754: every sum with NaN is NaN",
@@ -121,7 +123,12 @@ def imbalance(facts: Facts) -> Iterator[TrainingFinding]:
     if len(labels.values) < ENOUGH or not MAJORITY <= majority < 1:
         return
     gained = [gain for gain in facts.gains() if np.isfinite(gain)]
-    stuck = bool(gained) and min(gained) < NO_BETTER
+    # The share is that of the labels that were seen: an accuracy may lie above it by
+    # chance.
+    error = np.sqrt(majority * (1 - majority) / len(labels.values))
+    right = facts.accuracy()[-1] if facts.trained else np.nan
+    lucky = right < majority + BY_CHANCE * error and min(gained, default=1.0) < LITTLE
+    stuck = bool(gained) and (min(gained) < NO_BETTER or lucky)
     seen = [f"{100 * majority:.0f} % of {len(labels.values)} labels are one class"]
     if stuck and np.isfinite(facts.accuracy()[-1]):
         seen.append(f"accuracy {facts.accuracy()[-1]:.3g}: no better than always that")

@@ -26,6 +26,7 @@ USUAL = {
 ADAPTIVE = (1e-5, 0.03, 1e-3)
 WORSE, STILL, FALLING = 0.05, 0.03, 0.15
 PENALTY_SHARE, MUCH, FEW_UNITS = 0.5, 10.0, 2
+FEW_EPOCHS, TINY, STRAIGHT = 4, 0.01, 0.8
 
 
 def learning_rate(facts: Facts) -> Iterator[TrainingFinding]:
@@ -128,23 +129,39 @@ def loss_beside_a_guess(facts: Facts) -> Iterator[TrainingFinding]:
             "the loss is worse than that of the best constant answer",
             f"loss {curve[-1]:.4g}, guessing {guess + facts.extra:.4g}",
             severity="warning", source=GUESS, value=curve[-1], bound=guess,
-            fix="keras.optimizers.Adam(1e-3), and inputs scaled to a spread of 1",
-            sure="likely",
+            fix=_better_than_a_guess(facts), sure="likely",
         )  # fmt: skip
+
+
+def _better_than_a_guess(facts: Facts) -> str:
+    """What to change first where the loss is worse than a guess's."""
+    curve, labels = facts.curve(), facts.labels
+    if len(curve) < FEW_EPOCHS and curve[-1] <= curve[0]:
+        return f"model.fit(..., epochs={10 * len(curve)}): it has hardly begun"
+    if labels is not None and labels.kind == "numbers" and labels.rows.std() < TINY:
+        return "y = (y - y.mean()) / y.std()"
+    return "keras.optimizers.Adam(1e-3), and inputs scaled to a spread of 1"
 
 
 def slow(facts: Facts) -> Iterator[TrainingFinding]:
     """A loss that still falls in a nearly straight line when training ends."""
     curve, rate = facts.curve(), facts.learning_rate
-    if len(curve) < 4 or not np.isfinite(curve).all() or facts.learned:
+    few = len(curve) < FEW_EPOCHS
+    if few or not np.isfinite(curve).all() or facts.learned:
         return
     if facts.weighted and curve.min() < 0:
         return  # weights of both signs, as rewards are: the loss is no distance
-    start = facts.first_loss if np.isfinite(facts.first_loss) else curve[0]
+    # The first batch's loss may be low by chance: then the first epoch's is the start.
+    first = facts.first_loss
+    start = max(curve[0], first) if np.isfinite(first) else curve[0]
     fallen = start - curve[-1]
     late = curve[3 * len(curve) // 4 - 1] - curve[-1]
     steady = np.mean(np.diff(curve) <= 0) > 0.8
-    if fallen > 1e-3 * abs(start) and steady and late > FALLING * fallen:
+    # Nearly as steep at the end as in the mean of all epochs, whatever the first batch
+    # had.
+    part = (len(curve) - 3 * len(curve) // 4) / (len(curve) - 1)
+    straight = late > STRAIGHT * part * (curve[0] - curve[-1])
+    if fallen > 1e-3 * abs(start) and steady and (late > FALLING * fallen or straight):
         yield cause(
             "too_few_steps",
             "the loss is still falling where training ends: too slow, or too short",

@@ -58,7 +58,9 @@ def normalization_of_the_answers(facts: Facts) -> Iterator[TrainingFinding]:
     known = facts.cross_entropy or facts.distance
     if type(last).__name__ != "BatchNormalization" or not known:
         return
-    severity, seen = "note" if facts.learned else "warning", ()
+    # Of numbers the others of a batch are noise that nothing takes away again.
+    fine = facts.knows_all if facts.distance else facts.learned
+    severity, seen = "note" if fine else "warning", ()
     if facts.cross_entropy and not facts.from_logits:
         severity, seen = "error", ("what was a probability may now be of any size",)
     yield cause(

@@ -276,12 +276,13 @@ def softmax_within(facts: Facts) -> Iterator[TrainingFinding]:
         layer.name for layer in weighted[:-1] if activation_name(layer) == "softmax"
     ]
     if hidden:
+        fine = facts.nothing_left if len(hidden) == 1 else facts.knows_all
         yield cause(
             "softmax_in_a_hidden_layer",
             "a hidden softmax squeezes all units of its layer into a sum of 1",
             ", ".join(hidden),
             layer=hidden[0], source=OUTPUT_UNITS,
-            severity="note" if facts.nothing_left else "warning",
+            severity="note" if fine else "warning",
             fix=f'activation="relu" in {hidden[0]!r}', sure="likely",
         )  # fmt: skip
 
