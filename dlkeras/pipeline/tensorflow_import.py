@@ -72,7 +72,7 @@ def _no_jax() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What of the pipeline needs Keras needs it on TensorFlow, whatever keras.json says;
 # `run` has refused another KERAS_BACKEND by now.
-_first = "keras" not in sys.modules  # whoever had it before may have models to free
+_first = "keras" not in sys.modules  # anyone who had it before may have models to free
 if _first:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 with _held_back_stderr(), _paused_garbage_collection(keep=_first):

@@ -75,7 +75,7 @@ def _(found: Hyperparameters, step: Step, tracker: Any) -> None:
 
 @show.register
 def _(model: Model, step: Step, tracker: Any) -> None:
-    # A reused model's; those that are logged are left.
+    # A reused model's; a logged one is left.
     tracker.log_epochs(dict(enumerate(model.history)))
     tracker.set_tags(
         {

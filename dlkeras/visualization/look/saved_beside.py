@@ -1,6 +1,6 @@
 """Figures that are written by two processes: the one that makes them, and a helper.
 
-Writing a figure as PNG and SVG takes half a second. Inside of `figures_beside` whoever
+Writing a figure as PNG and SVG takes half a second. Inside of `figures_beside` the one who
 saves one goes on at once; `all_saved` returns when all files are there.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# A figure takes half a second; one that takes longer is written by whoever waits.
+# A figure takes half a second; one that takes longer is written by the one who waits.
 PATIENCE = 60.0
 # A larger drawing is slow to show.
 LARGEST_SVG = 1_000_000
@@ -41,7 +41,7 @@ def write_figure(figure: Any, png: Path) -> None:
 class _Writers:
     """A helper process that writes figures from one end of a queue.
 
-    Whoever waits writes from the other end, and once more what the helper has begun
+    The one who waits writes from the other end, and once more what the helper has begun
     and not ended, for whatever reason: no figure is lost with it.
     """
 
@@ -174,7 +174,7 @@ def saved_at_the_end() -> Iterator[None]:
 
 
 def _help() -> None:
-    """The helper: write what comes, until whoever asks has ended."""
+    """The helper: write what comes, until the one who asks has ended."""
     from matplotlib import rc_context
 
     import dlkeras.visualization.figure  # noqa: F401  (before there is one to write)
