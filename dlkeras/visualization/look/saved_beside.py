@@ -1,7 +1,7 @@
 """Figures that are written by two processes: the one that makes them, and a helper.
 
-Writing a figure as PNG and SVG takes half a second. Inside of `figures_beside` the one who
-saves one goes on at once; `all_saved` returns when all files are there.
+Writing a figure as PNG and SVG takes half a second. Inside of `figures_beside`
+the caller goes on at once; `all_saved` returns when all files are there.
 """
 
 import collections
