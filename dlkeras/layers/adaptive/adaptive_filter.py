@@ -180,7 +180,7 @@ class AdaptiveFilter(keras.layers.Layer):
                 self._state[name].assign(value)
 
     @property
-    def filter_weights(self):
+    def filter_weights(self) -> Any:
         """The weights a call would start from, newest sample's first: a NumPy array.
 
         `(taps,)` or `(channels, taps)`; with `stateful` one more axis, the batch's.
