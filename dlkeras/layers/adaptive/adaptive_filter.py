@@ -188,8 +188,7 @@ class AdaptiveFilter(keras.layers.Layer):
         if not self.stateful:
             weights = value_of(self.initial_weights.remembered())
             return weights if weights is None else weights.copy()
-        columns = self._state["weights"].remembered()
-        columns = ops.cast(columns, self._problem.dtype)
+        columns = ops.cast(self._state["weights"].remembered(), self._problem.dtype)
         return value_of(recursions.rows_of_weights(columns, self._problem))
 
     def __call__(self, inputs, desired=None, *args, training=None, **kwargs):
@@ -270,6 +269,7 @@ class AdaptiveFilter(keras.layers.Layer):
                 if not shows or recursions.all_finite(samples):
                     divergence.report(self, self._problem, result, signal)
                     return result
+        signals.check_adapt(self, adapt, arrays["desired"].shape)
         arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
         result = self._filters_for[False](arrays)
         divergence.report(self, self._problem, result, signal)
