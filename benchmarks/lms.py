@@ -4,6 +4,8 @@
     KERAS_BACKEND=tensorflow python benchmarks/lms.py --quick
     KERAS_BACKEND=jax python benchmarks/lms.py --gpu      # a GPU against its processor
     KERAS_BACKEND=jax python benchmarks/lms.py --filters  # every filter of the package
+    KERAS_BACKEND=jax python benchmarks/lms.py --calls    # what one short call costs
+    KERAS_BACKEND=jax python benchmarks/lms.py --forms    # the update's forms
 
 Ours is the layer's ordinary call, float32, on tensors of the backend as the layer gets
 them in a model, and again on NumPy arrays, which have to be copied. The peers run on
@@ -17,6 +19,11 @@ stands the layer without numba, which computes in blocks of samples.
 With --gpu the layer runs on JAX's GPU and, in another process, on JAX's processor, in
 turns: once with tensors that are and stay where they are computed with, and once from
 NumPy arrays and back. Beside them the numba loop, on one core of the processor.
+
+With --calls one filter of 8 taps gets 1,024 samples at a time, beside a Keras layer
+that returns its two inputs. With --forms the LMS update runs as one step in the
+backend's loop, in the loops that XLA is given and, on TensorFlow, in numba's, in turns;
+the table holds the fastest call of each. PyTorch's forms stand in the first table.
 
 With --filters the other filters run on one signal each, beside padasip where it has
 them. An echo path of 8,192 taps is found by FFT and by the normalised filter in the
@@ -47,7 +54,9 @@ from dlkeras.layers import (
     RLSFilter,
     VolterraFilter,
 )
+from dlkeras.layers.adaptive import backend
 from dlkeras.layers.adaptive.backend import host_loops
+from dlkeras.layers.adaptive.filters import lms_rule
 
 SIZES = [
     # channels, taps, samples
@@ -304,6 +313,72 @@ def echo_path(kind, pole, rng, rounds):
     return taken
 
 
+class Identity(keras.layers.Layer):
+    """Returns its two inputs: what Keras takes for a call."""
+
+    def call(self, signal, desired):
+        return signal, desired
+
+
+def calls_table(rounds):
+    """Print milliseconds a call of 1 x 8, 1,024 samples: the medians of all rounds."""
+    arrays = [array.T.copy() for array in noise(1, 8, 1_024)[:2]]
+    tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+    layer, streaming = LMSFilter(8, 0.0125), LMSFilter(8, 0.0125, stateful=True)
+    identity = Identity()
+    contest = {
+        "layer(signal, desired), tensors": lambda: layer(*tensors),
+        "the same from NumPy arrays": lambda: layer(*arrays),
+        "its `call`, alone": lambda: layer.call(*tensors),
+        "stateful, tensors": lambda: streaming(*tensors),
+        "a layer that returns its inputs": lambda: identity(*tensors),
+    }
+    calls = {name: calls_in_50_ms(run) for name, run in contest.items()}
+    times = {name: [] for name in contest}
+    for _ in range(rounds):
+        for name, run in contest.items():
+            times[name].append(seconds(run, calls[name]))
+    print(f"1 x 8, 1,024 samples, milliseconds a call, {keras.backend.backend()}")
+    for name, taken in times.items():
+        print(f"{name:32s} {1000 * statistics.median(taken):6.3f}")
+
+
+def forms_table(rounds):
+    """Print milliseconds of one step in a loop, and how much faster the others are."""
+    print(f"LMS, float32, {keras.backend.backend()}")
+    print("channels taps samples | one step, ms | the others, x")
+    forms = ["one step", "loops"]
+    if keras.backend.backend() == "tensorflow":
+        forms.append("numba")
+    for channels, taps, samples in SIZES[:-1]:
+        signal, desired, step = noise(channels, taps, samples)
+        inputs = signal[None], desired[None]
+        if channels == 1:
+            inputs = signal.T.copy(), desired.T.copy()
+        tensors = [keras.ops.convert_to_tensor(array) for array in inputs]
+        taken = {}
+        share, installed = lms_rule.elements_at_once, host_loops.installed
+        for form in forms:
+            # what is compiled is kept by rule: another one is compiled anew
+            lms_rule.elements_at_once = (lambda: None) if form == "one step" else share
+            host_loops.installed = installed if form == "numba" else lambda: False
+            backend.fused.cache_clear()
+            layer = LMSFilter(taps, float(step))
+            run = functools.partial(layer, *tensors)
+            run()  # compiles
+            taken[form] = run, []
+        for _ in range(rounds):
+            for run, times in taken.values():
+                times.append(seconds(lambda run=run: [np.asarray(a) for a in run()]))
+        fastest = {form: min(times) for form, (_, times) in taken.items()}
+        one = fastest.pop("one step")
+        shown = ", ".join(f"{form} {one / time:.2f}" for form, time in fastest.items())
+        print(
+            f"{channels:8d} {taps:4d} {samples:7d} | {1000 * one:12.2f} | {shown}",
+            flush=True,
+        )
+
+
 class Device:
     """A process whose JAX computes on the GPU, or on the processor.
 
@@ -409,7 +484,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
     parser.add_argument("--gpu", action="store_true", help="on JAX's GPU")
     parser.add_argument("--filters", action="store_true", help="the other filters")
+    parser.add_argument("--calls", action="store_true", help="what one call costs")
+    parser.add_argument("--forms", action="store_true", help="the update's forms")
     arguments = parser.parse_args()
+    if arguments.forms:
+        return forms_table(arguments.rounds)
+    if arguments.calls:
+        return calls_table(arguments.rounds)
     if arguments.filters:
         return filters_table(arguments.rounds)
     if arguments.gpu:

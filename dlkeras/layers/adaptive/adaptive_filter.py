@@ -10,6 +10,7 @@ import numpy as np
 from dlkeras.layers.adaptive import divergence, recursions, signals
 from dlkeras.layers.adaptive.backend import fused, is_on_host, value_of
 from dlkeras.layers.adaptive.backend.host_loops import host_filter
+from dlkeras.layers.adaptive.remembered import RememberedVariable
 from dlkeras.layers.adaptive.rule import real_dtype
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -117,32 +118,28 @@ class AdaptiveFilter(keras.layers.Layer):
             stateful=self.stateful,
             trajectory=self.return_weights,
         )
-        self.initial_weights = self.add_weight(
-            name="initial_weights",
-            shape=shape,
-            dtype=self.inner_dtype,
-            initializer=self.initial_weights_initializer,
-            trainable=False,
-            autocast=False,
+        self.initial_weights = self._variable(
+            "initial_weights", self.initial_weights_initializer, shape, self.inner_dtype
         )
         self._built_for = self._like(signal_shape)
         self._state = {}
         if self.stateful:
             self._filters = signal_shape[0] * (self._problem.channels or 1)
             for name, (state_shape, dtype) in self._state_specs().items():
-                self._state[name] = self.add_weight(
-                    name=name,
-                    shape=state_shape,
-                    dtype=dtype,
-                    initializer=_Starting(self, name),
-                    trainable=False,
-                    autocast=False,
+                self._state[name] = self._variable(
+                    name, _Starting(self, name), state_shape, dtype
                 )
         self._checked = False
         clean = dataclasses.replace(self._problem, clean=True)
         problems = {False: self._problem, True: clean}
         calls: dict = {k: fused(recursions.adapt, p) for k, p in problems.items()}
         self._filters_for = {**calls, True: host_filter(clean, calls[True])}
+
+    @staticmethod
+    def _variable(name, initializer, shape, dtype):
+        return RememberedVariable(
+            initializer, shape, dtype, trainable=False, autocast=False, name=name
+        )
 
     def _state_specs(self):
         problem, filters = self._problem, self._filters
@@ -155,7 +152,7 @@ class AdaptiveFilter(keras.layers.Layer):
 
     def _starting_state(self):
         problem = self._problem
-        weights = ops.convert_to_tensor(self.initial_weights)
+        weights = ops.convert_to_tensor(self.initial_weights.remembered())
         batch = self._filters // (problem.channels or 1)
         weights = ops.repeat(weights[None], batch, axis=0)
         state = problem.rule.initial_state(
@@ -183,14 +180,15 @@ class AdaptiveFilter(keras.layers.Layer):
                 self._state[name].assign(value)
 
     @property
-    def filter_weights(self):
+    def filter_weights(self) -> Any:
         """The weights a call would start from, newest sample's first: a NumPy array.
 
         `(taps,)` or `(channels, taps)`; with `stateful` one more axis, the batch's.
         """
         if not self.stateful:
-            return value_of(ops.convert_to_tensor(self.initial_weights))
-        columns = ops.cast(self._state["weights"], self._problem.dtype)
+            weights = value_of(self.initial_weights.remembered())
+            return weights if weights is None else weights.copy()
+        columns = ops.cast(self._state["weights"].remembered(), self._problem.dtype)
         return value_of(recursions.rows_of_weights(columns, self._problem))
 
     def __call__(self, inputs, desired=None, *args, training=None, **kwargs):
@@ -239,13 +237,16 @@ class AdaptiveFilter(keras.layers.Layer):
         # One compiled call: each eager operation would cost more than a short signal.
         arrays = {"signal": signal, "desired": desired, **self._parameter_arrays()}
         if self.stateful:
-            for name, variable in self._state.items():
-                arrays[f"state_{name}"] = variable.value
+            variables = {f"state_{name}": v for name, v in self._state.items()}
         else:
-            arrays["initial_weights"] = self.initial_weights.value
+            variables = {"initial_weights": self.initial_weights}
+        on_host = self._problem.rule.runs_on_host(self._problem)
+        for name, variable in variables.items():
+            arrays[name] = variable.remembered() if on_host else variable.value
         result = self._filtered(arrays, signal, adapt)
         for name, value in result.get("state", {}).items():
-            self._state[name].assign(value)
+            if value is not arrays[f"state_{name}"]:
+                self._state[name].remember(value)
         names = ("output", "error", "trajectory")
         return tuple(result[name] for name in names[: 2 + self.return_weights])
 
@@ -268,6 +269,7 @@ class AdaptiveFilter(keras.layers.Layer):
                 if not shows or recursions.all_finite(samples):
                     divergence.report(self, self._problem, result, signal)
                     return result
+        signals.check_adapt(self, adapt, arrays["desired"].shape)
         arrays["adapt"] = np.asarray(adapt) if isinstance(adapt, bool) else adapt
         result = self._filters_for[False](arrays)
         divergence.report(self, self._problem, result, signal)

@@ -14,15 +14,24 @@ def as_signals(inputs, desired):
         The input, the desired response, and whether the batch axis was added.
     """
     inputs, desired = (
-        np.asarray(array, None if np.iscomplexobj(array) else "float64")
-        if isinstance(array, (list, tuple))
-        else as_array(array)
+        _of_list(array) if isinstance(array, (list, tuple)) else as_array(array)
         for array in (inputs, desired)
     )
     alone = hasattr(desired, "shape") and len(desired.shape) == 1
     if alone and hasattr(inputs, "shape"):
         inputs, desired = inputs[None], desired[None]
     return inputs, desired, alone
+
+
+def _of_list(values):
+    try:
+        array = np.asarray(values)
+        return array if array.dtype.kind == "c" else array.astype("float64")
+    except (TypeError, ValueError):
+        raise ValueError(
+            "An adaptive filter expects lists of numbers whose rows have one length. "
+            f"Received: {str(values)[:60]}"
+        ) from None
 
 
 def as_array(value: Any) -> Any:
@@ -36,9 +45,11 @@ def as_array(value: Any) -> Any:
 def as_tensor(value: Any) -> Any:
     """Arrays as tensors; all else as it is."""
     value = as_array(value)
-    return (
-        keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
-    )
+    if not isinstance(value, np.ndarray):
+        return value
+    if not value.dtype.isnative:  # of files, as .astype(">f4")
+        value = value.astype(value.dtype.newbyteorder("="))
+    return keras.ops.convert_to_tensor(value)
 
 
 def check_dtype(layer, **signals):
@@ -53,6 +64,19 @@ def check_dtype(layer, **signals):
             largest = np.iinfo(dtype).max + 1
             wanted += f' ({name} = {name}.astype("float32") / {largest} scales them)'
         layer.expect(False, wanted, TypeError, dtype=dtype)
+
+
+def check_adapt(layer, adapt, shape):
+    """Refuse booleans that are not one for each sample."""
+    given, shape = tuple(getattr(adapt, "shape", ())), tuple(shape)
+    if len(given) == 2 and len(shape) == 3:
+        given = (*given, 1)
+    fits = len(given) <= len(shape) and all(
+        size in (1, None, wanted) or wanted is None
+        for size, wanted in zip(given[::-1], shape[::-1], strict=False)
+    )
+    wanted = f"adapt to be a boolean, or booleans of shape {shape[:2]}"
+    layer.expect(fits, wanted, adapt_shape=given)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dlkeras.layers
+from dlkeras.layers import LMSFilter
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
 
 FILTERS = {
@@ -113,3 +114,27 @@ def test_every_filter_stands_in_the_tables():
     for text, mark in ((page.read_text("utf-8"), "`"), (dlkeras.layers.__doc__, "")):
         for name in FILTERS:
             assert re.search(rf"^\| {mark}{name}\b", text or "", re.M), name
+
+
+def test_samples_of_the_other_byte_order_are_signals():
+    x = np.random.default_rng(3).normal(size=(1, 40))
+    expected, found = (
+        keras.ops.convert_to_numpy(LMSFilter(2, 0.05)(*[x.astype(dtype)] * 2)[1])
+        for dtype in ("float32", ">f4")
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda x: LMSFilter(2)([[1.0, 2.0], [1.0]], x), "rows have one length"),
+        (lambda x: LMSFilter(2)(["a", "b"], ["a", "b"]), "lists of numbers"),
+        (lambda x: LMSFilter(2)(x, x, adapt=np.ones((1, 3), bool)), r"shape \(1, 40\)"),
+        (lambda x: LMSFilter(2, np.array([0.1, 0.2])), "one number"),
+        (lambda x: LMSFilter(2, "0.1"), "one number"),
+    ],
+)
+def test_what_is_no_signal_and_no_step_is_refused_in_a_line(use, words):
+    with pytest.raises(ValueError, match=words):
+        use(np.ones((1, 40), "float32"))

@@ -209,6 +209,16 @@ def test_the_same_filters_are_said_to_diverge(step, shape, calls, monkeypatch):
     assert ("2 of 3 filters (number 0, 2" if len(shape) == 3 else "1 of 1") in ours
 
 
+@pytest.mark.filterwarnings("ignore:LMSFilter 'loud' expects:RuntimeWarning")
+def test_a_filter_that_diverges_is_told_of_as_everywhere(calls):
+    signal = np.random.default_rng(5).normal(size=(1, 400)).astype("float32")
+    with pytest.raises(FloatingPointError, match=r"in 1 of 1 .* step_size below"):
+        LMSFilter(8, 0.5, name="loud")(signal, signal)
+    with pytest.warns(RuntimeWarning, match="diverged in 1 of 1"):
+        LMSFilter(8, 0.5, name="loud", on_divergence="warn")(signal, signal)
+    assert len(calls) == 2
+
+
 @torch_only
 def test_a_sample_that_is_not_finite_freezes_its_own_filter(calls, monkeypatch):
     signal, desired = np.random.default_rng(5).normal(size=(2, 1, 60, 3))
@@ -325,3 +335,62 @@ def test_what_a_call_gave_stays_and_any_operation_reads_it(calls):
         (product,) = arrays([keras.ops.matmul(output, keras.ops.transpose(error))])
         expected = values[0][0].astype("float64") @ values[1][0]
         np.testing.assert_allclose(product[0, 0], expected, atol=1e-3)
+
+
+def test_a_value_that_is_remembered_is_never_an_old_one(calls, tmp_path):
+    """TensorFlow's variables are read once: whoever may write to them is noticed."""
+    signal, desired = np.random.default_rng(13).normal(size=(2, 1, 60))
+    inputs = signal.astype("float32"), desired.astype("float32")
+
+    def check(layer, weights):
+        for _ in range(2):
+            errors = arrays(layer(*inputs))[1][0]
+            expected = loop(signal[0], desired[0], weights, 0.05)
+            np.testing.assert_allclose(errors, expected, atol=1e-5)
+
+    layer = LMSFilter(2, 0.05)
+    check(layer, [0.0, 0.0])
+    layer.initial_weights.assign([1.0, 0.0])
+    check(layer, [1.0, 0.0])
+    layer.filter_weights[:] = 7.0  # a copy
+    check(layer, [1.0, 0.0])
+    layer.set_weights([np.array([1.0, 2.0], "float32")])
+    check(layer, [1.0, 2.0])
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        fresh = LMSFilter(2, 0.05)
+        check(fresh, [0.0, 0.0])
+        tf.train.Checkpoint(layer=layer).save(str(tmp_path / "kept"))
+        saved = tf.train.Checkpoint(layer=fresh)
+        saved.restore(tf.train.latest_checkpoint(str(tmp_path))).assert_consumed()
+        check(fresh, [1.0, 2.0])
+
+        fresh, change = LMSFilter(2, 0.05), tf.Variable([0.0, 0.0])
+        check(fresh, [0.0, 0.0])
+        graph = tf.function(lambda: fresh.initial_weights.assign(change))
+        graph()
+        check(fresh, [0.0, 0.0])
+        change.assign([0.0, 3.0])
+        graph()  # nothing of Python's runs in it
+        check(fresh, [0.0, 3.0])
+        fresh.initial_weights.value.assign([4.0, 0.0])
+        check(fresh, [4.0, 0.0])
+    assert len(calls) == (20 if BACKEND == "tensorflow" else 8)
+
+
+def test_a_stream_goes_on_from_graph_to_graph_and_back(calls):
+    rng = np.random.default_rng(14)
+    signal, desired = rng.normal(size=(2, 1, 80)).astype("float32")
+    given = [keras.Input((None,), batch_size=1) for _ in range(2)]
+    layer = LMSFilter(3, 0.05, stateful=True)
+    model = keras.Model(given, layer(*given))
+    whole = arrays(LMSFilter(3, 0.05)(signal, desired))[1]
+    calls.clear()
+    for n in range(8):
+        part = slice(10 * n, 10 * n + 10)
+        inputs = [array[:, part] for array in (signal, desired)]
+        run = layer if n % 2 == 0 else lambda *pair: model.predict(pair, verbose=0)
+        error = arrays(run(*inputs))[1]
+        np.testing.assert_allclose(error, whole[:, part], atol=1e-5)
+    assert len(calls) >= 4

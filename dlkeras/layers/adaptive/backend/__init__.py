@@ -24,8 +24,10 @@ Each backend's file offers the same names:
 - `value_of(tensor)`: its value as a NumPy array (bfloat16 as float32); None where it
   has none, because it is traced, exported or transformed.
 - `is_on_host(tensor)`: whether it has a value, and in the processor's memory.
+- `is_slow_to_read(value)`: whether it is a variable that takes an operation to read.
 - `computes_on_host(arrays)`: whether loops of the processor, beside the backend, pay
   for these arrays: all with their values there, and none with a gradient to come.
+- `empty(shape, dtype)`: a NumPy array that `from_host` need not copy.
 - `from_host(array)`: a NumPy array that nobody else has as a tensor, not copied where
   the backend can do without.
 - `where(condition, a, b)`: as `keras.ops.where`, which on TensorFlow makes complex64 of
@@ -60,9 +62,11 @@ ONE_KERNEL: bool = _kernels.ONE_KERNEL
 computes_on_host = _kernels.computes_on_host
 cumulative_max = _kernels.cumulative_max
 elements_at_once = _kernels.elements_at_once
+empty = _kernels.empty
 from_host = _kernels.from_host
 fused = _kernels.fused
 is_on_host = _kernels.is_on_host
+is_slow_to_read = _kernels.is_slow_to_read
 lms_kernel = _kernels.lms_kernel
 on_flag = _kernels.on_flag
 one_kernel = _kernels.one_kernel

@@ -15,7 +15,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from dlkeras.layers.adaptive.backend import computes_on_host, from_host, value_of
+from dlkeras.layers.adaptive.backend import (
+    computes_on_host,
+    empty,
+    from_host,
+    value_of,
+)
 from dlkeras.layers.adaptive.recursions import CAME_BACK, GROWN
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -56,8 +61,8 @@ def host_filter(problem, compiled: Callable) -> Callable:
 
 
 def _filtered(arrays, problem):
-    signal, desired = (value_of(arrays[name]) for name in ("signal", "desired"))
-    shape, taps = desired.shape, problem.taps
+    signal, desired = value_of(arrays["signal"]), value_of(arrays["desired"])
+    shape, taps, rule = desired.shape, problem.taps, problem.rule
     batch, time = shape[:2]
     filters = desired.size // time
     if problem.stateful:  # in the data type of the weights that are carried
@@ -66,21 +71,22 @@ def _filtered(arrays, problem):
     else:
         initial = np.asarray(value_of(arrays["initial_weights"]), problem.dtype)
         initial = initial.reshape(-1, taps)[:, ::-1].T  # oldest first
-        weights = np.ascontiguousarray(np.tile(initial, batch))
-        before = np.zeros((taps - 1, filters), problem.dtype)
-    number, inner = weights.dtype.type, weights.dtype.name
-    step, rule = number(value_of(arrays["step_size"])), problem.rule
+        weights = (
+            np.array(initial, order="C") if batch == 1 else np.tile(initial, batch)
+        )
+        before = np.zeros((taps - 1, filters), weights.dtype)
+    dtype = weights.dtype
     # A fixed regularisation, or a share of the largest power so far.
-    fixed, share = number(rule.epsilon or 0.0), number(rule.share(problem))
-    largest = np.zeros(filters, problem.dtype)
+    step, fixed, share = np.array(
+        (value_of(arrays["step_size"]), rule.epsilon or 0.0, rule.share(problem)), dtype
+    )
     if rule.tracks_power and problem.stateful:
         largest = np.array(value_of(arrays["state_power"]))
+    else:
+        largest = np.zeros(filters, dtype)
     options = step, rule.algorithm == "nlms", fixed, share, largest
-    signal, desired = (
-        np.ascontiguousarray(_by_time(array, weights.dtype))
-        for array in (signal, desired)
-    )
-    outputs = [np.empty((time, filters), weights.dtype) for _ in range(2)]
+    signal, desired = _by_time(signal, dtype), _by_time(desired, dtype)
+    output, error = empty((time, filters), dtype), empty((time, filters), dtype)
     diverged = np.empty(filters, np.bool_)
     # Not of `time`: the chunks of a signal go through the same loop.
     alone = taps >= LONG or filters < FEW
@@ -88,19 +94,19 @@ def _filtered(arrays, problem):
     parts = []
     if not alone:
         lead = min(taps - 1, time)  # samples whose regressors reach before the call
-        beginning = np.concatenate([before, signal[:lead]], dtype=weights.dtype)
-        parts.append((beginning, desired[:lead], *(array[:lead] for array in outputs)))
+        beginning = np.concatenate([before, signal[:lead]], dtype=dtype)
+        parts.append((beginning, desired[:lead], output[:lead], error[:lead]))
         if time > lead:
-            rest = (array[lead:] for array in (desired, *outputs))
+            rest = (array[lead:] for array in (desired, output, error))
             parts.append((signal, *rest))
 
     def run(group):
         own, first = np.ascontiguousarray(weights[:, group]), np.uintp(group.start)
         if alone:
-            each(own, before, signal, desired, *outputs, first, *options)
+            each(own, before, signal, desired, output, error, first, *options)
         for part in parts:
             many(own, *part, first, *options)
-        ran_away(desired, outputs[1], own, first, diverged)
+        ran_away(desired, error, own, first, diverged)
         weights[:, group] = own
 
     large = filters * time * taps >= LARGE
@@ -116,33 +122,33 @@ def _filtered(arrays, problem):
             list(pool.map(run, groups))
 
     result = {"diverged": diverged, "any_diverged": np.asarray(diverged.any())}
-    for name, array in zip(("output", "error"), outputs, strict=True):
+    for name, array in (("output", output), ("error", error)):
         if batch > 1:
             array = array.reshape(time, batch, -1).swapaxes(0, 1)
-        array = from_host(np.ascontiguousarray(array).reshape(shape))
-        if problem.output_dtype != inner:
+            array = np.ascontiguousarray(array)
+        array = from_host(array.reshape(shape))
+        if problem.output_dtype != dtype:
             array = ops.cast(array, problem.output_dtype)
         result[name] = array
     if problem.stateful:
         delay = np.concatenate([before, signal], dtype=before.dtype)[time:]
         result["state"] = {
-            "weights": from_host(weights),
-            "delay": from_host(delay),
+            "weights": weights,
+            "delay": delay,
             "desired": arrays["state_desired"],
         }
         if rule.tracks_power:
-            result["state"]["power"] = from_host(largest)
+            result["state"]["power"] = largest
     return result
 
 
 def _by_time(array, dtype):
     """`(batch, time)` or `(batch, time, channels)` to `(time, filters)`."""
-    array = np.asarray(array, dtype)
-    if array.ndim == 2:
-        return array.T
+    array = np.ascontiguousarray(array, dtype)
     if array.shape[0] == 1:
-        return array[0]
-    return array.swapaxes(0, 1).reshape(array.shape[1], -1)
+        return array.reshape(array.shape[1], -1)
+    array = array.swapaxes(0, 1).reshape(array.shape[1], -1)
+    return np.ascontiguousarray(array)
 
 
 def _processors():

@@ -225,6 +225,12 @@ def value_of(tensor) -> Any:
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
 
 
+def is_slow_to_read(value):
+    """False: a variable's value is at hand."""
+    del value
+    return False
+
+
 def is_on_host(tensor):
     """Whether it has a value, and in the processor's memory."""
     if isinstance(tensor, np.ndarray):
@@ -238,6 +244,11 @@ def computes_on_host(arrays):
     """False: loops of XLA are as fast."""
     del arrays
     return False
+
+
+def empty(shape, dtype):
+    """A NumPy array for `from_host`, which need not copy it."""
+    return np.empty(shape, dtype)
 
 
 def from_host(array):

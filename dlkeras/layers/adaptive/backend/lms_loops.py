@@ -13,7 +13,6 @@ from typing import Any
 import keras
 
 from dlkeras.layers.adaptive.backend import ONE_KERNEL, one_kernel, scan
-from dlkeras.layers.adaptive.recursions import windowed
 from dlkeras.layers.adaptive.rule import conjugate
 
 # keras.ops as it is: the return types a checker infers for it are too wide
@@ -22,12 +21,11 @@ ops: Any = keras.ops
 # What follows was measured (`benchmarks/lms.py`), as was the share of weights that the
 # backend's `elements_at_once()` names: XLA spreads larger operations over threads.
 LOOK_AHEAD = 4  # samples
-SHORT = 16  # taps that are summed in order; more are summed side by side
+SHORT = 16  # taps up to which that pays
 WIDTH = 128  # filters
 NARROW = 64  # filters, where each has more than `LONG` taps
 LONG = 64
 CHUNK = 50  # samples
-FEW = 1024  # weights in an operation of `WIDTH` filters
 
 
 class Loops:
@@ -48,13 +46,12 @@ class Loops:
         # Only from a linear error do the next ones follow. Carried weights must not
         # depend on where a call ends, to the last bit.
         self.looks_ahead = not sign_error and not problem.stateful
+        self.looks_ahead &= problem.size <= SHORT
         # Nor may they depend on which chunk a sample is in.
         self.in_chunks = ONE_KERNEL and not problem.stateful
-        self.few = self.in_chunks and problem.size <= LONG
-        self.width = WIDTH if self.few else NARROW
+        few = self.in_chunks and problem.size <= LONG
+        self.width = WIDTH if few else NARROW
         self.outputs = ("output", "error") if self.in_chunks else ("output",)
-        if problem.size > SHORT:
-            self.looks_ahead &= problem.stride == 1 and ONE_KERNEL
 
     def run(self, weights, signal, rows, shared):
         """Run over a whole call.
@@ -94,8 +91,6 @@ class Loops:
         arrays = {name: array[:, 0] for name, array in arrays.items()}
         weights, signal = arrays.pop("weights"), arrays.pop("signal")
         time = arrays["desired"].shape[0]
-        if size > SHORT:
-            arrays["overlap"] = self._overlaps(signal)
 
         def block(weights, window, rows):
             return self._block(weights, window, {**shared, **rows})
@@ -133,17 +128,13 @@ class Loops:
         frames = [window[k * stride : k * stride + size] for k in range(count)]
         directions = [self.along(frame) for frame in frames]
         before = self.conjugate(weights)
-        if size > SHORT:
-            apriori = _summed_side_by_side(before[None] * ops.stack(frames))
-            overlap = [row["overlap"][lag:, lag - 1] for lag in range(1, count)]
-        else:
-            side_by_side = ops.stack(frames, axis=1)
-            other = self.conjugate(ops.stack(directions, axis=1))
-            apriori = ops.sum(before[:, None] * side_by_side, axis=0)
-            overlap = [
-                ops.sum(side_by_side[:, lag:] * other[:, : count - lag], axis=0)
-                for lag in range(1, count)
-            ]
+        side_by_side = ops.stack(frames, axis=1)
+        other = self.conjugate(ops.stack(directions, axis=1))
+        apriori = ops.sum(before[:, None] * side_by_side, axis=0)
+        overlap = [
+            ops.sum(side_by_side[:, lag:] * other[:, : count - lag], axis=0)
+            for lag in range(1, count)
+        ]
         steps = [
             row["step"][k] if len(row["step"].shape) else row["step"]
             for k in range(count)
@@ -162,15 +153,6 @@ class Loops:
         errors = ops.stack(errors)
         return weights, {"output": desired - errors, "error": errors}
 
-    def _overlaps(self, signal):
-        """Inner products of each regressor with those before it: `(time, lags)`."""
-        other, size = self.conjugate(self.along(signal)), self.problem.size
-        lags = []
-        for lag in range(1, LOOK_AHEAD):
-            products = signal[lag:] * other[:-lag]
-            lags.append(windowed(ops.add, ops.pad(products, ((lag, 0),)), size))
-        return ops.stack(lags, axis=1)
-
     # Several filters.
 
     def _some_filters(self, arrays, shared):
@@ -178,10 +160,7 @@ class Loops:
         weights, signal = arrays.pop("weights"), arrays.pop("signal")
         stride, size = self.problem.stride, self.problem.size
         filters = signal.shape[1]
-        parts = _parts(size, filters, FEW if self.few else self.share)
-        unroll = 1
-        if self.in_chunks and filters > 1:
-            unroll = max(1, min(2048 // (size * filters), 4))
+        parts = _parts(size, filters, self.share)
 
         def step(weights, frame, row):
             row = {**shared, **row}
@@ -195,9 +174,7 @@ class Loops:
             return moved, {name: found[name] for name in self.outputs}
 
         weights = tuple(weights[part] for part in parts)
-        weights, outputs = scan(
-            step, weights, signal, stride, size, arrays, False, unroll
-        )
+        weights, outputs = scan(step, weights, signal, stride, size, arrays, False, 1)
         return ops.concatenate(weights), outputs
 
     def _whole(self, arrays, shared):
@@ -304,20 +281,6 @@ def _inner(weights, frame):
             product = product[:half] + product[half : 2 * half]
         return product
     return ops.sum(product, axis=0)
-
-
-def _summed_side_by_side(products):
-    """Sums over the last axis, `(rows, terms)`, in 16 columns as long as there are."""
-    rows, terms = products.shape
-    sixteens = terms // 16 * 16
-    left = products[:, sixteens:]
-    columns = products[:, :sixteens]
-    if sixteens > 16:
-        columns = ops.sum(ops.reshape(columns, (rows, terms // 16, 16)), axis=1)
-    for half in (8, 4, 2, 1):
-        columns = columns[:, :half] + columns[:, half : 2 * half]
-    total = columns[:, 0]
-    return total + ops.sum(left, axis=1) if sixteens < terms else total
 
 
 def _same(array):

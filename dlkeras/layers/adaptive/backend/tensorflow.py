@@ -1,6 +1,7 @@
 """The adaptive filters' recursion over time as one XLA loop, spoken in TensorFlow."""
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,8 @@ def fused(function, options):
 
 def value_of(tensor) -> Any:
     """The tensor's value as a NumPy array; None inside a graph, where it has none."""
+    if isinstance(tensor, np.ndarray):  # what loops of the processor found
+        return tensor
     if isinstance(tensor, tf.Variable) and tf.executing_eagerly():
         # `Variable.numpy` takes 32 us, as long as a short signal.
         tensor = tf.raw_ops.ReadVariableOp(resource=tensor.handle, dtype=tensor.dtype)
@@ -166,6 +169,11 @@ def is_on_host(tensor):
     if isinstance(tensor, np.ndarray):
         return True
     return hasattr(tensor, "numpy") and "CPU" in tensor.device
+
+
+def is_slow_to_read(value):
+    """Whether it is a variable, which eager TensorFlow takes an operation to read."""
+    return isinstance(value, tf.Variable) and _is_plain()
 
 
 def _is_plain():
@@ -184,18 +192,23 @@ def computes_on_host(arrays):
     return plain and all(is_on_host(array) for array in arrays)
 
 
+def empty(shape, dtype):
+    """A NumPy array for `from_host`, which need not copy it."""
+    # TensorFlow reads memory in steps of 64 bytes, and from there on.
+    room = np.empty(math.prod(shape) * dtype.itemsize + _ALIGNED, "uint8")
+    start = -room.__array_interface__["data"][0] % _ALIGNED
+    return room[start : start - _ALIGNED].view(dtype).reshape(shape)
+
+
 def from_host(array):
     """A NumPy array that nobody else has, as a tensor."""
     if not array.size:
         return tf.constant(array)
-    # `tf.constant` takes as long as the loop over a short signal. TensorFlow reads
-    # memory in steps of 64 bytes, and from there on.
-    room = np.empty(array.nbytes + _ALIGNED, "uint8")
-    start = -room.__array_interface__["data"][0] % _ALIGNED
-    aligned = room[start : start + array.nbytes].view(array.dtype)
-    aligned = aligned.reshape(array.shape)
-    aligned[...] = array
-    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
+    # `tf.constant` takes as long as the loop over a short signal.
+    if array.__array_interface__["data"][0] % _ALIGNED:
+        array, unaligned = empty(array.shape, array.dtype), array
+        array[...] = unaligned
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 def where(condition, a, b):

@@ -81,6 +81,12 @@ def value_of(tensor) -> Any:
     return tensor.float().numpy() if tensor.dtype is torch.bfloat16 else tensor.numpy()
 
 
+def is_slow_to_read(value):
+    """False: a variable's value is at hand."""
+    del value
+    return False
+
+
 def is_on_host(tensor):
     """Whether it has a value, and in the processor's memory."""
     if isinstance(tensor, np.ndarray):
@@ -100,6 +106,11 @@ def computes_on_host(arrays):
         is_on_host(array) and not (asked and getattr(array, "requires_grad", False))
         for array in arrays
     )
+
+
+def empty(shape, dtype):
+    """A NumPy array for `from_host`, which need not copy it."""
+    return np.empty(shape, dtype)
 
 
 def from_host(array):

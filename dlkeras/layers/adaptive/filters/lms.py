@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import numpy as np
 
 from dlkeras.layers.adaptive import divergence
 from dlkeras.layers.adaptive.adaptive_filter import AdaptiveFilter
@@ -137,8 +138,10 @@ class LMSFilter(AdaptiveFilter):
             algorithm=algorithm,
         )
         self.expect(
-            0 < step_size < float("inf"),
-            "step_size to be positive and finite",
+            np.ndim(step_size) == 0
+            and not isinstance(step_size, str)
+            and 0 < step_size < float("inf"),
+            "step_size to be positive and finite, one number",
             step_size=step_size,
         )
         self.expect(

@@ -24,8 +24,9 @@ class RLSFilter(AdaptiveFilter):
         taps: Length of the filter, at least 1.
         forgetting: lambda, in (0, 1]; the filter remembers 1 / (1 - lambda) samples.
         regularization: delta of P(0) = I / delta, positive. By default a hundredth of
-            the input's power, as the first samples have it: the filter then does the
-            same at any amplitude.
+            the input's power, so that the filter does the same at any amplitude. The
+            weights rest until that power is known: as many samples as taps, at least 4
+            and at most 16.
         form: `"covariance"`, or `"inverse_qr"`, which carries a square root of P: P
             cannot stop being positive definite by rounding.
         **kwargs: `input_type`, `complex_valued`, `initial_weights`, `stateful`,

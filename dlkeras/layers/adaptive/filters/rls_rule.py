@@ -14,6 +14,10 @@ ops: Any = keras.ops
 FORMS = ("covariance", "inverse_qr")
 # P(0) times the input's power where no regularization is given.
 RELATIVE = 1e2
+# Samples until that power is known, at least and at most; else as many as taps. One
+# small first sample would make P(0), and by its noise the next error, a thousand times
+# too large.
+FEWEST, MOST = 4, 16
 # The mean of P's eigenvalues times the input's power stays below it, or an update
 # would lose in rounding what it gains.
 LARGEST = {"float32": 1e4, "float64": 1e10}
@@ -46,7 +50,10 @@ class RLSRule(Rule):
         return "root" if self.form == "inverse_qr" else "inverse"
 
     def extra_state(self, problem, filters):
-        """P or its square root, and, where it has to be scaled, whether it is."""
+        """P or its square root, and, where P(0) has to be found, how far that is.
+
+        `begun` is minus the samples heard so far, and positive from P(0) on.
+        """
         size, real = problem.size, real_dtype(problem.dtype)
         extra: dict[str, Any] = {self._carried: ((filters, size, size), problem.dtype)}
         if self.regularization is None:
@@ -76,13 +83,19 @@ class RLSRule(Rule):
         largest = LARGEST[real_dtype(problem.dtype)] * problem.size
         known = where(heard, power, ops.ones_like(power))
         scale = ops.ones_like(power)
+        waits = ops.zeros_like(heard)
         if self.regularization is None:
-            begins = ops.logical_and(heard, state["begun"] == 0)
-            scale = where(begins, RELATIVE / known, scale)
+            line = problem.delay + 1
+            samples = min(max(line, FEWEST), MOST)
+            early = ops.logical_and(heard, state["begun"] <= 0)
+            waits = ops.logical_and(early, state["begun"] > 1 - samples)
+            so_far = min(samples, line) / line  # of the delay line
+            scale = where(early, RELATIVE * so_far / known, scale)
         # A signal that became louder lowers the bound.
         trace = _trace(matrix, rooted) * scale * known
         scale = scale * largest / maximum(trace, ops.zeros_like(trace) + largest)
-        scale = where(heard, scale, ops.ones_like(scale))
+        counts = ops.logical_and(heard, ops.logical_not(waits))
+        scale = where(counts, scale, ops.ones_like(scale))
         factor = ops.sqrt(scale) if rooted else scale
         matrix = matrix * ops.cast(factor, problem.dtype)[:, None, None]
 
@@ -90,12 +103,13 @@ class RLSRule(Rule):
         gain, updated = update(matrix, regressor)
         before, after = _trace(matrix, rooted), _trace(updated, rooted)
         fits = ops.logical_or(after * known <= largest, after <= before)
-        fits = ops.logical_and(fits, heard)
+        fits = ops.logical_and(fits, counts)
         moved = weights + ops.transpose(gain[..., 0]) * conjugate(error)
-        following = {**state, "weights": moved}
+        following = {**state, "weights": where(waits, weights, moved)}
         following[self._carried] = where(fits[:, None, None], updated, matrix)
         if self.regularization is None:
-            following["begun"] = power
+            begun = where(heard, power, state["begun"])
+            following["begun"] = where(waits, state["begun"] - 1, begun)
         return following, {"output": output}
 
     def _covariance(self, inverse, regressor):
