@@ -65,6 +65,9 @@ def slides(folder: Path) -> None:
     source = STAMP.parent / "slide_pages"
     source.mkdir(parents=True, exist_ok=True)
     sphinx("-b", "revealjs", "-c", "docs/slides", source, folder)
+    for theme in (folder / "_static/revealjs/dist/theme").glob("*.css"):
+        if theme.stem != "white":  # ours; some of the others ask for fonts elsewhere
+            theme.unlink()
 
 
 def sphinx(*arguments: str | Path) -> None:

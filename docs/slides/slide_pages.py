@@ -148,16 +148,21 @@ def slides(
 def write(folder: Path) -> None:
     """Write the slides of all chapters into the folder, and pages that list them."""
     for language, words in WORDS.items():
-        names = []
+        names, lines = [], []
         for source in chapters.chapters():
             pages, _ = chapters.results(source)
             text = slides(source, pages[language], folder / language, language)
             chapter_pages.keep(folder / language / f"{source.stem}.md", text)
             names.append(source.stem)
+            title = re.findall(r"^# (.+)$", pages[language][0]["source"], re.MULTILINE)
+            lines.append(f"- [{title[0]}]({source.stem}.md)")
         tree = "\n".join(names)
+        listed = f"\n\n{BREAK}\n".join(
+            "\n".join(lines[first : first + 8]) for first in range(0, len(lines), 8)
+        )
         chapter_pages.keep(
             folder / language / "index.md",
-            f"{words['index']}\n\n```{{toctree}}\n:maxdepth: 1\n\n{tree}\n```\n",
+            f"{words['index']}\n\n{listed}\n\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n",
         )
     chapter_pages.keep(
         folder / "index.md",
