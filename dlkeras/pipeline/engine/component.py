@@ -72,6 +72,12 @@ class Component(Generic[A]):
         """Name of its own configuration, such as "statistics_gen"."""
         return self.function.__name__
 
+    @property
+    def on_tensorflow(self) -> bool:
+        """Whether it is one of this package's, and computes with TensorFlow."""
+        own = self.function.__module__.startswith(f"{__package__.partition('.')[0]}.")
+        return own and "tensorflow" in self.packages
+
     def bind(self, artifacts: tuple[Artifact | None, ...]) -> dict[str, Any]:
         """Give each artifact the parameter that it stands for.
 

@@ -254,6 +254,9 @@ class Execution:
 
     def _make(self, call: Call[Any], forced: bool, is_own: bool) -> None:
         component, output = call.component, call.component.output
+        if component.on_tensorflow:
+            # Before a module asks for Keras alone: in silence, and sooner done.
+            import dlkeras.pipeline.tensorflow_import  # noqa: F401
         observer = self.observer if is_own else NullObserver()
         observer.begin(component.name, output.__name__, call.key)
         with self.store.publish(
