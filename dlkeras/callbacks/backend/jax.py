@@ -50,18 +50,59 @@ def wait(outputs: Any) -> None:
     jax.block_until_ready(outputs)
 
 
+# On a processor XLA computes what is summed first, writes it down, and sums it then. A
+# sum of a few slices it computes in one pass, as it does any other arithmetic; of more
+# the program would only grow, and larger arrays belong to networks with slower steps.
+_SLICES, _LARGEST_FOLDED = 10, 2**17
+
+# What of a variable's gradient, old and new value has a norm.
+_NORM_OF: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "gradient_norm": lambda gradient, old, new: gradient,
+    "weight_norm": lambda gradient, old, new: old,
+    "update_norm": lambda gradient, old, new: new - old,
+}
+
+
 def _stacked(arrays: list[Any], layout: Layout) -> list[Any]:
     return [jnp.stack([arrays[i] for i in group]) for group in layout.groups]
 
 
-def _total(stack: Any) -> Any:
-    """The sum of each row, in two stages: a long float32 sum loses digits.
+def _folded(entries: Callable[..., Any], stacks: Sequence[Any]) -> Any:
+    """A part of the sum of each row's entries: `(rows, n, columns)` to sum up.
 
-    The last axis comes last: until then a processor adds vectors, not single numbers.
+    Args:
+        entries: what is to be summed of slices of the stacks.
+        stacks: of one shape, `(rows, *shape of a variable)`.
     """
-    if stack.ndim > 2:
-        stack = jnp.sum(stack, tuple(range(1, stack.ndim - 1)))
-    return jnp.sum(stack.reshape(stack.shape[0], -1), 1)
+    rows, columns = len(stacks[0]), stacks[0].shape[-1] if stacks[0].ndim > 1 else 1
+    stacks = [stack.reshape(rows, -1, columns) for stack in stacks]
+    n, slices = stacks[0].shape[1], 1
+    if n * columns <= _LARGEST_FOLDED and jax.default_backend() == "cpu":
+        slices = max(k for k in range(1, _SLICES + 1) if n % k == 0)
+    size = n // slices
+    return sum(
+        entries(*[stack[:, k * size : (k + 1) * size] for stack in stacks])
+        for k in range(slices)
+    )
+
+
+def _totals(parts: list[Any]) -> list[Any]:
+    """The sum of each row of each part, in stages: a long float32 sum loses digits.
+
+    Parts of one shape are summed together, by a few kernels instead of one for each
+    variable. The last axis comes last: until then a processor adds vectors.
+    """
+    alike: dict[tuple, list[int]] = {}
+    for index, part in enumerate(parts):
+        alike.setdefault(part.shape[1:], []).append(index)
+    totals: dict[int, Any] = {}
+    for indices in alike.values():
+        together = jnp.concatenate([parts[i] for i in indices])
+        sums, start = jnp.sum(jnp.sum(together, 1), 1), 0
+        for i in indices:
+            totals[i] = sums[start : start + len(parts[i])]
+            start += len(parts[i])
+    return [totals[i] for i in range(len(parts))]
 
 
 def _as_float(stack: Any) -> Any:
@@ -75,22 +116,52 @@ def _scaled_norms(stack: Any) -> Any:
     usable = (largest > 0) & jnp.isfinite(largest)  # else the norm is 0 or not finite
     divisor = jnp.where(usable, largest, 1)
     scaled = stack / divisor.reshape(-1, *[1] * (stack.ndim - 1))
-    return divisor * jnp.sqrt(_total(jnp.square(scaled)))
+    (total,) = _totals([_folded(jnp.square, [scaled])])
+    return divisor * jnp.sqrt(total)
 
 
-def _norms(stacks: list[Any]) -> Any:
+def _rows_of(quantities: Sequence[str], stacks: list[tuple]) -> dict[str, Any]:
+    """The row of each quantity, and of the gradient norm, without the loss scale.
+
+    Args:
+        quantities: some of `QUANTITIES`.
+        stacks: of each group of variables the gradients, the old and the new values.
+    """
+    summed: dict[str, Callable[[Any, Any, Any], Any]] = {
+        name: lambda *slices, _entries=entries: jnp.square(_as_float(_entries(*slices)))
+        for name, entries in _NORM_OF.items()
+        if name in quantities
+    }
+    if {"zero_share", "non_finite_share"} & {*quantities}:
+        summed["zero_share"] = lambda gradient, *_: (gradient == 0).astype(jnp.float32)
+    parts = [_folded(entries, group) for entries in summed.values() for group in stacks]
+    totals = iter(_totals(parts))
+    rows = {name: jnp.concatenate([next(totals) for _ in stacks]) for name in summed}
+    for name in [name for name in _NORM_OF if name in summed]:
+        rows[name] = _checked(jnp.sqrt(rows[name]), _NORM_OF[name], stacks)
+    if "non_finite_share" in quantities:
+        norms, none = rows["gradient_norm"], jnp.zeros_like(rows["zero_share"])
+        rows["non_finite_share"] = jax.lax.cond(  # looked for only where there are some
+            jnp.all(jnp.isfinite(norms)),
+            lambda: none,
+            lambda: jnp.concatenate(
+                _totals([_folded(_not_finite, group[:1]) for group in stacks])
+            ),
+        )
+    return rows
+
+
+def _not_finite(gradient: Any) -> Any:
+    return (~jnp.isfinite(gradient)).astype(jnp.float32)
+
+
+def _checked(norms: Any, entries: Callable[..., Any], stacks: list[tuple]) -> Any:
     """The norms of all variables; the careful way only where one of them needs it."""
-    plain = [jnp.sqrt(_total(jnp.square(_as_float(stack)))) for stack in stacks]
-    norms = jnp.concatenate(plain)
     return jax.lax.cond(
         jnp.all((norms > 1e-15) & (norms < 1e15)),
         lambda: norms,
-        lambda: jnp.concatenate([_scaled_norms(stack) for stack in stacks]),
+        lambda: jnp.concatenate([_scaled_norms(entries(*group)) for group in stacks]),
     )
-
-
-def _count(condition: Any) -> Any:
-    return _total(condition.astype(jnp.float32))
 
 
 def measuring(
@@ -134,23 +205,9 @@ def measuring(
             done = value_of(state.inner(optimizer)._iterations)
             updates = ((done + 1) % steps == 0).astype(jnp.float32)
             divisor = jnp.ones((), jnp.float32)
-        gradients, before = _stacked(grads, layout), _stacked(old, layout)
-        moved = [n - o for n, o in zip(_stacked(new, layout), before, strict=True)]
-        norms = _norms(gradients)
-        zeros = jnp.concatenate([_count(g == 0) for g in gradients])
-        non_finite = jax.lax.cond(  # looked for only where there are some
-            jnp.all(jnp.isfinite(norms)),
-            lambda: jnp.zeros_like(zeros),
-            lambda: jnp.concatenate([_count(~jnp.isfinite(g)) for g in gradients]),
-        )
-        rows = {
-            "gradient_norm": norms / divisor,
-            "weight_norm": _norms(before),
-            "update_norm": _norms(moved),
-            "zero_share": zeros,
-            "non_finite_share": non_finite,
-        }
-        # What is not asked for, the compiler leaves out.
+        stacks = [_stacked(arrays, layout) for arrays in (grads, old, new)]
+        rows = _rows_of(quantities, list(zip(*stacks, strict=True)))
+        rows["gradient_norm"] = rows["gradient_norm"] / divisor
         asked = [rows[name] for name in quantities]
         vector = jnp.concatenate([*asked, jnp.stack([updates, scale])])
         keep(variables, layout.order, vector)
