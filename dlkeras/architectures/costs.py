@@ -123,6 +123,9 @@ def _counted(operation: Any, args: tuple, kwargs: Any, outputs: Sequence[Any]) -
         return known
     if isinstance(operation, keras.layers.RNN):
         return _of_recurrence(operation, inputs[0].shape)
+    if isinstance(operation, keras.layers.Bidirectional):
+        ways = operation.forward_layer, operation.backward_layer
+        return sum(_of_recurrence(way, inputs[0].shape) for way in ways)
     if isinstance(operation, keras.layers.TimeDistributed):
         one = _without_time(inputs[0]), _without_time(outputs[0])
         steps = _product(inputs[0].shape[1:2])

@@ -156,7 +156,12 @@ def _maps(graph: Graph, name: str | None) -> Any:
                 "model must have a layer whose output is maps, (batch, rows, columns, "
                 f"maps). Received: model {graph.model.name!r} without one"
             )
-        return several[-1]
+        passed = (
+            x
+            for x in reversed(several)
+            if not any(c.is_input for c in graph.leading_to(graph.outputs[:1], [x]))
+        )  # not those of a branch
+        return next(passed, several[-1])
     if name == graph.inputs[0].name:  # of the tensor, as `keras.Input` gives it
         return graph.inputs[0]
     found = find_ends(graph, name, "layer")[0]

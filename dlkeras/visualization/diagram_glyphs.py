@@ -142,7 +142,8 @@ class Residual(Glyph):
         _arrow(axis, (left - 0.14, line), (plus - 0.08, line))
         axis.text(
             plus, line, "+", color="black", ha="center", va="center", fontsize=9,
-            bbox={"boxstyle": "circle,pad=0.08", "facecolor": "white", "lw": 0.8},
+            bbox={"boxstyle": "circle,pad=0.08", "fc": "white", "ec": "black",
+                  "lw": 0.8},
         )  # fmt: skip
         axis.plot([self.x, left - 0.6], [line, line], color="black", lw=0.9, zorder=0.6)
         _arrow(axis, (plus + 0.1, line), (self.x + self.width, line), head=False)

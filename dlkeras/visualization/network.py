@@ -87,7 +87,7 @@ def network_table(
     count = 4 if any(seen) else 3  # of text and tables no neuron sees pixels
     height = 1.4 + _ROW * len(rows)
     width = max(8.6, min(1.45 * height, 16))
-    size = readable(width, height, 8, 0.75 * 72 * _ROW)
+    size = readable(width, height, 8, 0.81 * 72 * _ROW)
     figure, axes = new_figure(
         width, height, title, figsize=figsize, ax=ax, ncols=count, sharey=True,
         squeeze=False,

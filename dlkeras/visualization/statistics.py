@@ -330,9 +330,10 @@ def _pairs(images: Any, what: str) -> dict[str, np.ndarray]:
 
 
 def _scatter(figure: Any, axis: Any, images: Mapping[str, np.ndarray]) -> None:
+    most = max(map(len, images.values()))
+    large = 9 if most > 50 else 30  # a few are seen from afar, too
     for number, (split, points) in enumerate(images.items()):
         points = points[:: max(1, len(points) // MAX_POINTS)]
-        large = 9 if len(points) > 50 else 30  # a few are seen from afar, too
         axis.scatter(
             points[:, 0], points[:, 1], s=large, alpha=0.6, linewidths=0,
             color=CYCLE[number % len(CYCLE)], marker=MARKERS[number % 4], label=split,

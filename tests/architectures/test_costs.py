@@ -136,3 +136,14 @@ def test_a_batch_that_a_model_was_built_for_costs_nothing():
     fixed = keras.Model(x := keras.Input(batch_shape=(8, 5)), keras.ops.matmul(x, x[0]))
     assert model_multiply_adds(one) == 15
     assert model_multiply_adds(fixed) == 5
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("GRU", 3), ("LSTM", 4), ("SimpleRNN", 1)])
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_a_recurrence_both_ways_costs_twice_its_gates_at_every_step(cell, gates, merge):
+    """Three features and four units: 3 x 4 and 4 x 4 for a gate, at six steps."""
+    series = keras.Input((6, 3))
+    layer = getattr(keras.layers, cell)(4, return_sequences=True)
+    x = keras.layers.Bidirectional(layer, merge_mode=merge)(series)
+    model = keras.Model(series, x)
+    assert summary_table(model).multiply_adds == 2 * 6 * gates * (3 * 4 + 4 * 4)

@@ -740,3 +740,126 @@ def brain_floats():
     x = layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(x)
     x = layers.Dense(3, dtype="float32", activation="softmax", name="classes")(x)
     return keras.Model(images, x)
+
+
+# --- Graphs that are hard to read: places that move, plain operations ---------------
+
+
+@stranger
+def cross_attention():
+    asking, asked = keras.Input((5, 8), name="asking"), keras.Input((7, 6))
+    x = layers.MultiHeadAttention(2, 4, value_dim=3, name="cross")(asking, asked)
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model([asking, asked], layers.Dense(2, name="head")(x))
+
+
+@stranger
+def grouped_queries():
+    tokens = keras.Input((5, 8))
+    x = layers.GroupQueryAttention(4, 4, 2, name="attention")(tokens, tokens)
+    return keras.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+
+@stranger
+def excited_by_operations():
+    """A block of EfficientNet, with plain operations where Keras has layers."""
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="silu", name="conv")(images)
+    s = ops.mean(x, axis=(1, 2), keepdims=True)
+    s = layers.Conv2D(2, 1, activation="silu", name="squeeze")(s)
+    x = x * layers.Conv2D(4, 1, activation="sigmoid", name="excite")(s)
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+@stranger
+def dilated_depthwise():
+    images = keras.Input((16, 16, 3))
+    x = layers.DepthwiseConv2D(3, dilation_rate=3, padding="same", name="wide")(images)
+    x = layers.SeparableConv2D(4, 3, dilation_rate=2, name="separable")(x)
+    return keras.Model(images, layers.Dense(2)(layers.GlobalMaxPooling2D()(x)))
+
+
+@stranger
+def causal():
+    signal = keras.Input((20, 2))
+    x = layers.Conv1D(4, 3, padding="causal", dilation_rate=2, name="past")(signal)
+    x = layers.SeparableConv1D(3, 3, name="separable")(layers.ReLU()(x))
+    x = layers.DepthwiseConv1D(3, strides=2, name="depthwise")(x)
+    return keras.Model(signal, layers.Dense(1)(layers.Flatten()(x)))
+
+
+@stranger
+def space_to_depth():
+    images = keras.Input((8, 8, 3))
+    x = layers.Reshape((4, 2, 4, 2, 3))(images)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    x = layers.Reshape((4, 4, 12), name="deep")(x)
+    x = layers.Conv2D(4, 1, name="one")(x)
+    return keras.Model(images, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+
+
+@stranger
+def slices_and_pads():
+    images = keras.Input((12, 12, 2))
+    x = ops.pad(images[:, 1::2, ::2, :], ((0, 0), (1, 1), (2, 0), (0, 0)))
+    x = layers.Conv2D(3, 3, name="conv")(x)
+    x = ops.flip(x, 2) + x
+    return keras.Model(images, layers.Dense(2)(ops.max(x, (1, 2))))
+
+
+@stranger
+def swapped_axes():
+    images = keras.Input((10, 8, 2))
+    x = layers.Permute((2, 1, 3))(layers.Conv2D(2, (3, 1), name="rows")(images))
+    return keras.Model(images, layers.Conv2D(1, (3, 1), name="columns")(x))
+
+
+@stranger
+def padded_and_cropped():
+    images = keras.Input((14, 14, 1))
+    x = layers.ZeroPadding2D(((0, 2), (1, 0)))(images)
+    x = layers.Conv2D(2, 3, strides=2, name="conv")(x)
+    x = layers.Cropping2D(((1, 0), (0, 1)))(x)
+    return keras.Model(images, layers.AveragePooling2D(2, name="mean")(x))
+
+
+class OwnConvolution(layers.Layer):
+    """A kernel of one's own, and the backend's convolution."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(3, 3, input_shape[-1], 4), name="kernel")
+
+    def call(self, inputs):
+        return ops.conv(inputs, self.kernel, 2, "valid")
+
+    def compute_output_shape(self, input_shape):
+        height, width = ((n - 3) // 2 + 1 for n in input_shape[1:3])
+        return (input_shape[0], height, width, 4)
+
+
+@stranger
+def own_convolution():
+    images = keras.Input((11, 11, 2))
+    x = layers.UnitNormalization()(OwnConvolution(name="own")(images))
+    return keras.Model(images, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+
+
+@stranger
+def attended_places():
+    """A softmax over all places weighs the maps, of plain operations."""
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="conv")(images)
+    a = ops.reshape(layers.Conv2D(1, 1, name="where")(x), (-1, 36, 1))
+    x = ops.sum(ops.reshape(x, (-1, 36, 4)) * ops.softmax(a, 1), 1)
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+@stranger
+def both_ways():
+    series = keras.Input((6, 3))
+    gru = layers.GRU(4, return_sequences=True)
+    x = layers.Bidirectional(gru, merge_mode="sum", name="ways")(series)
+    x = layers.SimpleRNN(3, name="simple")(x)
+    return keras.Model(series, layers.Dense(1, activation="sigmoid", name="head")(x))

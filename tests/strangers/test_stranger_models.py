@@ -18,16 +18,25 @@ PACKAGE = str(Path(dlkeras.__file__).parent)
 NO_IMAGES = {
     "text_lstm", "transformer", "conv1d", "conv3d", "regression", "video_of_images",
     "next_frame", "masked_attention", "quantised", "low_rank", "recommender",
-    "stacked_cells",
+    "stacked_cells", "cross_attention", "grouped_queries", "causal", "both_ways",
 }  # fmt: skip
 NO_CLASSES = {
     "unet", "upsampling", "dilated", "spatial_normalization", "block_of_two",
     "opaque_layer", "autoencoder", "next_frame", "identity", "rounded",
+    "swapped_axes", "padded_and_cropped",
 }  # fmt: skip
-SEVERAL = {"siamese", "two_inputs_two_outputs", "recommender", "dictionaries"}
-SIGNALS = {"transformer", "conv1d", "conv3d", "video_of_images", "stacked_cells"}
+SEVERAL = {
+    "siamese", "two_inputs_two_outputs", "recommender", "dictionaries",
+    "cross_attention",
+}  # fmt: skip
+SIGNALS = {
+    "transformer", "conv1d", "conv3d", "video_of_images", "stacked_cells",
+    "grouped_queries", "causal", "both_ways",
+}  # fmt: skip
 NO_STAGES = NO_IMAGES | {"identity", "guide_to_vision_transformers"}
-OF_TWO_CHANNELS = {"plain_operations", "shared_layer"}
+OF_TWO_CHANNELS = {
+    "plain_operations", "shared_layer", "slices_and_pads", "own_convolution",
+}  # fmt: skip
 NO_CLASSIFIERS = NO_IMAGES | NO_CLASSES | SEVERAL
 REFUSED = {
     "architectures.load_weights_from": {"identity"},
@@ -37,12 +46,13 @@ REFUSED = {
     "transfer.penalize_distance": NO_STAGES,
     "transfer.probe_then_fine_tune": {
         *NO_STAGES, *SEVERAL, "upsampling", "block_of_two", "opaque_layer",
+        "padded_and_cropped",
     },
     "transfer.replace_head": {"next_frame"},
     "transfer.split_frozen": {
         "transfer_guide", "transfer_sequential", "siamese", "upsampling",
         "block_of_two", "opaque_layer", "text_lstm", "recommender", "stacked_cells",
-        "identity", "dictionaries",
+        "identity", "dictionaries", "padded_and_cropped",
     },
     "visualization.grad_cam": NO_CLASSIFIERS | OF_TWO_CHANNELS | {"gan"},
     "visualization.grad_cam_map": NO_CLASSIFIERS,

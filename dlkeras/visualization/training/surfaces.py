@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from dlkeras.optimization import Descent, Surface
 from dlkeras.visualization.figure import (
     drawing,
+    ink,
     legend_below,
     new_figure,
     plain,
@@ -337,7 +338,7 @@ def _arrows(axis: Any, surface: Any, ranges: list, language: str) -> None:
         x, y, slope[..., 0], slope[..., 1], color="black", alpha=0.6, width=0.003
     )
     axis.plot(
-        [], [], color="black", alpha=0.6, marker=r"$\rightarrow$", markersize=12,
+        [], [], color=ink(), alpha=0.6, marker=r"$\rightarrow$", markersize=12,
         linestyle="none",
         label=say(language, "negative gradient", "gradiente negativo"),
     )  # fmt: skip
