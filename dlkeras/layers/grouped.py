@@ -71,7 +71,8 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def _joined(self) -> int:
         """The number of groups that are convolved at a time."""
-        into = self.kernel.shape[-2]
+        kernel: Any = self.kernel
+        into = kernel.shape[-2]
         return math.gcd(self.groups, max(1, _FEWEST_CHANNELS // into))
 
     def _between_zeros(self, kernel: Any, joined: int) -> Any:

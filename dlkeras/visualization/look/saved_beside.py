@@ -116,7 +116,8 @@ def _style() -> dict[str, Any]:
     """What of matplotlib's settings differs from its own."""
     from matplotlib import rcParams, rcParamsDefault
 
-    names = [name for name in rcParams if name != "backend"]  # which would choose one
+    # Reading the backend would choose one.
+    names: list[Any] = [name for name in rcParams if name != "backend"]
     return {n: rcParams[n] for n in names if rcParams[n] != rcParamsDefault.get(n)}
 
 
