@@ -116,8 +116,10 @@ def _style() -> dict[str, Any]:
     """What of matplotlib's settings differs from its own."""
     from matplotlib import rcParams, rcParamsDefault
 
-    names = [name for name in rcParams if name != "backend"]  # which would choose one
-    return {n: rcParams[n] for n in names if rcParams[n] != rcParamsDefault.get(n)}
+    mine: Any = rcParams
+    usual: Any = rcParamsDefault
+    names = [name for name in mine if name != "backend"]  # which would choose one
+    return {name: mine[name] for name in names if mine[name] != usual.get(name)}
 
 
 _writers: contextvars.ContextVar[list[_Writers] | None] = contextvars.ContextVar(
