@@ -61,7 +61,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         if self.groups == 1 or keras.backend.backend() != "tensorflow":
             return super().convolution_op(inputs, kernel)
         axis = channel_axis(self.data_format)
-        joined = self._joined()
+        joined = self._joined(kernel)
         kernel, count = self._between_zeros(kernel, joined), self.groups // joined
         images: Any = ops.split(inputs, count, axis=axis)
         kernels: Any = ops.split(kernel, count, axis=-1)
@@ -69,10 +69,9 @@ class GroupedConv2D(keras.layers.Conv2D):
         parts = [convolve(x, own) for x, own in zip(images, kernels, strict=True)]
         return ops.concatenate(parts, axis=axis)
 
-    def _joined(self) -> int:
+    def _joined(self, kernel: Any) -> int:
         """The number of groups that are convolved at a time."""
-        kernel: Any = self.kernel
-        into = kernel.shape[-2]
+        into = int(kernel.shape[-2])
         return math.gcd(self.groups, max(1, _FEWEST_CHANNELS // into))
 
     def _between_zeros(self, kernel: Any, joined: int) -> Any:
