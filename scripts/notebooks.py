@@ -43,6 +43,7 @@ WORDS = {
         "solutions": "Solutions of the exercises",
         "library": "The library's page: {page}",
         "read": "{minutes} minutes to read",
+        "tensorflow": "This chapter needs TensorFlow.",
         "run": ", {minutes} to run",
         "local": "To run it on your own machine: `{install}` in the project's folder, "
         "then `python scripts/notebooks.py` and `jupyter lab build/notebooks`; this "
@@ -55,6 +56,7 @@ WORDS = {
         "solutions": "Soluções dos exercícios",
         "library": "A página da biblioteca (em inglês): {page}",
         "read": "{minutes} minutos de leitura",
+        "tensorflow": "Este capítulo precisa do TensorFlow.",
         "run": ", {minutes} para rodar",
         "local": "Para rodar na sua máquina: `{install}` na pasta do projeto, depois "
         "`python scripts/notebooks.py` e `jupyter lab build/notebooks`; este notebook "
@@ -213,6 +215,8 @@ def opening(source: Path, name: str | None, branch: str) -> str:
     words = WORDS[language]
     url = f"http://localhost:8888/lab/tree/{path.as_posix()}"
     local = words["local"].format(install=requirements(source), url=url)
+    if "dlkeras.pipeline" in source.read_text("utf-8"):
+        local = f"{words['tensorflow']} {local}"
     lines = [f"*{times(source, language)}.* {local}"]
     if name:
         link = f"{COLAB}/{name}/blob/{branch}/{path.as_posix()}"

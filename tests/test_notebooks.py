@@ -300,5 +300,8 @@ def test_a_notebook_says_how_to_install_the_project_and_does_so_in_colab():
         "git+https://github.com/someone/something' jupyterlab" in first[1]
     )
     assert 'find_spec("dlkeras") is None' in first[1]
+    assert "needs TensorFlow" not in here.cells[0].source
+    first = script.generated(FOLDER / "16_pipeline.py", None, "notebooks").cells[0]
+    assert "needs TensorFlow" in first.source
     pipeline = script.requirements(FOLDER / "16_pipeline.py")
     assert pipeline == "pip install '.[pipeline]' jupyterlab"
