@@ -66,8 +66,8 @@ def _name_layers(
     ticks = list(range(0, len(layers), every))
     known = names(layers, len(layers), "layers", "layers")
     shown = [shortened(known[i], _LONGEST_NAME) for i in ticks]
-    side = axis.figure.bbox.size / axis.figure.figure.dpi
-    size = readable(*side, 8, 11)
+    width, height = axis.figure.bbox.size / axis.figure.figure.dpi
+    size = readable(width, height, 8, 11)
     if horizontal:
         axis.set_xticks(ticks, shown, rotation=90, fontsize=size)
         axis.set_xlabel(label)
