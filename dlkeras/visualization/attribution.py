@@ -156,10 +156,11 @@ def _maps(graph: Graph, name: str | None) -> Any:
                 "model must have a layer whose output is maps, (batch, rows, columns, "
                 f"maps). Received: model {graph.model.name!r} without one"
             )
+        end = _answering(graph).outputs[:1]
         passed = (
             x
             for x in reversed(several)
-            if not any(c.is_input for c in graph.leading_to(graph.outputs[:1], [x]))
+            if not any(c.is_input for c in graph.leading_to(end, [x]))
         )  # not those of a branch
         return next(passed, several[-1])
     if name == graph.inputs[0].name:  # of the tensor, as `keras.Input` gives it
@@ -173,6 +174,14 @@ def _maps(graph: Graph, name: str | None) -> Any:
     return found
 
 
+def _answering(graph: Graph) -> Any:
+    """The call that gives the answer."""
+    call = graph.producer(graph.outputs[0])
+    if type(call.operation).__name__ == "MainOutput":  # auxiliary ones stand aside
+        call = graph.producer(call.inputs[0])
+    return call
+
+
 def _scores(graph: Graph, start: Any, name: str) -> Any:
     """The function from the tensor `start` to the scores before the activation.
 
@@ -180,9 +189,7 @@ def _scores(graph: Graph, start: Any, name: str) -> Any:
     know what comes before its activation. A single sigmoid is a classifier of
     two: -z is the score of class 0, z of class 1; of outputs, 1 - p and p.
     """
-    call = graph.producer(graph.outputs[0])
-    if type(call.operation).__name__ == "MainOutput":  # auxiliary ones stand aside
-        call = graph.producer(call.inputs[0])
+    call = _answering(graph)
     last, end, kernel, bias = call.operation, call.outputs[0], None, None
     activation = getattr(last, "activation", None)
     squashing = (keras.activations.softmax, keras.activations.sigmoid)

@@ -172,7 +172,7 @@ class Residual(Glyph):
             middle += 0.42
         axis.text(
             middle, over, say(self.language, *words), color="black",
-            ha="center", va="center", fontsize=7,
+            ha="center", va="center", fontsize=7.5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
 

@@ -95,6 +95,8 @@ def confusion_matrix(
         **({"width_ratios": [side, 3.6]} if listed else {}),
     )
     axis = axes[0] if listed else axes
+    if listed and ax is None:  # beside a list the square moves a little to the left
+        figure.get_layout_engine().set(w_pad=0.1)
     top = float(known.max(initial=0))
     norm = LogNorm(0.7, max(top, 2)) if whole else Normalize(0, max(top, 1))
     shown = np.where(counts > 0, counts, np.nan)
