@@ -129,8 +129,7 @@ def new_figure(
         raise ValueError(
             f"figsize must be width and height in inches. Received: figsize={size!r}"
         )
-    # "constrained" moves square axes a little at each drawing: SVG after PNG was cut.
-    figure = Figure(figsize=size, dpi=120, layout="compressed")
+    figure = Figure(figsize=size, dpi=120, layout="compressed")  # stays if drawn twice
     if title:
         figure.suptitle(str(title), fontsize=12)
     return figure, figure.subplots(**subplots)
@@ -356,6 +355,7 @@ def _translate(texts: Iterable[Any], axes: Iterable[Any]) -> None:
         return  # a second time would turn them back
     for scale in scales:
         scale.set_major_formatter(_Portuguese(scale.get_major_formatter()))
+        scale.set_minor_formatter(_Portuguese(scale.get_minor_formatter()))
     for text in texts:
         text.set_text(_portuguese(text.get_text()))
 
