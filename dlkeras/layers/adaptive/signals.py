@@ -68,7 +68,8 @@ def check_dtype(layer, **signals):
 
 def check_adapt(layer, adapt, shape):
     """Refuse booleans that are not one for each sample."""
-    given, shape = tuple(getattr(adapt, "shape", ())), tuple(shape)
+    given: tuple[int | None, ...] = tuple(getattr(adapt, "shape", ()))
+    shape = tuple(shape)
     if len(given) == 2 and len(shape) == 3:
         given = (*given, 1)
     fits = len(given) <= len(shape) and all(
