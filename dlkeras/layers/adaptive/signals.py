@@ -68,7 +68,7 @@ def check_dtype(layer, **signals):
 
 def check_adapt(layer, adapt, shape):
     """Refuse booleans that are not one for each sample."""
-    given: tuple = tuple(getattr(adapt, "shape", ()))
+    given: tuple[int | None, ...] = tuple(getattr(adapt, "shape", ()))
     shape = tuple(shape)
     if len(given) == 2 and len(shape) == 3:
         given = (*given, 1)
