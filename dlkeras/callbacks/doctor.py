@@ -220,19 +220,20 @@ class TrainingDoctor(keras.callbacks.Callback):
                 self._known.update(digests)
                 size = max(part[0].size for part in keras.tree.flatten(arrays[0]))
                 most = max(FEWEST, NUMBERS // max(1, size)) - self._inputs
-                rows = new if self._lost else new[: max(0, most)]
 
                 def kept(parts: Any, rows: list[int]) -> Any:
                     return keras.tree.map_structure(
                         lambda part: None if part is None else part[rows], parts
                     )
 
+                rows = new[: max(0, most)]
+                if self._lost:
+                    others = new[len(rows) :]
+                    rows += [i for i in others if not all_numbers(kept(arrays[0], [i]))]
                 self._bad = enough
                 self._batches.append((kept(arrays[0], rows), *kept(arrays[1:], new)))
-                self._rows, self._inputs = (
-                    self._rows + len(new),
-                    self._inputs + len(rows),
-                )
+                self._rows += len(new)
+                self._inputs += len(rows)
 
     def _probe(self, rows: int) -> Any:
         """Some of the inputs in the structure that the model takes."""
