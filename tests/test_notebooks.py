@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 jupytext = pytest.importorskip("jupytext")
+pytest.importorskip("nbclient")  # of the documents' packages
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"

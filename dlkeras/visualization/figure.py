@@ -21,6 +21,7 @@ from matplotlib.ticker import Formatter
 from dlkeras.visualization.look import saved_beside
 from dlkeras.visualization.look.colours import is_dark, lighten
 from dlkeras.visualization.look.fonts import AnyLetters
+from dlkeras.visualization.look.sizes import readable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,7 +132,8 @@ def new_figure(
         )
     figure = Figure(figsize=size, dpi=120, layout="compressed")  # stays if drawn twice
     if title:
-        figure.suptitle(str(title), fontsize=12)
+        size = readable(float(size[0]), float(size[1]), 12, 16)
+        figure.suptitle(str(title), fontsize=size)
     return figure, figure.subplots(**subplots)
 
 

@@ -32,7 +32,7 @@ def test_its_gradients_are_those_of_a_convolution_for_each_group(
     """Beside PyTorch's `conv2d` in float64."""
     if data_format == "channels_first" and keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow convolves so on a GPU alone")
-    import torch
+    torch = pytest.importorskip("torch")
 
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, 7, 5, channels)).astype("float32")

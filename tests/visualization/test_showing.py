@@ -14,11 +14,11 @@ import nbformat
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from nbclient import NotebookClient
 from PIL import Image
 
 from dlkeras import visualization as show
 
+NotebookClient = pytest.importorskip("nbclient").NotebookClient  # of the documents'
 ROOT = Path(__file__).parents[2]
 CELLS = [
     "from dlkeras.visualization import learning_curves\n"

@@ -17,7 +17,8 @@ class RememberedVariable(keras.Variable):
     """
 
     _kept = None
-    _handed_out = False
+    # Elsewhere it is read at every call; between steps on JAX there is nothing to read.
+    _handed_out = keras.backend.backend() != "tensorflow"
 
     @property
     def value(self):
@@ -28,7 +29,8 @@ class RememberedVariable(keras.Variable):
     def assign(self, value):
         """Assign a new value."""
         self._kept = None
-        self._handed_out |= not is_slow_to_read(super().value)
+        if not self._handed_out:
+            self._handed_out = not is_slow_to_read(super().value)
         return super().assign(value)
 
     def remembered(self) -> Any:
