@@ -389,7 +389,21 @@ FAULTS: dict[str, Fault] = {
         lambda r: replace(r, loss="sparse_categorical_crossentropy"),
         (one_hot(blobs), one_hot(digits)),
     ),
+    # It chose a rule in the end: a vote of neighbours beside what was learned.
     "two hidden units": Fault(
         ("too_few_units",), lambda r: replace(r, hidden=dense(2)), (digits, moons)
+    ),
+    # Judged: written after that rule, and not looked at since.
+    "gradients clipped to nothing": Fault(
+        ("update_ratio_small", "too_few_steps", "less_than_neighbours"),
+        lambda r: replace(
+            r, optimizer=lambda rate: keras.optimizers.SGD(rate, clipnorm=1e-4)
+        ),
+        (digits, blobs),
+    ),
+    "a softmax over the batch": Fault(
+        ("softmax_over_the_batch", "logits_without_from_logits"),
+        lambda r: replace(r, out=(r.out[0], lambda z: keras.ops.softmax(z, axis=0))),
+        (digits, blobs),
     ),
 }  # fmt: skip

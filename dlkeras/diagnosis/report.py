@@ -41,7 +41,8 @@ CAUSES = (
     ("too_few_steps", "unsteady_loss"),
     ("negative_cross_entropy", "overfitting"),
     # And what is only another word for "it does not learn".
-    ("worse_than_guessing", "nothing_learned", "one_answer", "loss_not_decreasing"),
+    ("worse_than_guessing", "nothing_learned", "one_answer", "less_than_neighbours",
+     "loss_not_decreasing"),
     ("update_ratio_large", "poor_initialization"),
 )  # fmt: skip
 TIER = {name: tier for tier, names in enumerate(CAUSES) for name in names}

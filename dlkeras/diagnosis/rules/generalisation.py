@@ -6,12 +6,17 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
-from dlkeras.diagnosis.rules.labels import link_to_inputs
+from dlkeras.diagnosis.rules.labels import (
+    behind_neighbours,
+    link_to_inputs,
+    neighbours_know,
+)
 
 MEMORY = "Zhang et al., Understanding deep learning requires rethinking generalization"
 GUESS = "a constant answer has the loss of the labels' own spread"
+BASELINE = "Cover and Hart, Nearest neighbor pattern classification, 1967"
 # Of a guess's loss and errors: less than this is chance.
-CHANCE, FITTED, UNLINKED = 0.08, 0.15, 1.5
+CHANCE, FITTED, UNLINKED, FEW_EPOCHS = 0.08, 0.15, 1.5, 4
 
 
 def learns_by_heart(facts: Facts) -> Iterator[TrainingFinding]:
@@ -85,4 +90,29 @@ def one_answer(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
-GENERALISATION_RULES = (learns_by_heart, unlinked_labels, one_answer)
+def less_than_neighbours(facts: Facts) -> Iterator[TrainingFinding]:
+    """A vote of nearest neighbours beats what was learned of the training examples.
+
+    The vote leaves each example out, the network was trained on it.
+    """
+    few = len(facts.curve()) < FEW_EPOCHS or facts.learned
+    if few or not behind_neighbours(facts):
+        return
+    known = neighbours_know(facts)
+    gained = max(gain for gain in facts.gains() if np.isfinite(gain))
+    yield cause(
+        "less_than_neighbours",
+        "the model knows less of its own examples than their nearest neighbours do",
+        f"neighbours avoid {100 * known:.0f} % of a guess's errors",
+        f"the model {100 * max(gained, 0.0):.0f} %", severity="warning",
+        source=BASELINE, value=gained, bound=known, sure="likely",
+        fix="fit 32 examples first: model.fit(x[:32], y[:32], epochs=200)",
+    )  # fmt: skip
+
+
+GENERALISATION_RULES = (
+    learns_by_heart,
+    unlinked_labels,
+    one_answer,
+    less_than_neighbours,
+)

@@ -16,7 +16,7 @@ FAR = 50.0
 MAJORITY, ENOUGH, NO_BETTER = 0.9, 32, 0.05
 BY_CHANCE, LITTLE = 2.0, 0.3
 FEW_CLASSES, ERRORS = 0.25, 4.0
-NEIGHBOURS, PROBED = 5, 400
+NEIGHBOURS, PROBED, BEHIND = 5, 400, 0.4
 
 
 def non_finite_labels(facts: Facts) -> Iterator[TrainingFinding]:
@@ -182,35 +182,67 @@ def sorted_by_class(facts: Facts) -> Iterator[TrainingFinding]:
         )  # fmt: skip
 
 
+def _neighbours(facts: Facts) -> tuple[np.ndarray, np.ndarray] | None:
+    """Each example's class `(n,)` and those of its nearest `(n, 5)`.
+
+    None where it cannot be tried.
+    """
+    labels = facts.labels
+    if labels is None or labels.kind not in ("classes", "one_hot"):
+        return None
+    inputs = [v for v in facts.inputs if v.dtype.kind in "biuf"]
+    if len(inputs) != 1 or len(inputs[0]) != len(labels.values):
+        return None
+    if len(labels.rows) != len(labels.values):
+        return None  # an answer to each position
+    x = inputs[0][:PROBED].reshape(min(PROBED, len(inputs[0])), -1).astype(np.float64)
+    y = labels.rows[: len(x)]
+    y = y.argmax(1) if labels.kind == "one_hot" else y[:, 0]
+    if len(x) < 2 * ENOUGH or len(y) != len(x) or not np.isfinite(x).all():
+        return None
+    x = (x - x.mean(0)) / (x.std(0) + 1e-9)
+    far = (x**2).sum(1)
+    distance = far[:, None] - 2 * x @ x.T + far
+    np.fill_diagonal(distance, np.inf)
+    return y, y[np.argpartition(distance, NEIGHBOURS, 1)[:, :NEIGHBOURS]]
+
+
 def link_to_inputs(facts: Facts) -> float:
     """How many standard errors better than chance the nearest neighbours know a label.
 
     NaN where it cannot be tried. A link that neighbours do not see may exist: this is
     evidence beside other evidence, never alone.
     """
-    labels = facts.labels
-    if labels is None or labels.kind not in ("classes", "one_hot"):
+    if (found := _neighbours(facts)) is None:
         return np.nan
-    inputs = [v for v in facts.inputs if v.dtype.kind in "biuf"]
-    if len(inputs) != 1 or len(inputs[0]) != len(labels.values):
-        return np.nan
-    if len(labels.rows) != len(labels.values):
-        return np.nan  # an answer to each position
-    x = inputs[0][:PROBED].reshape(min(PROBED, len(inputs[0])), -1).astype(np.float64)
-    y = labels.rows[: len(x)]
-    y = y.argmax(1) if labels.kind == "one_hot" else y[:, 0]
-    if len(x) < 2 * ENOUGH or len(y) != len(x) or not np.isfinite(x).all():
-        return np.nan
-    x = (x - x.mean(0)) / (x.std(0) + 1e-9)
-    far = (x**2).sum(1)
-    distance = far[:, None] - 2 * x @ x.T + far
-    np.fill_diagonal(distance, np.inf)
-    near = np.argpartition(distance, NEIGHBOURS, 1)[:, :NEIGHBOURS]
-    same = (y[near] == y[:, None]).mean()
+    y, near = found
+    same = (near == y[:, None]).mean()
     shares = np.unique(y, return_counts=True)[1] / len(y)
     chance = float(np.sum(shares**2))
-    error = np.sqrt(max(chance * (1 - chance), 1e-9) / len(x))
+    error = np.sqrt(max(chance * (1 - chance), 1e-9) / len(y))
     return float((same - chance) / error)
+
+
+def neighbours_know(facts: Facts) -> float:
+    """The share of a constant answer's errors that a vote of the neighbours avoids.
+
+    Of examples that the vote leaves out, so no network has to be large for as much.
+    NaN where it cannot be tried.
+    """
+    if (found := _neighbours(facts)) is None:
+        return np.nan
+    y, near = found
+    classes = np.unique(y)
+    votes = (near[..., None] == classes).sum(1)
+    right = float(np.mean(classes[votes.argmax(1)] == y))
+    most = float(np.mean(y[:, None] == classes, 0).max())
+    return (right - most) / (1 - most) if most < 1 else np.nan
+
+
+def behind_neighbours(facts: Facts) -> bool:
+    """Whether the training knows its own examples far less than their neighbours do."""
+    gained = [gain for gain in facts.gains() if np.isfinite(gain)]
+    return bool(gained) and neighbours_know(facts) - max(gained) > BEHIND
 
 
 LABEL_RULES = (

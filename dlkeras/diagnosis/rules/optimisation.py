@@ -8,6 +8,7 @@ import numpy as np
 
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding, cause
+from dlkeras.diagnosis.rules.labels import behind_neighbours, neighbours_know
 
 RATES = "Bengio, Practical recommendations for gradient-based training, 2012, 3.1"
 DIVERGES = "Haykin, Adaptive filter theory: steepest descent diverges beyond 2/lambda"
@@ -214,20 +215,26 @@ def too_little(facts: Facts) -> Iterator[TrainingFinding]:
         return
     start = facts.first_loss if np.isfinite(facts.first_loss) else curve[0]
     fallen, late = start - curve[-1], curve[3 * len(curve) // 4 - 1] - curve[-1]
-    if late > STILL * max(fallen, 0.01 * abs(start)):
+    stays = late <= STILL * max(fallen, 0.01 * abs(start))
+    if not stays and not behind_neighbours(facts):
         return  # it is on its way
     hidden = [p for p in facts.chain if type(p).__name__ == "Dense"][:-1]
     if hidden and max(layer.units for layer in hidden) <= FEW_UNITS:
         yield cause(
             "too_few_units",
-            "the hidden layers have hardly any units, and the loss does not fall on",
+            "the hidden layers have hardly any units, and the loss does not fall on"
+            if stays
+            else "the hidden layers have hardly any units to learn what there is",
             f"at most {max(layer.units for layer in hidden)} units",
-            f"loss {curve[-1]:.4g} for {len(curve) // 4} epochs",
+            f"loss {curve[-1]:.4g} for {len(curve) // 4} epochs"
+            if stays
+            else f"nearest neighbours avoid {100 * neighbours_know(facts):.0f} % of a "
+            "guess's errors",
             layer=hidden[0].name, severity="warning", source=CAPACITY, sure="possible",
             fix=f'keras.layers.Dense(32, activation="relu") for {hidden[0].name!r}',
         )  # fmt: skip
     two = labels is not None and labels.kind == "classes" and len(labels.shares) == 2
-    if two and facts.loss == "mean_absolute_error" and not facts.learned:
+    if stays and two and facts.loss == "mean_absolute_error" and not facts.learned:
         yield cause(
             "regression_loss_for_classes",
             "always the commonest class is a place where the mean absolute error stays",

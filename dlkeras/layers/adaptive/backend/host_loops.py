@@ -31,7 +31,7 @@ ops: Any = keras.ops
 NEAR, LARGE = 2**15, 2**24
 # From so many taps on, or below so many filters, one after the other is faster; from
 # so many taps on side by side, to have the next sample's sum on the way.
-LONG, FEW, AHEAD = 192, 8, 16
+LONG, FEW, AHEAD = 192, 8, 8
 # Sums in any order fill the vector registers. Infinities and NaN stay what they are: a
 # filter that diverges has both.
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp"}
@@ -84,13 +84,13 @@ def _filtered(arrays, problem):
         largest = np.array(value_of(arrays["state_power"]))
     else:
         largest = np.zeros(filters, dtype)
-    options = step, rule.algorithm == "nlms", fixed, share, largest
+    options = step, fixed, share, largest
     signal, desired = _by_time(signal, dtype), _by_time(desired, dtype)
     output, error = empty((time, filters), dtype), empty((time, filters), dtype)
     diverged = np.empty(filters, np.bool_)
     # Not of `time`: the chunks of a signal go through the same loop.
     alone = taps >= LONG or filters < FEW
-    each, many, ran_away = _loops()
+    each, many, ran_away = _loops(rule.algorithm == "nlms")
     parts = []
     if not alone:
         lead = min(taps - 1, time)  # samples whose regressors reach before the call
@@ -159,13 +159,14 @@ def _processors():
 
 
 @functools.cache
-def _loops() -> Any:
+def _loops(normalised: bool) -> Any:
     """Loops over filters, one by one or side by side, and over who diverged.
 
-    Compiled once. They compute the filters from number `first` on, as many as there are
-    `weights`. `window` begins `taps - 1` samples before `desired`. What it is to
-    diverge is said in `recursions._diverged`. Widths and `first` have no sign, or numba
-    asks at each index whether it counts from the end, and nothing becomes a vector's.
+    Compiled once, with and without the normalisation. They compute the filters from
+    number `first` on, as many as there are `weights`. `window` begins `taps - 1`
+    samples before `desired`. What it is to diverge is said in `recursions._diverged`.
+    Widths and `first` have no sign, or numba asks at each index whether it counts from
+    the end, and nothing becomes a vector's.
     """
     from numba import njit
 
@@ -173,7 +174,7 @@ def _loops() -> Any:
 
     @compiled
     def each(weights, before, samples, desired, output, error, first,
-             step, normalised, fixed, share, largest):  # fmt: skip
+             step, fixed, share, largest):  # fmt: skip
         taps, time, lead = weights.shape[0], desired.shape[0], before.shape[0]
         signal = np.empty(lead + time, samples.dtype)
         for c in range(weights.shape[1]):
@@ -201,7 +202,7 @@ def _loops() -> Any:
 
     @compiled
     def many(weights, window, desired, output, error, first,
-             step, normalised, fixed, share, largest):  # fmt: skip
+             step, fixed, share, largest):  # fmt: skip
         taps, width = weights.shape
         width, time = np.uintp(width), desired.shape[0]
         total, push = np.empty(width, window.dtype), np.empty(width, window.dtype)
@@ -219,7 +220,6 @@ def _loops() -> Any:
                 error[n, first + c] = desired[n, first + c] - total[c]
             for c in range(width):
                 push[c] = step * error[n, first + c]
-                total[c] = 0
             if normalised:
                 for c in range(width):
                     power[c] = 0
@@ -236,11 +236,20 @@ def _loops() -> Any:
                     for c in range(width):
                         weights[k, c] += push[c] * window[n + k, first + c]
             else:  # and the next sample's sum, while the weights are at hand
+                for c in range(width):
+                    total[c] = 0
                 for k in range(taps):
                     for c in range(width):
                         new = weights[k, c] + push[c] * window[n + k, first + c]
                         weights[k, c] = new
                         total[c] += new * window[n + k + 1, first + c]
+
+    @compiled
+    def power_of(error):
+        power = 0.0
+        for n in range(error.shape[0]):
+            power += np.float64(error[n]) ** 2
+        return power
 
     @compiled
     def ran_away(desired, error, weights, first_filter, diverged):
@@ -251,6 +260,9 @@ def _loops() -> Any:
         powers, wanted = np.zeros((8, width)), np.zeros(width)
         for k in range(8):
             start = time - part if k == 7 else k * part
+            if desired.shape[1] == 1:  # contiguous: samples, not filters, are a vector
+                powers[k, 0] = power_of(error.reshape(time)[start : start + part])
+                continue
             for n in range(start, start + part):
                 for c in range(width):
                     powers[k, c] += np.float64(error[n, first_filter + c]) ** 2
