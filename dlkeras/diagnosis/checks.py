@@ -199,3 +199,30 @@ def answers_of(model: Any, inputs: Any) -> np.ndarray | None:
     except Exception:  # what the model does not take, `fit` will say better
         return None
     return answers if len(made) == 1 and answers.ndim else None
+
+
+def mixes_examples(model: Any, inputs: Any) -> tuple[float, float] | None:
+    """How far the answers to two examples change when no others are beside them.
+
+    Returns:
+        The largest change, and the spread of all answers; None where it cannot be
+        tried, or where answers are drawn by chance or change from call to call.
+    """
+    # Two: of one alone Keras warns that a softmax over one value is 1.
+    first = keras.tree.map_structure(lambda x: x[:2], inputs)
+    has_training = getattr(model, "_call_has_training_arg", False)
+    options = {"training": False} if has_training else {}
+    try:
+        with untouched(model):
+            asked = [model(x, **options) for x in (inputs, first, inputs)]
+            together, alone, again = (
+                to_numpy(keras.ops.convert_to_numpy(made)) for made in asked
+            )
+    except Exception:  # several answers, or a model that takes so many alone
+        return None
+    if len(together) < 3 or alone.shape != together[:2].shape:
+        return None
+    if not (together == again).all() or not np.isfinite(together).all():
+        return None
+    together, alone = together.astype(np.float64), alone.astype(np.float64)
+    return float(np.abs(alone - together[:2]).max()), float(np.ptp(together))

@@ -62,6 +62,8 @@ class Facts:
         held_labels: of the validation data.
         before: answers to some inputs before training.
         answers: answers to some inputs now.
+        mixed: how far the answers to two examples change when no others are beside
+            them, and how far all answers spread.
         logs: the logs of each epoch; empty before training.
         rates: the learning rate at each epoch's end.
         first_loss: the loss of the first step, where it was measured.
@@ -81,6 +83,7 @@ class Facts:
     held_labels: Labels | None = None
     before: np.ndarray | None = None
     answers: np.ndarray | None = None
+    mixed: tuple[float, float] | None = None
     logs: list[dict[str, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     first_loss: float = float("nan")

@@ -22,7 +22,8 @@ CAUSES = (
         "one_hot_with_sparse_crossentropy",
     ),
     ("labels_all_equal", "inputs_all_equal", "ids_out_of_range", "equal_weights"),
-    ("dropout_of_the_answers", "penalty_too_large", "schedule_at_zero"),
+    ("dropout_of_the_answers", "examples_mixed", "penalty_too_large",
+     "schedule_at_zero"),
     # How the data come, and how far the weights go at a step.
     (
         "inputs_0_to_255", "columns_of_different_scales", "inputs_far_from_one",

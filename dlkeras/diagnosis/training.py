@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkeras.diagnosis.checks import answers_of, found, looked_at
+from dlkeras.diagnosis.checks import answers_of, found, looked_at, mixes_examples
 from dlkeras.diagnosis.facts import Facts
 from dlkeras.diagnosis.finding import TrainingFinding
 from dlkeras.diagnosis.finding import found as measured
@@ -62,6 +62,7 @@ def judge_training(
         by_batch,
         *held,
         answers=answers,
+        mixed=None if answers is None else mixes_examples(model, probe),
         logs=[dict(row) for row in logs],
         rates=list(rates),
         first_loss=float(history.loss[0]) if history is not None and first else np.nan,

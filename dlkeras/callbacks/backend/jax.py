@@ -137,31 +137,30 @@ def _rows_of(quantities: Sequence[str], stacks: list[tuple]) -> dict[str, Any]:
     parts = [_folded(entries, group) for entries in summed.values() for group in stacks]
     totals = iter(_totals(parts))
     rows = {name: jnp.concatenate([next(totals) for _ in stacks]) for name in summed}
-    for name in [name for name in _NORM_OF if name in summed]:
-        rows[name] = _checked(jnp.sqrt(rows[name]), _NORM_OF[name], stacks)
+    norms = [name for name in _NORM_OF if name in summed]
+    for name in norms:
+        rows[name] = jnp.sqrt(rows[name])
     if "non_finite_share" in quantities:
-        norms, none = rows["gradient_norm"], jnp.zeros_like(rows["zero_share"])
-        rows["non_finite_share"] = jax.lax.cond(  # looked for only where there are some
-            jnp.all(jnp.isfinite(norms)),
-            lambda: none,
-            lambda: jnp.concatenate(
-                _totals([_folded(_not_finite, group[:1]) for group in stacks])
-            ),
-        )
-    return rows
+        rows["non_finite_share"] = jnp.zeros_like(rows["zero_share"])
+
+    def carefully() -> dict[str, Any]:
+        again = {
+            name: jnp.concatenate([_scaled_norms(_NORM_OF[name](*g)) for g in stacks])
+            for name in norms
+        }
+        if "non_finite_share" in quantities:
+            shares = _totals([_folded(_not_finite, group[:1]) for group in stacks])
+            again["non_finite_share"] = jnp.concatenate(shares)
+        return {**rows, **again}
+
+    # One condition for all: each takes every array along. Squares stay within range.
+    found = jnp.stack([rows[name] for name in norms])
+    usual = jnp.all((found > 1e-15) & (found < 1e15))
+    return jax.lax.cond(usual, lambda: rows, carefully)
 
 
 def _not_finite(gradient: Any) -> Any:
     return (~jnp.isfinite(gradient)).astype(jnp.float32)
-
-
-def _checked(norms: Any, entries: Callable[..., Any], stacks: list[tuple]) -> Any:
-    """The norms of all variables; the careful way only where one of them needs it."""
-    return jax.lax.cond(
-        jnp.all((norms > 1e-15) & (norms < 1e15)),
-        lambda: norms,
-        lambda: jnp.concatenate([_scaled_norms(entries(*group)) for group in stacks]),
-    )
 
 
 def measuring(

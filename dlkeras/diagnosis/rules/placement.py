@@ -9,7 +9,8 @@ from dlkeras.diagnosis.histories.layer_tree import activation_name
 DROPOUT = "Srivastava et al., Dropout, JMLR 2014"
 NORMALIZATION = "Ioffe and Szegedy, Batch normalization, ICML 2015"
 WINDOWS = "Luo et al., Understanding the effective receptive field, NeurIPS 2016"
-MOST_DROPPED, MOST_IMAGES = 0.8, 4
+RECIPE = "Karpathy, A recipe for training neural networks: chart dependencies"
+MOST_DROPPED, MOST_IMAGES, MIXED = 0.8, 4, 0.02
 
 
 def dropout(facts: Facts) -> Iterator[TrainingFinding]:
@@ -119,10 +120,26 @@ def receptive_field(facts: Facts) -> Iterator[TrainingFinding]:
             last = layer.name
 
 
+def examples_apart(facts: Facts) -> Iterator[TrainingFinding]:
+    """The answer to an example that changes with the examples beside it."""
+    change, spread = facts.mixed or (0.0, 0.0)
+    if change > MIXED * spread:
+        yield cause(
+            "examples_mixed",
+            "the answer to an example depends on the others of its batch",
+            f"with one other it changes by {change:.3g}, all spread {spread:.3g}",
+            severity="warning", source=RECIPE, value=change, bound=MIXED * spread,
+            sure="likely",
+            fix="axis=-1 in softmax and norms; Reshape, not keras.ops.reshape(x, ...) "
+            "over the first axis",
+        )  # fmt: skip
+
+
 PLACEMENT_RULES = (
     dropout,
     bias_before_normalization,
     normalization_of_the_answers,
     batches_of_one,
     receptive_field,
+    examples_apart,
 )
