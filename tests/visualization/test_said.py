@@ -76,3 +76,17 @@ def test_a_map_of_zeros_is_said_to_be_one(draw):
     model = keras.Model(images, keras.layers.Dense(2)(x))
     figure = draw(model, np.ones((1, 6, 6, 1), "float32"))
     assert figure.axes[1].get_xlabel() == "0 everywhere"
+
+
+def test_channels_that_stand_first_are_refused():
+    import keras
+
+    images = keras.Input((3, 12, 12))
+    first = {"data_format": "channels_first"}
+    x = keras.layers.Conv2D(4, 3, name="maps", **first)(images)
+    x = keras.layers.GlobalAveragePooling2D(**first)(x)
+    model = keras.Model(images, keras.layers.Dense(2)(x))
+    with pytest.raises(ValueError, match="channels last"):
+        show.saliency_map(model, np.ones((1, 3, 12, 12)))
+    with pytest.raises(ValueError, match="channels stand first"):
+        show.receptive_field_box(model, "maps")
