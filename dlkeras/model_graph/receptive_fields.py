@@ -51,6 +51,12 @@ class _NotMapsError(Exception):
     """Pixels cannot be followed through a tensor without rows and columns."""
 
 
+def channels_first(graph: Graph) -> bool:
+    """Whether a layer takes images as (batch, channels, height, width)."""
+    formats = (getattr(c.operation, "data_format", None) for c in graph.calls)
+    return "channels_first" in formats
+
+
 class ReceptiveFields:
     """Boxes of the pixels that a model's maps see.
 
@@ -91,12 +97,13 @@ class ReceptiveFields:
         Returns:
             The smallest rectangle that holds all of them. Where every step is known it
             reaches into the padding around the image; where something is measured, it
-            ends with the image. None if the output is no map, or sees no image.
+            ends with the image. None if the output is no map, or sees no image, or
+            channels stand first.
 
         Raises:
             ValueError: It must be measured, and the model gives no gradient.
         """
-        if len(tensor.shape) != 4 or not self._images:
+        if len(tensor.shape) != 4 or not self._images or channels_first(self.graph):
             return None
         sizes = _sizes(tensor)
         place = tuple(n // 2 for n in sizes) if position is None else position

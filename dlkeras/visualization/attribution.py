@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from dlkeras.model_graph import Graph, backend, read
+from dlkeras.model_graph.receptive_fields import channels_first
 from dlkeras.stages import find_ends
 from dlkeras.visualization.inputs import numbers
 
@@ -137,6 +138,11 @@ def _batch(graph: Graph, images: Any) -> Any:
 
 def _read(model: Any) -> Graph:
     graph = read(model)
+    if channels_first(graph):
+        raise ValueError(
+            "model must take images with channels last. Received: layers of "
+            "data_format='channels_first'"
+        )
     if len(graph.inputs) != 1 or len(graph.outputs[0].shape) != 2:
         raise ValueError(
             "model must take one image and answer with one score for each class. "

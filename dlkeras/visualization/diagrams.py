@@ -1,5 +1,6 @@
 """The diagram of an architecture: boxes with shapes, inception and residual blocks."""
 
+import itertools
 import math
 from typing import Any
 
@@ -20,13 +21,23 @@ from dlkeras.visualization.diagram_glyphs import (
     Residual,
     shape_of,
 )
-from dlkeras.visualization.figure import Figure, drawing, ink, new_figure, paper, say
+from dlkeras.visualization.figure import (
+    Figure,
+    drawing,
+    ink,
+    new_figure,
+    paper,
+    say,
+    shortened,
+)
 from dlkeras.visualization.look.colours import GREY
+from dlkeras.visualization.look.sizes import LETTER
 
 # A nested model with more calls than these is one box.
 _MANY = 12
 _GAP, _ROW_GAP, _MARGIN, _HEAD, _FOOT = 0.26, 0.42, 0.25, 0.5, 0.4
 _ABOVE = 0.24
+_NOTE = 7.5  # points of what says from where a glyph reads
 _WIDESCREEN = 16 / 9
 _ARROW: dict[str, Any] = {
     "arrowstyle": "-|>",
@@ -115,8 +126,19 @@ def architecture_diagram(
             _connect(axis, rows, glyphs[start], glyphs[end])
         else:
             distant.setdefault(end, []).append(glyphs[start].names[-1])
-    for end, sources in distant.items():
-        _refer(axis, glyphs[end], sources, language)
+    notes = {
+        end: f"{say(language, 'from', 'de')} {', '.join(sources)}"
+        for end, sources in sorted(distant.items())
+    }
+    for end, letters in _letters(glyphs, notes, width).items():
+        first, rest = notes[end].split(" ", 1)
+        if len(notes[end]) <= letters:
+            note = notes[end]
+        elif glyphs[end].row:  # two lines, where there is room
+            note = f"{first}\n{shortened(rest, letters)}"
+        else:
+            note = shortened(notes[end], letters)
+        _refer(axis, glyphs[end], note)
     used = [kind for kind in KINDS if any(kind in glyph.kinds for glyph in glyphs)]
     (figure if ax is None else axis).legend(
         handles=[
@@ -276,15 +298,32 @@ def _connect(axis: Any, rows: list[list[Glyph]], a: Glyph, b: Glyph) -> None:
     axis.add_patch(FancyArrowPatch((y, left[1]), left, **_ARROW, color=ink()))
 
 
-def _refer(axis: Any, glyph: Glyph, sources: list[str], language: str) -> None:
+def _letters(glyphs: list[Glyph], notes: dict[int, str], width: float) -> dict:
+    """How long each note may be, so that it ends before the next one begins."""
+    one = LETTER * _NOTE / 72
+    middle = {end: glyphs[end].x + glyphs[end].width / 2 for end in notes}
+    found = {end: int(2 * min(x, width - x) / one) for end, x in middle.items()}
+    for a, b in itertools.pairwise(notes):
+        apart = int(2 * (middle[b] - middle[a]) / one) - 2  # letters of both
+        both = len(notes[a]), len(notes[b])
+        if glyphs[a].row == glyphs[b].row and sum(both) > apart:
+            least = min(*both, apart // 2)
+            for end, length in zip((a, b), both, strict=True):
+                room = least if length == min(both) else apart - least
+                found[end] = min(found[end], max(room, 8))
+    return found
+
+
+def _refer(axis: Any, glyph: Glyph, note: str) -> None:
     """Write above a glyph from which distant ones it reads, with an arrow."""
     place = glyph.x + glyph.width / 2
     top = glyph.y + glyph.height / 2
+    low = 0.09 if "\n" in note else 0.17  # two lines end below the row above
     axis.add_patch(
-        FancyArrowPatch((place, top + 0.17), (place, top), **_ARROW, color=ink())
+        FancyArrowPatch((place, top + low), (place, top), **_ARROW, color=ink())
     )
     axis.text(
-        place, top + 0.18, f"{say(language, 'from', 'de')} {', '.join(sources)}",
-        ha="center", va="bottom", fontsize=7.5, style="italic",
+        place, top + low + 0.01, note, ha="center", va="bottom", fontsize=_NOTE,
+        style="italic", linespacing=1.05,
         bbox={"facecolor": paper(), "edgecolor": "none", "pad": 1},
     )  # fmt: skip

@@ -194,6 +194,9 @@ def _rows(
         for axis in row[1:]:
             axis.set_xticks([])
             axis.set_yticks([])
+        if not cam.any():  # nothing speaks for it, or a score that nothing moves
+            words = say(language, "0 everywhere", "0 em toda parte")
+            row[1].set_xlabel(words, fontsize=9)
     figure.colorbar(bar, ax=axes, label=measured, shrink=min(1, 1.2 / count + 0.2))
     return figure
 

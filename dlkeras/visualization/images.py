@@ -10,7 +10,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
-from dlkeras.visualization.inputs import holds_several, names, pictures, received
+from dlkeras.visualization.inputs import (
+    holds_several,
+    length,
+    names,
+    pictures,
+    received,
+)
 from dlkeras.visualization.look.colours import PURPLE
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
@@ -212,7 +218,7 @@ def augmentation_grid(
     near = max(low - least, most - high) <= NOISE * (high - low)
     # Images of 0 to 255 beside others of 0 to 1 would be black, or white.
     own = common_range([one for row in rest for one in row])
-    other = not near or own[1] - own[0] < (high - low) / 100
+    other = not near or own[1] - own[0] < (high - low) / 30  # standardised: of 6
     _fill(figure, axes, table, language, (low, high), own if other else None)
     for axis in axes[:, 0]:
         for spine in axis.spines.values():
@@ -225,7 +231,7 @@ def augmentation_grid(
 
 def _table(images: Any, name: str) -> list[list[np.ndarray]]:
     """Rows of images, as many in each."""
-    several = holds_several(images) and hasattr(images, "__len__")
+    several = holds_several(images) and length(images) is not None
     if not several or isinstance(images, str | dict):
         raise TypeError(f"{name} must be rows of images. Received: {received(images)}")
     if len(getattr(images, "shape", ())) in (1, 2, 3):
@@ -258,7 +264,10 @@ def _fill(
         for index, (axis, one) in enumerate(zip(row, drawn, strict=True)):
             show_image(axis, one, others if others and index else scale)
     if others is not None:
-        first, second = (f"{low:.3g} to {high:.3g}" for low, high in (scale, others))
+        first, second = (
+            " to ".join(f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}" for x in pair)
+            for pair in (scale, others)
+        )
         notes.append(
             say(
                 language,

@@ -16,7 +16,7 @@ def received(value: Any) -> str:
         return f"{type(value).__name__} of shape {tuple(shape)} {dtype}".strip()
     if isinstance(value, str | int | float | complex | None):
         return repr(value)[:60]
-    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    size = "" if (count := length(value)) is None else f" of {count}"
     return f"{type(value).__name__}{size}"
 
 
@@ -54,15 +54,14 @@ def numbers(
     line = f"{name} must be {expected}. Received: {received(value)}"
     if isinstance(value, str | bytes | Mapping | None):
         raise TypeError(line)
-    if hasattr(value, "detach"):  # a PyTorch tensor, perhaps on a GPU
-        value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype):  # which NumPy does not have
-            value = value.float()
     try:
+        value = detached(value)
         if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
             value = value.astype(np.result_type(value, "float32")).filled(np.nan)
         found = np.asarray(value)
         if found.dtype.kind in "OV":  # None for missing, bfloat16
+            found = found.astype("float64")
+        if found.dtype == np.longdouble:  # which images do not have
             found = found.astype("float64")
     except (TypeError, ValueError, RuntimeError) as error:
         kind = ValueError if isinstance(value, Sequence) else TypeError
@@ -72,6 +71,18 @@ def numbers(
     if axes is not None and found.ndim != axes:
         raise ValueError(f"{line}, of shape {found.shape}")
     return found
+
+
+def detached(value: Any) -> Any:
+    """What NumPy reads: of PyTorch no gradient, no GPU, no bfloat16; also in a list."""
+    if isinstance(value, list | tuple) and any(hasattr(x, "detach") for x in value):
+        return [detached(one) for one in value]
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach().cpu()
+    if hasattr(value, "resolve_conj"):  # of a tensor: a conjugate is a view
+        value = value.resolve_conj().resolve_neg()
+    return value.float() if "bfloat16" in str(value.dtype) else value
 
 
 def picture(value: Any, name: str = "image") -> np.ndarray:
@@ -89,7 +100,8 @@ def picture(value: Any, name: str = "image") -> np.ndarray:
         raise ValueError(
             f"{name} must be {expected}. Received: shape {found.shape}{hint}"
         )
-    return found.astype("float32") if found.dtype.kind == "f" else found
+    with np.errstate(over="ignore"):  # what float32 does not have is infinity
+        return found.astype("float32") if found.dtype.kind == "f" else found
 
 
 def pictures(value: Any, name: str = "images") -> list[np.ndarray]:
@@ -124,8 +136,8 @@ def names(values: Any, count: int, name: str, of: str) -> list[str]:
         values = [by_index[key] for key in sorted(keys)]
     if isinstance(values, str | Mapping) or not (
         holds_several(values)
-        and hasattr(values, "__len__")
         and hasattr(values, "__getitem__")
+        and length(values) is not None
     ):
         values = [[]]  # refused below
     values = list(values)  # of a frame: its columns, which its length does not say
@@ -139,6 +151,14 @@ def names(values: Any, count: int, name: str, of: str) -> list[str]:
             f"{name} must be one for each of {count} {of}. Received: {len(values)}"
         )
     return [plain(value) for value in values]
+
+
+def length(values: Any) -> int | None:
+    """How many; nothing where one cannot say, as of a sparse matrix."""
+    try:
+        return len(values)
+    except TypeError:
+        return None
 
 
 def mapping(value: Any, name: str, expected: str) -> dict[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say
+from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import received
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, ORANGE
 from dlkeras.visualization.look.sizes import readable
@@ -62,7 +62,8 @@ def network_table(
     if not rows:
         raise ValueError(f"rows must have at least one layer. Received: {rows!r}")
     names = [
-        f"{row.layer}   {'x'.join('?' if n is None else str(n) for n in row.output)}"
+        f"{shortened(row.layer, 44)}   "
+        + "x".join("?" if n is None else str(n) for n in row.output)
         for row in rows
     ]
     columns = [
@@ -87,7 +88,7 @@ def network_table(
     count = 4 if any(seen) else 3  # of text and tables no neuron sees pixels
     height = 1.4 + _ROW * len(rows)
     width = max(8.6, min(1.45 * height, 16))
-    size = readable(width, height, 8, 0.81 * 72 * _ROW)
+    size = readable(width, height, 9.5, 0.81 * 72 * _ROW)
     figure, axes = new_figure(
         width, height, title, figsize=figsize, ax=ax, ncols=count, sharey=True,
         squeeze=False,

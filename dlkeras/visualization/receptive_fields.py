@@ -80,7 +80,8 @@ def _box(fields: ReceptiveFields, layer: str, position: tuple[int, int] | None) 
     if box is None:
         raise ValueError(
             f"Layer {layer!r} sees no image of model {fields.graph.model.name!r}: its "
-            "maps are made from something else, or its weights are all zero."
+            "maps are made from something else, its weights are all zero, or its "
+            "channels stand first."
         )
     return box
 

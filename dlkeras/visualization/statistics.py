@@ -188,7 +188,7 @@ def pixel_distribution(
     for channel, axis in enumerate(np.ravel(axes)):
         for number, (split, rows) in enumerate(rows_of.items()):
             counts = rows[channel].astype("float64")
-            share = counts / max(counts.sum(), 1)
+            share = counts / (counts.sum() or 1)
             edges = np.linspace(0, 256, len(share) + 1)
             axis.stairs(
                 share, edges, color=CYCLE[number % len(CYCLE)], label=split,

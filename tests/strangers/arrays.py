@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 
 def _random(*shape):
@@ -98,6 +99,12 @@ def zoo():
         "history of no epoch": {"loss": []},
         "history below 0": {"loss": [0.5, -0.5, -1.5]},
         "history of several outputs": {"loss": [[1.0, 2.0], [3.0, 4.0]]},
+        "history of eleven layers": {f"a_rather_long_{n}": [n, 2] for n in range(11)},
+        # Numbers at the ends, and of other libraries
+        "infinities": np.full((3, 3), np.inf),
+        "huge numbers": np.full((3, 3), 1e300),
+        "numbers of 80 bits": _random(3, 3).astype("longdouble"),
+        "a sparse matrix": sparse.csr_array(np.eye(3)),
         # What is nothing of all that
         "nothing": None,
         "a number": 3.5,

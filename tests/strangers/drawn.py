@@ -120,38 +120,39 @@ STACKS: mnist, no channels; mnist; photos; photos of 0 to 1; photos of -1 to 1;
     tensor; photos of bfloat16; white photos; a pixel of NaN; a pixel of infinity;
     photos of NaN; a mask; images of 16 bits
 COLOUR: photos; photos of 0 to 1; photos of -1 to 1; photos, standardised; photos of
-    half precision; photos as a tensor; photos as a variable; photos of bfloat16;
-    white photos
+    half precision; photos as a tensor; photos as a variable; photos of bfloat16; white
+    photos
 WORDS: labels; labels of text; labels from 1; labels with -1; words; objects; labels
     as a series
 TABLES: labels, one-hot; logits; counts; rates; rates with a class without examples;
-    rates, one masked; vanishing numbers
+    rates, one masked; vanishing numbers; numbers of 80 bits
 accuracy_by_examples:
 accuracy_by_examples, one way:
 activation_distributions: history; history, validated every second; history that
-    begins with NaN; history of one epoch; history below 0; history of several
-    outputs; a dictionary of pairs
-activation_distributions, a layer: COLOUR; TABLES; mnist, no channels; mnist; photos,
-    channels first; photos with alpha; photos of six bands; one photo; one grey photo;
-    a white photo of 0 to 1; a pixel of NaN; a pixel of infinity; a mask; labels;
+    begins with NaN; history of one epoch; history below 0; history of several outputs;
+    a dictionary of pairs; history of eleven layers
+activation_distributions, a layer: COLOUR; TABLES; mnist, no channels; mnist;
+    photos, channels first; photos with alpha; photos of six bands; one photo; one grey
+    photo; a white photo of 0 to 1; a pixel of NaN; a pixel of infinity; a mask; labels;
     labels of keras.datasets; labels from 1; labels with -1; a column of a sigmoid;
     counts of 150 classes; kernel of a Conv1D; kernel of a Dense; output of a Dense;
     vanished outputs; history as a frame; a number; a number as an array; history with
-    gaps; images of 16 bits
+    gaps; images of 16 bits; huge numbers
 activation_functions: a word
 activation_statistics, mean: labels; labels from 1; labels with -1
 architecture_diagram:
 augmentation_grid, originals: STACKS; kernel of a Conv1D; a generator
 augmentation_grid, variants: mnist; photos; photos of 0 to 1; photos of -1 to 1;
-    photos, standardised; photos of half precision; photos, channels first; photos
-    with alpha; photos of six bands; photos as a tensor; photos of bfloat16; white
-    photos; a pixel of NaN; a pixel of infinity; photos of NaN; images of 16 bits
+    photos, standardised; photos of half precision; photos, channels first; photos with
+    alpha; photos of six bands; photos as a tensor; photos of bfloat16; white photos; a
+    pixel of NaN; a pixel of infinity; photos of NaN; images of 16 bits
 brightness_and_contrast: history of several outputs; a dictionary of pairs
 brightness_and_contrast, a split: history as a frame; history with gaps
 class_balance: a nested dictionary
 class_balance, a split:
 confusion_matrix: one grey photo; labels, one-hot; counts; rates; rates with a class
-    without examples; counts of 150 classes; rates, one masked; vanishing numbers
+    without examples; counts of 150 classes; rates, one masked; vanishing numbers;
+    numbers of 80 bits
 confusion_matrix, labels: WORDS; nothing
 constellation: labels; labels from 1; labels with -1; output of a Dense; vanished
     outputs
@@ -161,53 +162,53 @@ cost_surface:
 cost_surface, way: history as a frame; history of several outputs; nothing; an empty
     dictionary; a dictionary of pairs; history with gaps
 feature_maps, image: TABLES; one photo; one grey photo; a white photo of 0 to 1;
-    labels of keras.datasets; a column of a sigmoid; counts of 150 classes; kernel of
-    a Dense; history as a frame; history with gaps
+    labels of keras.datasets; a column of a sigmoid; counts of 150 classes; kernel of a
+    Dense; history as a frame; history with gaps; huge numbers; infinities
 feature_maps, maps: mnist, no channels; one photo; a white photo of 0 to 1; a mask;
     kernel of a Conv1D
-filters: COLOUR; mnist, no channels; mnist; photos, channels first; photos with alpha;
-    photos of six bands; one photo; a white photo of 0 to 1; a mask; kernel of a
+filters: COLOUR; mnist, no channels; mnist; photos, channels first; photos with
+    alpha; photos of six bands; one photo; a white photo of 0 to 1; a mask; kernel of a
     Conv1D; images of 16 bits
 grad_cam: COLOUR; one photo
 grad_cam, labels: WORDS; nothing
 grad_cam_map: COLOUR; one photo
-gradient_flow: TABLES; kernel of a Dense
+gradient_flow: TABLES; kernel of a Dense; huge numbers; infinities
 gradient_flow, layers: WORDS
-gradient_map: TABLES
+gradient_map: TABLES; huge numbers; infinities
 gradient_map, steps:
 image_grid: STACKS; TABLES; photos of two sizes; one photo; one grey photo; a white
     photo of 0 to 1; labels of keras.datasets; a column of a sigmoid; counts of 150
     classes; kernel of a Conv1D; kernel of a Dense; history as a frame; a generator;
-    history with gaps
+    history with gaps; huge numbers; infinities
 image_grid, captions: WORDS; nothing
 image_sizes: history of several outputs; a dictionary of pairs
 image_sizes, a split:
 image_table: photos, channels first
 image_table, a row: STACKS; kernel of a Conv1D; a generator
-learning_curves: history; history of fit; history as a frame; history of dictionaries;
-    history, validated every second; history that begins with NaN; history of one
-    epoch; history below 0; history with gaps
+learning_curves: history; history of fit; history as a frame; history of
+    dictionaries; history, validated every second; history that begins with NaN; history
+    of one epoch; history below 0; history with gaps; history of eleven layers
 learning_rate_range: labels from 1
 learning_rate_range, losses: labels; labels from 1; labels with -1
 lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; labels
     from 1; labels with -1; a column of a sigmoid; counts of 150 classes; complex
-    errors; kernel of a Dense; output of a Dense; vanished outputs; history as a
-    frame; history with gaps
+    errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame;
+    history with gaps; infinities
 loss_along, x: COLOUR; a pixel of NaN; a pixel of infinity; photos of NaN
 loss_landscape:
-loss_landscape, loss: TABLES
+loss_landscape, loss: TABLES; huge numbers
 misclassified, images: STACKS; kernel of a Conv1D; a generator
 misclassified, truth: labels; labels of keras.datasets; labels, one-hot; labels of
     text; words; labels as a series
 misclassified, answers: labels, one-hot; a column of a sigmoid; rates; vanishing
-    numbers
+    numbers; numbers of 80 bits
 misclassified, labels: WORDS; nothing
 network_table:
 pixel_distribution: history; history, validated every second; history of one epoch;
-    history of several outputs; a dictionary of pairs
-pixel_distribution, a split: labels; labels of keras.datasets; labels, one-hot; labels
-    from 1; a column of a sigmoid; counts; rates; output of a Dense; vanished outputs;
-    history as a frame; vanishing numbers
+    history of several outputs; a dictionary of pairs; history of eleven layers
+pixel_distribution, a split: labels; labels of keras.datasets; labels, one-hot;
+    labels from 1; a column of a sigmoid; counts; rates; output of a Dense; vanished
+    outputs; history as a frame; vanishing numbers; numbers of 80 bits; huge numbers
 receptive_field: one photo; one grey photo; nothing
 receptive_field_box: nothing
 reliability_diagram:
@@ -215,10 +216,10 @@ saliency: COLOUR; one photo
 saliency_map: COLOUR; one photo
 signal_flow_graph:
 spectrogram:
-update_ratios: TABLES; kernel of a Dense
+update_ratios: TABLES; kernel of a Dense; huge numbers; infinities
 weights_over_time: TABLES; one grey photo; labels of keras.datasets; a column of a
     sigmoid; counts of 150 classes; complex errors; kernel of a Dense; history as a
-    frame; history with gaps
+    frame; history with gaps; huge numbers; infinities
 weights_over_time, optimum: labels; labels from 1; labels with -1; nothing
 """
 

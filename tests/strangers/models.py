@@ -863,3 +863,37 @@ def both_ways():
     x = layers.Bidirectional(gru, merge_mode="sum", name="ways")(series)
     x = layers.SimpleRNN(3, name="simple")(x)
     return keras.Model(series, layers.Dense(1, activation="sigmoid", name="head")(x))
+
+
+@stranger
+def mixture_of_experts():
+    """Four experts of one stem, weighed by a gate: notes stand close to each other."""
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="stem")(images)
+    experts = [layers.Conv2D(4, 1, name=f"expert_{n}")(x) for n in range(4)]
+    gate = layers.GlobalAveragePooling2D(name="global_average_pooling2d_1")(x)
+    gate = layers.Dense(4, activation="softmax", name="gate")(gate)
+    x = ops.sum(ops.stack(experts, -1) * gate[:, None, None, None, :], -1)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+@stranger
+def long_names():
+    """Names of another alphabet, of emoji, and of many more letters than a line has."""
+    images = keras.Input((8, 8, 3), name="🖼️ immagine")
+    x = layers.Conv2D(4, 3, name="свёртка_" + "очень_" * 12)(images)
+    x = layers.GlobalAveragePooling2D(name="平均")(x)
+    return keras.Model(images, layers.Dense(3, "softmax", name="🐈🐕🦉")(x))
+
+
+@stranger
+def translation():
+    """An encoder, whose states begin a decoder, as in the guide on seq2seq."""
+    source = keras.Input((5, 3), name="source")
+    target = keras.Input((4, 3), name="target")
+    _, h, c = layers.LSTM(4, return_state=True, name="encoder")(source)
+    decoder = layers.LSTM(4, return_sequences=True, name="decoder")
+    y = decoder(target, initial_state=[h, c])
+    y = layers.AdditiveAttention()([y, layers.Dense(4, name="keys")(source)])
+    return keras.Model([source, target], layers.Dense(7, "softmax", name="words")(y))

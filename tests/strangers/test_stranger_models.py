@@ -19,6 +19,7 @@ NO_IMAGES = {
     "text_lstm", "transformer", "conv1d", "conv3d", "regression", "video_of_images",
     "next_frame", "masked_attention", "quantised", "low_rank", "recommender",
     "stacked_cells", "cross_attention", "grouped_queries", "causal", "both_ways",
+    "translation",
 }  # fmt: skip
 NO_CLASSES = {
     "unet", "upsampling", "dilated", "spatial_normalization", "block_of_two",
@@ -27,7 +28,7 @@ NO_CLASSES = {
 }  # fmt: skip
 SEVERAL = {
     "siamese", "two_inputs_two_outputs", "recommender", "dictionaries",
-    "cross_attention",
+    "cross_attention", "translation",
 }  # fmt: skip
 SIGNALS = {
     "transformer", "conv1d", "conv3d", "video_of_images", "stacked_cells",
@@ -48,11 +49,11 @@ REFUSED = {
         *NO_STAGES, *SEVERAL, "upsampling", "block_of_two", "opaque_layer",
         "padded_and_cropped",
     },
-    "transfer.replace_head": {"next_frame"},
+    "transfer.replace_head": {"next_frame", "translation"},
     "transfer.split_frozen": {
         "transfer_guide", "transfer_sequential", "siamese", "upsampling",
         "block_of_two", "opaque_layer", "text_lstm", "recommender", "stacked_cells",
-        "identity", "dictionaries", "padded_and_cropped",
+        "identity", "dictionaries", "padded_and_cropped", "translation",
     },
     "visualization.grad_cam": NO_CLASSIFIERS | OF_TWO_CHANNELS | {"gan"},
     "visualization.grad_cam_map": NO_CLASSIFIERS,

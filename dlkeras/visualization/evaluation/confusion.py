@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
-from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.inputs import holds_several, length, names, numbers
 from dlkeras.visualization.look.colours import BLUE
 from dlkeras.visualization.look.sizes import readable
 
@@ -58,8 +58,8 @@ def confusion_matrix(
     'predicted class'
     """
     counts = numbers(matrix, "matrix", "(classes, classes) counts or rates", axes=2)
-    sized = holds_several(labels) and hasattr(labels, "__len__")
-    size = len(labels) if sized else len(counts)  # type: ignore[arg-type]
+    size = length(labels) if holds_several(labels) else None
+    size = len(counts) if size is None else size
     if counts.shape != (size, size) or not size:
         raise ValueError(
             f"matrix must be of shape ({size}, {size}), one row for each label. "
@@ -76,6 +76,10 @@ def confusion_matrix(
                            "classes")
     ]  # fmt: skip
     known = counts[~np.isnan(counts)]
+    if (known > 2**53).any():  # no more a count, and wider than its cell
+        raise ValueError(
+            f"matrix must have counts or rates. Received: up to {known.max():.3g}"
+        )
     # Ones on the diagonal, and floats: a perfect classifier's rates, not n examples.
     shares = counts.dtype.kind == "f" and np.allclose(np.nansum(counts, 1), 1)
     whole = known.size == counts.size and not (known % 1).any() and not shares

@@ -165,6 +165,9 @@ def _classes(truth: Any, count: int, labels: Sequence[str]) -> np.ndarray:
 
 def _flat(truth: Any) -> list[Any]:
     """Names of classes, from a list, an array or a frame's column; else nothing."""
-    values = truth.tolist() if hasattr(truth, "tolist") else truth
+    try:
+        values = truth.tolist() if hasattr(truth, "tolist") else truth
+    except RuntimeError:  # PyTorch's, without numbers: refused as such
+        return []
     values = values if isinstance(values, list | tuple) else []
     return [w for v in values for w in (v if isinstance(v, list | tuple) else [v])]

@@ -21,8 +21,13 @@ class PlainLogarithms(LogFormatterSciNotation):
 def logarithmic(axis: Any) -> None:
     """Give an axis of values logarithmic steps, with plain numbers where they fit."""
     axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(PlainLogarithms())
-    axis.yaxis.set_minor_formatter(PlainLogarithms(minor_thresholds=(1, 0.4)))
+    plain_steps(axis.yaxis)
+
+
+def plain_steps(scale: Any) -> None:
+    """Write the steps of a logarithmic x or y axis, or of a colour bar, plainly."""
+    scale.set_major_formatter(PlainLogarithms())
+    scale.set_minor_formatter(PlainLogarithms(minor_thresholds=(1, 0.4)))
 
 
 def whole_numbers(axis: Any, first: float, last: float) -> None:

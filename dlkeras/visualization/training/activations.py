@@ -18,6 +18,7 @@ from dlkeras.visualization.figure import (
 )
 from dlkeras.visualization.inputs import holds_several, mapping, numbers, received
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE, SKY
+from dlkeras.visualization.look.sizes import readable
 
 
 @drawing()
@@ -213,9 +214,11 @@ def activation_distributions(
         "Outputs of each layer, from input to output",
         "Saídas de cada camada, da entrada à saída",
     )
+    height = max(0.62 * len(arrays) + 1.2, 2.4)
+    size = readable(6.4, height, 8, 11)
     figure, axes = new_figure(
         6.4,
-        max(0.62 * len(arrays) + 1.2, 2.4),
+        height,
         title or default,
         figsize=figsize,
         ax=ax,
@@ -237,20 +240,25 @@ def activation_distributions(
             transform=axis.transAxes,
             ha="left",
             va="center",
-            fontsize=8,
+            fontsize=size,
         )
         axis.set_yticks([])
         axis.set_ylabel(
-            shortened(name, 24), rotation=0, ha="right", va="center", fontsize=9
-        )
+            shortened(name, 24), rotation=0, ha="right", va="center",
+            fontsize=max(size, 9),
+        )  # fmt: skip
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
-    axes[-1, 0].set_xlabel(say(language, "output of a unit", "saída de um neurônio"))
+    words = say(language, "output of a unit", "saída de um neurônio")
+    axes[-1, 0].set_xlabel(words, fontsize=max(size, 10))
+    axes[-1, 0].tick_params("x", labelsize=max(size, 10))
     return figure
 
 
 def _short(value: float, spread: float) -> str:
     """Two decimals, or two digits of what would vanish in them: not "0.00"."""
+    if abs(value) >= 1e6:
+        return f"{value:.2e}"
     if value == 0 or max(abs(value), spread) >= 0.0495:
         return f"{value:z.2f}"
     return f"{value:.1e}" if abs(value) > 1e-3 * spread else "0"
@@ -260,4 +268,4 @@ def _gap(share: float) -> str:
     """How much of a layer is not finite: a single value is not 0%."""
     if not share:
         return ""
-    return "\n<1% NaN" if share < 0.005 else f"\n{share:.0%} NaN"
+    return "\n<1% NaN/inf" if share < 0.005 else f"\n{share:.0%} NaN/inf"

@@ -82,7 +82,9 @@ def lms_learning_curve(
         measured = say(language, "measured, 1 run", "medida, 1 execução")
     n = np.arange(steps)
     mean = power.mean(0)
-    mark = "o" if steps == 1 else None
+    known = np.isfinite(mean)
+    lonely = not (known[1:] & known[:-1]).any()  # points without a line to be seen by
+    mark = "o" if lonely else None
 
     def level(values: Any) -> Any:
         """As it is drawn: of no error there is no level in dB."""
@@ -116,7 +118,7 @@ def lms_learning_curve(
                 axis.axhline(
                     level(height), color=GREY, lw=1, linestyle=dashes, label=label
                 )
-    if not decibels and (mean > 0).any():
+    if not decibels and (np.isfinite(mean) & (mean > 0)).any():
         logarithmic(axis)
     axis.set_xlabel(say(language, "sample n", "amostra n"))
     words = say(language, r"mean squared error $J(n)$", r"erro quadrático médio $J(n)$")

@@ -14,29 +14,26 @@ from dlkeras.visualization.figure import (
     say,
     shortened,
 )
-from dlkeras.visualization.inputs import holds_several, names, numbers
+from dlkeras.visualization.inputs import holds_several, length, names, numbers
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
-from dlkeras.visualization.look.scales import logarithmic
+from dlkeras.visualization.look.scales import logarithmic, plain_steps
 from dlkeras.visualization.look.sizes import readable
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 30
 _LONGEST_NAME = 32
 _LEAST = float(np.finfo("float32").tiny)  # as matplotlib computes colours
+_MOST = float(np.finfo("float32").max)
 
 
 def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
     """`(samples, layers)`, or an error that says what is wrong with it."""
-    sized = holds_several(layers) and hasattr(layers, "__len__")
-    names(layers, len(layers) if sized else 0, "layers", "layers")
-    expected = f"of shape (samples, {len(layers)})"
+    count = (length(layers) if holds_several(layers) else None) or 0
+    names(layers, count, "layers", "layers")
+    expected = f"of shape (samples, {count})"
     table = numbers(values, f"`{name}`", expected).astype(float)
-    if (
-        table.ndim != 2
-        or not len(table)
-        or not table.size
-        or (table.shape[1] != len(layers))
-    ):
+    table[np.abs(table) > _MOST] = np.inf  # as it is in float32
+    if table.ndim != 2 or not len(table) or not table.size or (table.shape[1] != count):
         raise ValueError(
             f"`{name}` must be {expected}, at least one sample and one column for each "
             f"layer. Received: {table.shape}"
@@ -56,6 +53,15 @@ def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = (np.nanmin(filled, 0), np.nanmedian(filled, 0), np.nanmax(filled, 0))
     low, middle, high = (np.where(empty, np.nan, row) for row in rows)
     return low, middle, high
+
+
+def _draw_bands(axis: Any, x: np.ndarray, bands: Any, language: str) -> None:
+    low, middle, high = bands
+    words = say(language, "minimum to maximum", "mínimo a máximo")
+    axis.fill_between(x, low, high, color=BLUE, alpha=0.2, label=words)
+    words = say(language, "median", "mediana")
+    axis.plot(x, middle, color=BLUE, marker="o", markersize=3, label=words)
+    logarithmic(axis)
 
 
 def _name_layers(
@@ -125,23 +131,7 @@ def gradient_flow(
     title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
     figure, axis = new_figure(*_size(layers, 4.2), title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
-    axis.fill_between(
-        x,
-        low,
-        high,
-        color=BLUE,
-        alpha=0.2,
-        label=say(language, "minimum to maximum", "mínimo a máximo"),
-    )
-    axis.plot(
-        x,
-        middle,
-        color=BLUE,
-        marker="o",
-        markersize=3,
-        label=say(language, "median", "mediana"),
-    )
-    logarithmic(axis)
+    _draw_bands(axis, x, (low, middle, high), language)
     frame = axis.get_xaxis_transform()
     none = np.flatnonzero((np.abs(table) <= _LEAST).all(0))
     broken = np.flatnonzero((~np.isfinite(table)).any(0))
@@ -188,7 +178,8 @@ def gradient_map(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure, of logarithmic colours; white where the norm is 0 or not finite.
+        The figure, of logarithmic colours; none where the norm is 0, a cross where it
+        is not finite.
 
     Raises:
         ValueError: the table is empty, or does not fit the layers or the steps.
@@ -227,9 +218,19 @@ def gradient_map(
     axis.set_xticks(ticks, [f"{steps[i]:g}" for i in ticks])
     axis.set_xlabel(say(language, "step", "passo"))
     _name_layers(axis, layers, language, horizontal=False)
-    figure.colorbar(
+    bar = figure.colorbar(
         drawn, ax=axis, label=say(language, "gradient norm", "norma do gradiente")
     )
+    plain_steps(bar.ax.yaxis)
+    broken = np.argwhere(~np.isfinite(table))
+    if len(broken):
+        words = say(language, "NaN or infinity", "NaN ou infinito")
+        axis.plot(*broken.T, "x", color=ORANGE, label=words)
+    if (np.isnan(shown) & np.isfinite(table)).any():
+        words = say(language, "no colour: 0", "sem cor: 0")
+        axis.plot([], [], linestyle="none", label=words)
+    if axis.get_legend_handles_labels()[0]:
+        legend_below(figure, axis)
     return figure
 
 
@@ -254,7 +255,8 @@ def update_ratios(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure: median, and minimum to maximum, on a logarithmic scale.
+        The figure: median, and minimum to maximum, on a logarithmic scale; a layer that
+        has no ratio above 0 is marked at the bottom with a cross.
 
     Raises:
         ValueError: the table is empty, or not of one column for each layer.
@@ -276,7 +278,7 @@ def update_ratios(
         1e-5,
         1e-2,
         color=GREEN,
-        alpha=0.08,
+        alpha=0.12,
         label=say(language, "1e-5 to 1e-2", "1e-5 a 1e-2"),
     )
     axis.axhline(
@@ -286,23 +288,14 @@ def update_ratios(
         linewidth=1,
         label=say(language, "rule: 1e-3", "regra: 1e-3"),
     )
-    axis.fill_between(
-        x,
-        low,
-        high,
-        color=BLUE,
-        alpha=0.2,
-        label=say(language, "minimum to maximum", "mínimo a máximo"),
-    )
-    axis.plot(
-        x,
-        middle,
-        color=BLUE,
-        marker="o",
-        markersize=3,
-        label=say(language, "median", "mediana"),
-    )
-    logarithmic(axis)
+    _draw_bands(axis, x, (low, middle, high), language)
+    none = np.flatnonzero(np.isnan(table).all(0))
+    if len(none):
+        axis.plot(
+            none, np.full(len(none), 0.03), "x", color=GREY,
+            transform=axis.get_xaxis_transform(),
+            label=say(language, "0 or not known", "0 ou desconhecido"),
+        )  # fmt: skip
     _name_layers(axis, layers, language)
     axis.set_ylabel(
         say(

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.visualization.figure import drawing, new_figure, say
-from dlkeras.visualization.inputs import numbers, received
+from dlkeras.visualization.inputs import detached, numbers, received
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
 from dlkeras.visualization.look.scales import logarithmic, whole_numbers
 from dlkeras.visualization.training.loss_label import loss_label as label_of
@@ -129,7 +129,7 @@ def _metrics(history: Any) -> dict[str, Any]:
             f"dictionary for each epoch. Received: {received(history)}"
         )
     metrics = {n: v for n, v in history.items() if n not in ("epoch", "Unnamed: 0")}
-    if not metrics or any(np.shape(values)[:1] == (0,) for values in metrics.values()):
+    if not metrics or any(np.shape(detached(v))[:1] == (0,) for v in metrics.values()):
         raise ValueError(
             "history must have at least one epoch, of each metric a value. "
             f"Received: {dict(history)}"

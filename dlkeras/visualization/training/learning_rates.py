@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, legend_below, new_figure, say
 from dlkeras.visualization.inputs import numbers
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
+from dlkeras.visualization.look.scales import plain_steps
 
 
 @drawing("title")
@@ -83,6 +84,7 @@ def learning_rate_range(
             suggested, color=ORANGE, linestyle="--", label=f"{found}: {suggested:.2g}"
         )
     axes.set_xscale("log")
+    plain_steps(axes.xaxis)
     shown = (y if line is None else line)[np.isfinite(y if line is None else line)]
     if len(shown) and shown[0] > shown.min():  # the rise beyond hides the fall
         room = shown[0] - shown.min()

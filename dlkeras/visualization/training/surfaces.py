@@ -136,6 +136,7 @@ def cost_surface(
             filled = axis.contourf(x, y, z, levels=levels, cmap="cividis", alpha=0.75)
             axis.contour(x, y, z, levels=levels, colors="white", linewidths=0.5)
             bar = figure.colorbar(filled, ax=axis, label=cost_label)
+            bar.ax.set_facecolor("white")  # as through the surface
             digits = 2 - math.floor(math.log10(max(abs(bottom), bottom + top)))
             marks = [float(level) for level in levels[::2]]
             bar.set_ticks(marks, labels=[f"{round(mark, digits):g}" for mark in marks])
@@ -248,6 +249,11 @@ def loss_landscape(
         bar.ax.minorticks_off()
         marks = [float(level) for level in levels[::3]]
         bar.set_ticks(marks, labels=_apart(marks))
+    else:
+        axis.set_xlim(landscape.first[0], landscape.first[-1])
+        axis.set_ylim(landscape.second[0], landscape.second[-1])
+        text = say(language, "the loss is the same everywhere", "perda igual em tudo")
+        axis.plot([], [], linestyle="none", label=f"{text}: {low:.3g}")
     if trajectory is not None:
         way = numbers(trajectory, "trajectory", "of shape (points, 2)").astype(float)
         way = _two(way, "trajectory")
