@@ -26,6 +26,8 @@ RELU_LIKE = ("relu", "relu6")
 # (0.029) and below 6 % for tanh.
 TANH_BOUND = 0.97
 SIGMOID_BOUNDS = (0.03, 0.97)
+# So many numbers are measured at once: in float64 they fit a core's cache.
+_PART = 2**15
 
 _QUANTITIES = (
     "mean",
@@ -311,27 +313,66 @@ def measured(tensors: list[Any], info: LayerInfo, axis: int) -> dict[str, float]
         array: Any = keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
         array = np.moveaxis(np.atleast_2d(array), axis, -1)
         units.append(array.reshape(-1, array.shape[-1]))
-    values = np.concatenate([array.ravel() for array in units]).astype(np.float64)
-    finite = np.isfinite(values)
-    width = units[0].shape[-1]
-    found = {
-        "non_finite_share": 1 - finite.mean(),
-        "units": width,
-        "answers": len(values) / width,
-    }
-    with np.errstate(all="ignore"):
-        found["mean"], found["std"] = values.mean(), values.std()
+    width, size = units[0].shape[-1], sum(array.size for array in units)
+    mean, std = moments(units)
+    found = {"non_finite_share": 0.0, "units": width, "answers": size / width}
+    if not np.isfinite([mean, std]).all():
+        values = np.concatenate([a.ravel() for a in units], dtype=np.float64)
+        found["non_finite_share"] = 1 - np.isfinite(values).mean()
+        with np.errstate(all="ignore"):
+            mean, std = values.mean(), values.std()
+    found["mean"], found["std"] = mean, std
     if info.activation in RELU_LIKE:
-        dead = np.all([(array == 0).all(0) for array in units], 0)
-        found["dead_share"] = dead.mean()
+        found["dead_share"] = dead_units(units).mean()
     elif info.activation == "tanh":
-        found["saturated_share"] = np.mean(np.abs(values) > TANH_BOUND)
+        far = sum(np.count_nonzero(np.abs(array) > TANH_BOUND) for array in units)
+        found["saturated_share"] = far / size
     elif info.activation == "sigmoid":
         low, high = SIGMOID_BOUNDS
-        found["saturated_share"] = np.mean((values < low) | (values > high))
+        far = sum(np.count_nonzero((a < low) | (a > high)) for a in units)
+        found["saturated_share"] = far / size
     elif info.activation == "softmax":
         sure = np.concatenate([array.max(1) for array in units]) > SIGMOID_BOUNDS[1]
         found["saturated_share"] = sure.mean()
         chosen = np.concatenate([array.argmax(1) for array in units])
         found["same_answer_share"] = np.bincount(chosen).max() / len(chosen)
     return {name: float(value) for name, value in found.items()}
+
+
+def moments(arrays: list[np.ndarray]) -> tuple[float, float]:
+    """Mean and standard deviation in float64, a part that fits the cache at a time.
+
+    >>> moments([np.array([1, 2], "float32"), np.array([6], "float32")])
+    (3.0, 2.160246899469287)
+
+    Reference:
+        - Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+          computing sample variances", COMPSTAT 1982.
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    buffer = np.empty(_PART)
+    with np.errstate(all="ignore"):
+        for values in map(np.ravel, arrays):
+            for start in range(0, values.size, _PART):
+                part = buffer[: min(_PART, values.size - start)]
+                part[:] = values[start : start + _PART]
+                of_part = part.mean()
+                part -= of_part
+                apart, before = of_part - mean, count
+                count += part.size
+                squares += np.square(part, out=part).sum()
+                squares += apart**2 * before * part.size / count
+                mean += apart * part.size / count
+    return float(mean), float(np.sqrt(squares / count))
+
+
+def dead_units(arrays: list[np.ndarray]) -> np.ndarray:
+    """Which columns are 0 in every row; once none is left, no further row is read."""
+    dead = np.ones(arrays[0].shape[-1], bool)
+    for values in arrays:
+        rows = max(_PART // len(dead), 1)
+        for start in range(0, len(values), rows):
+            if not dead.any():
+                return dead
+            dead &= (values[start : start + rows] == 0).all(0)
+    return dead

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor
+from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, activation
 
 
 def run(model, x, probe=None, epochs=1, **options):
@@ -213,3 +213,24 @@ def test_a_monitor_goes_on_from_the_state_of_another(tmp_path):
         ours, theirs = getattr(history, name), getattr(before.history, name)
         np.testing.assert_array_equal(ours[:3], theirs)
     assert np.isnan(history.loss[0]) and np.isfinite(history.loss[1:]).all()
+
+
+def test_what_is_measured_in_parts_is_what_numpy_measures_at_once():
+    random = np.random.default_rng(0)
+    some = random.normal(3, 2, (40_000, 3)).astype("float32")
+    some[:, 1] = 0
+    other = random.normal(-50, 1, (7, 3)).astype("float32")
+    mean, std = activation.moments([some, other])
+    together = np.concatenate([some, other]).astype("float64")
+    assert mean == pytest.approx(together.mean(), rel=1e-12)
+    assert std == pytest.approx(together.std(), rel=1e-12)
+    assert activation.dead_units([some]).tolist() == [False, True, False]
+    assert not activation.dead_units([some, other]).any()
+    last = np.zeros((40_000, 2), "float32")
+    last[-1, 1] = np.nan
+    assert activation.dead_units([last]).tolist() == [True, False]
+    info = activation.LayerInfo("a", "Dense", "dense", "relu", frozen=False)
+    some[5, 0] = np.inf
+    seen = activation.measured([some], info, -1)
+    assert seen["non_finite_share"] == pytest.approx(1 / some.size)
+    assert seen["mean"] == np.inf

@@ -135,6 +135,32 @@ def test_figures_of_the_helper_are_those_of_one_process_byte_for_byte(tmp_path, 
         assert (alone / name).read_bytes() == (beside / name).read_bytes()
 
 
+def test_the_helper_draws_what_is_told_by_its_function_byte_for_byte(tmp_path):
+    told = {
+        "curves": (show.learning_curves, [{"loss": 2.0}, {"loss": 1.0}]),
+        "grid": (
+            show.image_grid,
+            np.linspace(0, 1, 256).reshape(4, 8, 8, 1),
+            list("abcd"),
+        ),
+    }
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    alone.mkdir(), beside.mkdir()
+    for name, call in told.items():
+        saved_beside.draw_figure(alone / f"{name}.png", *call)
+    with saved_beside.figures_beside():
+        saved_beside.begin()
+        helper = saved_beside._writers.get()[0]
+        for name, call in told.items():
+            saved_beside.draw_figure(beside / f"{name}.png", *call)
+        while helper._tasks:  # all of them by the helper
+            time.sleep(0.01)
+        assert helper._idle.wait(60)
+        assert not helper._failed
+    for name in ("curves.png", "curves.svg", "grid.png"):
+        assert (alone / name).read_bytes() == (beside / name).read_bytes()
+
+
 def test_figures_are_there_though_the_helper_dies(tmp_path):
     with saved_beside.figures_beside():
         saved_beside.begin()

@@ -107,6 +107,18 @@ def evaluator(
         metrics["test_time_augmentation"] = _of_copies(
             config, examples, transform, network, test, seed
         )
+    answer = _answer(transform, network)
+    one = [next(examples.dataset("test").take(1).as_numpy_iterator())["image"]]
+    cost = inference_cost(network, lambda: answer(one), config.latency_repetitions)
+    # Drawn beside what follows, and not while an answer's time is measured.
+    task.draw(
+        config,
+        output,
+        metrics,
+        test,
+        examples.labels,
+        lambda places: gallery_images(examples, places),
+    )
     table = statistics.table.set_index("id").loc[identifiers]
     if (metadata := examples.metadata) is not None:
         table = table.drop(columns=[name for name in metadata if name in table])
@@ -118,7 +130,6 @@ def evaluator(
         *transform.input_shape[:2],
         aspect=transform_config(transform).aspect,
     )
-    answer = _answer(transform, network)
     if raw:
         metrics["robustness"] = {
             "images": len(raw),
@@ -130,10 +141,7 @@ def evaluator(
                 lambda truth, answers: task.scores(config, (truth, answers)),
             ),
         }
-    one = [next(examples.dataset("test").take(1).as_numpy_iterator())["image"]]
-    metrics["cost"] = inference_cost(
-        network, lambda: answer(one), config.latency_repetitions
-    )
+    metrics["cost"] = cost
     output.write_json("metrics.json", metrics)
     # Without what is never the same twice: the time.
     cost = {k: v for k, v in metrics["cost"].items() if k != "latency_ms"}
@@ -142,14 +150,6 @@ def evaluator(
     )
     table = task.predictions(identifiers, test, examples.labels, config.threshold)
     table.to_parquet(output.path / "predictions.parquet", index=False)
-    task.draw(
-        config,
-        output,
-        metrics,
-        test,
-        examples.labels,
-        lambda places: gallery_images(examples, places),
-    )
     if task.name == "classification" and config.grad_cam_images:
         _draw_grad_cam(config, output, examples, transform, network, test)
     output.properties.update(task.properties(metrics, config, test))

@@ -341,22 +341,24 @@ def _illustrate(
     """Draw the figures, and write the page."""
     from dlkeras import visualization as show
     from dlkeras.pipeline.examples.overview.statistics_page import statistics_page
-    from dlkeras.visualization.figure import save_figure
-    from dlkeras.visualization.look.saved_beside import all_saved
+    from dlkeras.visualization.look.saved_beside import all_saved, draw_figure
 
     splits = summary["splits"]
     figures = {
-        "class_balance": show.class_balance(
-            {split: described["classes"] for split, described in splits.items()}
+        "class_balance": (
+            show.class_balance,
+            {split: described["classes"] for split, described in splits.items()},
         ),
-        "pixel_distribution": show.pixel_distribution(
-            {split: s["channel_histograms"] for split, s in splits.items()}
+        "pixel_distribution": (
+            show.pixel_distribution,
+            {split: s["channel_histograms"] for split, s in splits.items()},
         ),
-        "brightness_and_contrast": show.brightness_and_contrast(
+        "brightness_and_contrast": (
+            show.brightness_and_contrast,
             {
                 split: rows[["mean", "std"]].to_numpy()
                 for split, rows in table.groupby("split", sort=False)
-            }
+            },
         ),
     }
     if table[["height", "width"]].nunique().max() > 1:
@@ -364,9 +366,9 @@ def _illustrate(
             split: rows[["width", "height"]].to_numpy()
             for split, rows in table.groupby("split", sort=False)
         }
-        figures["image_sizes"] = show.image_sizes(sizes)
-    for name, figure in figures.items():
-        save_figure(figure, output.figure_path(name))
+        figures["image_sizes"] = show.image_sizes, sizes
+    for name, (draw, shown) in figures.items():
+        draw_figure(output.figure_path(name), draw, shown)
     all_saved()
     pictures = {name: output.figure_path(name).read_bytes() for name in figures}
     found = notable(table, summary)

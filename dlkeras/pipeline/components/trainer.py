@@ -1,5 +1,6 @@
 """Trainer: fits the network, a checkpoint every epoch, and resumes where it stopped."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -242,6 +243,7 @@ def trainer(
     if monitoring is not None:
         monitoring.show_earlier(state.epoch)
 
+    @functools.cache  # looked at, trained on and drawn, it is traced and read once
     def batches(first_epoch: int) -> "tf.data.Dataset":
         made = training_batches(
             examples,
@@ -299,6 +301,7 @@ def trainer(
         model.set_weights(kept)
         finished().save(output.path / Model.BEST / f"epoch-{epoch + 1:04d}.keras")
     network = finished()
+    _draw_figures(output, network, state.history, examples, transform, batches(0))
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
     for name, file in named_apart(sources(config)).items():
@@ -326,10 +329,9 @@ def trainer(
     )
     if monitoring is not None:
         monitoring.finish(output, model, state.history)
-    _save_figures(output, network, state.history, examples, transform, batches(0))
 
 
-def _save_figures(
+def _draw_figures(
     output: Draft,
     network: "keras.Model",
     history: list[dict[str, float]],
@@ -340,19 +342,20 @@ def _save_figures(
     """Draw the learning curves, what went in, and what the first layers make of it."""
     from dlkeras import visualization as show
     from dlkeras.pipeline.tensorflow_import import keras
-    from dlkeras.visualization.figure import save_figure
+    from dlkeras.visualization.look.saved_beside import draw_figure
 
     label = label_kind(examples.task)
     loss = objective_of(examples).loss_in_words
-    figure = show.learning_curves(history, loss_label=loss)
-    save_figure(figure, output.figure_path("learning_curves"))
+    path = output.figure_path
+    draw_figure(path("learning_curves"), show.learning_curves, history, loss_label=loss)
     for images, labels, *_ in batches.take(1):
-        figure = show.image_grid(
-            images[:25],
+        draw_figure(
+            path("augmented_batch"),
+            show.image_grid,
+            images[:25].numpy(),
             [label.in_words(y, examples.labels) for y in labels[:25].numpy()],
             title="A batch of training images, as the augmentation leaves them",
         )
-        save_figure(figure, output.figure_path("augmented_batch"))
     convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
     if not convolutions:
         return
@@ -360,15 +363,18 @@ def _save_figures(
     places = np.linspace(0, len(convolutions) - 1, number).round().astype(int)
     convolutions = [convolutions[place] for place in places]
     first = convolutions[0]
-    figure = show.filters(first.kernel, title=f"The filters of {first.name}")
-    save_figure(figure, output.figure_path("filters"))
+    kernel = keras.ops.convert_to_numpy(first.kernel)
+    title = f"The filters of {first.name}"
+    draw_figure(path("filters"), show.filters, kernel, title=title)
     example = next(iter(examples.dataset("test").take(1)))
     image = transform.preprocessing()(example["image"][None])
     maps = keras.Model(network.inputs, [layer.output for layer in convolutions])(image)
-    figure = show.feature_maps(
-        image[0],
+    draw_figure(
+        path("feature_maps"),
+        show.feature_maps,
+        keras.ops.convert_to_numpy(image[0]),
         {
-            layer.name: layer_maps[0]
+            layer.name: keras.ops.convert_to_numpy(layer_maps[0])
             for layer, layer_maps in zip(
                 convolutions, maps if isinstance(maps, list) else [maps], strict=True
             )
@@ -377,4 +383,3 @@ def _save_figures(
         title="The feature maps of a "
         + label.in_words(example["label"].numpy(), examples.labels),
     )
-    save_figure(figure, output.figure_path("feature_maps"))

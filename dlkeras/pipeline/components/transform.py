@@ -1,6 +1,6 @@
 """Transform: the preprocessing that travels with the model, and the augmentation."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from dlkeras.pipeline.engine.component import component
 from dlkeras.pipeline.examples.sources.label_kinds import label_kind
 from dlkeras.pipeline.store.errors import InputError
 from dlkeras.pipeline.store.publishing import Draft, canonical_digest
-
-if TYPE_CHECKING:
-    pass
 
 PREVIEW_EPOCHS = 6
 
@@ -54,12 +51,10 @@ def transform(
     output.digest = canonical_digest([model.to_json(), dumped])
     if config.augment:
         first = examples.dataset("train").take(config.preview_examples)
-        pixels = [example["image"] for example in first.as_numpy_iterator()]
+        shown = list(first.as_numpy_iterator())
+        pixels = [example["image"] for example in shown]
         kind = label_kind(examples.task)
-        captions = [
-            kind.in_words(example["label"], examples.labels)
-            for example in first.as_numpy_iterator()
-        ]
+        captions = [kind.in_words(one["label"], examples.labels) for one in shown]
         figure = augmentation_preview(config, model, pixels, captions)
         from dlkeras.visualization.figure import save_figure
 
@@ -119,10 +114,15 @@ def augmentation_preview(
     policy = Policy(config, 1.0, len(pixels))
     originals = tf.concat([preprocessing(image[None]) for image in pixels], axis=0)
     columns = [originals]
-    for epoch in range(epochs):
-        key = tf.constant([seed, epoch], tf.int64)
-        decided = uniform_rows(key, len(pixels), policy.decide)
-        rows = next(iter(decided.batch(len(pixels))))
+    keys = tf.constant([[seed, epoch] for epoch in range(epochs)], tf.int64)
+
+    @tf.autograph.experimental.do_not_convert
+    def decided(key: Any) -> Any:
+        rows = uniform_rows(key, len(pixels), policy.decide).batch(len(pixels))
+        return tf.data.Dataset.zip(tf.data.Dataset.from_tensors(key), rows)
+
+    # Traced once for all epochs.
+    for key, rows in tf.data.Dataset.from_tensor_slices(keys).flat_map(decided):
         images = augmented(policy, originals, rows, key)
         if policy.mixes:
             labels = tf.range(len(pixels), dtype=tf.int64)

@@ -323,14 +323,29 @@ def _without_words(source: bytes, tree: ast.Module) -> list[bytes]:
     text = [line.decode("utf-8") for line in lines]
     first = 0
     for last in (*_ends(tree), len(plain)):
-        part = plain[first:last]
-        if any("#" in line for line in part):  # few have a comment
+        part, left = plain[first:last], text[first:last]
+        marked = [place for place, line in enumerate(left) if "#" in line]
+        if _has_plain_marks(left, marked):
+            for place in marked:
+                text[first + place] = left[place].partition("#")[0]
+        elif marked:  # few have a comment
             for token in tokenize.generate_tokens(iter(part).__next__):
                 if token.type == tokenize.COMMENT:
                     number, column = first + token.start[0] - 1, token.start[1]
                     text[number] = text[number][:column]
         first = last
     return [line.encode() for line in text]
+
+
+def _has_plain_marks(lines: list[str], marked: list[int]) -> bool:
+    """Whether each first `#` begins a comment: no string is before it, or around it.
+
+    To tokenize a definition takes ten times as long as to read it.
+    """
+    whole = "".join(lines)
+    if any(mark in whole for mark in ('"""', "'''", "\\\n")):
+        return False
+    return all(not {*"\"'"} & {*lines[n].partition("#")[0]} for n in marked)
 
 
 def _ends(tree: ast.Module) -> list[int]:

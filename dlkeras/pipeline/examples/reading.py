@@ -46,15 +46,13 @@ def read_split(
         Dictionaries: `image` `(height, width, channels)` uint8, `label` int64, `id` and
         `format` strings, and `index` int64, the position in the split.
     """
-    from dlkeras.pipeline.tensorflow_import import tf, tfds
+    from dlkeras.pipeline.tensorflow_import import tf
 
-    builder = tfds.builder_from_directory(folder)
-    # TFDS's own decoder gives other pixels than those a served model is asked with.
-    encoded = {"image": tfds.decode.SkipDecoding()}
-    if shards is None:
-        dataset = _read_whole(builder, split, encoded)
+    if shards is not None or not tf.executing_eagerly():  # part of somebody's graph
+        dataset = _encoded(folder, split, shards)
     else:
-        dataset = _read_shards(builder, split, encoded, shards)
+        written = (Path(folder) / "dataset_info.json").stat().st_mtime_ns
+        dataset = _kept(Path(folder), split, written)
     if not decode:
         return dataset
     decoder = image_decoder(folder)
@@ -62,6 +60,32 @@ def read_split(
         lambda example: {**example, "image": decoder(example["image"])},
         num_parallel_calls=tf.data.AUTOTUNE,
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(folder: Path, split: str, written: int) -> "tf.data.Dataset":
+    """A whole split, images encoded: to trace it takes longer than to read a small one.
+
+    Args:
+        folder: as for `read_split`.
+        split: as for `read_split`.
+        written: when; of another data set in the same place it is another.
+    """
+    del written
+    return _encoded(folder, split, None)
+
+
+def _encoded(
+    folder: Path, split: str, shards: Sequence[int] | None
+) -> "tf.data.Dataset":
+    from dlkeras.pipeline.tensorflow_import import tfds
+
+    builder = tfds.builder_from_directory(folder)
+    # TFDS's own decoder gives other pixels than those a served model is asked with.
+    encoded = {"image": tfds.decode.SkipDecoding()}
+    if shards is None:
+        return _read_whole(builder, split, encoded)
+    return _read_shards(builder, split, encoded, shards)
 
 
 def _read_whole(builder: Any, split: str, decoders: Any) -> "tf.data.Dataset":

@@ -16,7 +16,7 @@ from dlkeras.visualization.training.beside import (
     draw_epoch,
     folder_of,
 )
-from dlkeras.visualization.training.watched import epoch_figures
+from dlkeras.visualization.training.watched import epoch_drawings
 
 # Images of the validation split that the activations are measured on.
 PROBE_SIZE = 256
@@ -178,8 +178,11 @@ class Monitoring:
         )
         found = [*self._gradients.findings, *self._activations.findings]
         output.write_json("findings.json", [vars(finding) for finding in found])
-        from dlkeras.visualization.figure import save_figure
+        from dlkeras.visualization.look.saved_beside import draw_figure
 
+        before = _drawn_before(epochs)
+        for name, draw in epoch_drawings(self._measured(), epochs, before):
+            draw_figure(output.figure_path(name), draw)
         diagnosis = self._judged(model, logs)
         shown = {
             name: [row.get(name, np.nan) for row in logs]
@@ -194,10 +197,6 @@ class Monitoring:
                 figures = output.path / "figures" / f"epoch-{epoch:04d}"
                 figures.parent.mkdir(exist_ok=True)
                 shutil.copytree(self._draw(epoch), figures)
-        for name, figure in epoch_figures(
-            self._measured(), epochs, _drawn_before(epochs)
-        ):
-            save_figure(figure, output.figure_path(name))
 
     def _judged(self, model: Any, logs: Sequence[Mapping[str, float]]) -> Any:
         """The diagnosis of what is known now."""

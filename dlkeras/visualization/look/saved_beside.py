@@ -7,12 +7,13 @@ the caller goes on at once; `all_saved` returns when all files are there.
 import collections
 import contextlib
 import contextvars
+import functools
 import io
 import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ Task = tuple[Any, Path]
 
 
 def write_figure(figure: Any, png: Path) -> None:
-    """Write a figure, as `save_figure` has it written."""
+    """Write a figure, or what a function draws, as `save_figure` has it written."""
     from matplotlib import rc_context
     from matplotlib.image import AxesImage
 
+    figure = figure() if callable(figure) else figure
     figure.savefig(png)
     if len(figure.findobj(AxesImage)) > 1:
         return
@@ -59,7 +61,7 @@ class _Writers:
         threading.Thread(target=self._hand_over, daemon=True).start()
 
     def save(self, figure: Any, png: Path) -> None:
-        """Have a figure written, which is not to be changed any more."""
+        """Have a figure written, or a function call that draws one; it stays as is."""
         self._tasks.append((figure, png))
         self._asked.release()
 
@@ -147,12 +149,35 @@ def begin() -> None:
 
 
 def save(figure: Any, png: Path) -> bool:
-    """Have the helper write a figure; False where there is none."""
+    """Have the helper write a figure, or draw it, too; False where there is none.
+
+    Args:
+        figure: a figure, or a `functools.partial` that draws one and can be pickled.
+        png: where to.
+    """
     mine = _writers.get()
     if not mine:
         return False
     mine[0].save(figure, png.resolve())
     return True
+
+
+def draw_figure(
+    png: Path, function: Callable[..., Any], *args: Any, **options: Any
+) -> None:
+    """Write the figure that a function draws, as `save_figure` writes one.
+
+    Inside of `figures_beside` the helper draws it, too, while the caller goes on.
+
+    Args:
+        png: where to.
+        function: one of a module, which the helper can import.
+        *args: arrays and plain values, which nobody changes afterwards.
+        **options: the same.
+    """
+    task = functools.partial(function, *args, **options)
+    if not save(task, png):
+        write_figure(task, png)
 
 
 def all_saved() -> None:

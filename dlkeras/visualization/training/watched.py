@@ -1,6 +1,7 @@
 """Draws what the monitors have measured by the end of an epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,13 @@ def epoch_figures(
     >>> [name for name, figure in epoch_figures(measured, 1, 0)]
     ['gradient_flow', 'gradient_map', 'update_ratios']
     """
+    return [(name, draw()) for name, draw in epoch_drawings(measured, epoch, before)]
+
+
+def epoch_drawings(
+    measured: Measured, epoch: int, before: int
+) -> Sequence[tuple[str, Callable[[], "Figure"]]]:
+    """The same, not drawn yet: names, and functions of nothing that draw."""
     from dlkeras import visualization as show
 
     drawn: list[tuple[str, Any]] = []
@@ -51,13 +59,19 @@ def epoch_figures(
         drawn.append(
             (
                 "gradient_flow",
-                show.gradient_flow(norms[recent], layers, title=f"Gradients, {span}"),
+                partial(
+                    show.gradient_flow,
+                    norms[recent],
+                    layers,
+                    title=f"Gradients, {span}",
+                ),
             )
         )
         drawn.append(
             (
                 "gradient_map",
-                show.gradient_map(
+                partial(
+                    show.gradient_map,
                     norms[known],
                     layers,
                     measured["steps"][known].tolist(),
@@ -68,8 +82,11 @@ def epoch_figures(
         drawn.append(
             (
                 "update_ratios",
-                show.update_ratios(
-                    measured["update_ratio"][recent], layers, title=f"Updates, {span}"
+                partial(
+                    show.update_ratios,
+                    measured["update_ratio"][recent],
+                    layers,
+                    title=f"Updates, {span}",
                 ),
             )
         )
@@ -80,7 +97,8 @@ def epoch_figures(
         drawn.append(
             (
                 "activations",
-                show.activation_statistics(
+                partial(
+                    show.activation_statistics,
                     measured["mean"][last],
                     measured["std"][last],
                     measured["dead_share"][last],

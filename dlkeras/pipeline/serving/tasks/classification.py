@@ -96,14 +96,14 @@ class Classification:
     ) -> None:
         """Draw the confusion matrix, the calibration and two galleries."""
         from dlkeras import visualization as show
-        from dlkeras.visualization.figure import save_figure
+        from dlkeras.visualization.look.saved_beside import draw_figure
 
         truth, probabilities = test
         predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        figure = show.confusion_matrix(metrics["confusion_matrix"], labels)
-        save_figure(figure, output.figure_path("confusion_matrix"))
-        figure = show.reliability_diagram(**metrics["calibration"], ece=metrics["ece"])
-        save_figure(figure, output.figure_path("calibration"))
+        path, counts = output.figure_path, metrics["confusion_matrix"]
+        draw_figure(path("confusion_matrix"), show.confusion_matrix, counts, labels)
+        known = {**metrics["calibration"], "ece": metrics["ece"]}
+        draw_figure(path("calibration"), show.reliability_diagram, **known)
         wrong = np.flatnonzero(predicted != truth)
         wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
         wrong = wrong[: config.gallery_size]
@@ -123,13 +123,14 @@ class Classification:
                 else f"{labels[truth[i]]}, right\nconfidence {confidence[i]:.2f}"
                 for i in chosen
             ]
-            figure = show.image_grid(
+            draw_figure(
+                path(name),
+                show.image_grid,
                 [raw[i] for i in chosen],
                 captions,
                 columns=min(5, len(chosen)),
                 title=title,
             )
-            save_figure(figure, output.figure_path(name))
 
     def properties(
         self, metrics: Mapping[str, Any], config: EvaluatorConfig, test: Answered
