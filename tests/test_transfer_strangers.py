@@ -269,3 +269,86 @@ def test_an_optimizer_is_known_by_its_type_and_not_by_its_name():
     several = keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD())
     with pytest.raises(ValueError, match=r"Received: .*MultiOptimizer"):
         layerwise_learning_rates(model, several)
+
+
+def test_what_cannot_be_fine_tuned_is_refused_before_the_probing():
+    for wrong in ({"fine_tune_optimizer": Adam()}, {"since": "stage9"}, {"decay": 2}):
+        model = MODELS["sequential"]()
+        before = values(model.weights)
+        with pytest.raises(ValueError, match="must"):
+            probe_then_fine_tune(model, IMAGES[:, :16, :16], CLASSES, **wrong)
+        assert not moved(model, before)
+
+
+def named_twice():
+    """A network loaded from a file has a `conv2d`, and so has a new one around it."""
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2, name="conv2d")(images)
+    base = keras.Model(images, x, name="base")
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2, name="conv2d")(base(images))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(2, activation="softmax", name="head")(x))
+
+
+def test_two_layers_of_one_name_have_no_rates_but_each_its_penalty():
+    model = named_twice()
+    with pytest.raises(ValueError, match=r"are called 'conv2d/kernel' and lie in diff"):
+        layerwise_learning_rates(model, keras.optimizers.SGD())
+    # With one rate for all stages nothing has to be told apart.
+    layerwise_learning_rates(model, keras.optimizers.SGD(), 1.0)
+    images = keras.Input((16, 16, 3))
+    head = layers.Dense(2, name="conv2d")  # has the name of a layer of the base
+    inner = named_twice().get_layer("base")
+    x = layers.Dense(3, name="flat")(layers.GlobalAveragePooling2D()(inner(images)))
+    model = keras.Model(images, head(x))
+    penalize_distance(model, alpha=0.0, beta=0.5)
+    expected = sum(
+        0.25 * np.sum(np.square(v))
+        for layer in (model.get_layer("flat"), head)
+        for v in layer.get_weights()
+    )
+    total = sum(float(keras.ops.convert_to_numpy(x)) for x in model.losses)
+    assert total == pytest.approx(expected, rel=1e-5)
+
+
+def test_probing_an_augmenting_model_is_what_keras_guide_writes_by_hand():
+    """Freeze the base, compile, fit: the same draws, losses and weights."""
+    model, by_hand = MODELS["transfer_guide"](), MODELS["transfer_guide"]()
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    options = {"batch_size": 2, "verbose": 0}
+    keras.utils.set_random_seed(3)
+    got = probe_then_fine_tune(
+        model, IMAGES, CLASSES, probe_epochs=2, fine_tune_epochs=0, loss=loss, **options
+    )
+    by_hand.get_layer("base").trainable = False
+    by_hand.compile(keras.optimizers.Adam(0.01), loss)
+    keras.utils.set_random_seed(3)
+    expected = by_hand.fit(IMAGES, CLASSES, epochs=2, **options)
+    np.testing.assert_allclose(got["loss"], expected.history["loss"], rtol=1e-6)
+    for mine, theirs in zip(model.weights, by_hand.weights, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(mine),
+            keras.ops.convert_to_numpy(theirs),
+            rtol=1e-5,
+            atol=1e-7,
+        )
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_the_penalty_of_narrow_weights_is_a_loss_like_the_others(policy):
+    """A loss is float32: TensorFlow adds no other to it, and float16 ends at 65504."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = MODELS["sequential"]()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    penalize_distance(model, 1.0, 2.0)
+    kernel = model.get_layer("classes").kernel
+    kernel.assign(keras.ops.full(kernel.shape, 300.0, kernel.dtype))
+    expected = 300.0**2 * np.prod(kernel.shape)  # others lie at their start or at 0
+    total = sum(float(keras.ops.convert_to_numpy(x)) for x in model.losses)
+    assert total == pytest.approx(expected, rel=1e-3)
+    model.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy")
+    images = IMAGES[:, :16, :16] / 255
+    assert len(model.fit(images, CLASSES, verbose=0).history["loss"]) == 1

@@ -133,23 +133,41 @@ def _rows(inputs: Any, rows: slice) -> Any:
 
 
 def check_empty_batch(subject: LayerSubject) -> bool | None:
-    """No example in, no example out."""
+    """No example in, no example out; unless a part of Keras's own cannot do that."""
     if not subject.dynamic_batch:
         return False
     layer = subject.built()
     expected = [a.shape[1:] for a in subject.outputs(layer, subject.arrays())]
+    finding = None
     try:
         empty = subject.outputs(layer, _rows(subject.arrays(), slice(0, 0)))
+        shapes = [array.shape for array in empty]
+        if shapes != [(0, *shape) for shape in expected]:
+            finding = f"an empty batch gives outputs of shapes {shapes}"
     except Exception as error:
-        raise AssertionError(
-            f"the layer fails on an empty batch: {brief(error)}"
-        ) from error
-    shapes = [array.shape for array in empty]
-    expect(
-        shapes == [(0, *shape) for shape in expected],
-        f"an empty batch gives outputs of shapes {shapes}",
-    )
+        finding = f"the layer fails on an empty batch: {brief(error)}"
+    if finding and any(map(_keras_fails_on_nothing, layer._flatten_layers())):
+        return False
+    expect(finding is None, finding or "")
     return None
+
+
+def _keras_fails_on_nothing(part: Any) -> bool:
+    """Whether a layer with Keras's own call has no answer to an empty batch.
+
+    oneDNN's convolution of no images has the shape of its input, and its sum of
+    nothing and a bias fails.
+    """
+    own = type(part).call.__module__.startswith("keras.src.layers.")
+    shape = (part.get_build_config() or {}).get("input_shape") if own else None
+    if not shape or not all(isinstance(size, int) for size in shape[1:]):
+        return False
+    shape = (0, *shape[1:])
+    try:
+        outputs = part(np.zeros(shape, part.compute_dtype))
+    except Exception:
+        return True
+    return tuple(outputs.shape) != tuple(part.compute_output_shape(shape))
 
 
 def check_size(subject: LayerSubject, axes: tuple[int, ...]) -> bool | None:

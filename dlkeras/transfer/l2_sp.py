@@ -34,6 +34,8 @@ class L2SP(keras.regularizers.Regularizer):
     def __call__(self, x: Any) -> Any:
         """Return the penalty of the weights `x`."""
         x = ops.convert_to_tensor(x)  # PyTorch subtracts no tensor from an array
+        # In half precision too: a loss is float32, and squares leave its range.
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         distance: Any = ops.sum(ops.square(x - ops.cast(self.start, x.dtype)))
         return 0.5 * self.strength * distance
 
@@ -94,7 +96,7 @@ def penalize_distance(
         if id(variable) in moving or not variable.dtype.startswith(("float", "bfloat")):
             continue
         value = ops.convert_to_numpy(variable)
-        known = variable.path in staged
+        known = id(variable) in staged
         strength = alpha if known else beta
         variable.regularizer = L2SP(strength, value if known else np.zeros_like(value))
         strengths[variable.path] = float(strength)

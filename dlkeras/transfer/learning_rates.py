@@ -30,7 +30,7 @@ def layerwise_learning_rates(
 
     Raises:
         ValueError: `decay` is out of range, the optimizer is of another kind, or the
-            model has no stages.
+            model has no stages, or weights of several stages have one path.
 
     Example:
         >>> import keras
@@ -54,7 +54,7 @@ def layerwise_learning_rates(
             f"The model must have stages. Received: model {model.name!r}, in which "
             "no image layer has weights"
         )
-    factors = {path: decay**distance for path, distance in staged.items()}
+    factors = _by_path(model, {key: decay**far for key, far in staged.items()})
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         scaling = optimizer.get_config()
         for key in ("name", "inner_optimizer"):
@@ -62,6 +62,24 @@ def layerwise_learning_rates(
         inner = _with_factors(optimizer.inner_optimizer, factors)
         return keras.optimizers.LossScaleOptimizer(inner, **scaling)
     return _with_factors(optimizer, factors)
+
+
+def _by_path(model: Any, factors: dict[int, float]) -> dict[str, float]:
+    """The factor of each path: a saved optimizer knows variables by their paths.
+
+    A layer in a nested model and one around it may have the same name.
+    """
+    found: dict[str, float] = {}
+    for weight in model.weights:
+        factor = factors.get(id(weight), 1.0)
+        if found.setdefault(weight.path, factor) != factor:
+            raise ValueError(
+                f"Two weights of model {model.name!r} are called {weight.path!r} and "
+                "lie in different stages, so that a saved optimizer could not tell "
+                "them apart: give the new one of the two layers another `name`"
+            )
+    known = {weight.path for weight in model.weights if id(weight) in factors}
+    return {path: factor for path, factor in found.items() if path in known}
 
 
 def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
@@ -87,13 +105,13 @@ def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
     return known[0].from_config({**config, "learning_rate_factors": factors})
 
 
-def distances(model: Any) -> dict[str, int]:
-    """Return how many stages from the head each weight of a stage lies."""
+def distances(model: Any) -> dict[int, int]:
+    """Return how many stages from the head a weight of a stage lies, by its `id`."""
     distances = {}
     graph = read(model)
     for distance, stage in enumerate(reversed(stages_of(graph)), start=1):
         for call in graph.leading_to(find_ends(graph, stage, "stage")):
-            distances.update((weight.path, distance) for weight in call.weights)
+            distances.update((id(weight), distance) for weight in call.weights)
     return distances
 
 
@@ -163,7 +181,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
         optimizer.factors.assign(
             [
                 optimizer.learning_rate_factors.get(v.path, 1.0)
-                if self._distance.get(v.path, 0) <= thawed
+                if self._distance.get(id(v), 0) <= thawed
                 else 0.0
                 for v in variables
             ]

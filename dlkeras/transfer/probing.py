@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from dlkeras.model_graph import read
+from dlkeras.stages import find_ends
 from dlkeras.transfer.feature_cache import (
     augments_images,
     cached_features,
@@ -68,7 +69,8 @@ def probe_then_fine_tune(
 
     Raises:
         ValueError: The model has no head behind its stages, or the numbers of epochs
-            are negative or both 0.
+            are negative or both 0, or the second part cannot be trained with `since`,
+            `decay` and the optimizer. Nothing has been trained then.
 
     Example:
         >>> import numpy as np
@@ -93,6 +95,12 @@ def probe_then_fine_tune(
             f"fine_tune_epochs={fine_tune_epochs}"
         )
     history: dict[str, list[float]] = {}
+    rates: Any = None
+    if fine_tune_epochs:  # what does not fit is said before the probing
+        if since is not None:
+            find_ends(read(model), since, "since")
+        rates = fine_tune_optimizer or keras.optimizers.Adam(5e-4)
+        rates = layerwise_learning_rates(model, rates, decay)
 
     def train(part: Any, optimizer: Any, x: Any, validation: Any, epochs: int) -> None:
         part.compile(optimizer, loss, metrics=list(metrics))
@@ -125,9 +133,7 @@ def probe_then_fine_tune(
         train(head, optimizer, features(x), seen, probe_epochs)
     if fine_tune_epochs:
         unfreeze(model, since, batch_normalization=batch_normalization)
-        optimizer = fine_tune_optimizer or keras.optimizers.Adam(5e-4)
-        optimizer = layerwise_learning_rates(model, optimizer, decay)
-        train(model, optimizer, x, validation_data, fine_tune_epochs)
+        train(model, rates, x, validation_data, fine_tune_epochs)
     return history
 
 

@@ -116,7 +116,7 @@ def read_pickle(
                         "a key in it is neither text nor a number below 2**60"
                     )
                 dict.__setitem__(stack[-1], key, value)
-        elif name == "REDUCE":
+        elif name in ("REDUCE", "NEWOBJ"):
             arguments, found = stack.pop(), stack.pop()
             function = known[found] if isinstance(found, Global) else None
             if function is None:

@@ -104,7 +104,8 @@ def unwrapped(content: Mapping) -> Mapping:
 
     Args:
         content: A state dict; or a dictionary that has one under `"state_dict"`,
-            `"model_state_dict"` or `"model"`.
+            `"model_state_dict"` or `"model"`, or has one dictionary of arrays, under
+            whatever name.
 
     Returns:
         The state dict; `module.`, `_orig_mod.` or `model.` in front of all of its
@@ -118,11 +119,22 @@ def unwrapped(content: Mapping) -> Mapping:
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
             return unwrapped(content[wrapper])
+    arrays = [getattr(x, "shape", ()) for x in content.values()]
+    inside = [x for x in content.values() if _has_arrays(x)]
+    if len(inside) == 1 and not any(arrays):
+        return unwrapped(inside[0])
     for prefix in _PREFIXES:
         if content and all(str(name).startswith(prefix) for name in content):
             bare = {str(n).removeprefix(prefix): x for n, x in content.items()}
             return unwrapped(bare)
     return content
+
+
+def _has_arrays(content: Any) -> bool:
+    """Whether it is a dictionary of arrays, whatever else is in it."""
+    return isinstance(content, Mapping) and any(
+        getattr(x, "shape", ()) for x in content.values()
+    )
 
 
 def open_weight_file(path: str | Path) -> IO[bytes]:
@@ -250,6 +262,9 @@ class _TorchFile:
             Global("collections", "OrderedDict"): lambda: {},
             Global("torch._utils", "_rebuild_tensor_v2"): self._array,
             Global("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            # What training scripts keep beside it: their arguments, a schedule.
+            Global("argparse", "Namespace"): lambda: {},
+            Global("collections", "Counter"): lambda counts: counts,
         }
         name = f"{self._root}/data.pkl"
         size = self._archive.sizes[name]

@@ -1,5 +1,7 @@
 """Checkpoints as training scripts leave them: wrapped, prefixed, named otherwise."""
 
+import argparse
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +73,19 @@ def prefixed(prefix):
     return wrap
 
 
+def of_a_training_script(network):
+    """As torchvision's `references` and timm write it, arguments and schedule too."""
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 6])
+    return {
+        "model": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "lr_scheduler": schedule.state_dict(),
+        "epoch": 3,
+        "args": argparse.Namespace(model="resnet18", lr=0.1, resume=None, sizes=[3]),
+    }
+
+
 WRAPPED = {
     "data parallel": prefixed("module."),
     "compiled": prefixed("_orig_mod."),
@@ -80,6 +95,8 @@ WRAPPED = {
     "model_state_dict": lambda x: {"model_state_dict": x.state_dict(), "loss": 0.5},
     "model": lambda x: {"model": prefixed("module.")(x), "optimizer": {"state": {}}},
     "Lightning": lightning,
+    "torchvision's training script": of_a_training_script,
+    "another name": lambda x: {"net": prefixed("module.")(x), "acc": 95.1, "epoch": 3},
 }
 
 

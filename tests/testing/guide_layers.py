@@ -316,3 +316,36 @@ class TemporalSoftmax(layers.Layer):
         inputs_exp = ops.exp(inputs) * seen
         inputs_sum = ops.sum(inputs_exp * seen, axis=1, keepdims=True)
         return inputs_exp / inputs_sum
+
+
+@registered
+class ConvolutionalBlock(layers.Layer):
+    """A residual block of Keras's convolutions: "Making new layers", end to end."""
+
+    def __init__(self, filters=4, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.conv = layers.Conv2D(filters, 3, strides=2, padding="same")
+        self.norm = layers.BatchNormalization()
+        self.shortcut = layers.Conv2D(filters, 1, strides=2)
+
+    def call(self, inputs, training=None):
+        x = self.norm(self.conv(inputs), training=training)
+        return ops.relu(x + self.shortcut(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@registered
+class LayersInSequence(layers.Layer):
+    """A `Sequential` within a layer."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.features = keras.Sequential(
+            [layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+        )
+
+    def call(self, inputs):
+        return self.features(inputs)

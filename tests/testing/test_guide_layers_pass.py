@@ -49,6 +49,8 @@ CASES = {
     "TemporalSplit": (guide.TemporalSplit, {}, (2, 6, 4)),
     "MyActivation": (guide.MyActivation, {}, (2, 6, 4)),
     "TemporalSoftmax": (guide.TemporalSoftmax, {}, (2, 6, 4)),
+    "ConvolutionalBlock": (guide.ConvolutionalBlock, {"filters": 3}, (2, 6, 6, 4)),
+    "LayersInSequence": (guide.LayersInSequence, {}, (2, 6, 6, 3)),
 }
 # XLA compiles the larger ones for seconds; every change tries the others.
 LARGE = {"VariationalAutoEncoder", "TransformerBlock", "TokenAndPositionEmbedding"}
