@@ -108,6 +108,7 @@ docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
 	@$(BIN)/python scripts/site_build.py
 	@$(BIN)/python -m pytest tests/docs $(ARGS)
+	@echo "Open build/site/index.html in a browser"
 
 slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)

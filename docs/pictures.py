@@ -314,6 +314,16 @@ def _receptive() -> Any:
     return show.receptive_field(lenet5(), ["C1", "S2", "C3", "S4", "C5"], _sample()[1])
 
 
+def _house() -> Any:
+    house = np.zeros((64, 64))
+    rows, columns = np.indices(house.shape)
+    house[(abs(rows - abs(columns - 32) - 8) <= 1) & (rows < 34)] = 1
+    house[34:60, [10, 11, 53, 54]] = house[[34, 35, 58, 59], 10:55] = 1
+    circles = [(20, 20), (20, 44), (36, 32), (44, 11), (54, 24)]
+    groups = [(1, 2), (1, 2, 3), (4, 5)]
+    return show.local_receptive_fields(house, circles, 19, groups=groups)
+
+
 def _bitmaps() -> Any:
     bitmaps = digit_bitmaps().reshape(-1, 12, 7, 1)
     return show.image_grid(
@@ -382,6 +392,10 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "grad_cam": lambda: show.grad_cam(trained()[0], _sample(), "C3"),
     "saliency": lambda: show.saliency(trained()[0], _sample()),
     "receptive_field": _receptive,
+    "local_receptive_fields": _house,
+    "stacked_layers": lambda: show.stacked_layers(
+        trained()[0], ["C1", "S2", "C3"], _sample()[1]
+    ),
     "loss_landscape": _landscape,
     "activation_distributions": _distributions,
     "activation_statistics": _findings,

@@ -35,7 +35,31 @@ from sklearn.datasets import load_sample_image
 from dlkeras.architectures import summary_table
 from dlkeras.layers import PartiallyConnectedConv2D
 from dlkeras.testing.course import check, compare, language, say
-from dlkeras.visualization import in_language
+from dlkeras.visualization import (
+    in_language,
+    local_receptive_fields,
+    stacked_layers,
+)
+
+# %% [markdown]
+# ## Small fields, joined
+#
+# Five neurons look at a drawn house. Each sees one circle, circles overlap, and a
+# neuron reacts to a line of one direction. A neuron above is connected to neighbours
+# only, and reacts to what their lines make together. You should see two slopes, two
+# levels and a wall; joined, they are the roof's tip, the whole roof and a corner. Move
+# a circle and see its line turn.
+
+# %%
+house = np.zeros((64, 64))
+rows, columns = np.indices(house.shape)
+house[(abs(rows - abs(columns - 32) - 8) <= 1) & (rows < 34)] = 1  # two slopes
+house[34:60, [10, 11, 53, 54]] = 1  # two walls
+house[[34, 35, 58, 59], 10:55] = 1  # the ceiling and the floor
+circles = [(20, 20), (20, 44), (36, 32), (44, 11), (54, 24)]
+local_receptive_fields(
+    house, circles, 19, groups=[(1, 2), (1, 2, 3), (4, 5)], language=language
+)
 
 # %% [markdown]
 # ## One feature map, by hand
@@ -110,6 +134,22 @@ assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape 
     3,
     4,
 )
+
+# %% [markdown]
+# Stack two such layers and follow one neuron down. It sees a 3x3 rectangle of the layer
+# below, and the neuron in the middle of that sees 3x3 pixels. You should see that all
+# nine together reach 5x5 pixels (dashed), and the ring of zeros that keeps the size
+# (dotted). Try a stride of 2, or `position=(0, 0)`, which looks into the zeros.
+
+# %%
+thin = keras.Sequential(
+    [
+        keras.layers.Input((9, 12, 1)),
+        keras.layers.Conv2D(1, 3, padding="same", name="first"),
+        keras.layers.Conv2D(1, 3, padding="same", name="second"),
+    ]
+)
+stacked_layers(thin, ["first", "second"], language=language)
 
 # %% [markdown]
 # ## Filters that look for lines
@@ -190,6 +230,22 @@ print(f"partly connected: {partial.count_params()} parameters")
 # %% tags=["check"]
 assert layer.count_params() == 2 * (7 * 7 * 3 + 1) == 296
 assert partial.count_params() == 4 * 49 + 2  # four of six connections
+
+# %% [markdown]
+# In a picture: below lie the photo's red, green and blue, above them a layer of four
+# maps and one of three. You should see the rectangle of a neuron go through every sheet
+# of the layer below, and through no map of its own.
+
+# %%
+maps_of = keras.Sequential(
+    [
+        keras.layers.Input((25, 34, 3)),
+        keras.layers.Conv2D(4, 5, padding="same", name="first"),
+        keras.layers.Conv2D(3, 5, padding="same", name="second"),
+    ]
+)
+small = photo[::12, ::12]
+stacked_layers(maps_of, ["first", "second"], small, language=language)
 
 # %% [markdown]
 # ## How far a deep neuron sees

@@ -21,6 +21,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,6 +69,8 @@ def _both(**words):
     both.words = said
     return both
 '''
+# Python 3.11 counts how deep a syntax tree is once for all threads.
+PARSER = threading.RLock()
 MARKED = re.compile("\x02([^\x02\x03]*)\x1f([^\x02\x03]*)\x03")
 
 
@@ -108,7 +111,8 @@ def merged(english: str, portuguese: str) -> str:
             setattr(en, name, merge(getattr(en, name), getattr(pt, name)))
         return en
 
-    return ast.unparse(merge(ast.parse(english), ast.parse(portuguese)))
+    with PARSER:
+        return ast.unparse(merge(ast.parse(english), ast.parse(portuguese)))
 
 
 def _is_words(node: Any) -> bool:
@@ -151,7 +155,8 @@ def files(module: str) -> list[Path]:
 @functools.cache
 def read(path: Path) -> tuple[str, tuple[str, ...]]:
     """Return a file's code without its words, and what it imports of the library."""
-    tree = ast.parse(path.read_text("utf-8"))
+    with PARSER:
+        tree = ast.parse(path.read_text("utf-8"))
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
@@ -275,7 +280,8 @@ def main() -> None:
                   flush=True)  # fmt: skip
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(report, chosen))
+        # The later ones train longest: begun first, nobody waits for one at the end.
+        list(pool.map(report, chosen[::-1]))
     if failed:
         sys.exit(f"{len(failed)} of {len(chosen)} chapters fail: {', '.join(failed)}")
 

@@ -8,7 +8,7 @@ from keras import layers
 from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
-    drawn_apart,
+    fresh_initializers,
     global_pooling,
     preprocess,
     scaled,
@@ -156,7 +156,7 @@ def alexnet(
     check_head(name, num_classes, pooling, flattened=input_shape)
     if kernel_initializer is None:
         kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
-    fresh = drawn_apart(kernel_initializer)
+    fresh = fresh_initializers(kernel_initializer)
     penalty = weight_penalty(weight_decay)
 
     def convolution(x: Any, index: int, size: int, label: str, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from dlkeras.architectures.parts.auxiliary import AuxiliaryTraining, MainOutput
 from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
-    drawn_apart,
+    fresh_initializers,
     pooled_head,
     preprocess,
     scaled,
@@ -170,7 +170,7 @@ def googlenet(
                 f"Received: input_shape={input_shape}, num_classes={num_classes}"
             )
     check_input(name, input_shape, lambda size: size >= smallest, why)
-    fresh = drawn_apart(kernel_initializer)
+    fresh = fresh_initializers(kernel_initializer)
     penalty = weight_penalty(weight_decay)
 
     shared: dict[str, Any] = {

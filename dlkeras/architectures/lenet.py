@@ -8,7 +8,7 @@ from keras import layers
 from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
-    drawn_apart,
+    fresh_initializers,
     global_pooling,
     preprocess,
     scaled,
@@ -139,7 +139,11 @@ def lenet5(
     if activation is None:
         activation = scaled_tanh if original else "tanh"
 
-    given = drawn_apart(kernel_initializer) if kernel_initializer is not None else None
+    given = (
+        fresh_initializers(kernel_initializer)
+        if kernel_initializer is not None
+        else None
+    )
     penalty = weight_penalty(weight_decay)
 
     def weights_of(inputs: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dlkeras.architectures import resnet_docstrings as docstrings
 from dlkeras.architectures.parts.ends import (
     check_head,
     check_input,
-    drawn_apart,
+    fresh_initializers,
     pooled_head,
     preprocess,
     scaled,
@@ -47,7 +47,7 @@ class _Parts:
         self.epsilon = epsilon
         self.padding = padding
         self.block_options = block_options or {}
-        self.initializer = drawn_apart(kernel_initializer)
+        self.initializer = fresh_initializers(kernel_initializer)
         self.penalty = weight_penalty(weight_decay)
 
     def padded(self, x: Any, pixels: int, label: str) -> tuple[Any, str]:

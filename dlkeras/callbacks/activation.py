@@ -217,10 +217,10 @@ class ActivationMonitor(keras.callbacks.Callback):
             and not type(part).call.__module__.startswith("keras.")
         ]
         with untouched(model), ExitStack() as stack:
-            for name, part in listened(model):
+            for name, part in observed_layers(model):
                 self._layers.setdefault(name, facts(part, name))
                 keep = tensors.setdefault(name, []).append
-                stack.enter_context(replaced(part, "call", heard(part.call, keep)))
+                stack.enter_context(replaced(part, "call", recording(part.call, keep)))
             outputs = model(self.probe, **training)
         made = keras.tree.flatten(outputs)
         self._outputs = [
@@ -233,7 +233,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         return {
             name: measured(found, self._layers[name], units_axis(part))
             for (name, part), found in zip(
-                listened(model), tensors.values(), strict=True
+                observed_layers(model), tensors.values(), strict=True
             )
             if found
         }
@@ -254,7 +254,7 @@ def first_batch(probe: Any) -> Any:
     return batch[0] if isinstance(batch, tuple) else batch
 
 
-def listened(model: Any) -> Iterator[tuple[str, Any]]:
+def observed_layers(model: Any) -> Iterator[tuple[str, Any]]:
     """The layers and symbolic operations whose outputs are looked at, by their path."""
     models = [("", model)]
     for name, layer in walk(model):
@@ -278,7 +278,7 @@ def facts(part: Any, name: str) -> LayerInfo:
     return LayerInfo(name, kind, kind.lower(), "", frozen=False)
 
 
-def heard(call: Callable, keep: Callable[[Any], None]) -> Callable:
+def recording(call: Callable, keep: Callable[[Any], None]) -> Callable:
     """`call` that also hands on its first output."""
 
     def listening(*args: Any, **kwargs: Any) -> Any:

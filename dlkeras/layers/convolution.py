@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from dlkeras.layers.backend import pointwise_convolution, visited_pixels
-from dlkeras.layers.inputs import holds_nothing, nothing
+from dlkeras.layers.inputs import empty_output, is_empty_batch
 
 
 # The name is Keras's, because a weight file addresses a layer within a block by the
@@ -48,8 +48,8 @@ class Conv2D(keras.layers.Conv2D):
 
         With `visited`, `inputs` are the pixels that the strides visit, and no others.
         """
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         outputs, strides = None, (1, 1) if visited else self.strides
         if self.is_pointwise and training:
             outputs = pointwise_convolution(inputs, self.kernel, strides)

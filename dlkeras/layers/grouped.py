@@ -6,7 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from dlkeras.layers.inputs import channel_axis, holds_nothing, nothing, require_float
+from dlkeras.layers.inputs import (
+    channel_axis,
+    empty_output,
+    is_empty_batch,
+    require_float,
+)
 
 # Below so many channels TensorFlow's convolution on a processor takes no less time.
 _FEWEST_CHANNELS = 16
@@ -52,8 +57,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     def call(self, inputs: Any) -> Any:
         """Convolve the channels of each group with the group's own filters."""
         require_float(self, inputs)
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         return super().call(inputs)
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 
-def distinct(initializer: Any, index: int) -> Any:
+def with_own_seed(initializer: Any, index: int) -> Any:
     """Return the initializer for weight number `index` of a layer.
 
     A Keras initialiser gives the same values each time it is called, so two

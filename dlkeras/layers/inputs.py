@@ -67,16 +67,16 @@ def require_float(layer: keras.layers.Layer, inputs: Any) -> None:
         )
 
 
-def holds_nothing(inputs: Any) -> bool:
+def is_empty_batch(inputs: Any) -> bool:
     """Whether the batch is known to be empty.
 
     TensorFlow's convolution of no images has the shape of its input, and PyTorch
-    has no maximum over none: a layer then gives `nothing` itself.
+    has no maximum over none: a layer then gives `empty_output` itself.
     """
     return inputs.shape[0] == 0
 
 
-def nothing(layer: keras.layers.Layer, inputs: Any) -> Any:
+def empty_output(layer: keras.layers.Layer, inputs: Any) -> Any:
     """Return what a layer makes of an empty batch: no examples, in the right shape."""
     shape = layer.compute_output_shape(inputs.shape)
     return keras.ops.zeros(shape, dtype=layer.compute_dtype)

@@ -9,11 +9,11 @@ from keras import ops
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
-    holds_nothing,
+    empty_output,
     image_data_format,
     image_shape,
     integer_pair,
-    nothing,
+    is_empty_batch,
     one_of,
     require_float,
     windows,
@@ -336,8 +336,8 @@ class PartiallyConnectedConv2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Convolve along the existing connections."""
         require_float(self, inputs)
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         if self.implementation == 1:
             x: Any = self._convolved(inputs, self.full_kernel())
         else:

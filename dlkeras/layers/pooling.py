@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from dlkeras.layers.backend import max_pool
-from dlkeras.layers.inputs import holds_nothing, nothing
+from dlkeras.layers.inputs import empty_output, is_empty_batch
 
 
 # The name is Keras's, so that people who look for a pooling find one.
@@ -39,8 +39,8 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     def call(self, inputs: Any) -> Any:
         """Take the maximum of each window."""
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         last = self.data_format == "channels_last"
 
         def over_all_axes(pair: Any) -> tuple[int, ...]:

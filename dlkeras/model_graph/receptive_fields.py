@@ -7,7 +7,7 @@ to random maps is not zero just where it looks. What passes without a gradient, 
 a rounding, is found by a change of each row and column.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,12 +87,16 @@ class ReceptiveFields:
         self._images = [x for x in self.graph.inputs if len(x.shape) == 4]
         self._opened: dict[int, Graph | None] = {}
 
-    def box(self, tensor: Any, position: Sequence[int] | None = None) -> Box | None:
+    def box(
+        self, tensor: Any, position: Sequence[int] | None = None, seen: Any = None
+    ) -> Box | None:
         """Return the pixels of the image that one pixel of a call's output sees.
 
         Args:
             tensor: An output of a call of `graph`.
             position: Row and column in it; by default the middle.
+            seen: The maps whose pixels are asked for, an output of another call; by
+                default the images.
 
         Returns:
             The smallest rectangle that holds all of them. Where every step is known it
@@ -103,16 +107,17 @@ class ReceptiveFields:
         Raises:
             ValueError: It must be measured, and the model gives no gradient.
         """
-        if len(tensor.shape) != 4 or not self._images or channels_first(self.graph):
+        sources = self._images if seen is None else [seen]
+        if len(tensor.shape) != 4 or not sources or channels_first(self.graph):
             return None
         sizes = _sizes(tensor)
         place = tuple(n // 2 for n in sizes) if position is None else position
         regions = {id(tensor): [(i, i) for i in place]}
         try:
-            self._carry_back(self.graph, regions)
-            found = [regions[id(x)] for x in self._images if id(x) in regions]
+            self._carry_back(self.graph, regions, {id(x) for x in sources})
+            found = [regions[id(x)] for x in sources if id(x) in regions]
         except _NotMapsError:
-            found = self._measured_from_images(tensor, regions[id(tensor)])
+            found = self._measured_from(sources, tensor, regions[id(tensor)])
         found = [region for region in found if region]
         if not found:
             return None
@@ -121,11 +126,16 @@ class ReceptiveFields:
             rows[0], columns[0], rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
         )
 
-    def _carry_back(self, graph: Graph, regions: dict[int, _Region]) -> None:
-        """Add to the regions of some tensors those of all that they are made from."""
+    def _carry_back(
+        self, graph: Graph, regions: dict[int, _Region], ends: Set[int] = frozenset()
+    ) -> None:
+        """Add to the regions of some tensors those of all that they are made from.
+
+        What the tensors of `ends` are made from is not asked.
+        """
         for call in reversed(graph.calls):
             for number, tensor in enumerate(call.outputs):
-                if id(tensor) in regions and not call.is_input:
+                if id(tensor) in regions and not (call.is_input or id(tensor) in ends):
                     for x, region in self._through(call, number, regions[id(tensor)]):
                         known: Any = regions.get(id(x), region)
                         regions[id(x)] = [
@@ -189,12 +199,17 @@ class ReceptiveFields:
                 found.append((x, seen))
         return found
 
-    def _measured_from_images(self, tensor: Any, region: _Region) -> list[_Region]:
-        """The regions of the images, by the gradient with respect to random ones."""
+    def _measured_from(
+        self, sources: list[Any], tensor: Any, region: _Region
+    ) -> list[_Region]:
+        """The regions of sources, by the gradient with respect to random ones."""
         draw = np.random.default_rng(0)
-        values = [(x, _drawn(draw, x)) for x in self.graph.inputs]
+        starts = {id(x): x for x in (*self.graph.inputs, *sources)}
+        drawn = [(x, _drawn(draw, x)) for x in starts.values()]
+        count = min(int(value.shape[0]) for _, value in drawn)
+        values = [(x, value[:count]) for x, value in drawn]
         found = []
-        for image in self._images:
+        for image in sources:
 
             def outcome(value: Any, image: Any = image) -> Any:
                 given = [(x, value if x is image else y) for x, y in values]

@@ -30,6 +30,19 @@ if TYPE_CHECKING:
     )
     from dlkeras.visualization.explanations import grad_cam as grad_cam
     from dlkeras.visualization.explanations import saliency as saliency
+    from dlkeras.visualization.fields.local_fields import (
+        local_receptive_fields as local_receptive_fields,
+    )
+    from dlkeras.visualization.fields.receptive_fields import Box as Box
+    from dlkeras.visualization.fields.receptive_fields import (
+        receptive_field as receptive_field,
+    )
+    from dlkeras.visualization.fields.receptive_fields import (
+        receptive_field_box as receptive_field_box,
+    )
+    from dlkeras.visualization.fields.stacked_layers import (
+        stacked_layers as stacked_layers,
+    )
     from dlkeras.visualization.figure import Figure as Figure
     from dlkeras.visualization.figure import in_language as in_language
     from dlkeras.visualization.images import augmentation_grid as augmentation_grid
@@ -38,13 +51,6 @@ if TYPE_CHECKING:
     from dlkeras.visualization.maps import feature_maps as feature_maps
     from dlkeras.visualization.maps import filters as filters
     from dlkeras.visualization.network import network_table as network_table
-    from dlkeras.visualization.receptive_fields import Box as Box
-    from dlkeras.visualization.receptive_fields import (
-        receptive_field as receptive_field,
-    )
-    from dlkeras.visualization.receptive_fields import (
-        receptive_field_box as receptive_field_box,
-    )
     from dlkeras.visualization.statistics import (
         brightness_and_contrast as brightness_and_contrast,
     )

@@ -35,7 +35,31 @@ from sklearn.datasets import load_sample_image
 from dlkeras.architectures import summary_table
 from dlkeras.layers import PartiallyConnectedConv2D
 from dlkeras.testing.course import check, compare, language, say
-from dlkeras.visualization import in_language
+from dlkeras.visualization import (
+    in_language,
+    local_receptive_fields,
+    stacked_layers,
+)
+
+# %% [markdown]
+# ## Campos pequenos, juntos
+#
+# Cinco neurônios olham uma casa desenhada. Cada um vê um círculo, os círculos se
+# sobrepõem, e um neurônio reage a uma linha de uma direção. Um neurônio acima só se
+# liga a vizinhos, e reage ao que as linhas deles formam juntas. Você deve ver duas
+# inclinadas, duas horizontais e uma parede; juntas, elas são a ponta do telhado, o
+# telhado inteiro e um canto. Mova um círculo e veja a linha dele girar.
+
+# %%
+house = np.zeros((64, 64))
+rows, columns = np.indices(house.shape)
+house[(abs(rows - abs(columns - 32) - 8) <= 1) & (rows < 34)] = 1  # o telhado
+house[34:60, [10, 11, 53, 54]] = 1  # duas paredes
+house[[34, 35, 58, 59], 10:55] = 1  # o teto e o chão
+circles = [(20, 20), (20, 44), (36, 32), (44, 11), (54, 24)]
+local_receptive_fields(
+    house, circles, 19, groups=[(1, 2), (1, 2, 3), (4, 5)], language=language
+)
 
 # %% [markdown]
 # ## Um mapa de características, à mão
@@ -110,6 +134,22 @@ assert feature_map(np.ones((7, 9, 1)), np.ones((3, 3, 1)), stride=(2, 2)).shape 
     3,
     4,
 )
+
+# %% [markdown]
+# Empilhe duas dessas camadas e siga um neurônio para baixo. Ele vê um retângulo de 3x3
+# da camada de baixo, e o neurônio do meio vê 3x3 pixels. Você deve ver que os nove
+# juntos alcançam 5x5 pixels (tracejado), e o anel de zeros que mantém o tamanho
+# (pontilhado). Tente um passo de 2, ou `position=(0, 0)`, que olha para os zeros.
+
+# %%
+thin = keras.Sequential(
+    [
+        keras.layers.Input((9, 12, 1)),
+        keras.layers.Conv2D(1, 3, padding="same", name="first"),
+        keras.layers.Conv2D(1, 3, padding="same", name="second"),
+    ]
+)
+stacked_layers(thin, ["first", "second"], language=language)
 
 # %% [markdown]
 # ## Filtros que procuram linhas
@@ -191,6 +231,22 @@ print(f"parcialmente conectada: {partial.count_params()} parâmetros")
 # %% tags=["check"]
 assert layer.count_params() == 2 * (7 * 7 * 3 + 1) == 296
 assert partial.count_params() == 4 * 49 + 2  # four of six connections
+
+# %% [markdown]
+# Em figura: embaixo estão o vermelho, o verde e o azul da foto, acima deles uma camada
+# de quatro mapas e uma de três. Você deve ver o retângulo de um neurônio atravessar
+# cada folha da camada de baixo, e nenhum mapa da sua própria.
+
+# %%
+maps_of = keras.Sequential(
+    [
+        keras.layers.Input((25, 34, 3)),
+        keras.layers.Conv2D(4, 5, padding="same", name="first"),
+        keras.layers.Conv2D(3, 5, padding="same", name="second"),
+    ]
+)
+small = photo[::12, ::12]
+stacked_layers(maps_of, ["first", "second"], small, language=language)
 
 # %% [markdown]
 # ## Até onde um neurônio profundo vê

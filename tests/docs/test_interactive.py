@@ -211,7 +211,7 @@ def test_the_limits_of_strength_are_those_of_the_shipped_weights():
 
 @pytest.mark.parametrize("name", ["small", "lenet", "vgg", "resnet"])
 def test_fields_grow_as_the_library_says(name):
-    from dlkeras.visualization.receptive_fields import receptive_field_box
+    from dlkeras.visualization import receptive_field_box
 
     layers = computed("receptive_field/formulas", "m.NETWORKS[n]", n=name)
     here = computed("receptive_field/formulas", "m.fields(l)", l=layers)

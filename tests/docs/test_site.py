@@ -82,7 +82,7 @@ def test_examples_and_shapes_stand_below_headings_of_their_own(site):
         assert not found, (page, found)
 
 
-def test_links_within_the_site_lead_to_a_place(pages):
+def broken_links(pages):
     broken = []
     for page, found in pages.items():
         for link in [*found.links, *found.loads]:
@@ -98,7 +98,22 @@ def test_links_within_the_site_lead_to_a_place(pages):
             places = pages[target].places if target in pages else {parts.fragment}
             if parts.fragment and unquote(parts.fragment) not in places:
                 broken.append((page.name, link))
-    assert not broken
+    return broken
+
+
+def test_links_within_the_site_lead_to_a_place(pages):
+    assert sum(len(found.links) for found in pages.values()) > 5000
+    assert not broken_links(pages)
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<p id="here"><a href="#here"></a><a href="#there"></a><a href="https://x.org">'
+        '</a><a href="page.html#here"></a><a href="other.html"></a><img src="no.png">'
+    )
+    found = broken_links({page: Links(page.read_text())})
+    assert [link for _, link in found] == ["#there", "other.html", "no.png"]
 
 
 def test_a_reader_without_a_network_sees_everything(site, pages):

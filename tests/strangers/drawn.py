@@ -85,6 +85,10 @@ CALLS = {
         [0.001, 0.01, 0.1], x
     ),
     "lms_learning_curve": lambda x: show.lms_learning_curve(x),
+    "local_receptive_fields": lambda x: show.local_receptive_fields(x, [(1, 1)], 3),
+    "local_receptive_fields, centers": lambda x: show.local_receptive_fields(
+        np.eye(8), x, 3
+    ),
     "loss_along, x": lambda x: show.loss_along(
         classifier(), x, np.eye(3), loss="mse", points=2
     ),
@@ -108,6 +112,7 @@ CALLS = {
     "saliency_map": lambda x: show.saliency_map(classifier(), x),
     "signal_flow_graph": lambda x: show.signal_flow_graph(x),
     "spectrogram": lambda x: show.spectrogram(x),
+    "stacked_layers": lambda x: show.stacked_layers(classifier(), "maps", x),
     "update_ratios": lambda x: show.update_ratios(x, NAMES),
     "weights_over_time": lambda x: show.weights_over_time(x),
     "weights_over_time, optimum": lambda x: show.weights_over_time(TABLE, x),
@@ -194,6 +199,9 @@ lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; la
     from 1; labels with -1; a column of a sigmoid; counts of 150 classes; complex
     errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame;
     history with gaps; infinities
+local_receptive_fields: labels, one-hot; logits; counts; rates; vanishing numbers; one
+    photo; one grey photo; counts of 150 classes; kernel of a Dense; history as a frame
+local_receptive_fields, centers:
 loss_along, x: COLOUR; a pixel of NaN; a pixel of infinity; photos of NaN
 loss_landscape:
 loss_landscape, loss: TABLES; huge numbers
@@ -216,6 +224,7 @@ saliency: COLOUR; one photo
 saliency_map: COLOUR; one photo
 signal_flow_graph:
 spectrogram:
+stacked_layers: one photo; nothing
 update_ratios: TABLES; kernel of a Dense; huge numbers; infinities
 weights_over_time: TABLES; one grey photo; labels of keras.datasets; a column of a
     sigmoid; counts of 150 classes; complex errors; kernel of a Dense; history as a

@@ -228,6 +228,12 @@ PICTURES = {
     "lms_learning_curve_decibels": lambda: show.lms_learning_curve(
         random().normal(size=(40, 60)) * np.linspace(1, 0.1, 60), decibels=True
     ),
+    "local_receptive_fields": lambda: show.local_receptive_fields(
+        np.eye(24) + np.eye(24)[::-1],
+        [(6, 6), (6, 17), (17, 6)],
+        9,
+        groups=[(1, 2), (1, 3), (1, 2, 3)],
+    ),
     "loss_landscape": landscape,
     "misclassified": gallery,
     "network_table": lambda: show.network_table(summary_table(lenet5())),
@@ -245,6 +251,12 @@ PICTURES = {
         "back_propagated_error", nodes=4
     ),
     "spectrogram": lambda: show.spectrogram(*tone(), rate=4000),
+    "stacked_layers": lambda: show.stacked_layers(
+        fixed_lenet(), ["C1", "S2", "C3"], digit()
+    ),
+    "stacked_layers_padded": lambda: show.stacked_layers(
+        block_network(), ["conv", "inception", "block1"], position=(0, 0)
+    ),
     "update_ratios": lambda: by_depth(show.update_ratios),
     "weights_over_time": lambda: show.weights_over_time(
         [[0.5, -0.3]] * (1 - 0.97 ** np.arange(150)[:, None])

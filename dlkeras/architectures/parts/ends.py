@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from dlkeras.layers.initializers import distinct
+from dlkeras.layers.initializers import with_own_seed
 from dlkeras.layers.output_policy import output_policy
 
 # Red, green and blue of ImageNet's training images, on a scale of 0 to 1.
@@ -130,14 +130,14 @@ def weight_penalty(weight_decay: float) -> keras.regularizers.Regularizer | None
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
 
 
-def drawn_apart(initializer: Any) -> Callable[[], Any]:
+def fresh_initializers(initializer: Any) -> Callable[[], Any]:
     """Return a function that gives each layer an initialiser of its own.
 
     One initialiser object would start layers of one shape with the same values.
     """
     initializer = keras.initializers.get(initializer)
     numbers = itertools.count(step=10)  # a block counts its convolutions on from one
-    return lambda: distinct(initializer, next(numbers))
+    return lambda: with_own_seed(initializer, next(numbers))
 
 
 def preprocess(images: Any, kind: bool | str, channels: int) -> Any:

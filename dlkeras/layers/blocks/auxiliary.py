@@ -5,14 +5,14 @@ from typing import Any
 import keras
 
 from dlkeras.layers.blocks.composite import CompositeLayer
-from dlkeras.layers.initializers import distinct
+from dlkeras.layers.initializers import with_own_seed
 from dlkeras.layers.inputs import (
     channels_of,
-    holds_nothing,
+    empty_output,
     image_data_format,
     image_shape,
     integer_pair,
-    nothing,
+    is_empty_batch,
     one_of,
     positive_integer,
     rate,
@@ -116,8 +116,8 @@ class AuxiliaryClassifier(CompositeLayer):
 
     def _weights_of(self, index: int) -> dict[str, Any]:
         return {
-            "kernel_initializer": distinct(self.kernel_initializer, index),
-            "bias_initializer": distinct(self.bias_initializer, index),
+            "kernel_initializer": with_own_seed(self.kernel_initializer, index),
+            "bias_initializer": with_own_seed(self.bias_initializer, index),
             "kernel_regularizer": self.kernel_regularizer,
             "dtype": self.dtype_policy,
         }
@@ -190,8 +190,8 @@ class AuxiliaryClassifier(CompositeLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Return the class probabilities seen from here."""
         require_float(self, inputs)
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         x = self.convolution(self.pool(inputs))
         if self.convolution_normalization is not None:
             x = self.convolution_normalization(x, training=training)

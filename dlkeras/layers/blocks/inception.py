@@ -7,14 +7,14 @@ from keras import ops
 
 from dlkeras.layers.blocks.composite import CompositeLayer
 from dlkeras.layers.convolution import Conv2D
-from dlkeras.layers.initializers import distinct
+from dlkeras.layers.initializers import with_own_seed
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
-    holds_nothing,
+    empty_output,
     image_data_format,
     image_shape,
-    nothing,
+    is_empty_batch,
     one_of,
     positive_integer,
     require_float,
@@ -151,8 +151,8 @@ class InceptionModule(CompositeLayer):
                 kernel_size,
                 padding="same",
                 use_bias=self.normalization is None,
-                kernel_initializer=distinct(self.kernel_initializer, index),
-                bias_initializer=distinct(self.bias_initializer, index),
+                kernel_initializer=with_own_seed(self.kernel_initializer, index),
+                bias_initializer=with_own_seed(self.bias_initializer, index),
                 kernel_regularizer=self.kernel_regularizer,
                 data_format=self.data_format,
                 dtype=self.dtype_policy,
@@ -190,8 +190,8 @@ class InceptionModule(CompositeLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Stack the four views along the channels."""
         require_float(self, inputs)
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
 
         def convolve(name: str, x: Any) -> Any:
             x = self.convolutions[name](x)

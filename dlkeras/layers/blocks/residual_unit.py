@@ -9,14 +9,14 @@ from dlkeras.layers.blocks.composite import CompositeLayer
 from dlkeras.layers.blocks.squeeze_excitation import SqueezeExcitation
 from dlkeras.layers.convolution import Conv2D, both_pointwise
 from dlkeras.layers.grouped import GroupedConv2D
-from dlkeras.layers.initializers import distinct
+from dlkeras.layers.initializers import with_own_seed
 from dlkeras.layers.inputs import (
     channel_axis,
     channels_of,
-    holds_nothing,
+    empty_output,
     image_data_format,
     image_shape,
-    nothing,
+    is_empty_batch,
     one_of,
     positive_integer,
     rate,
@@ -222,7 +222,7 @@ class ResidualUnit(CompositeLayer):
             groups=groups,
             padding="valid" if self._pads(kernel_size, strides) else "same",
             use_bias=self.normalization is None,
-            kernel_initializer=distinct(self.kernel_initializer, index),
+            kernel_initializer=with_own_seed(self.kernel_initializer, index),
             kernel_regularizer=self.kernel_regularizer,
             data_format=self.data_format,
             dtype=self.dtype_policy,
@@ -290,8 +290,8 @@ class ResidualUnit(CompositeLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Add what the branch computes to what the shortcut hands on."""
         require_float(self, inputs)
-        if holds_nothing(inputs):
-            return nothing(self, inputs)
+        if is_empty_batch(inputs):
+            return empty_output(self, inputs)
         last = len(self.convolutions) - 1
         if self.version == "v2":
             x = self.activation(self._normalize(0, inputs, training))

@@ -82,9 +82,9 @@ class Monitoring:
             self._gradients,
             self._activations,
             keras.callbacks.LambdaCallback(
-                on_epoch_begin=lambda epoch, logs: self._tell(),
+                on_epoch_begin=lambda epoch, logs: self._report_findings(),
                 on_epoch_end=lambda epoch, logs: self._epoch_ended(epoch + 1),
-                on_train_end=lambda logs: self._tell(),
+                on_train_end=lambda logs: self._report_findings(),
             ),
         ]
 
@@ -242,7 +242,7 @@ class Monitoring:
         if wait:
             self._drawing.close()
 
-    def _tell(self) -> None:
+    def _report_findings(self) -> None:
         """Between two epochs: not into the middle of a progress bar."""
         from dlkeras.diagnosis.finding import summary
 

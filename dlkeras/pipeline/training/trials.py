@@ -191,7 +191,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
             kept = _cached(trials, hp.values)
             if kept is not None:
                 for epoch, logs in enumerate(kept):
-                    _tell(observer, running[-1], epoch, logs)
+                    _report_epoch(observer, running[-1], epoch, logs)
                 better = min if tried.direction == "min" else max
                 return better(kept, key=lambda logs: logs[tried.objective])
             batches = training_batches(
@@ -211,7 +211,7 @@ def search_of(trials: Trials, observer: TrialObserver) -> Any:
 
             def tell(epoch: int, logs: dict | None = None) -> None:
                 seen.append({name: float(v) for name, v in (logs or {}).items()})
-                _tell(observer, running[-1], epoch, seen[-1])
+                _report_epoch(observer, running[-1], epoch, seen[-1])
                 if not math.isfinite(seen[-1]["loss"]):
                     check_trial(model, looked_at[0], seen)
 
@@ -311,7 +311,9 @@ class _NotTold(Exception):
     """The observer could not be told; its error is the argument: Keras cuts causes."""
 
 
-def _tell(observer: TrialObserver, trial: str, epoch: int, logs: Mapping) -> None:
+def _report_epoch(
+    observer: TrialObserver, trial: str, epoch: int, logs: Mapping
+) -> None:
     try:
         observer.trial_epoch(trial, epoch, logs)
     except Exception as error:

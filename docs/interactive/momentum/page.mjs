@@ -25,7 +25,7 @@ p.figure("path", (width) => {
 });
 p.figure("cost", (width) => {
   const heights = drawn().map(([path, colour]) => [path.map((w, n) => [n, Math.log10(Math.max(cost(lambda, w), 1e-12))]), colour]);
-  return chart({ width, height: Math.min(width * 0.36, 260), x: [0, STEPS], y: [-8, 2], logY: true, xLabel: say.steps, format: tick, label: say.cost,
+  return chart({ width, height: Math.min(width * 0.36, 260), x: [0, STEPS], y: [-12, 2], logY: true, xLabel: say.steps, format: tick, label: say.cost,
     marks: heights.map(([line, colour]) => ({ line, colour })) });
 });
 p.legend([["blue", "with"], ["orange", "without"]]);

@@ -10,12 +10,13 @@ export const power = (exponent) =>
 export const escaped = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
-/** Round values between low and high, about `count` of them. */
+/** Round values between low and high, about `count` of them, and at least three. */
 export function ticks(low, high, count = 5) {
   const rough = (high - low) / count, size = 10 ** Math.floor(Math.log10(rough));
   const step = size * ([1, 2, 5].find((factor) => factor * size >= rough) ?? 10);
   const first = Math.ceil(low / step - 1e-9);
-  return range(Math.floor(high / step + 1e-9) - first + 1).map((place) => (first + place) * step);
+  const found = range(Math.floor(high / step + 1e-9) - first + 1).map((place) => (first + place) * step);
+  return found.length < 3 && count < 9 ? ticks(low, high, count + 1) : found;
 }
 
 /**

@@ -48,8 +48,8 @@ class AffineProjectionRule(Rule):
         if self.epsilon is None:
             power = arrays["power"]
             share = RELATIVE / size * power
-            heard = power > SILENCE[real_dtype(problem.dtype)]
-            epsilon = where(heard, share, ops.ones_like(power))
+            audible = power > SILENCE[real_dtype(problem.dtype)]
+            epsilon = where(audible, share, ops.ones_like(power))
         else:
             epsilon = ops.zeros_like(step_size) + self.epsilon
         rows = {

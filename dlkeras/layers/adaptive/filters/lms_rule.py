@@ -135,9 +135,9 @@ class LMSRule(Rule):
             power = energy(signal, problem)
             if self.tracks_power:
                 power = power + self.share(problem) * arrays["power"]
-                heard = power > 0
-                gain = gain / where(heard, power, ops.ones_like(power))
-                gain = where(heard, gain, ops.zeros_like(gain))
+                audible = power > 0
+                gain = gain / where(audible, power, ops.ones_like(power))
+                gain = where(audible, gain, ops.zeros_like(gain))
             else:
                 gain = gain / (self.epsilon + power)
         if active is not None:

@@ -54,34 +54,58 @@ def receptive_field_box(
     return _box(ReceptiveFields(model), layer, position)
 
 
-def _box(fields: ReceptiveFields, layer: str, position: tuple[int, int] | None) -> Box:
+def _box(fields: ReceptiveFields, layer: str, position: Any) -> Box:
     output = find_ends(fields.graph, layer, "layer")[0]
+    return field_of(fields, output, layer, place_in(output, layer, position))
+
+
+def place_in(output: Any, layer: str, position: Any) -> tuple[int, int]:
+    """A row and a column of a layer's maps; by default the middle.
+
+    Raises:
+        ValueError: the output is no maps, or has no such pixel.
+    """
     if len(output.shape) != 4:
         raise ValueError(
             "layer must name one whose output is maps, (batch, rows, columns, maps). "
             f"Received: layer={layer!r} with output {tuple(output.shape)}"
         )
     sizes = output.shape[1:3]
-    place: Any = None
-    if position is not None:
-        place = numbers(position, "position", "a row and a column", axes=1).tolist()
-        if len(place) != 2 or any(i % 1 for i in place):
-            raise ValueError(
-                "position must be a row and a column. Received: "
-                f"position={received(position)}"
-            )
-        place = [int(i) for i in place]
-    if place and any(not 0 <= i < n for i, n in zip(place, sizes, strict=True)):
+    if position is None:
+        return sizes[0] // 2, sizes[1] // 2
+    place = numbers(position, "position", "a row and a column", axes=1).tolist()
+    if len(place) != 2 or any(i % 1 for i in place):
+        raise ValueError(
+            "position must be a row and a column. Received: "
+            f"position={received(position)}"
+        )
+    if any(not 0 <= i < n for i, n in zip(place, sizes, strict=True)):
         raise ValueError(
             f"position must lie in the layer's maps of {tuple(sizes)} pixels. "
             f"Received: position={position}"
         )
-    box = fields.box(output, place)
-    if box is None:
+    return int(place[0]), int(place[1])
+
+
+def field_of(
+    fields: ReceptiveFields, output: Any, layer: str, place: Any, seen: Any = None
+) -> Box:
+    """What one pixel of a layer's maps sees of the image, or of other maps.
+
+    Raises:
+        ValueError: it sees nothing of them.
+    """
+    box = fields.box(output, place, seen)
+    if box is None and seen is None:
         raise ValueError(
             f"Layer {layer!r} sees no image of model {fields.graph.model.name!r}: its "
             "maps are made from something else, its weights are all zero, or its "
             "channels stand first."
+        )
+    if box is None:
+        raise ValueError(
+            "layers must stand one behind the other, the one next to the image first. "
+            f"Received: {layer!r}, which sees nothing of the one before it"
         )
     return box
 
