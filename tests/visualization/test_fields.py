@@ -28,19 +28,19 @@ def words(figure):
 def test_two_layers_of_3_by_3_see_5_by_5_through_all_sheets():
     image, first, second = words(show.stacked_layers(network(), ["first", "second"]))
     assert image == "image\n9 x 12, 3 channels\n- - second sees 5 x 5"
-    assert first == "first\n9 x 12, 4 maps\none sees 3 x 3, stride 1"
-    assert second == "second\n9 x 12, 2 maps\none sees 3 x 3, stride 1"
+    assert first == "first\n9 x 12, 4 maps\neach sees 3 x 3, stride 1"
+    assert second == "second\n9 x 12, 2 maps\neach sees 3 x 3, stride 1"
 
 
 def test_a_stride_of_2_halves_the_layer_and_is_said():
     second = words(show.stacked_layers(network(2), ["first", "second"]))[-1]
-    assert second == "second\n5 x 6, 2 maps\none sees 3 x 3, stride 2"
+    assert second == "second\n5 x 6, 2 maps\neach sees 3 x 3, stride 2"
 
 
 def test_layers_that_are_left_out_count():
     """Two 5 x 5 convolutions and a 2 x 2 pooling of stride 2 between them: 6 + 8."""
     (_, c3) = words(show.stacked_layers(lenet5(), "C3"))
-    assert c3 == "C3\n10 x 10, 16 maps\none sees 14 x 14, stride 2"
+    assert c3 == "C3\n10 x 10, 16 maps\neach sees 14 x 14, stride 2"
 
 
 def test_what_a_neuron_sees_is_where_a_change_reaches_it():

@@ -86,7 +86,7 @@ def stacked_layers(
     >>> from dlkeras.architectures import lenet5
     >>> figure = stacked_layers(lenet5(), ["C1", "S2"])
     >>> figure.axes[0].texts[-1].get_text()
-    'S2\n14 × 14, 6 maps\none sees 2 × 2, stride 2'
+    'S2\n14 × 14, 6 maps\neach sees 2 × 2, stride 2'
 
     Reference:
         Géron, *Hands-On Machine Learning with Scikit-Learn and TensorFlow*, 2017,
@@ -136,10 +136,10 @@ def stacked_layers(
             Polygon(stack[0].corners(whole, stack[0].count - 1), fill=False, lw=2,
                     ls="--", edgecolor=CYCLE[(len(steps) - 1) % len(CYCLE)], zorder=6)
         )  # fmt: skip
-    size = readable(*figure.get_size_inches(), 10, 12) if ax is None else 8
+    letters = readable(*size, 10, 12) if ax is None and figsize is None else 9
     for sheets, words, colour in _words(stack, steps, whole, language):
         middle = (sheets.bottom + sheets.top) / 2
-        axis.text(high[0] + 3 * edge, middle, words, color=colour, fontsize=size,
+        axis.text(high[0] + 3 * edge, middle, words, color=colour, fontsize=letters,
                   va="center")  # fmt: skip
     return figure
 
@@ -188,9 +188,9 @@ def _values(
         )
     value = keras.ops.cast(shown[None], start.dtype)
     outputs = fields.graph.run([(start, value)], tensors[1:])
-    arrays = [keras.ops.convert_to_numpy(x)[0] for x in outputs]
-    found = [_scaled(shown, *common_range([shown]))]
-    for array in arrays:
+    arrays: list[Any] = [keras.ops.convert_to_numpy(x) for x in outputs]
+    found: list[np.ndarray | None] = [_scaled(shown, *common_range([shown]))]
+    for array in (batch[0] for batch in arrays):
         finite = array[np.isfinite(array)]
         ends = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
         found.append(_scaled(array, *ends))
@@ -239,9 +239,12 @@ def _frame(step: _Step, below: Sheets) -> Box:
 def _words(
     stack: list[Sheets], steps: list[_Step], whole: Box, language: str
 ) -> list[tuple[Sheets, str, str]]:
-    """What stands beside each layer, and its colour."""
+    """The words beside each layer, and their colour."""
     image, maps = say(language, "image", "imagem"), say(language, "maps", "mapas")
-    sees, stride = say(language, "one sees", "um vê"), say(language, "stride", "passo")
+    sees, stride = (
+        say(language, "each sees", "cada um vê"),
+        say(language, "stride", "passo"),
+    )
     channels = say(language, "channels", "canais")
     one = say(language, "map", "mapa"), say(language, "channel", "canal")
     found = []
