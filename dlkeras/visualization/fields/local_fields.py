@@ -43,7 +43,7 @@ def local_receptive_fields(
         image: `(height, width)` or `(height, width, channels)`.
         centers: row and column of each neuron's circle, `(neurons, 2)`, 1 to 8.
         size: of the circles, in pixels, from 3.
-        groups: for each neuron above the numbers, from 1, of the ones that it joins;
+        groups: for each neuron above the numbers, from 1, of the neurons that it joins;
             default: each joins two neighbours.
         title: text above the figure.
         language: `"en"` or `"pt"`.
@@ -85,22 +85,18 @@ def local_receptive_fields(
             f"Received: size={size!r}"
         )
     joined = _joined(groups, len(places))
-    pixels = places.astype(int)
-    lines = [strongest_line(grey, row, column, size) for row, column in pixels]
+    lines = [strongest_line(grey, r, c, size) for r, c in places.astype(int)]
     default = say(language, "Local receptive fields", "Campos receptivos locais")
     across = columns / rows
     radius = min(0.44 / len(places), 0.13)
     above = min(0.44 / max(len(joined), 1), 0.16)
     wide = across + (2 * _APART + radius + above if joined else _APART + radius)
     inches = 3.0 if wide < 2.3 else 6.8 / wide
-    figure, axis = new_figure(
-        inches * (wide + 0.1), inches * 1.26 + 0.4, title or default,
-        figsize=figsize, ax=ax,
-    )  # fmt: skip
+    shape = (inches * (wide + 0.1), inches * 1.26 + 0.4)
+    figure, axis = new_figure(*shape, title or default, figsize=figsize, ax=ax)
     axis.set_axis_off()
     axis.set_aspect("equal")
-    width, height = figure.get_size_inches()
-    letters = readable(width, height, 10, 12) if ax is None else 8
+    letters = readable(*shape, 10, 12) if ax is None and figsize is None else 9
     axis.imshow(grey, cmap="gray", vmin=0, vmax=1, extent=(0, across, 0, 1))
     heights = _spread(len(places))
     ends = [(across + _APART, y) for y in heights]
@@ -157,7 +153,7 @@ def strongest_line(
     Example:
     >>> image = np.zeros((16, 16))
     >>> image[:, 8] = 1
-    >>> strongest_line(image, 8, 8, 5)[2].argmax()  # a vertical line in its middle
+    >>> int(strongest_line(image, 8, 8, 5)[2].argmax())  # a vertical line in its middle
     2
     """
     reach = size // 2

@@ -136,11 +136,10 @@ def stacked_layers(
             Polygon(stack[0].corners(whole, stack[0].count - 1), fill=False, lw=2,
                     ls="--", edgecolor=CYCLE[(len(steps) - 1) % len(CYCLE)], zorder=6)
         )  # fmt: skip
-    width, height = figure.get_size_inches()
-    size = readable(width, height, 10, 12) if ax is None else 8
+    letters = readable(*size, 10, 12) if ax is None and figsize is None else 9
     for sheets, words, colour in _words(stack, steps, whole, language):
         middle = (sheets.bottom + sheets.top) / 2
-        axis.text(high[0] + 3 * edge, middle, words, color=colour, fontsize=size,
+        axis.text(high[0] + 3 * edge, middle, words, color=colour, fontsize=letters,
                   va="center")  # fmt: skip
     return figure
 
@@ -189,10 +188,9 @@ def _values(
         )
     value = keras.ops.cast(shown[None], start.dtype)
     outputs = fields.graph.run([(start, value)], tensors[1:])
-    to_numpy: Any = keras.ops.convert_to_numpy
-    arrays = [np.asarray(to_numpy(x))[0] for x in outputs]
+    arrays: list[Any] = [keras.ops.convert_to_numpy(x) for x in outputs]
     found: list[np.ndarray | None] = [_scaled(shown, *common_range([shown]))]
-    for array in arrays:
+    for array in (batch[0] for batch in arrays):
         finite = array[np.isfinite(array)]
         ends = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
         found.append(_scaled(array, *ends))
@@ -241,7 +239,7 @@ def _frame(step: _Step, below: Sheets) -> Box:
 def _words(
     stack: list[Sheets], steps: list[_Step], whole: Box, language: str
 ) -> list[tuple[Sheets, str, str]]:
-    """What is said beside each layer, and its colour."""
+    """The words beside each layer, and their colour."""
     image, maps = say(language, "image", "imagem"), say(language, "maps", "mapas")
     sees, stride = (
         say(language, "each sees", "cada um vê"),
