@@ -1,5 +1,5 @@
 // A button on every block of code that copies it, without the prompts; a picture opens
-// at its own size.
+// at its own size, and a wide one scrolls on a phone, so that its letters can be read.
 document.addEventListener("DOMContentLoaded", () => {
   const words = document.documentElement.lang === "pt-BR" || location.pathname.includes("/pt-BR/")
     ? ["Copiar", "Copiado"] : ["Copy", "Copied"];
@@ -28,5 +28,12 @@ document.addEventListener("DOMContentLoaded", () => {
     link.href = picture.src;
     picture.replaceWith(link);
     link.append(picture);
+    const measure = () => {
+      if (picture.naturalWidth < 1000) return;
+      link.className = "wide";
+      picture.style.setProperty("--read", `${Math.round(0.6 * picture.naturalWidth)}px`);
+    };
+    if (picture.complete) measure();
+    else picture.addEventListener("load", measure);
   }
 });

@@ -107,6 +107,24 @@ def test_two_workers_have_the_curves_and_weights_of_one_process(trained):
         assert np.allclose(one, two, atol=5e-3)
 
 
+def test_two_workers_keep_the_best_epochs_of_the_average_of_the_weights(tmp_path):
+    """Each worker swaps its average in and out; the chief alone writes what is kept."""
+    more = ["--trainer.keep-best", "2", "--trainer.ema-momentum", "0.9"]
+    finish(start(tmp_path / "alone", "none", more=more))
+    finish(*two_workers(tmp_path / "mlruns", "multi_worker", more))
+    alone, together = model(tmp_path / "alone", 1), model(tmp_path / "mlruns", 2)
+    assert together.properties["best_epochs"] == alone.properties["best_epochs"]
+    import keras
+
+    names = sorted(file.name for file in (alone.path / Model.BEST).iterdir())
+    assert len(names) == 2
+    assert sorted(f.name for f in (together.path / Model.BEST).iterdir()) == names
+    for name in (*(f"{Model.BEST}/{name}" for name in names), Model.NETWORK):
+        networks = [keras.saving.load_model(m.path / name) for m in (alone, together)]
+        for one, two in zip(*(n.get_weights() for n in networks), strict=True):
+            assert np.allclose(one, two, atol=5e-3), name
+
+
 def test_the_chief_alone_keeps_the_model_and_the_run(trained):
     from mlflow import MlflowClient
 

@@ -115,6 +115,23 @@ def test_a_page_of_the_site_fits_a_telephone(driver, site, page):
     assert width <= 390
 
 
+def test_a_wide_picture_is_read_on_a_telephone_by_scrolling(driver, site):
+    """At 390 pixels a picture of 1,600 would have letters of three."""
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        opened(driver, f"{site}/pipeline/mlflow.html")
+        pictures = driver.find_elements("css selector", "article img")
+        natural = [driver.execute_async_script(WIDTH, image) for image in pictures]
+        shown = [image.rect["width"] for image in pictures]
+        page = driver.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    wide = [(n, s) for n, s in zip(natural, shown, strict=True) if n >= 1000]
+    assert wide and all(s >= 0.59 * n for n, s in wide), wide
+    assert page <= 390
+
+
 def test_a_diagram_is_read_in_the_dark(driver, site):
     opened(driver, f"{site}/layers/inception_module.html")
     colour = (
