@@ -26,9 +26,9 @@ backend's loop, in the loops that XLA is given and, on TensorFlow, in numba's, i
 the table holds the fastest call of each. PyTorch's forms stand in the first table.
 
 With --filters the other filters run on one signal each, beside padasip where it has
-them. An echo path of 8,192 taps is found by FFT and by the normalised filter in the
-time domain, on white and on coloured noise (first order, 0.95), with how far each has
-come.
+them. An echo path of 8,192 taps is found by FFT, in blocks of 1,024 and of 8,192
+samples, and by the normalised filter in the time domain, on white and on coloured noise
+(first order, 0.95), with how far each has come.
 """
 
 import argparse
@@ -277,7 +277,8 @@ def filters_table(rounds):
 
     for kind, pole in (("white", 0.0), ("coloured", 0.95)):
         taken = echo_path(kind, pole, rng, rounds)
-        print(f"    FFT x NLMS: {taken['NLMS'] / taken['FFT']:.0f}")
+        for name in ("FFT by 1,024", "FFT by 8,192"):
+            print(f"    {name} x NLMS: {taken['NLMS'] / taken[name]:.1f}")
 
 
 def echo_path(kind, pole, rng, rounds):
@@ -291,7 +292,14 @@ def echo_path(kind, pole, rng, rounds):
     inputs = x[None].astype("float32"), d[None].astype("float32")
     taken = {}
     for name, layer, calls in (
-        ("FFT", FrequencyDomainFilter(taps, 1.0, block=1024, stateful=True), rounds),
+        *(
+            (
+                f"FFT by {block:,}",
+                FrequencyDomainFilter(taps, 1.0, block=block, stateful=True),
+                rounds,
+            )
+            for block in (1024, 8192)
+        ),
         ("NLMS", LMSFilter(taps, 1.0, algorithm="nlms", stateful=True), 2),
     ):
 
