@@ -200,7 +200,8 @@ lms_learning_curve: TABLES; one grey photo; labels; labels of keras.datasets; la
     errors; kernel of a Dense; output of a Dense; vanished outputs; history as a frame;
     history with gaps; infinities
 local_receptive_fields: labels, one-hot; logits; counts; rates; vanishing numbers; one
-    photo; one grey photo; counts of 150 classes; kernel of a Dense; history as a frame
+    photo; one grey photo; counts of 150 classes; kernel of a Dense; history as a frame;
+    numbers of 80 bits
 local_receptive_fields, centers:
 loss_along, x: COLOUR; a pixel of NaN; a pixel of infinity; photos of NaN
 loss_landscape:
