@@ -69,7 +69,7 @@ class Glyph:
         name, size = in_two_lines(self.name, self.width)
         axis.text(
             middle, self.y + 0.28, name, color="black", ha="center", va="center",
-            fontsize=size, weight="bold", linespacing=0.95,
+            fontsize=size, weight="bold", linespacing=1.1,
         )  # fmt: skip
         for offset, line in zip((-0.02, -0.3), lines, strict=True):
             axis.text(

@@ -94,7 +94,7 @@ def image_grid(
             axis.set_xlabel(captions[index], fontsize=8)
             # The layout leaves room for the caption below its own box: stand there.
             axis.set_anchor("S")
-    _note(figure, _gaps(drawn, language))
+    note(figure, gaps(drawn, language))
     return figure
 
 
@@ -259,7 +259,7 @@ def _fill(
     """Draw all on one scale, or those after the first of each row on another."""
     every = [one for row in table for one in row]
     scale = scale or common_range(every)
-    notes = _gaps(every, language)
+    notes = gaps(every, language)
     for row, drawn in zip(axes, table, strict=True):
         for index, (axis, one) in enumerate(zip(row, drawn, strict=True)):
             show_image(axis, one, others if others and index else scale)
@@ -275,7 +275,7 @@ def _fill(
                 f"originais de {first}, variantes de {second}".replace(" to ", " a "),
             )
         )
-    _note(figure, notes)
+    note(figure, notes)
 
 
 def _range(images: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -336,7 +336,7 @@ def show_image(
     axis.set_yticks([])
 
 
-def _gaps(images: Sequence[np.ndarray], language: str) -> list[str]:
+def gaps(images: Sequence[np.ndarray], language: str) -> list[str]:
     """What purple is, where there is any."""
     broken = sum(not np.isfinite(image).all() for image in images)
     text = say(language, "NaN or infinity", "NaN ou infinito")
@@ -344,7 +344,7 @@ def _gaps(images: Sequence[np.ndarray], language: str) -> list[str]:
     return [f"{purple}: {text} ({broken}/{len(images)})"] if broken else []
 
 
-def _note(figure: Any, notes: list[str]) -> None:
+def note(figure: Any, notes: list[str]) -> None:
     """Write below the images what a reader must know."""
     if notes and hasattr(figure, "supxlabel"):
         room = max(int(figure.bbox.width / figure.figure.dpi * 72 / (0.6 * 8)), 8)

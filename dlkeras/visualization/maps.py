@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
-from dlkeras.visualization.images import show_image
+from dlkeras.visualization.images import gaps, note, show_image
 from dlkeras.visualization.inputs import mapping, numbers, picture
 
 
@@ -104,6 +104,8 @@ def feature_maps(
 ) -> Figure:
     """Draw an image and what each layer makes of it, each map in its own range.
 
+    NaN and infinity are purple.
+
     Args:
         image: `(height, width, channels)`, or a batch of one.
         maps: for each layer's name its output, `(height, width, maps)`, or a batch of
@@ -158,6 +160,7 @@ def feature_maps(
             _widen(axis, drawn[index])
             if index == 0:
                 axis.set_ylabel(label, fontsize=8)
+    note(figure, gaps([image for _, drawn in rows for image in drawn], language))
     return figure
 
 

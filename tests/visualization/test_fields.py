@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from dlkeras import visualization as show
 from dlkeras.architectures import lenet5
@@ -140,3 +141,15 @@ def test_neighbours_are_joined_unless_groups_say_otherwise():
             show.local_receptive_fields(image, places, 7, groups=groups)
     with pytest.raises(ValueError, match="size must be"):
         show.local_receptive_fields(image, places, 2)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_an_image_of_the_paper_s_colour_has_an_edge(value):
+    image = np.full((8, 12), value, "uint8")
+    (edge,) = [
+        patch
+        for patch in show.local_receptive_fields(image, [(4, 4)], 3).axes[0].patches
+        if isinstance(patch, Rectangle)
+    ]
+    assert edge.get_bbox().bounds == (0, 0, 1.5, 1)
+    assert edge.get_edgecolor() == (0, 0, 0, 1)

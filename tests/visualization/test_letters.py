@@ -1,8 +1,9 @@
-"""Names of classes in any script: drawn without a warning, in a font that has them."""
+"""Names in any script, in a font that has them; lines that keep off each other."""
 
 import io
 import warnings
 
+import keras
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.text import Text
@@ -44,3 +45,13 @@ def test_a_letter_is_taken_from_a_font_that_has_it(monkeypatch):
     figure, _ = drawn(f"class {letter}", "other")
     texts = [t for t in figure.findobj(Text) if letter in t.get_text()]
     assert texts and all(found in t.get_fontfamily() for t in texts)
+
+
+def test_the_two_lines_of_a_name_keep_off_each_other():
+    images = keras.Input((8, 8, 3))
+    pool = keras.layers.GlobalAveragePooling2D(name="global_average_pooling2d")
+    figure = show.architecture_diagram(keras.Model(images, pool(images)))
+    (text,) = [t for t in figure.findobj(Text) if "\n" in t.get_text()]
+    pitch = text.get_window_extent().height / 2
+    # From the top of an l to the bottom of an underscore is what the size says.
+    assert pitch > 1.05 * text.get_fontsize() * figure.dpi / 72

@@ -212,6 +212,9 @@ def test_nan_is_marked_and_leaves_the_rest_of_the_image():
     bad[1, 2] = good[1, 2]
     np.testing.assert_array_equal(bad, good)
     assert "NaN" in show.image_grid(broken).get_supxlabel()
+    maps = {"C1": np.ones((4, 4, 2))}
+    assert "(1/3)" in show.feature_maps(broken[0], maps).get_supxlabel()
+    assert not show.feature_maps(image[0], maps).get_supxlabel()
 
 
 def test_a_fourth_channel_is_opacity():
@@ -219,6 +222,13 @@ def test_a_fourth_channel_is_opacity():
     image[..., 3] = 51
     (one,) = shown(image)
     np.testing.assert_allclose(one[0, 0], [1, 1, 1, 0.2])
+
+
+def test_outputs_of_1e300_have_a_bar():
+    axis = show.activation_distributions({"layer": np.full(9, 1e300)}).axes[0]
+    (bars,) = axis.patches
+    counts, edges, _ = bars.get_data()
+    assert counts.max() == 1 and np.diff(edges).min() > 0
 
 
 def test_vanished_outputs_are_not_called_0():

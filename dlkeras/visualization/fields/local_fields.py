@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from dlkeras.visualization.figure import drawing, ink, new_figure, say, wrapped
@@ -98,6 +98,8 @@ def local_receptive_fields(
     axis.set_aspect("equal")
     letters = readable(*shape, 10, 12) if ax is None and figsize is None else 9
     axis.imshow(grey, cmap="gray", vmin=0, vmax=1, extent=(0, across, 0, 1))
+    # White pixels on white paper, and black on black, have an edge, too.
+    axis.add_patch(Rectangle((0, 0), across, 1, fill=False, lw=0.8, edgecolor=ink()))
     heights = _spread(len(places))
     ends = [(across + _APART, y) for y in heights]
     for index, (place, line, end) in enumerate(zip(places, lines, ends, strict=True)):

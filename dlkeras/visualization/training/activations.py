@@ -207,7 +207,8 @@ def activation_distributions(
     low = min(float(values.min()) for values in arrays.values())
     high = max(float(values.max()) for values in arrays.values())
     if high == low:
-        low, high = low - 0.5, high + 0.5
+        room = max(0.5, abs(low) / 1000)  # 1e300 - 0.5 is 1e300
+        low, high = low - room, high + room
     edges = np.linspace(low, high, bins + 1)
     default = say(
         language,
