@@ -29,6 +29,8 @@ exclude_patterns = ["images", "slides"]
 suppress_warnings = ["myst.strikethrough"]
 
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist"]
+# A line of prose may begin with %: it is no comment.
+myst_disable_syntax = ["myst_line_comment"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
@@ -63,6 +65,15 @@ def _mathml(text: str, block: bool) -> str:
     # docutils takes 12 in \tfrac12 for one number.
     text = re.sub(r"(frac)(\d)(\d)", r"\1{\2}{\3}", text)
     tree = tex2mathml(text, as_block=block)
+    # docutils would set the index of an accented letter below it.
+    tree = re.sub(
+        r'<munderover>\s*(<mi>\w+</mi>)\s*(<m[in]>\w+</m[in]>)'
+        r'\s*(<mo stretchy="false">.</mo>)\s*</munderover>',
+        r'<msub><mover accent="true">\1\3</mover>\2</msub>', tree,
+    )  # fmt: skip
+    if not re.search(r"\\(left|begin)", text):  # TeX stretches no other fences
+        fence = r'<mo(?: class="\w+")?>([‖⌈⌉⌊⌋{}])</mo>'
+        tree = re.sub(fence, r'<mo stretchy="false">\1</mo>', tree)
     return re.sub(r"\s*\n\s*", " ", tree)
 
 

@@ -104,9 +104,13 @@ print("the block agrees, and does nothing where it should")
 # $\gamma_2 = 0$ the block is $\max(0, \mathbf x)$, which passes where $\mathbf x$ is
 # positive. A year later the authors moved normalisation and ReLU *before* each
 # convolution ("Identity mappings in deep residual networks", 2016). This pre-activation
-# block is $\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 * \max(0,
-# N_1(\mathbf x))))$, with nothing behind the sum, and its derivative has an identity
-# whatever happens to the weights.
+# block is
+#
+# $$\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 * \max(0,
+# N_1(\mathbf x)))),$$
+#
+# with nothing behind the sum, and its derivative has an identity whatever happens to
+# the weights.
 
 
 # %%

@@ -1,5 +1,11 @@
 // A button on every block of code that copies it, without the prompts; a picture opens
-// at its own size, and a wide one scrolls on a phone, so that its letters can be read.
+// at its own size, and a wide one scrolls on a phone, so that its letters can be read;
+// on Portuguese pages the theme's own words are Portuguese, too.
+const PORTUGUESE = {
+  ".skip-to-content": "Ir para o texto", ".back-to-top span": "Voltar ao topo",
+  ".next-page .context span": "Próxima", ".prev-page .context span": "Anterior",
+  ".toc-title": "Nesta página",
+};
 document.addEventListener("DOMContentLoaded", () => {
   const words = document.documentElement.lang === "pt-BR" || location.pathname.includes("/pt-BR/")
     ? ["Copiar", "Copiado"] : ["Copy", "Copied"];
@@ -19,7 +25,17 @@ document.addEventListener("DOMContentLoaded", () => {
     });
     block.append(button);
   }
+  if (words[0] === "Copiar") {
+    document.documentElement.lang = "pt-BR";
+    for (const [place, word] of Object.entries(PORTUGUESE)) {
+      for (const found of document.querySelectorAll(place)) found.textContent = word;
+    }
+    const search = document.querySelector(".sidebar-search");
+    if (search) search.placeholder = "Buscar";
+  }
   for (const drawing of document.querySelectorAll("div.drawing")) {
+    const width = drawing.querySelector("svg")?.viewBox.baseVal.width;
+    drawing.classList.toggle("wide", width > 500);
     drawing.addEventListener("click", () => drawing.classList.toggle("full"));
   }
   for (const picture of document.querySelectorAll("article img")) {
@@ -29,7 +45,7 @@ document.addEventListener("DOMContentLoaded", () => {
     picture.replaceWith(link);
     link.append(picture);
     const measure = () => {
-      if (picture.naturalWidth < 1000) return;
+      if (picture.naturalWidth < 700) return;
       link.className = "wide";
       picture.style.setProperty("--read", `${Math.round(0.6 * picture.naturalWidth)}px`);
     };

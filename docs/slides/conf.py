@@ -20,6 +20,7 @@ project = "dlkeras"
 author = site.author
 extensions = ["myst_parser", "sphinx_revealjs"]
 myst_enable_extensions = ["dollarmath", "deflist", "fieldlist", "attrs_inline"]
+myst_disable_syntax = site.myst_disable_syntax
 suppress_warnings = ["myst.strikethrough", "myst.header", "toc.not_included"]
 default_role = "code"
 pygments_style = "friendly"

@@ -13,8 +13,8 @@ import chapters
 
 # Pixels on a slide of 1280 by 720 below its title, with the letters of slides.css.
 ROOM, LINE, LETTERS = 570, 46, 62
-PICTURE = 330  # a picture with less room goes to the next slide
-LINES = 14  # of printed output
+PICTURE = 500  # a picture with less room goes to the next slide
+LINES, WIDTH = 14, 105  # of printed output: lines on a slide, and letters in a line
 WORDS = {
     "en": {"code": "The code", "index": "# The slides of the course\n\nOpen a chapter. "
            "The arrow keys or the space bar move on, F fills the screen, S opens the "
@@ -117,7 +117,8 @@ def slides(
                 for block in together(blocks(part)):
                     made.add("\n\n".join(block), sum(map(height, block)))
                     if number == 0 and block[0].startswith("**") and not seen:
-                        seen.append(len(made.parts))  # the question, and its picture
+                        # The question, and the room that it leaves for its picture.
+                        seen += [len(made.parts), made.left - 20]
                         made.left = 0
             continue
         if text.startswith("check("):
@@ -136,12 +137,13 @@ def slides(
             lines = [*lines[: LINES + 1], "...", lines[0].removesuffix("text")]
         code = chapter_pages.fenced(text, "python")
         folded = chapter_pages.folded(WORDS[language]["code"], code)
-        made.add("\n".join([folded, *lines]), 50 + (30 * len(lines) if lines else 0))
+        high = sum(max(1, -(-len(line) // WIDTH)) for line in lines)
+        made.add("\n".join([folded, *lines]), 50 + 30 * high)
         for picture in drawn:
             made.picture(picture)
             last = picture
     if seen and last:
-        made.parts.insert(seen[0], f"{last.strip()}{{height={ROOM - 150}px}}\n")
+        made.parts.insert(seen[0], f"{last.strip()}{{height={seen[1]}px}}\n")
     return "\n".join(made.parts) + "\n"
 
 

@@ -117,7 +117,7 @@ left_of_error = {
     "leaky ReLU, $v < 0$": alpha**layers,
 }
 for name, left in left_of_error.items():
-    print(f"{name:19} depois de 19 camadas: {left[-1]:.1e}")
+    print(f"{name.replace('$', ''):17} depois de 19 camadas: {left[-1]:.1e}")
 
 # %% tags=["check"]
 assert abs(v_tenth - 3.64) < 0.01

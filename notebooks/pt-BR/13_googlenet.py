@@ -198,7 +198,7 @@ display(visualization.receptive_field(
 ))  # fmt: skip
 
 # %% [markdown]
-# O trabalho dos nove módulos, contado e como o artigo o imprime.
+# O trabalho dos nove módulos, contado aqui e como está no artigo.
 
 # %%
 blue, orange = "#0072B2", "#D55E00"

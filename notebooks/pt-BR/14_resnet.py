@@ -103,9 +103,13 @@ print("o bloco confere, e fica parado onde deve")
 # $\gamma_2 = 0$ o bloco é $\max(0, \mathbf x)$, que deixa passar onde $\mathbf x$ é
 # positivo. Um ano depois os autores puseram a normalização e a ReLU *antes* de cada
 # convolução ("Identity mappings in deep residual networks", 2016). Esse bloco de
-# pré-ativação é $\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 *
-# \max(0, N_1(\mathbf x))))$, sem nada depois da soma, e a derivada tem uma identidade,
-# aconteça o que acontecer com os pesos.
+# pré-ativação é
+#
+# $$\mathbf y = \mathbf x + \mathbf W_2 * \max(0, N_2(\mathbf W_1 * \max(0,
+# N_1(\mathbf x)))),$$
+#
+# sem nada depois da soma, e a derivada tem uma identidade, aconteça o que acontecer
+# com os pesos.
 
 
 # %%

@@ -176,3 +176,13 @@ def test_formulas_are_mathml(site):
     page = (site / "layers" / "residual_block.html").read_text("utf-8")
     assert re.search(r"<math [^>]*display=\"block\"", page)
     assert "$$" not in page
+
+
+def test_a_line_of_prose_that_begins_with_a_percent_sign_is_read(site):
+    """MyST would take it for a comment, and half a sentence would be lost."""
+    for page, words in (
+        ("chapters/07_dropout", "3 errors in place of 5"),
+        ("pt-BR/capitulos/07_dropout", "3 erros no lugar de 5"),
+        ("slides/en/07_dropout", "3 errors in place of 5"),
+    ):
+        assert words in (site / f"{page}.html").read_text("utf-8"), page

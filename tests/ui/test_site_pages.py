@@ -127,7 +127,7 @@ def test_a_wide_picture_is_read_on_a_telephone_by_scrolling(driver, site):
         page = driver.execute_script("return document.documentElement.scrollWidth")
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    wide = [(n, s) for n, s in zip(natural, shown, strict=True) if n >= 1000]
+    wide = [(n, s) for n, s in zip(natural, shown, strict=True) if n >= 700]
     assert wide and all(s >= 0.59 * n for n, s in wide), wide
     assert page <= 390
 
