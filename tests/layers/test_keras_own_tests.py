@@ -4,6 +4,7 @@ import importlib
 import sys
 from types import SimpleNamespace
 
+import keras
 import keras.src
 import pytest
 
@@ -15,6 +16,13 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.rotates]
 CONVOLUTION = "keras.src.layers.convolutional.conv_test"
 POOLING = "keras.src.layers.pooling.max_pooling_test"
 NORMALIZATION = "keras.src.layers.normalization.batch_normalization_test"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def filtered_tracebacks():
+    """Keras's test cases switch it off, and with it a layer's name in errors."""
+    yield
+    keras.config.enable_traceback_filtering()
 
 
 def with_ours(name, ours, **replaced):

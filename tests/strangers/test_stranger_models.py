@@ -63,6 +63,7 @@ REFUSED = {
     "visualization.receptive_field": NO_IMAGES | {"gan"},
     "visualization.receptive_field_box": NO_IMAGES | {"gan"},
     "visualization.saliency": NO_CLASSIFIERS | OF_TWO_CHANNELS | {"gan"},
+    "visualization.stacked_layers": NO_IMAGES | {"gan", "siamese"},
     "visualization.saliency_map": (NO_CLASSIFIERS | {"gan"}) - SIGNALS,
 }  # fmt: skip
 

@@ -156,7 +156,9 @@ def test_a_mapped_call_is_every_call(name):
 
         pair = torch.from_numpy(signal), torch.from_numpy(desired)
         found = torch.func.vmap(lambda x, d: layer(x, d)[1])(*pair)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), exact, atol=1e-5)
+    found = keras.ops.convert_to_numpy(found)
+    # Of the largest: RLS divides by sums, in which the order of a sum is seen.
+    np.testing.assert_allclose(found, exact, atol=1e-5 * np.abs(exact).max())
 
 
 if BACKEND == "torch":
