@@ -214,7 +214,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             f"what {name!r} computes in its own `call`, outside of layers"
             for name, part in [(model.name, model), *walk(model)]
             if isinstance(part, keras.Model)
-            and not type(part).call.__module__.startswith("keras.")
+            and not str(type(part).call.__module__).startswith("keras.")
         ]
         with untouched(model), ExitStack() as stack:
             for name, part in observed_layers(model):

@@ -121,7 +121,7 @@ class Attachment:
             return
         before = self.optimizer._trainable_variables
         changed = [v.path for v in before if not v.trainable]
-        if type(model).train_step.__module__.startswith("keras."):
+        if str(type(model).train_step.__module__).startswith("keras."):
             known = {id(v) for v in before}
             changed += [v.path for v in model.trainable_variables if id(v) not in known]
         if changed:

@@ -278,10 +278,14 @@ for script, *arguments in json.load(sys.stdin):
         runpy.run_path(script, run_name="__main__")
     except Read:
         print("read", flush=True)
+    except ModuleNotFoundError as error:
+        print("lacks", error.name, flush=True)
     except BaseException:
         print(script, arguments, file=sys.stderr)
         raise
 """
+# What other targets than `make docs` install.
+LACKED = re.compile("^lacks (numba|padasip|torch|jax|torchvision)$", re.M)
 
 
 def test_every_block_is_of_a_known_kind():
@@ -330,7 +334,8 @@ def test_the_parsers_read_every_command(desk, monkeypatch):
         [sys.executable, "-c", READ], cwd=ROOT, input=json.dumps(distinct),
         capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.stdout.count("read\n") == len(distinct), done.stderr[-3000:]
+    read = LACKED.sub("read", done.stdout)
+    assert read.count("read\n") == len(distinct), (read, done.stderr[-3000:])
 
 
 def test_every_flag_that_is_named_anywhere_is_one():
