@@ -6,8 +6,7 @@ import pytest
 
 from dlkeras.architectures.costs import model_multiply_adds
 from dlkeras.callbacks import ActivationMonitor, GradientNormMonitor, TrainingDoctor
-from dlkeras.pipeline.store.errors import InputError
-from dlkeras.pipeline.configuration.references import refer
+from dlkeras.pipeline.configuration.references import find, refer
 from dlkeras.testing import check_layer
 from dlkeras.visualization import architecture_diagram
 
@@ -68,6 +67,5 @@ def test_a_model_is_drawn_and_counted(typed, tmp_path):
     architecture_diagram(model).savefig(tmp_path / "a.png")
 
 
-def test_the_pipeline_says_what_it_cannot_import_again(typed):
-    with pytest.raises(InputError, match="network"):
-        refer(typed["loss"], "network")
+def test_the_pipeline_finds_it_again(typed):
+    assert find(refer(typed["loss"], "loss"), "--trainer.loss") is typed["loss"]
