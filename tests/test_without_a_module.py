@@ -10,7 +10,7 @@ from dlkeras.pipeline.configuration.references import find, refer
 from dlkeras.testing import check_layer
 from dlkeras.visualization import architecture_diagram
 
-TYPED = '''
+TYPED = """
 @keras.saving.register_keras_serializable("typed")
 class Half(keras.layers.Layer):
     def call(self, inputs):
@@ -32,7 +32,7 @@ class Net(keras.Model):
 
 def loss(labels, outputs):
     return keras.losses.sparse_categorical_crossentropy(labels, outputs)
-'''
+"""
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def typed():
 
 
 def test_a_layer_conforms(typed):
-    assert {"config", "empty_batch", "save"} <= set(check_layer(typed["Half"], {}, (4,)))
+    assert {"config", "empty_batch", "save"} <= set(
+        check_layer(typed["Half"], {}, (4,))
+    )
 
 
 @pytest.mark.parametrize(

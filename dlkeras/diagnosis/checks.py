@@ -16,7 +16,7 @@ from dlkeras.diagnosis.rules.generalisation import GENERALISATION_RULES
 from dlkeras.diagnosis.rules.inputs import INPUT_RULES
 from dlkeras.diagnosis.rules.labels import LABEL_RULES
 from dlkeras.diagnosis.rules.optimisation import OPTIMISATION_RULES
-from dlkeras.diagnosis.rules.placement import PLACEMENT_RULES
+from dlkeras.diagnosis.rules.placement import MIXED, PLACEMENT_RULES
 from dlkeras.diagnosis.rules.structure import STRUCTURE_RULES
 from dlkeras.diagnosis.untouched import untouched
 
@@ -190,39 +190,47 @@ def answers_of(model: Any, inputs: Any) -> np.ndarray | None:
     try:
         if not model.built:  # by shapes alone: states begin with the first step
             model(keras.tree.map_structure(_symbol_of, inputs))
-        has_training = getattr(model, "_call_has_training_arg", False)
         with untouched(model):
-            made = keras.tree.flatten(
-                model(inputs, **({"training": False} if has_training else {}))
-            )
-            answers = to_numpy(keras.ops.convert_to_numpy(made[0]))
+            return _answer(model, inputs)
     except Exception:  # what the model does not take, `fit` will say better
         return None
+
+
+def _answer(model: Any, inputs: Any) -> np.ndarray | None:
+    has_training = getattr(model, "_call_has_training_arg", False)
+    options = {"training": False} if has_training else {}
+    made = keras.tree.flatten(model(inputs, **options))
+    answers = to_numpy(keras.ops.convert_to_numpy(made[0]))
     return answers if len(made) == 1 and answers.ndim else None
 
 
-def mixes_examples(model: Any, inputs: Any) -> tuple[float, float] | None:
+def mixes_examples(
+    model: Any, inputs: Any, together: np.ndarray | None
+) -> tuple[float, float] | None:
     """How far the answers to two examples change when no others are beside them.
+
+    Args:
+        model: built.
+        inputs: of three examples or more.
+        together: the answers to all of them, as `answers_of` gives them.
 
     Returns:
         The largest change, and the spread of all answers; None where it cannot be
         tried, or where answers are drawn by chance or change from call to call.
     """
+    if together is None or len(together) < 3 or not np.isfinite(together).all():
+        return None
     # Two: of one alone Keras warns that a softmax over one value is 1.
     first = keras.tree.map_structure(lambda x: x[:2], inputs)
-    has_training = getattr(model, "_call_has_training_arg", False)
-    options = {"training": False} if has_training else {}
+    spread = float(np.ptp(together.astype(np.float64)))
     try:
         with untouched(model):
-            asked = [model(x, **options) for x in (inputs, first, inputs)]
-            together, alone, again = (
-                to_numpy(keras.ops.convert_to_numpy(made)) for made in asked
-            )
-    except Exception:  # several answers, or a model that takes so many alone
+            alone = _answer(model, first)
+            if alone is None or alone.shape != together[:2].shape:
+                return None
+            before = together[:2].astype(np.float64)
+            change = float(np.abs(alone.astype(np.float64) - before).max())
+            again = _answer(model, inputs) if change > MIXED * spread else together
+    except Exception:  # a model that takes so many alone
         return None
-    if len(together) < 3 or alone.shape != together[:2].shape:
-        return None
-    if not (together == again).all() or not np.isfinite(together).all():
-        return None
-    together, alone = together.astype(np.float64), alone.astype(np.float64)
-    return float(np.abs(alone - together[:2]).max()), float(np.ptp(together))
+    return (change, spread) if np.array_equal(together, again) else None

@@ -62,7 +62,7 @@ def judge_training(
         by_batch,
         *held,
         answers=answers,
-        mixed=None if answers is None else mixes_examples(model, probe),
+        mixed=mixes_examples(model, probe, answers),
         logs=[dict(row) for row in logs],
         rates=list(rates),
         first_loss=float(history.loss[0]) if history is not None and first else np.nan,

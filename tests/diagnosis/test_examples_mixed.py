@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from dlkeras.callbacks import TrainingDoctor
-from dlkeras.diagnosis.checks import mixes_examples
+from dlkeras.diagnosis.checks import answers_of, mixes_examples
 
 X = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
 Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
@@ -39,7 +39,7 @@ APART = {
 @pytest.mark.parametrize("name", MIXING)
 def test_a_network_that_mixes_examples_is_told_so(name):
     model = MIXING[name]()
-    change, spread = mixes_examples(model, X)
+    change, spread = mixes_examples(model, X, answers_of(model, X))
     together = ops.convert_to_numpy(model(X))
     alone = ops.convert_to_numpy(model(X[:2]))
     assert change == pytest.approx(float(np.abs(together[:2] - alone).max()), abs=1e-6)
@@ -52,10 +52,11 @@ def test_a_network_that_mixes_examples_is_told_so(name):
 
 @pytest.mark.parametrize("name", APART)
 def test_a_network_that_keeps_them_apart_is_not(name):
-    found = mixes_examples(APART[name](), X)
+    model = APART[name]()
+    found = mixes_examples(model, X, answers_of(model, X))
     assert found is None or found[0] < 1e-5 * found[1]
 
 
 def test_what_takes_no_two_examples_is_not_known():
     fixed = keras.Sequential([keras.Input(batch_shape=(32, 6)), layers.Dense(3)])
-    assert mixes_examples(fixed, "no array") is None
+    assert mixes_examples(fixed, "no array", answers_of(fixed, "no array")) is None

@@ -216,6 +216,13 @@ def test_drawings_have_svg_beside_png_and_galleries_png_alone(client, run, store
     assert "<dc:date>" not in published.read_text()
 
 
+def test_the_learning_curves_are_of_the_training_not_of_each_layer(store):
+    drawn = only(store, Model).path / "figures" / "learning_curves.svg"
+    words = re.findall(r"<!-- (.+?) -->", drawn.read_text(encoding="utf-8"))
+    assert {"accuracy", "learning rate", "cross-entropy loss (nats)"} <= {*words}
+    assert not [word for word in words if "gradient" in word]
+
+
 def test_mlflow_has_the_monitors_figures_at_several_epochs(client, run, store):
     epochs = only(store, Model).properties["epochs"]
     files = client.list_artifacts(run.info.run_id, "images")

@@ -263,6 +263,8 @@ def trainer(
     if monitoring is not None:
         looked_at = batches(0).take(LOOKED_AT)
         monitoring.begin(model, looked_at, is_asked=machines == 1)
+    if cluster.is_chief:
+        _draw_batch(output, examples, batches(0))
     if state.stopped or state.epoch == config.epochs:
         state.give_back()
         stopping.set_model(model)
@@ -301,7 +303,7 @@ def trainer(
         model.set_weights(kept)
         finished().save(output.path / Model.BEST / f"epoch-{epoch + 1:04d}.keras")
     network = finished()
-    _draw_figures(output, network, state.history, examples, transform, batches(0))
+    _draw_figures(output, network, state.history, examples, transform)
     network.save(output.path / Model.NETWORK)
     output.write_json("history.json", state.history)
     for name, file in named_apart(sources(config)).items():
@@ -331,15 +333,30 @@ def trainer(
         monitoring.finish(output, model, state.history)
 
 
+def _draw_batch(output: Draft, examples: Examples, batches: "tf.data.Dataset") -> None:
+    """Draw what goes in, while the training begins."""
+    from dlkeras import visualization as show
+    from dlkeras.visualization.look.saved_beside import draw_figure
+
+    images, labels, *_ = next(iter(batches.take(1)))
+    kind = label_kind(examples.task)
+    draw_figure(
+        output.figure_path("augmented_batch"),
+        show.image_grid,
+        images[:25].numpy(),
+        [kind.in_words(y, examples.labels) for y in labels[:25].numpy()],
+        title="A batch of training images, as the augmentation leaves them",
+    )
+
+
 def _draw_figures(
     output: Draft,
     network: "keras.Model",
     history: list[dict[str, float]],
     examples: Examples,
     transform: Transform,
-    batches: "tf.data.Dataset",
 ) -> None:
-    """Draw the learning curves, what went in, and what the first layers make of it."""
+    """Draw the learning curves, the filters, and what the layers make of an image."""
     from dlkeras import visualization as show
     from dlkeras.pipeline.tensorflow_import import keras
     from dlkeras.visualization.look.saved_beside import draw_figure
@@ -347,15 +364,12 @@ def _draw_figures(
     label = label_kind(examples.task)
     loss = objective_of(examples).loss_in_words
     path = output.figure_path
-    draw_figure(path("learning_curves"), show.learning_curves, history, loss_label=loss)
-    for images, labels, *_ in batches.take(1):
-        draw_figure(
-            path("augmented_batch"),
-            show.image_grid,
-            images[:25].numpy(),
-            [label.in_words(y, examples.labels) for y in labels[:25].numpy()],
-            title="A batch of training images, as the augmentation leaves them",
-        )
+    # Each layer's gradient norms have figures of their own.
+    curves = [
+        {k: v for k, v in logs.items() if not k.startswith("gradient_norm/")}
+        for logs in history
+    ]
+    draw_figure(path("learning_curves"), show.learning_curves, curves, loss_label=loss)
     convolutions = [x for x in network.layers if isinstance(x, keras.layers.Conv2D)]
     if not convolutions:
         return
