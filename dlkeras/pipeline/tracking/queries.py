@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+
+from mlflow import MlflowClient
 
 from dlkeras.pipeline.artifacts.types import RECORD_FILE
 from dlkeras.pipeline.serving.tasks.registry import TASKS, task_of
@@ -15,6 +18,14 @@ from dlkeras.pipeline.tracking.registry.registered import (
     downloaded_model,
     registered_version,
 )
+
+
+def logged_images(client: MlflowClient, run_id: str) -> set[tuple[str, int]]:
+    """Name and step of the pictures that a run's charts show."""
+    files = client.list_artifacts(run_id, "images")
+    # MLflow names them KEY+step+STEP+timestamp+TIME+UUID.png, or with % for +.
+    parts = [re.split("[%+]", Path(file.path).name) for file in files]
+    return {(part[0], int(part[2])) for part in parts if len(part) > 2}
 
 
 def list_runs(tracking_uri: str | None, mlruns: Path, limit: int) -> list[dict]:

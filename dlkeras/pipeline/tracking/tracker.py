@@ -1,10 +1,10 @@
 """The tracker: one pipeline run in MLflow, its trials and its model."""
 
 import json
-import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from dlkeras.pipeline.store.publishing import Store
 from dlkeras.pipeline.tracking.database.connection import every, ui_address
 from dlkeras.pipeline.tracking.descriptions import epoch_metrics
 from dlkeras.pipeline.tracking.environment import process_tags
+from dlkeras.pipeline.tracking.queries import logged_images
 from dlkeras.pipeline.tracking.registry.registration import Registration
 from dlkeras.pipeline.tracking.shown_artifacts import show
 
@@ -60,6 +61,8 @@ class Tracker:
         self.experiment_id: str = run.info.experiment_id
         self.resumed = "train/loss" in run.data.metrics
         self._images: set[tuple[str, int]] | None = None
+        self._pictures = ThreadPoolExecutor(1)  # MLflow encodes each of them twice
+        self._waiting: list[Future] = []
         self._last_epoch = 0
         if self.resumed:
             history = client.get_metric_history(self.run_id, "train/loss")
@@ -83,6 +86,15 @@ class Tracker:
     def end(self, step: Step) -> None:
         """Show an artifact that was made or reused."""
         show(step.artifact, step, self)
+
+    def settle(self) -> None:
+        """Wait until all pictures are logged."""
+        while self._waiting:
+            self._waiting.pop(0).result()
+
+    def give_up(self) -> None:
+        """Log no more of the pictures that wait."""
+        self._pictures.shutdown(wait=False, cancel_futures=True)
 
     # What a run says of itself -------------------------------------------------------
 
@@ -176,12 +188,12 @@ class Tracker:
         """Show PNG files at a step of a chart; what it shows already is left.
 
         Those of the first epoch are at step 0, too: a chart opens there, and would be
-        empty.
+        empty. A thread of its own logs them: `settle` waits for it.
         """
         from PIL import Image
 
         if self._images is None:
-            self._images = self._logged_images()
+            self._images = logged_images(self._client, self.run_id)
         for name, path in figures.items():
             steps = (0, 1) if step == 1 else (step,)
             missing = [each for each in steps if (name, each) not in self._images]
@@ -190,15 +202,14 @@ class Tracker:
             with Image.open(path) as image:
                 shown = image.convert("RGB")
             for each in missing:
-                self._client.log_image(self.run_id, shown, key=name, step=each)
+                self._waiting.append(
+                    self._pictures.submit(
+                        self._client.log_image, self.run_id, shown, key=name, step=each
+                    )
+                )
                 self._images.add((name, each))
-
-    def _logged_images(self) -> set[tuple[str, int]]:
-        """Name and step of the pictures that a run has from before its interruption."""
-        files = self._client.list_artifacts(self.run_id, "images")
-        # MLflow names them KEY+step+STEP+timestamp+TIME+UUID.png, or with % for +.
-        parts = [re.split("[%+]", Path(file.path).name) for file in files]
-        return {(part[0], int(part[2])) for part in parts if len(part) > 2}
+        while self._waiting and self._waiting[0].done():  # a fault is told soon
+            self._waiting.pop(0).result()
 
     def log_json(self, name: str, value: Any) -> None:
         """Log a JSON file."""
