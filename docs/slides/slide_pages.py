@@ -12,16 +12,19 @@ from typing import Any
 
 import chapter_pages
 import chapters
+import interactive_pages
 
 # Pixels on a slide of 1280 by 720 below its title, with the letters of slides.css.
 ROOM, LINE, LETTERS, ACROSS = 590, 46, 70, 1216
 SMALLER = 0.7  # a picture that would shrink more goes to the next slide
 LINES, WIDTH = 20, 88  # of printed output: lines on a slide, and letters in a line
 WORDS = {
-    "en": {"code": "The code", "index": "# The slides of the course\n\nOpen a chapter. "
+    "en": {"code": "The code", "open": "Open it and play",
+           "index": "# The slides of the course\n\nOpen a chapter. "
            "The arrow keys or the space bar move on, F fills the screen, S opens the "
            "lecturer's view, Esc shows all slides. Alt and a click enlarge."},
-    "pt": {"code": "O código", "index": "# Os slides do curso\n\nAbra um capítulo. As "
+    "pt": {"code": "O código", "open": "Abra e experimente",
+           "index": "# Os slides do curso\n\nAbra um capítulo. As "
            "setas ou a barra de espaço avançam, F ocupa a tela toda, S abre a janela "
            "do professor, Esc mostra todos os slides. Alt e um clique ampliam."},
 }  # fmt: skip
@@ -36,7 +39,7 @@ class Slides:
         self.codes: list[str] = []  # of the slide that is being filled
         self.folded = folded
         self.room, self.left = ROOM, 0
-        self.heights: list[int] = []  # of what stands on this slide
+        self.heights: list[int] = []  # of all that is on this slide
         self.prose = False  # whether the last of it is a paragraph
 
     def end(self) -> None:
@@ -50,7 +53,7 @@ class Slides:
         """Begin a slide with a new title."""
         self.end()
         self.parts.append(f"# {title}\n")
-        self.room = ROOM - 58 * (len(title) // 44)  # a long title has two lines
+        self.room = ROOM - 58 * (len(title) // 42)  # a long title has two lines
         self.left, self.heights, self.prose = self.room, [], False
 
     def next(self, needed: float = ROOM) -> None:
@@ -159,6 +162,8 @@ def slides(
             for part in re.split(r"^(#+ .+)$", text, flags=re.MULTILINE):
                 if match := re.match(r"#+ (.+)$", part):
                     heading = match[1]
+                    if heading.startswith("Exerc"):
+                        interactive(made, source, language)
                     made.head(heading)
                     continue
                 for block in together(blocks(part)):
@@ -199,6 +204,22 @@ def slides(
         place, made.left = seen
         made.parts.insert(place, f"{last.strip()}{{height={made.high(shape)}px}}\n")
     return "\n".join(made.parts) + "\n"
+
+
+def interactive(made: Slides, source: Path, language: str) -> None:
+    """Put a slide for each interactive page of the chapter, which a click opens."""
+    for name, number in interactive_pages.CHAPTERS.items():
+        if number == source.name[:2]:
+            made.head(interactive_pages.titles(name)[language])
+            words = interactive_pages.questions(name)[language]
+            made.add(words, height(words), prose=True)
+            page, high = f"../../interactive/{name}", min(370, made.left - 100)
+            made.add(
+                f'<a class="moving" href="{page}.html?lang={language}" target="_blank">'
+                f'<img src="{page}_{language}.webp" style="height: {high}px" alt="">'
+                f"{WORDS[language]['open']}</a>",
+                high + 100,
+            )
 
 
 def printed(text: str) -> list[str]:

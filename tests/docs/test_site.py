@@ -159,6 +159,12 @@ def test_interactive_pages_are_there_and_shown_where_they_belong(site, pages):
     for gallery in ("interactive.html", "pt-BR/interativo.html"):
         links = " ".join(pages[site / gallery].links)
         assert {*re.findall(r"interactive/(\w+)\.html", links)} == names
+    for language in ("en", "pt"):
+        decks = (site / "slides" / language).glob("*.html")
+        links = " ".join(link for deck in decks for link in pages[deck].links)
+        assert {
+            *re.findall(rf"interactive/(\w+)\.html\?lang={language}", links)
+        } == names
     for folder in ("chapters", "pt-BR/capitulos"):
         loads = " ".join(
             load
