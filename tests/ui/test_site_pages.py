@@ -149,6 +149,16 @@ def test_a_diagram_is_read_in_the_dark(driver, site):
     assert driver.execute_script(ink) == "rgb(228, 230, 232)"
 
 
+def test_a_portuguese_page_lists_the_portuguese_pages_first(driver, site):
+    first = "return document.querySelector('.sidebar-tree .caption').textContent"
+    opened(driver, f"{site}/chapters/03_steepest_descent.html")
+    assert driver.execute_script(first) == "Start"
+    opened(driver, f"{site}/pt-BR/capitulos/03_steepest_descent.html")
+    assert driver.execute_script(first) == "Em português"
+    link = driver.find_element("css selector", ".sidebar-tree .caption + ul a")
+    assert "/pt-BR/" in link.get_attribute("href")
+
+
 def test_the_search_of_the_site_finds_a_class(driver, site):
     from selenium.webdriver.support.ui import WebDriverWait
 
