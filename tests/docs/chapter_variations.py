@@ -75,8 +75,7 @@ VARIATIONS = {
          "        model.predict(images[rest], verbose=0).argmax(axis=1)))\n"
          "    return [\n        100 *"),
     ],
-    "08 more examples": [("EXAMPLES, COPIES, SEEDS = 10, 10, 4",
-                          "EXAMPLES, COPIES, SEEDS = 80, 2, 2")],
+    "08 more examples": [("COPIES, SEEDS = 10, 10, 4", "COPIES, SEEDS = 80, 2, 2")],
     "09 other sizes": [("((5, 7), (6, 8))", "((8, 8), (9, 4))")],
     "09 a filter of 5x5": [("size=(3, 3, 1)", "size=(5, 5, 1)"),
                            ("((5, 7), (6, 8))", "((6, 8),)")],
