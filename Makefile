@@ -39,7 +39,8 @@ test: .venv/test.stamp  ## run the tests (ARGS are handed to pytest)
 	  -m "not slow and not browser and not job" $(LONG:%=--ignore=%) --ignore=tests/docs $(ARGS)
 
 test-jobs: .venv/test.stamp  ## run the tests of whole jobs: kills, searches, several machines
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline tests/untrusted $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m job tests/pipeline tests/untrusted \
+	  tests/docs $(ARGS)
 
 test-long: .venv/torch.stamp  ## run the tests of architectures, callbacks, filters, strangers' models
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow" $(LONG) $(ARGS)
@@ -104,10 +105,11 @@ solutions: .venv/docs.stamp  ## run the exercises' solutions, and chapters as re
 	@$(BIN)/python scripts/notebooks.py build/solutions
 	@$(NBMAKE) build/solutions/solutions/*.ipynb tests/docs/chapter_variations.py $(ARGS)
 
+# The tests build the site, one process of them while another runs the pages' examples.
 docs: .venv/docs.stamp  ## build the site into build/site and check its links
 	@$(BIN)/python scripts/chapters.py --jobs $(JOBS)
-	@$(BIN)/python scripts/site_build.py
-	@$(BIN)/python -m pytest tests/docs $(ARGS)
+	@$(COMPILE_QUICKLY) $(BIN)/python -m pytest -n $(patsubst 1,0,$(JOBS)) --dist loadgroup \
+	  -m "not job and not browser" tests/docs $(ARGS)
 	@echo "Open build/site/index.html in a browser"
 
 slides: .venv/docs.stamp  ## write the chapters as slides: build/slides/index.html

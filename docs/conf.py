@@ -78,8 +78,23 @@ def _mathml(text: str, block: bool) -> str:
 
 
 def _inline(writer: Any, node: nodes.math) -> None:
-    writer.body.append(_mathml(node.astext(), block=False))
+    formula = _mathml(node.astext(), block=False)
+    if after := node.get("after"):  # stays on the formula's line
+        formula = f'<span class="formula">{formula}{after}</span>'
+    writer.body.append(formula)
     raise nodes.SkipNode
+
+
+def _bind(app: Any, doctree: nodes.document, page: str) -> None:
+    """Keep a full stop or a comma on the line of the formula before it."""
+    for formula in list(doctree.findall(nodes.math)):
+        place = formula.parent.index(formula) + 1
+        following = formula.parent[place : place + 1]
+        if following and isinstance(following[0], nodes.Text):
+            mark = re.match(r"[.,;:!?)]+", following[0])
+            if mark:
+                formula["after"] = mark[0]
+                formula.parent[place] = nodes.Text(following[0][mark.end() :])
 
 
 def _display(writer: Any, node: nodes.math_block) -> None:
@@ -149,6 +164,7 @@ def setup(app: Any) -> None:
     """Register the formulas' writer, and what docstrings and signatures become."""
     app.connect("builder-inited", _chapters)
     app.connect("doctree-resolved", drawings.embed)
+    app.connect("doctree-resolved", _bind)
     app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
     app.connect("autodoc-process-docstring", _as_section, priority=400)  # napoleon: 500
     app.connect("autodoc-process-docstring", _as_rst)

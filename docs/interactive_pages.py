@@ -12,6 +12,7 @@ import base64
 import functools
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,12 @@ def page(name: str) -> str:
 
 
 def write(folder: Path) -> None:
-    """Write all pages."""
+    """Write all pages, and the gallery's pictures of them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in CHAPTERS:
         (folder / f"{name}.html").write_text(page(name), "utf-8")
+    for picture in PICTURES.glob("*.webp"):
+        shutil.copy(picture, folder)
 
 
 def titles(name: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ sources.
 
 import html
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +124,7 @@ def _add(app: Any, page: str, source: list[str]) -> None:
 
 def _write(app: Any, failed: Exception | None) -> None:
     if failed is None and app.builder.format == "html":
-        folder = Path(app.outdir) / "interactive"
-        interactive_pages.write(folder)
-        for picture in interactive_pages.PICTURES.glob("*.webp"):
-            shutil.copy(picture, folder)
+        interactive_pages.write(Path(app.outdir) / "interactive")
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -85,7 +85,8 @@ np.testing.assert_allclose(run.mean_square_error, J)
 # %%
 eigenvalues, Q = np.linalg.eigh(R)
 w_star = np.linalg.solve(R, p)
-print("eigenvalues", eigenvalues, " minimum at", w_star, " limit", 2 / eigenvalues[-1])
+limit = 2 / eigenvalues[-1]
+print("eigenvalues", eigenvalues, " minimum at", w_star, f" limit {limit:.4f}")
 
 start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)

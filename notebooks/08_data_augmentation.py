@@ -247,8 +247,10 @@ plt.show()
 #
 # 1. Too much of a good thing: raise the shift to half of the image and the turn to 90
 #    degrees. What happens to the accuracy on centred digits?
-# 2. Flip the digits from left to right, too. Predict which classes are confused, then
-#    look at the confusion matrix.
+# 2. Flip the digits from left to right, too: add `keras.layers.RandomFlip("horizontal",
+#    seed=5)` to the movements. Predict which classes are confused, then look: before it
+#    returns, let `score` print `sklearn.metrics.confusion_matrix(digits.target[rest],
+#    model.predict(images[rest], verbose=0).argmax(axis=1))` (`import sklearn.metrics`).
 # 3. The same network with 80 examples of each digit: how much does augmentation gain on
 #    moved digits now? More examples of the same kind, or other kinds of examples?
 

@@ -88,6 +88,10 @@ if __name__ == "__main__":
     try:
         if sys.argv[1:] == ["--slides"]:
             slides(STAMP.parent / "slides")
+            sys.path.insert(0, str(ROOT / "docs"))
+            import interactive_pages
+
+            interactive_pages.write(STAMP.parent / "interactive")  # slides open them
         else:
             build()
     except RuntimeError as warnings:

@@ -30,6 +30,12 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const [place, word] of Object.entries(PORTUGUESE)) {
       for (const found of document.querySelectorAll(place)) found.textContent = word;
     }
+    // The Portuguese pages come first; the names of English pages stay English.
+    for (const caption of document.querySelectorAll(".sidebar-tree .caption")) {
+      if (!caption.textContent.includes("Em português")) continue;
+      const pages = caption.nextElementSibling;
+      caption.parentElement.prepend(caption, pages);
+    }
     const search = document.querySelector(".sidebar-search");
     if (search) search.placeholder = "Buscar";
   }

@@ -50,4 +50,5 @@ def _slides(app: Any) -> None:
 def setup(app: Any) -> None:
     """Write the slides' sources first, and formulas as on the site."""
     app.connect("builder-inited", _slides)
+    app.connect("doctree-resolved", site._bind)
     app.add_html_math_renderer("mathml", (site._inline, None), (site._display, None))

@@ -1,27 +1,32 @@
 """Writes each chapter as slides, in both languages, from its one run.
 
-Text, folded code, what it prints and pictures fill a slide as far as it has room; a
-picture takes the room that is left, or a slide of its own. `conf.py` calls `write`.
+Text, what the code prints and pictures fill a slide as far as it has room. A picture
+stands below the words about it unless it would be much smaller there. The code waits
+folded in a corner of the slide that shows what it does. `conf.py` calls `write`.
 """
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import chapter_pages
 import chapters
+import interactive_pages
 
 # Pixels on a slide of 1280 by 720 below its title, with the letters of slides.css.
-ROOM, LINE, LETTERS = 570, 46, 62
-PICTURE = 500  # a picture with less room goes to the next slide
-LINES, WIDTH = 14, 105  # of printed output: lines on a slide, and letters in a line
+ROOM, LINE, LETTERS, ACROSS = 590, 46, 70, 1216
+SMALLER = 0.7  # a picture that would shrink more goes to the next slide
+LINES, WIDTH = 20, 88  # of printed output: lines on a slide, and letters in a line
 WORDS = {
-    "en": {"code": "The code", "index": "# The slides of the course\n\nOpen a chapter. "
+    "en": {"code": "The code", "open": "Open it and play",
+           "index": "# The slides of the course\n\nOpen a chapter. "
            "The arrow keys or the space bar move on, F fills the screen, S opens the "
-           "lecturer's view, Esc shows all slides."},
-    "pt": {"code": "O código", "index": "# Os slides do curso\n\nAbra um capítulo. As "
+           "lecturer's view, Esc shows all slides. Alt and a click enlarge."},
+    "pt": {"code": "O código", "open": "Abra e experimente",
+           "index": "# Os slides do curso\n\nAbra um capítulo. As "
            "setas ou a barra de espaço avançam, F ocupa a tela toda, S abre a janela "
-           "do professor, Esc mostra todos os slides."},
+           "do professor, Esc mostra todos os slides. Alt e um clique ampliam."},
 }  # fmt: skip
 BREAK = "```{revealjs-break}\n```\n"
 
@@ -29,32 +34,69 @@ BREAK = "```{revealjs-break}\n```\n"
 class Slides:
     """Slides that fill up one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, folded: str) -> None:
         self.parts: list[str] = []
-        self.room, self.left, self.began = ROOM, 0, False
+        self.codes: list[str] = []  # of the slide that is being filled
+        self.folded = folded
+        self.room, self.left = ROOM, 0
+        self.heights: list[int] = []  # of all that is on this slide
+        self.prose = False  # whether the last of it is a paragraph
+
+    def end(self) -> None:
+        """Fold the code of this slide into its corner."""
+        if self.codes:
+            code = chapter_pages.fenced("\n\n".join(self.codes), "python")
+            self.parts.append(chapter_pages.folded(self.folded, code))
+            self.codes = []
 
     def head(self, title: str) -> None:
         """Begin a slide with a new title."""
+        self.end()
         self.parts.append(f"# {title}\n")
-        self.room = ROOM - 58 * (len(title) // 44)  # a long title has two lines
-        self.left, self.began = self.room, False
+        self.room = ROOM - 58 * (len(title) // 42)  # a long title has two lines
+        self.left, self.heights, self.prose = self.room, [], False
 
-    def add(self, text: str, height: int) -> None:
+    def next(self, needed: float = ROOM) -> None:
+        """Begin another slide of the same title, with the words about what follows.
+
+        Args:
+            needed: the height of what follows, which the last paragraph announces.
+        """
+        taken = None
+        announces = self.prose and len(self.heights) > 1
+        if announces and self.heights[-1] + needed <= self.room:
+            taken = self.parts.pop(), self.heights[-1]
+        self.end()
+        self.parts.append(BREAK)
+        self.left, self.heights, self.prose = self.room, [], False
+        if taken:
+            self.add(*taken)
+
+    def add(self, text: str, height: int, prose: bool = False) -> None:
         """Put something onto this slide, or onto a next one of the same title."""
-        if self.began and height > self.left:
-            self.parts.append(BREAK)
-            self.left = self.room
-        self.parts.append(f"{text}\n")
+        if self.heights and height > self.left:
+            self.next(ROOM if prose else height)
+        self.parts.append(f"{text.rstrip()}\n")
         self.left -= height
-        self.began = True
+        self.heights.append(height)
+        self.prose = prose
 
-    def picture(self, text: str) -> None:
-        """Put a picture into the room that is left, or onto a slide of its own."""
-        if self.left < PICTURE:
-            self.parts.append(BREAK)
-            self.left = self.room
-        self.parts.append(f"{text.strip()}{{height={self.left - 20}px}}\n")
-        self.left, self.began = 0, True
+    def picture(self, text: str, shape: float) -> None:
+        """Put a picture below what is there, or onto a slide of its own.
+
+        Args:
+            text: the picture in Markdown.
+            shape: its height divided by its width.
+        """
+        least = SMALLER * min(self.room, ACROSS * shape)
+        if self.heights and self.high(shape) < least:
+            self.next(least + 20)
+        high = self.high(shape)
+        self.add(f"{text.strip()}{{height={high}px}}", high + 20)
+
+    def high(self, shape: float) -> int:
+        """Return how high a picture of this shape is in the room that is left."""
+        return int(max(0, min(self.left - 20, ACROSS * shape)))
 
 
 def blocks(text: str) -> list[str]:
@@ -90,21 +132,29 @@ def together(found: list[str]) -> list[list[str]]:
 def height(block: str) -> int:
     """Return how high a block is, in pixels."""
     if block.startswith("|"):
-        return 42 * (block.count("\n") + 1)
+        return 52 * (block.count("\n") + 1)  # with the line below the head: margins
     formulas = re.findall(r"\$\$.*?\$\$", block, re.S)
     prose = re.sub(r"\$\$.*?\$\$", "\n", block, flags=re.S)
     # An inline formula is shorter than its TeX.
     prose = re.sub(r"\\[a-z]+", "x", re.sub(r"[{}$*`]|\]\([^)]*\)", "", prose))
-    lines = sum(-(-len(" ".join(p.split())) // LETTERS) for p in prose.split("\n\n"))
-    return LINE * lines + 22 + sum(105 + 50 * f.count("\\\\") for f in formulas)
+    point = re.match(r"(\d+\.|[-*]) ", block)  # narrower, and closer to the next
+    across = LETTERS - (4 if point else 12 if block.startswith("**") else 0)
+    lines = sum(-(-len(" ".join(p.split())) // across) for p in prose.split("\n\n"))
+    between = 12 if point else 24
+    return LINE * lines + between + sum(map(_formula, formulas))
+
+
+def _formula(text: str) -> int:
+    tall = 30 if re.search(r"\\(frac|sum|prod|int)", text) else 0
+    return 75 + tall + 50 * text.count("\\\\")
 
 
 def slides(
     source: Path, cells: list[dict[str, Any]], folder: Path, language: str
 ) -> str:
     """Return a chapter's slides as Markdown; its pictures go below the folder."""
-    made, first = Slides(), True
-    heading, last = "", ""
+    made, first = Slides(WORDS[language]["code"]), True
+    heading, last, shape = "", "", 1.0
     seen: list[int] = []
     for number, cell in enumerate(cells):
         text = cell["source"]
@@ -112,13 +162,17 @@ def slides(
             for part in re.split(r"^(#+ .+)$", text, flags=re.MULTILINE):
                 if match := re.match(r"#+ (.+)$", part):
                     heading = match[1]
+                    if heading.startswith("Exerc"):
+                        interactive(made, source, language)
                     made.head(heading)
                     continue
                 for block in together(blocks(part)):
-                    made.add("\n\n".join(block), sum(map(height, block)))
+                    if "`solutions`" in block[0]:  # how to answer in a notebook
+                        continue
+                    made.add("\n\n".join(block), sum(map(height, block)), prose=True)
                     if number == 0 and block[0].startswith("**") and not seen:
                         # The question, and the room that it leaves for its picture.
-                        seen += [len(made.parts), made.left - 20]
+                        seen += [len(made.parts), made.left]
                         made.left = 0
             continue
         if text.startswith("check("):
@@ -127,24 +181,64 @@ def slides(
         for place, output in enumerate(cell["outputs"]):
             picture = folder / "images" / f"{source.stem}_{number}_{place}.png"
             shown = chapter_pages.shown(output, picture, heading)
-            (drawn if shown.startswith("![") else said).append(shown)
+            if shown.startswith("!["):
+                wide, high = struct.unpack(">II", picture.read_bytes()[16:24])
+                drawn.append((shown, high / wide))
+            else:
+                said.append(shown)
         if first:  # imports
             first = False
             continue
-        printed = "\n".join(said).replace("```\n\n```text\n", "")
-        lines = printed.splitlines()
-        if len(lines) > LINES + 2 and lines[0].startswith("```"):
-            lines = [*lines[: LINES + 1], "...", lines[0].removesuffix("text")]
-        code = chapter_pages.fenced(text, "python")
-        folded = chapter_pages.folded(WORDS[language]["code"], code)
-        high = sum(max(1, -(-len(line) // WIDTH)) for line in lines)
-        made.add("\n".join([folded, *lines]), 50 + 30 * high)
-        for picture in drawn:
-            made.picture(picture)
-            last = picture
+        lines = printed("\n".join(said).replace("```\n\n```text\n", ""))
+        if lines:
+            made.add("\n".join(lines), 27 * sum(map(rows, lines)))
+        for place, found in enumerate(drawn):
+            made.picture(*found)
+            last, shape = found
+            if place == 0:
+                made.codes.append(text)
+        if not drawn:
+            made.codes.append(text)
+    made.end()
     if seen and last:
-        made.parts.insert(seen[0], f"{last.strip()}{{height={seen[1]}px}}\n")
+        place, made.left = seen
+        made.parts.insert(place, f"{last.strip()}{{height={made.high(shape)}px}}\n")
     return "\n".join(made.parts) + "\n"
+
+
+def interactive(made: Slides, source: Path, language: str) -> None:
+    """Put a slide for each interactive page of the chapter, which a click opens."""
+    for name, number in interactive_pages.CHAPTERS.items():
+        if number == source.name[:2]:
+            made.head(interactive_pages.titles(name)[language])
+            words = interactive_pages.questions(name)[language]
+            made.add(words, height(words), prose=True)
+            page, high = f"../../interactive/{name}", min(370, made.left - 100)
+            made.add(
+                f'<a class="moving" href="{page}.html?lang={language}" target="_blank">'
+                f'<img src="{page}_{language}.webp" style="height: {high}px" alt="">'
+                f"{WORDS[language]['open']}</a>",
+                high + 100,
+            )
+
+
+def printed(text: str) -> list[str]:
+    """Return the lines of what a cell printed; of too many the first and the last."""
+    lines = text.splitlines()
+    if lines and lines[0].startswith("```") and sum(map(rows, lines)) > LINES + 2:
+        first, room = lines[:1], LINES - 1 - sum(map(rows, lines[-4:-1]))
+        for line in lines[1:]:
+            room -= rows(line)
+            if room < 0:
+                break
+            first.append(line)
+        return [*first, "...", *lines[-4:]]
+    return lines
+
+
+def rows(line: str) -> int:
+    """Return how many rows of a slide a printed line takes, or a sound's controls."""
+    return 3 if "<audio" in line else max(1, -(-len(line) // WIDTH))
 
 
 def write(folder: Path) -> None:

@@ -86,7 +86,8 @@ np.testing.assert_allclose(run.mean_square_error, J)
 # %%
 eigenvalues, Q = np.linalg.eigh(R)
 w_star = np.linalg.solve(R, p)
-print("autovalores", eigenvalues, " mínimo em", w_star, " limite", 2 / eigenvalues[-1])
+limit = 2 / eigenvalues[-1]
+print("autovalores", eigenvalues, " mínimo em", w_star, f" limite {limit:.4f}")
 
 start = np.array([0.9, 1.8])
 nu = Q.T @ (start - w_star)

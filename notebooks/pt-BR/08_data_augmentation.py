@@ -249,8 +249,11 @@ plt.show()
 #
 # 1. Tudo o que é demais estraga: aumente o deslocamento para metade da imagem e o giro
 #    para 90 graus. O que acontece com a acurácia nos dígitos centrados?
-# 2. Espelhe também os dígitos da esquerda para a direita. Preveja quais classes se
-#    confundem, e depois olhe a matriz de confusão.
+# 2. Espelhe também os dígitos da esquerda para a direita: ponha
+#    `keras.layers.RandomFlip("horizontal", seed=5)` entre os movimentos. Preveja quais
+#    classes se confundem, e depois olhe: antes do `return`, faça `score` mostrar
+#    `sklearn.metrics.confusion_matrix(digits.target[rest], model.predict(images[rest],
+#    verbose=0).argmax(axis=1))` (`import sklearn.metrics`).
 # 3. A mesma rede com 80 exemplos de cada dígito: quanto rende agora o aumento de dados
 #    nos dígitos movidos? Mais exemplos do mesmo tipo, ou outros tipos de exemplo?
 

@@ -65,6 +65,17 @@ VARIATIONS = {
     "08 too much": [("RandomTranslation(0.1, 0.1", "RandomTranslation(0.5, 0.5"),
                     ("RandomRotation(15 / 360, \"constant\", seed=2)",
                      "RandomRotation(90 / 360, \"constant\", seed=2)")],
+    "08 flipped": [
+        ("EXAMPLES, COPIES", "import sklearn.metrics\nEXAMPLES, COPIES"),
+        ('None, "constant", seed=3),\n)',
+         'None, "constant", seed=3),\n'
+         '    keras.layers.RandomFlip("horizontal", seed=5),\n)'),
+        ("    return [\n        100 *",
+         "    print(sklearn.metrics.confusion_matrix(digits.target[rest],\n"
+         "        model.predict(images[rest], verbose=0).argmax(axis=1)))\n"
+         "    return [\n        100 *"),
+    ],
+    "08 more examples": [("COPIES, SEEDS = 10, 10, 4", "COPIES, SEEDS = 80, 2, 2")],
     "09 other sizes": [("((5, 7), (6, 8))", "((8, 8), (9, 4))")],
     "09 a filter of 5x5": [("size=(3, 3, 1)", "size=(5, 5, 1)"),
                            ("((5, 7), (6, 8))", "((6, 8),)")],

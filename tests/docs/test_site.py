@@ -134,12 +134,37 @@ def test_a_chapter_opens_its_slides(site, pages):
             assert (site / "slides" / language / page.name).exists()
 
 
+def test_every_slide_shows_more_than_a_title_and_folded_code(site):
+    decks = [*(site / "slides").glob("[ep][nt]/[01]*.html")]
+    assert len(decks) == 32
+    for deck in decks:
+        slides = re.split(r"<section[^>]*>", deck.read_text("utf-8"))[1:]
+        slides = [re.sub(r"<details>.*?</details>", "", s, flags=re.S) for s in slides]
+        slides = [re.sub(r"<h1>.*?</h1>", "", s, flags=re.S) for s in slides]
+        slides = [s for s in slides if s.strip()]  # not what holds others
+        empty = [s for s in slides if not re.search(r"<(p|ol|pre|img|audio)\b", s)]
+        assert len(slides) >= 6 and not empty, deck
+        assert sum("<pre" in s or "<img" in s for s in slides) >= 4, deck
+
+
+def test_a_table_on_a_slide_keeps_its_last_row(site):
+    text = (site / "slides/en/12_alexnet.html").read_text("utf-8")
+    text = re.sub(r"<details>.*?</details>", "", text, flags=re.S)
+    assert "60,965,224" in text and "724,406,816" in re.sub(r"<[^>]*>", "", text)
+
+
 def test_interactive_pages_are_there_and_shown_where_they_belong(site, pages):
     names = {page.stem for page in (site / "interactive").glob("*.html")}
     assert len(names) >= 10
     for gallery in ("interactive.html", "pt-BR/interativo.html"):
         links = " ".join(pages[site / gallery].links)
         assert {*re.findall(r"interactive/(\w+)\.html", links)} == names
+    for language in ("en", "pt"):
+        decks = (site / "slides" / language).glob("*.html")
+        links = " ".join(link for deck in decks for link in pages[deck].links)
+        assert {
+            *re.findall(rf"interactive/(\w+)\.html\?lang={language}", links)
+        } == names
     for folder in ("chapters", "pt-BR/capitulos"):
         loads = " ".join(
             load
@@ -176,6 +201,14 @@ def test_formulas_are_mathml(site):
     page = (site / "layers" / "residual_block.html").read_text("utf-8")
     assert re.search(r"<math [^>]*display=\"block\"", page)
     assert "$$" not in page
+
+
+def test_a_full_stop_stays_on_the_line_of_its_formula(site):
+    for page in ("chapters/14_resnet", "pt-BR/capitulos/03_steepest_descent",
+                 "slides/pt/07_dropout"):  # fmt: skip
+        text = (site / f"{page}.html").read_text("utf-8")
+        marks = re.findall(r"</math>[.,;:!?)]+(</span>)?", text)
+        assert marks and all(marks), page
 
 
 def test_a_line_of_prose_that_begins_with_a_percent_sign_is_read(site):

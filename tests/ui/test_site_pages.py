@@ -132,6 +132,54 @@ def test_a_wide_picture_is_read_on_a_telephone_by_scrolling(driver, site):
     assert page <= 390
 
 
+HERE = "return !!document.querySelector('aside .control, aside .buttons')"
+WHOLE = """
+const page = document.scrollingElement;
+return page.scrollWidth <= page.clientWidth
+  && page.scrollHeight <= page.clientHeight + 1;
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("folder", ["chapters", "pt-BR/capitulos"])
+def test_what_a_chapter_embeds_is_whole(driver, site, folder, width):
+    """No embedded page has a bar of its own to scroll, and no chapter is too wide."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1}
+    size["mobile"] = width < 500
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    chapters = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
+    shown = 0
+    try:
+        for chapter in chapters:
+            opened(driver, f"{site}/{folder}/{chapter}.html")
+            wide = driver.execute_script("return document.scrollingElement.scrollWidth")
+            assert wide <= width, chapter
+            for frame in driver.find_elements("css selector", ".moving iframe"):
+                near = "arguments[0].loading = 'eager'; arguments[0].scrollIntoView()"
+                driver.execute_script(near, frame)
+                driver.switch_to.frame(frame)
+                for wanted in (HERE, WHOLE):
+                    WebDriverWait(driver, 40).until(
+                        lambda browser, wanted=wanted: browser.execute_script(wanted),
+                        chapter,
+                    )
+                driver.switch_to.default_content()
+                shown += 1
+        opened(driver, f"{site}/{folder}/06_vanishing_gradients.html")
+        frame = driver.find_element("css selector", ".moving iframe")
+        cut = "arguments[0].style.maxHeight = '100px'"
+        driver.execute_script(cut + "; arguments[0].scrollIntoView()", frame)
+        driver.switch_to.frame(frame)
+        WebDriverWait(driver, 20).until(lambda browser: browser.execute_script(HERE))
+        assert not driver.execute_script(WHOLE)
+    finally:
+        driver.switch_to.default_content()
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert shown >= 12
+
+
 def test_a_diagram_is_read_in_the_dark(driver, site):
     opened(driver, f"{site}/layers/inception_module.html")
     colour = (
@@ -147,6 +195,16 @@ def test_a_diagram_is_read_in_the_dark(driver, site):
     # The letters: as bright as the page's own.
     ink = "return getComputedStyle(document.querySelector('div.drawing svg')).fill"
     assert driver.execute_script(ink) == "rgb(228, 230, 232)"
+
+
+def test_a_portuguese_page_lists_the_portuguese_pages_first(driver, site):
+    first = "return document.querySelector('.sidebar-tree .caption').textContent"
+    opened(driver, f"{site}/chapters/03_steepest_descent.html")
+    assert driver.execute_script(first) == "Start"
+    opened(driver, f"{site}/pt-BR/capitulos/03_steepest_descent.html")
+    assert driver.execute_script(first) == "Em português"
+    link = driver.find_element("css selector", ".sidebar-tree .caption + ul a")
+    assert "/pt-BR/" in link.get_attribute("href")
 
 
 def test_the_search_of_the_site_finds_a_class(driver, site):

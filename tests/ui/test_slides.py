@@ -1,7 +1,12 @@
-"""The slides of a chapter, in a browser that reaches no other host."""
+"""The slides of the course, in a browser that reaches no other host.
 
+DLKERAS_SITE_SCREENSHOTS=folder python -m pytest tests/ui -m browser -k slide
+"""
+
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +65,7 @@ def slides(tmp_path_factory):
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    shutil.copytree(ROOT / "docs" / "images" / "interactive", folder / "interactive")
     return folder / "built"
 
 
@@ -104,3 +110,70 @@ def test_a_chapter_is_taught_from_slides_without_another_host(
         assert not [e for e in driver.get_log("browser") if e["level"] == "SEVERE"]
     finally:
         driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+
+
+# What a listener in the last row cannot see, or sees none of, of one slide. A picture
+# is small by its own shape, too: an area counts; one that is a link opens large.
+LOOK = """
+const slide = document.querySelector('section.present:not(.stack)');
+const parts = [...slide.children].filter(e => !/^(H[1-6]|DETAILS)$/.test(e.tagName));
+const area = (e) => e.offsetWidth * e.offsetHeight;
+const wrong = [];
+if (!parts.length) wrong.push('nothing but a title');
+for (const part of parts) {
+  if (part.offsetTop + part.offsetHeight > 690) wrong.push('cut at the bottom');
+  if (part.scrollWidth > part.clientWidth + 2) wrong.push('wider than the slide');
+}
+for (const code of slide.querySelectorAll(':scope > div pre code')) {
+  if (code.scrollHeight > code.clientHeight + 3) wrong.push('printed lines are hidden');
+  if (code.scrollWidth > code.clientWidth + 3) wrong.push('a printed line is cut');
+}
+for (const image of slide.querySelectorAll('img')) {
+  if (!image.naturalWidth) wrong.push('a picture is missing');
+  else if (!image.closest('a') && area(image) < 720 * 1280 / 4)
+    wrong.push('a picture is small');
+}
+for (const e of slide.querySelectorAll('p, li, td, code')) {
+  if (!e.closest('details') && parseFloat(getComputedStyle(e).fontSize) < 20)
+    wrong.push('small letters');
+}
+return wrong.map(said => said + ': ' + slide.innerText.trim().slice(0, 60));
+"""
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The folder of the site's slides, which are built anew where something changed."""
+    path = ROOT / "scripts" / "site_build.py"
+    spec = importlib.util.spec_from_file_location("site_script", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script.build() / "slides"
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+@pytest.mark.parametrize("number", range(1, 17))
+def test_every_slide_is_read_from_the_last_row(site, driver, language, number):
+    (deck,) = (site / language).glob(f"{number:02}_*.html")
+    driver.get(deck.as_uri())
+    total, found = driver.execute_script("return Reveal.getTotalSlides()"), []
+    for _ in range(total):
+        found += driver.execute_script(LOOK)
+        driver.execute_script("Reveal.next()")
+    assert total >= 6
+    assert not found
+
+
+def test_a_slide_that_nobody_can_read_is_found(site, driver):
+    driver.get((site / "en" / "03_steepest_descent.html").as_uri())
+    spoil = "document.querySelector('section.present:not(.stack)').innerHTML = "
+    for content, said in (
+        ("'<details>code</details>'", "nothing but a title"),
+        ("'<img src=none.png>'", "a picture is missing"),
+        ("'<p style=\"font-size: 12px\">small</p>'", "small letters"),
+        ("'<p style=\"margin-top: 700px\">low</p>'", "cut at the bottom"),
+        ("'<div><pre><code style=\"max-height: 50px\">' + 'a\\n'.repeat(9)",
+         "printed lines are hidden"),
+    ):  # fmt: skip
+        driver.execute_script(spoil + content)
+        assert any(w.startswith(said) for w in driver.execute_script(LOOK)), said
