@@ -73,8 +73,10 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
             `"model_state_dict"` or `"model"`, whatever comes before the names of the
             network (`module.`, `_orig_mod.`, `model.`, ...); or a file: `.pth`,
             `.pt`, `.bin`, `.ckpt`, `.tar` (as in `.pth.tar`) of PyTorch,
-            `.safetensors`, `.keras`, `.weights.h5`, or the `.h5` of Keras 2 and
-            keras.applications. A pickle in a file cannot run code.
+            `.safetensors`, the index of several (`.safetensors.index.json`), `.keras`,
+            `.weights.h5`, or the `.h5` of Keras 2 and keras.applications. A pickle in
+            a file cannot run code. Where a checkpoint has an average of the weights,
+            too, a warning says how to take that.
         head: Whether the classifier's weights are loaded, too. A model without a
             classifier takes none in any case.
 
@@ -145,8 +147,15 @@ def _opened(file: str | Path) -> Any:
             raise FileNotFoundError(f"There is no weight file {name!r}.") from None
         except UntrustedFileError as error:
             raise WeightFileError(str(error)) from error
-    if name.endswith((*_TORCH_FILES, ".safetensors")):
+    ends = (*_TORCH_FILES, ".safetensors", ".safetensors.index.json", ".bin.index.json")
+    if name.endswith(ends):
         return read_weight_file(file)
+    if Path(file).is_dir():
+        found = sorted(x.name for x in Path(file).iterdir() if x.name.endswith(ends))
+        raise ValueError(
+            f"{name!r} is a folder: pass the path of the weight file in it"
+            + (f", such as {found[0]!r}." if found else ".")
+        )
     raise ValueError(
         f"A weight file must end in {', '.join(_TORCH_FILES)}, .safetensors, .keras, "
         f".weights.h5 or .h5. Received: source={name!r}"

@@ -168,6 +168,13 @@ def check_shapes(model: Any, path: str, variable: Any, array: Any, name: str) ->
         )
     elif path in STEMS and variable.shape[2] != array.shape[2]:
         hint = f"the source's images have {array.shape[2]} channels"
+    elif path.endswith("/reduce") and array.ndim == 4:
+        ratio = array.shape[2] / array.shape[3]
+        hint = (
+            f"its squeeze-and-excitation has {array.shape[3]} units for "
+            f"{array.shape[2]} channels there; `reduction_ratio` would be {ratio:g}, "
+            "in every block (timm's small ones have 8 units at least and do not fit)"
+        )
     elif path.endswith("/5x5"):
         hint = f"pass kernel_size_5x5={array.shape[0]} to the builder"
     else:
