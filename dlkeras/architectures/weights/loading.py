@@ -15,6 +15,7 @@ from dlkeras.architectures.weights.matching import (
     check_nothing_left,
     check_shapes,
     in_width_of,
+    is_head,
     matched,
     warn_of_padding,
 )
@@ -77,8 +78,8 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
             `.weights.h5`, or the `.h5` of Keras 2 and keras.applications. A pickle in
             a file cannot run code. Where a checkpoint has an average of the weights,
             too, a warning says how to take that.
-        head: Whether the classifier's weights are loaded, too. A model without a
-            classifier takes none in any case.
+        head: Whether the weights of the classifier, and of GoogLeNet's two at its
+            sides, are loaded, too. A model without a classifier takes none in any case.
 
     Raises:
         ValueError: The source does not fit; the message names the first layer that
@@ -218,13 +219,13 @@ def _from_own(
         )
     values = []
     for path, layer in parts(model).items():
-        if path in HEADS and not head:
+        if is_head(path) and not head:
             continue
         arrays = found.get(path, [])
         if len(layer.weights) != len(arrays):
             what = "other weights in" if arrays else "no counterpart in"
             hint = "Is the source of another depth, version or normalisation?"
-            if path in HEADS:
+            if is_head(path):
                 hint = "Pass head=False to keep the model's own head."
             elif path in ("S2", "S4"):
                 hint = "Pass version='table': the source's S2 and S4 only average."

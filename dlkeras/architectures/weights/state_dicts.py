@@ -104,6 +104,8 @@ def from_torch(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarra
         for side in ("aux1", "aux2")
         if kind == "googlenet" and not hasattr(model, "loss_weight")
     )
+    if not head:
+        ignored += ("aux1.fc2.", "aux2.fc2.")
     if not head or not set(HEADS) & set(parts(model)):
         ignored += ("fc.", "classifier.")
     check_nothing_left(
