@@ -129,11 +129,9 @@ def test_blocks_that_halve_the_image_learn_at_rates_of_their_own():
     factors = layerwise_learning_rates(
         MODELS["custom_blocks"](), keras.optimizers.Adam(), 0.5
     ).learning_rate_factors
-    assert {path.split("/")[0]: factor for path, factor in factors.items()} == {
-        "block_1": 0.125,
-        "block_2": 0.25,
-        "block_3": 0.5,
-    }
+    by_layer = {path.split("/")[0]: factor for path, factor in factors.items()}
+    assert by_layer.pop("head") == 1.0
+    assert by_layer == {"block_1": 0.125, "block_2": 0.25, "block_3": 0.5}
 
 
 # --- Augmentation -------------------------------------------------------------------
@@ -278,6 +276,52 @@ def test_what_cannot_be_fine_tuned_is_refused_before_the_probing():
         with pytest.raises(ValueError, match="must"):
             probe_then_fine_tune(model, IMAGES[:, :16, :16], CLASSES, **wrong)
         assert not moved(model, before)
+
+
+def twins():
+    """Two images go through one Sequential, whose layers lie below its name."""
+    tower = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(3, 3, strides=2, name="first"),
+            layers.Conv2D(4, 3, strides=2, name="second"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(4, name="embedding"),
+        ],
+        name="tower",
+    )
+    left, right = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    apart = layers.Subtract()([tower(left), tower(right)])
+    outputs = layers.Dense(2, activation="softmax", name="same")(apart)
+    return keras.Model([left, right], outputs)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading")  # Keras's, untrained
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_rates_of_a_sequential_inside_of_a_model_outlive_a_file(trained, tmp_path):
+    """Loaded, `tower/first/kernel` is called `first/kernel`: keras 3.15.1."""
+    keras.utils.set_random_seed(0)
+    model = twins()
+    optimizer = layerwise_learning_rates(model, keras.optimizers.SGD(0.1), 0.5)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    images = IMAGES[:, :16, :16] / 255
+    images = [images, images[::-1].copy()]
+    options = {"batch_size": 4, "verbose": 0, "callbacks": [GradualUnfreezing()]}
+    if trained:
+        model.fit(images, CLASSES, **options)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    stages_of_two = [("first", 0.25), ("second", 0.5), ("embedding", 1.0)]
+    for network in (model, loaded):
+        network.fit(images, CLASSES, epochs=2, initial_epoch=1, **options)
+        factors = keras.ops.convert_to_numpy(network.optimizer.factors)
+        for variable, factor in zip(network.trainable_variables, factors, strict=True):
+            (by_hand,) = [x for n, x in stages_of_two if n in variable.path] or [1.0]
+            # The last stage alone has thawed in the second epoch.
+            assert factor == (0.0 if by_hand == 0.25 else by_hand), variable.path
+    network.fit(images, CLASSES, epochs=3, initial_epoch=2, **options)
+    factors = keras.ops.convert_to_numpy(network.optimizer.factors)
+    assert factors.tolist() == [0.25, 0.25, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
 
 
 def named_twice():

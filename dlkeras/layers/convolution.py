@@ -1,5 +1,6 @@
 """Convolution whose 1x1 kernels train as matrix products, where that is faster."""
 
+import functools
 from typing import Any
 
 import keras
@@ -60,6 +61,15 @@ class Conv2D(keras.layers.Conv2D):
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the call that a `RematScope` makes again for the gradient.
+
+        TensorFlow's takes no keywords, and Keras's convolution has none.
+        """
+        call = functools.partial(layer_call, **kwargs)
+        again: Any = super().rematerialized_call(call, *args)
+        return lambda *args, **_: again(*args)
 
     @property
     def is_pointwise(self) -> bool:

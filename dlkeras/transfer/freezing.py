@@ -49,9 +49,11 @@ def unfreeze(
 
     Batch normalisations stay frozen, scales and shifts with them, unless asked: the
     statistics of a few small batches would undo what the network has learnt. Inside a
-    residual block or an inception module, too. Compile the model afterwards. A
-    `.keras` file remembers what is frozen, within blocks too; `clone_model` and a file
-    of weights alone do not.
+    residual block or an inception module, too. Compile the model afterwards.
+
+    A `.keras` file remembers what is frozen, within blocks too. `clone_model`, a file
+    of weights alone, and the file of a subclass whose `get_config` does not hold its
+    layers, such as KerasHub's backbones, do not: freeze and compile again.
 
     Args:
         model: A built Keras model, as `freeze` takes it.

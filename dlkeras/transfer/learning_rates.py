@@ -78,8 +78,7 @@ def _by_path(model: Any, factors: dict[int, float]) -> dict[str, float]:
                 "lie in different stages, so that a saved optimizer could not tell "
                 "them apart: give the new one of the two layers another `name`"
             )
-    known = {weight.path for weight in model.weights if id(weight) in factors}
-    return {path: factor for path, factor in found.items() if path in known}
+    return found
 
 
 def _with_factors(optimizer: Any, factors: dict[str, float]) -> Any:
@@ -180,7 +179,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
         thawed = epoch // self.every
         optimizer.factors.assign(
             [
-                optimizer.learning_rate_factors.get(v.path, 1.0)
+                optimizer.factor_of(v.path)
                 if self._distance.get(id(v), 0) <= thawed
                 else 0.0
                 for v in variables
@@ -209,13 +208,29 @@ class _Layerwise:
         if self.built:
             return
         super().build(variables)  # pyright: ignore
-        factors = [self.learning_rate_factors.get(v.path, 1.0) for v in variables]
+        factors = [self.factor_of(v.path) for v in variables]
         self.factors = self.add_variable(
             (len(factors),),
             initializer=lambda shape, dtype=None: keras.ops.array(factors, dtype),
             dtype="float32",
             name="learning_rate_factors",
         )
+
+    def factor_of(self, path: str) -> float:
+        """Return the factor of a variable by its path.
+
+        The layers of a Sequential inside of another model lie below its name, and no
+        longer do when that is loaded from a file.
+        """
+        known = self.learning_rate_factors
+        if path in known:
+            return known[path]
+        same = {
+            factor
+            for other, factor in known.items()
+            if other.endswith(f"/{path}") or path.endswith(f"/{other}")
+        }
+        return same.pop() if len(same) == 1 else 1.0
 
     def _factor(self: Any, variable: Any) -> Any:
         factor = self.factors[self._get_variable_index(variable)]

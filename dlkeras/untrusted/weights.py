@@ -3,9 +3,10 @@
 import json
 import math
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,22 +16,17 @@ from dlkeras.untrusted.gate import (
     file_size,
     open_regular,
 )
-from dlkeras.untrusted.torch_pickle import Global, printable, read_pickle, str_of
-from dlkeras.untrusted.zips import StoredZip, is_zip, open_stored
+from dlkeras.untrusted.torch_pickle import (
+    LARGEST_LIST,
+    TorchFile,
+    checked_shape,
+    numbers_of,
+    printable,
+    str_of,
+)
+from dlkeras.untrusted.zips import is_zip, open_stored
 
-# Number types by their names in the two formats; bfloat16 is read as its 16 bits.
-_TORCH_TYPES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "<u1",
-    "BoolStorage": "?",
-}
+# Number types by their names; bfloat16 is read as its 16 bits.
 _SAFETENSORS_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -48,10 +44,11 @@ _SAFETENSORS_TYPES = {
 # Lightning put before every name.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
+# What torch.compile, FSDP and checkpointed activations put around parts of a network.
+_AROUND_PARTS = (
+    "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."
+)  # fmt: skip
 
-# Names and shapes alone: those of ResNet-152 take 100 kilobytes.
-_LARGEST_LIST = 2**22
-_MOST_DIMENSIONS = 32
 # What all arrays of a file may take: bfloat16 doubles, a storage and its array are two
 # copies, and tied weights are one storage in several arrays.
 _MEMORY_PER_BYTE = 8
@@ -64,6 +61,9 @@ class WeightFileError(UntrustedFileError):
 
 def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
     """Read the arrays of a file of PyTorch or a `.safetensors` file by name.
+
+    An index (`model.safetensors.index.json`) names the files beside it that hold the
+    arrays of a network; they are read one after another.
 
     A PyTorch file holds a pickle, which may ask for any function to be called. Here
     it can ask for arrays and dictionaries and for nothing else, so that a hostile
@@ -82,6 +82,16 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
             a folder, a pipe or a device.
     """
     path = Path(path)
+    if path.name.endswith(".index.json"):
+        return dict(unwrapped(_read_shards(path)))
+    content = _read_one(path)
+    if not any(isinstance(x, np.ndarray) for x in content.values()):
+        raise WeightFileError(f"{str(path)!r}: {no_arrays(content)}")
+    return {n: x for n, x in content.items() if isinstance(x, np.ndarray)}
+
+
+def _read_one(path: Path) -> dict[str, Any]:
+    """Read a single file, `unwrapped`."""
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
     try:
         with open_weight_file(path) as file:
@@ -99,6 +109,36 @@ def read_weight_file(path: str | Path) -> dict[str, np.ndarray]:
     return dict(unwrapped(arrays))
 
 
+def _read_shards(path: Path) -> dict[str, Any]:
+    """Read the files that an index names, as Hugging Face's libraries write it."""
+    with open_weight_file(path) as file:
+        try:
+            if file_size(file) > LARGEST_LIST:
+                raise ValueError(f"it has more than {LARGEST_LIST} bytes")
+            places = json.loads(file.read(LARGEST_LIST))["weight_map"]
+            files = dict.fromkeys(str_of(name) for name in places.values())
+        except Exception as error:
+            raise WeightFileError(
+                f"{str(path)!r} is not the index of a network's weight files "
+                f"({type(error).__name__}: {printable(str(error), 200)})."
+            ) from error
+    arrays: dict[str, Any] = {}
+    for name in files:
+        if Path(name).name != name or name in ("", "..") or "\\" in name:
+            raise WeightFileError(
+                f"{str(path)!r} names {printable(name)!r}, which is no file beside it."
+            )
+        found = _read_one(path.parent / name)
+        arrays |= {key: found[key] for key in found if places.get(key) == name}
+    missing = [key for key in places if key not in arrays]
+    if missing:
+        raise WeightFileError(
+            f"{str(path)!r} lists {printable(missing[0])!r} in "
+            f"{places[missing[0]]!r}, which does not have it."
+        )
+    return arrays
+
+
 def unwrapped(content: Mapping) -> Mapping:
     """Return the state dict in a checkpoint, by the names of the network.
 
@@ -110,7 +150,9 @@ def unwrapped(content: Mapping) -> Mapping:
     Returns:
         The state dict; `module.`, `_orig_mod.` or `model.` in front of all of its
         names, as data-parallel training, `torch.compile` and Lightning leave it, is
-        dropped.
+        dropped, and what wraps a part of a network anywhere in them. Of the weights
+        and their average (`model_ema`, `state_dict_ema`) it is the weights; a warning
+        says so.
 
     Example:
         >>> unwrapped({"epoch": 3, "model": {"module._orig_mod.fc.bias": 0.5}})
@@ -118,22 +160,55 @@ def unwrapped(content: Mapping) -> Mapping:
     """
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), Mapping):
+            averages = [
+                name
+                for name, x in content.items()
+                if "ema" in str(name).lower() and _has_arrays(x)
+            ]
+            if averages:
+                warnings.warn(
+                    f"The checkpoint has weights under {wrapper!r} and their average "
+                    f"under {averages[0]!r}; the first are loaded. For the average "
+                    f"pass checkpoint[{averages[0]!r}] of torch.load",
+                    UserWarning,
+                    stacklevel=5,
+                )
             return unwrapped(content[wrapper])
     arrays = [getattr(x, "shape", ()) for x in content.values()]
     inside = [x for x in content.values() if _has_arrays(x)]
+    inside = inside or [x for x in content.values() if _has_arrays(x, below=True)]
     if len(inside) == 1 and not any(arrays):
         return unwrapped(inside[0])
     for prefix in _PREFIXES:
         if content and all(str(name).startswith(prefix) for name in content):
             bare = {str(n).removeprefix(prefix): x for n, x in content.items()}
             return unwrapped(bare)
+    if any(part in str(name) for name in content for part in _AROUND_PARTS):
+        return unwrapped({_without_wrappers(n): x for n, x in content.items()})
     return content
 
 
-def _has_arrays(content: Any) -> bool:
+def _without_wrappers(name: Any) -> Any:
+    for part in _AROUND_PARTS:
+        name = str(name).replace(part, "")
+    return name
+
+
+def no_arrays(content: Mapping) -> str:
+    """Say what a source has instead of arrays."""
+    names = [repr(printable(str(name), 40)) for name in content]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return (
+        f"it has no arrays, but {', '.join(names[:8])}{more}. If one of these has the "
+        "network's state dict, pass that."
+    )
+
+
+def _has_arrays(content: Any, below: bool = False) -> bool:
     """Whether it is a dictionary of arrays, whatever else is in it."""
     return isinstance(content, Mapping) and any(
-        getattr(x, "shape", ()) for x in content.values()
+        getattr(x, "shape", ()) or (below and _has_arrays(x, below))
+        for x in content.values()
     )
 
 
@@ -157,25 +232,6 @@ def weight_budget(path: Path, file: IO[bytes]) -> Budget:
     return Budget(_MEMORY_PER_BYTE * file_size(file) + _SLACK, path)
 
 
-def _numbers(data: Any, kind: str) -> np.ndarray:
-    if kind != "bfloat16":
-        return np.frombuffer(data, kind)
-    bits = np.frombuffer(data, "<u2").astype("<u4") << 16
-    return bits.view("<f4")
-
-
-def _check_shape(shape: Any) -> tuple[int, ...]:
-    shape = tuple(shape)
-    if len(shape) > _MOST_DIMENSIONS or any(
-        type(size) is not int or not 0 <= size < 2**63 for size in shape
-    ):
-        raise UntrustedFileError(
-            "an array in the file has a negative or no size, or more than "
-            f"{_MOST_DIMENSIONS} dimensions"
-        )
-    return shape
-
-
 def _read_safetensors(
     path: Path, file: IO[bytes], budget: Budget
 ) -> dict[str, np.ndarray]:
@@ -187,9 +243,9 @@ def _read_safetensors(
             f"{str(path)!r} is cut off: its header has {size} bytes, the file "
             f"{len(data)}."
         )
-    if size > _LARGEST_LIST:
+    if size > LARGEST_LIST:
         raise WeightFileError(
-            f"{str(path)!r} lists its arrays in more than {_LARGEST_LIST} bytes."
+            f"{str(path)!r} lists its arrays in more than {LARGEST_LIST} bytes."
         )
     try:
         from safetensors import (  # pyright: ignore[reportMissingImports]
@@ -207,9 +263,9 @@ def _read_safetensors(
             raise WeightFileError(reason) from error
     arrays = {}
     for name, entry in entries:
-        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], _check_shape(entry["shape"])
+        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], checked_shape(entry["shape"])
         budget.spend(len(entry["data"]) * (3 if kind == "bfloat16" else 1))
-        arrays[name] = _numbers(entry["data"], kind).reshape(shape)
+        arrays[name] = numbers_of(entry["data"], kind).reshape(shape)
     return arrays
 
 
@@ -223,7 +279,7 @@ def _safetensors_entries(
     # Each byte belongs to one array, as the format says: they stand in a row.
     for name, entry in sorted(listed.items(), key=lambda x: x[1]["data_offsets"]):
         start, end = entry["data_offsets"]
-        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], _check_shape(entry["shape"])
+        kind, shape = _SAFETENSORS_TYPES[entry["dtype"]], checked_shape(entry["shape"])
         width = 2 if kind == "bfloat16" else np.dtype(kind).itemsize
         if not start == used <= end <= len(body) or end - start != width * math.prod(
             shape
@@ -243,90 +299,6 @@ def _safetensors_entries(
     return entries
 
 
-class _Storage(NamedTuple):
-    numbers: np.ndarray
-
-
-class _TorchFile:
-    """A PyTorch file whose storages are read when its arrays ask for them."""
-
-    def __init__(self, archive: StoredZip, root: str, budget: Budget) -> None:
-        self._archive, self._root, self._budget = archive, root, budget
-        self._storages: dict[str, _Storage] = {}
-
-    def content(self) -> Any:
-        """Read what was saved."""
-        known = dict.fromkeys(Global("torch", name) for name in _TORCH_TYPES)
-        known |= {
-            # Made empty and then filled: one that is made of another would be a copy.
-            Global("collections", "OrderedDict"): lambda: {},
-            Global("torch._utils", "_rebuild_tensor_v2"): self._array,
-            Global("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-            # What training scripts keep beside it: their arguments, a schedule.
-            Global("argparse", "Namespace"): lambda: {},
-            Global("collections", "Counter"): lambda counts: counts,
-        }
-        name = f"{self._root}/data.pkl"
-        size = self._archive.sizes[name]
-        if size > _LARGEST_LIST:
-            raise UntrustedFileError(
-                f"it lists its arrays in more than {_LARGEST_LIST} bytes"
-            )
-        self._budget.spend(size)
-        pickled = self._archive.read(name).getvalue()
-        return read_pickle(pickled, known, self._storage, self._budget)
-
-    def _storage(self, asked: Any) -> _Storage:
-        """Read the numbers of a storage."""
-        tag, kind, key, _, count = asked
-        if tag != "storage" or not isinstance(kind, Global) or kind.module != "torch":
-            raise UntrustedFileError("it refers to something that is not a storage")
-        key = str_of(key)
-        if key not in self._storages:
-            name = f"{self._root}/data/{key}"
-            number_type = _TORCH_TYPES[kind.name]
-            widened = 3 if number_type == "bfloat16" else 1
-            self._budget.spend(widened * self._archive.sizes[name])
-            numbers = _numbers(self._archive.read(name).getbuffer(), number_type)
-            if len(numbers) != count:
-                raise UntrustedFileError(
-                    f"its storage {printable(key)} has {len(numbers)} numbers instead "
-                    "of the ones its list names"
-                )
-            self._storages[key] = _Storage(numbers)
-        return self._storages[key]
-
-    def _array(
-        self, storage: Any, offset: int, shape: Any, strides: Any, *_: Any
-    ) -> np.ndarray:
-        """Cut an array out of a storage, as `torch._utils._rebuild_tensor_v2` does."""
-        if not isinstance(storage, _Storage):
-            raise UntrustedFileError("an array in the file has no storage")
-        numbers = storage.numbers
-        shape, strides = _check_shape(shape), _check_shape(strides)
-        (offset,) = _check_shape((offset,))
-        if len(shape) != len(strides):
-            raise UntrustedFileError("an array in the file has more sizes than strides")
-        if math.prod(shape) > max(len(numbers), 2**20):  # one number, many times
-            raise UntrustedFileError(
-                f"an array of shape {shape} in the file repeats {len(numbers)} numbers"
-            )
-        if 0 in shape:
-            return np.zeros(shape, numbers.dtype)
-        last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-        if last >= len(numbers):  # it would read beyond the storage
-            raise UntrustedFileError(
-                f"an array of shape {shape} in the file ends at number {last} of "
-                f"{len(numbers)}"
-            )
-        width = numbers.itemsize
-        self._budget.spend(width * math.prod(shape))
-        view = np.lib.stride_tricks.as_strided(
-            numbers[offset:], shape, [s * width for s in strides]
-        )
-        return view.copy()
-
-
 def _read_torch(path: Path, file: IO[bytes], budget: Budget) -> dict[str, np.ndarray]:
     if not is_zip(file):
         raise WeightFileError(
@@ -334,18 +306,22 @@ def _read_torch(path: Path, file: IO[bytes], budget: Budget) -> dict[str, np.nda
             "PyTorch 1.6. Load it with torch.load(..., weights_only=True) and save it "
             "again."
         )
-    with open_stored(path, file) as archive:
-        (pickled,) = [n for n in archive.sizes if n.endswith("/data.pkl")]
-        root = pickled.removesuffix("/data.pkl")
-        content = _TorchFile(archive, root, budget).content()
+    try:
+        with open_stored(path, file) as archive:
+            (pickled,) = [n for n in archive.sizes if n.endswith("/data.pkl")]
+            root = pickled.removesuffix("/data.pkl")
+            content = TorchFile(archive, root, budget).content()
+    except UntrustedFileError as error:
+        if "/code/__torch__" not in str(error):
+            raise
+        raise WeightFileError(
+            f"{str(path)!r} is a program of TorchScript. Load it with torch.jit.load "
+            "and pass what that gives, or save its state_dict()."
+        ) from error
     if isinstance(content, dict):
         content = unwrapped(content)
     if not isinstance(content, Mapping) or not content:
         raise WeightFileError(
             f"{str(path)!r} holds {type(content).__name__}, not a state dict."
         )
-    return {
-        str_of(name): array
-        for name, array in content.items()
-        if isinstance(array, np.ndarray)
-    }
+    return {str(name): x for name, x in content.items()}

@@ -1,6 +1,12 @@
 """Checkpoints as training scripts leave them: wrapped, prefixed, named otherwise."""
 
 import argparse
+import collections
+import datetime
+import json
+import pathlib
+import struct
+import warnings
 
 import keras
 import numpy as np
@@ -96,6 +102,31 @@ WRAPPED = {
     "model": lambda x: {"model": prefixed("module.")(x), "optimizer": {"state": {}}},
     "Lightning": lightning,
     "torchvision's training script": of_a_training_script,
+    "around parts (FSDP, compiled, checkpointed)": lambda x: {
+        f"_fsdp_wrapped_module.{name}".replace(
+            "layer1.", "layer1._orig_mod._checkpoint_wrapped_module."
+        ): value
+        for name, value in x.state_dict().items()
+    },
+    "two dictionaries deep": lambda x: {
+        "checkpoint": {"network": {"state_dict": prefixed("module.")(x)}},
+        "step": 7,
+    },
+    "timm's average alone": lambda x: {"epoch": 3, "state_dict_ema": x.state_dict()},
+    "torchvision's average": lambda x: {
+        "model_ema": torch.optim.swa_utils.AveragedModel(x).state_dict(),
+        "epoch": 3,
+    },
+    "what a script keeps beside it": lambda x: {
+        "state_dict": x.state_dict(),
+        "best": np.float64(71.2),
+        "history": collections.defaultdict(list, {"loss": [1.0, 0.5]}),
+        "args": {"output": pathlib.Path("runs"), "kinds": {"cat", "dog"}},
+        "when": datetime.datetime(2026, 1, 2),
+        "dtype": torch.float32,
+        "device": torch.device("cpu"),
+        "generators": [torch.get_rng_state(), np.random.RandomState(0).get_state()],
+    },
     "another name": lambda x: {"net": prefixed("module.")(x), "acc": 95.1, "epoch": 3},
 }
 
@@ -176,6 +207,106 @@ def test_an_error_shows_the_nearest_names(network):
         r"nearest names are .*'layer2.0.shortcut.0'",
     ):
         load_weights_from(build(resnet18), renamed)
+
+
+def safetensors(state, file):
+    """Write a file as the format's page describes it."""
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for name, tensor in state.items():
+        data = tensor.numpy().tobytes()
+        header[name] = {
+            "dtype": {"float64": "F64", "int64": "I64"}[str(tensor.numpy().dtype)],
+            "shape": list(tensor.shape),
+            "data_offsets": [len(body), len(body) + len(data)],
+        }
+        body += data
+    text = json.dumps(header).encode()
+    file.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def test_the_index_of_several_files_is_a_source(network, loaded, tmp_path):
+    state = network.state_dict()
+    places = {
+        name: f"model-0000{number}-of-00002.safetensors"
+        for number, names in enumerate((list(state)[:50], list(state)[50:]), start=1)
+        for name in names
+    }
+    for file in set(places.values()):
+        part = {name: x for name, x in state.items() if places[name] == file}
+        safetensors(part, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+
+    def write(content):
+        index.write_text(json.dumps(content))
+
+    write({"metadata": {"total_size": 1}, "weight_map": places})
+    assert loaded(index) < TOLERANCE
+    with pytest.raises(ValueError, match=r"is a folder: .*such as 'model-00001-of-"):
+        loaded(tmp_path)
+    with pytest.raises(ValueError, match=r"'layer2.1.conv2'; its nearest"):
+        loaded(tmp_path / "model-00001-of-00002.safetensors")
+    write({"weight_map": {**places, "fc.bias": next(iter(places.values()))}})
+    with pytest.raises(ValueError, match=r"lists 'fc.bias' in 'model-00001-of-00002"):
+        loaded(index)
+    write({"weight_map": {**places, "fc.bias": "../model.safetensors"}})
+    with pytest.raises(ValueError, match=r"names '\.\./model.* is no file beside it"):
+        loaded(index)
+    write(["conv1.weight"])
+    with pytest.raises(ValueError, match=r"is not the index of a network's weight"):
+        loaded(index)
+    write({"weight_map": dict.fromkeys(places, "gone.safetensors")})
+    with pytest.raises(FileNotFoundError, match=r"gone\.safetensors"):
+        loaded(index)
+
+
+def test_of_weights_and_their_average_the_user_is_told(network, loaded, tmp_path):
+    state = network.state_dict()
+    average = {name: torch.zeros_like(x) for name, x in state.items()}
+    both = {"state_dict": state, "state_dict_ema": average}
+    torch.save(both, tmp_path / "last.pth.tar")
+    for source in (both, tmp_path / "last.pth.tar"):
+        with pytest.warns(
+            UserWarning, match=r"average pass checkpoint\['state_dict_ema"
+        ):
+            assert loaded(source) < TOLERANCE
+
+
+def test_a_whole_network_in_a_dictionary_is_a_source(network, loaded, tmp_path):
+    assert loaded({"model": torch.nn.DataParallel(network), "epoch": 3}) < TOLERANCE
+    torch.save({"model": network}, tmp_path / "whole.pt")
+    with pytest.raises(ValueError, match=r"torch_networks.ResNet, which .*not run"):
+        loaded(tmp_path / "whole.pt")
+
+
+def test_a_program_of_torchscript_is_a_source_from_memory(network, loaded, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, of TorchScript itself
+        images = torch.from_numpy(IMAGES.transpose(0, 3, 1, 2).copy())
+        program = torch.jit.trace(network, images)
+        torch.jit.save(program, str(tmp_path / "program.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert loaded(program) < TOLERANCE
+    with pytest.raises(ValueError, match=r"TorchScript. Load it with torch.jit.load"):
+        loaded(tmp_path / "program.pt")
+
+
+def test_a_checkpoint_without_arrays_says_what_it_has(network, loaded, tmp_path):
+    two = {"G": network.state_dict(), "D": prefixed("judge.")(network), "step": 7}
+    torch.save(two, tmp_path / "gan.pth")
+    for source in (two, tmp_path / "gan.pth"):
+        with pytest.raises(ValueError, match=r"it has no arrays, but 'G', 'D', 'step'"):
+            loaded(source)
+    assert loaded(two["G"]) < TOLERANCE
+
+
+def test_another_squeeze_and_excitation_is_said_to_be_one():
+    source = ResNet((2, 2, 2, 2), bottleneck=False, se=8)
+    model = build(resnet18, version="v1.5", reduction_ratio=16)
+    with pytest.raises(
+        ValueError, match=r"8 units for 64 channels.*ratio` would be 8,"
+    ):
+        load_weights_from(model, source.state_dict())
 
 
 def test_two_networks_in_one_checkpoint_are_not_guessed(network):

@@ -15,7 +15,13 @@ from torch_networks import (  # noqa: E402
     outputs,
 )
 
-from dlkeras.architectures import alexnet, create, googlenet, resnet18  # noqa: E402
+from dlkeras.architectures import (  # noqa: E402
+    alexnet,
+    create,
+    googlenet,
+    load_weights_from,
+    resnet18,
+)
 from dlkeras.architectures.googlenet import INCEPTIONS  # noqa: E402
 
 # Each pooling of GoogLeNet meets odd maps, even ones, and one of each.
@@ -52,6 +58,38 @@ def test_googlenet_is_torchvisions_at_every_size(googlenet_source):
     for size in SIZES:  # even, odd and mixed maps, whose sizes are known
         model = build(googlenet, input_shape=(*size, 3), **options)
         assert_equal_at([size], model, googlenet_source)
+
+
+def side(name, channels):
+    """The shapes of torchvision's `InceptionAux` for 1000 classes."""
+    shapes = {"conv.conv.weight": (128, channels, 1, 1)}
+    shapes |= {f"conv.bn.{n}": (128,) for n in ("weight", "bias")}
+    shapes |= {f"conv.bn.running_{n}": (128,) for n in ("mean", "var")}
+    shapes |= {"fc1.weight": (1024, 2048), "fc1.bias": (1024,)}
+    shapes |= {"fc2.weight": (1000, 1024), "fc2.bias": (1000,)}
+    return {f"{name}.{key}": np.full(shape, 0.25) for key, shape in shapes.items()}
+
+
+def test_other_classes_leave_googlenets_side_branches_their_own(googlenet_source):
+    state = {**googlenet_source.state_dict(), **side("aux1", 512), **side("aux2", 528)}
+    options = {**TORCHVISION, "num_classes": 7, "auxiliary": True}
+    model = build(googlenet, input_shape=(224, 224, 3), **options)
+    with pytest.raises(ValueError, match=r"pass num_classes=1000 .* or head=False"):
+        load_weights_from(model, {**state, "fc.weight": np.ones((1000, 1024))})
+    load_weights_from(model, state, head=False)
+    branch = model.get_layer("auxiliary_4a")
+    for part, value in ((branch.convolution, 0.25), (branch.classifier, 0.0)):
+        kernel = keras.ops.convert_to_numpy(part.kernel)
+        assert np.array_equal(kernel, np.full(kernel.shape, value))
+    model = build(googlenet, input_shape=(96, 96, 3), **options)
+    with pytest.raises(ValueError, match=r"'auxiliary_4a/hidden'.*have 224 x 224$"):
+        load_weights_from(model, state, head=False)
+
+
+def test_alexnet_of_another_size_is_said_to_be_one():
+    state = AlexNet(pixels=6, units=8).state_dict()
+    with pytest.raises(ValueError, match=r"'F8'.*other pixels there.*224 x 224$"):
+        build(alexnet, input_shape=(256, 256, 3), version="2014", weights=state)
 
 
 @pytest.mark.parametrize("pool4_size", [1, 2, 3, 5])

@@ -180,3 +180,89 @@ def test_what_is_computed_again_for_the_gradient_trains_the_same(case):
         losses.append(done.history["loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
     assert losses[0][-1] < losses[0][0]
+
+
+@pytest.mark.parametrize("case", ["1x1", "3x3", "grouped"])
+@pytest.mark.parametrize("mode", ["activations", "list_of_layers"])
+def test_one_convolution_is_computed_again_as_kerass_is(mode, case):
+    """On TensorFlow, too, where Keras's own trains if only it is in the list."""
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
+    losses = []
+    for scope in (None, mode):
+        keras.utils.set_random_seed(0)
+        with keras.RematScope(mode=scope, layer_names=["again"]):
+            layer = UNDER_REMAT[case]().get_config()
+            layer = {**layer, "name": "again", "activation": "relu"}
+            layer = type(UNDER_REMAT[case]()).from_config(layer)
+            images = keras.Input((8, 8, 4))
+            maps = keras.layers.Flatten()(layer(images))
+            model = keras.Model(images, keras.layers.Dense(2)(maps))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.01), loss)
+        done = model.fit(x, np.arange(4) % 2, epochs=3, batch_size=4, verbose=0)
+        losses.append(done.history["loss"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    assert losses[0][-1] < losses[0][0]
+
+
+BESIDE = {
+    "1x1": (Conv2D, {"filters": 6, "kernel_size": 1, "strides": 2}),
+    "3x3": (Conv2D, {"filters": 6, "kernel_size": 3}),
+    "grouped": (GroupedConv2D, {"filters": 6, "kernel_size": 3, "groups": 2}),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_low_rank_training_is_that_of_kerass_convolution(case, tmp_path):
+    kind, arguments = BESIDE[case]
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
+    losses = []
+    for made_of in (kind, keras.layers.Conv2D):
+        keras.utils.set_random_seed(0)
+        images, layer = keras.Input((8, 8, 4)), made_of(**arguments)
+        maps = keras.layers.GlobalAveragePooling2D()(layer(images))
+        model = keras.Model(images, keras.layers.Dense(3)(maps))
+        before = keras.ops.convert_to_numpy(layer.kernel)
+        layer.enable_lora(2)
+        draws = np.random.default_rng(1)
+        for thin in (layer.lora_kernel_a, layer.lora_kernel_b):
+            thin.assign(draws.normal(size=tuple(thin.shape)))
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        done = model.fit(x, np.ones((4, 3)), epochs=3, batch_size=4, verbose=0)
+        losses.append(done.history["loss"])
+        assert np.array_equal(keras.ops.convert_to_numpy(layer._kernel), before)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert losses[0][-1] < losses[0][0]
+
+
+@pytest.mark.parametrize("mode", [None, "float8"])
+def test_a_side_classifier_trains_as_kerass_layers_in_its_place(mode, tmp_path):
+    """Float8 layers gather their scales while they train; a file keeps them."""
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
+    y = np.eye(3)[np.arange(4) % 3]
+    keras.utils.set_random_seed(0)
+    images = keras.Input((8, 8, 4))
+    side = AuxiliaryClassifier(3, filters=2, units=8, pool_size=3, dropout=0.0)
+    ours = keras.Model(images, side(images))
+    theirs = keras.Sequential(
+        [
+            keras.Input((8, 8, 4)),
+            keras.layers.AveragePooling2D(3, 3),
+            keras.layers.Conv2D(2, 1, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, activation="relu"),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    theirs.set_weights(ours.get_weights()[: len(theirs.weights)])
+    losses = []
+    for model in (ours, theirs):
+        if mode:
+            quantized(model, mode)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        losses.append(model.fit(x, y, epochs=4, verbose=0).history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    ours.save(tmp_path / "side.keras")
+    again = keras.saving.load_model(tmp_path / "side.keras")
+    onward = [m.fit(x, y, epochs=2, verbose=0).history["loss"] for m in (ours, again)]
+    np.testing.assert_allclose(onward[0], onward[1], rtol=1e-6)

@@ -15,6 +15,7 @@ from dlkeras.architectures.weights.matching import (
     check_nothing_left,
     check_shapes,
     in_width_of,
+    is_head,
     matched,
     warn_of_padding,
 )
@@ -73,10 +74,12 @@ def load_weights_from(model: Any, source: Any, *, head: bool = True) -> None:
             `"model_state_dict"` or `"model"`, whatever comes before the names of the
             network (`module.`, `_orig_mod.`, `model.`, ...); or a file: `.pth`,
             `.pt`, `.bin`, `.ckpt`, `.tar` (as in `.pth.tar`) of PyTorch,
-            `.safetensors`, `.keras`, `.weights.h5`, or the `.h5` of Keras 2 and
-            keras.applications. A pickle in a file cannot run code.
-        head: Whether the classifier's weights are loaded, too. A model without a
-            classifier takes none in any case.
+            `.safetensors`, the index of several (`.safetensors.index.json`), `.keras`,
+            `.weights.h5`, or the `.h5` of Keras 2 and keras.applications. A pickle in
+            a file cannot run code. Where a checkpoint has an average of the weights,
+            too, a warning says how to take that.
+        head: Whether the weights of the classifier, and of GoogLeNet's two at its
+            sides, are loaded, too. A model without a classifier takes none in any case.
 
     Raises:
         ValueError: The source does not fit; the message names the first layer that
@@ -145,8 +148,15 @@ def _opened(file: str | Path) -> Any:
             raise FileNotFoundError(f"There is no weight file {name!r}.") from None
         except UntrustedFileError as error:
             raise WeightFileError(str(error)) from error
-    if name.endswith((*_TORCH_FILES, ".safetensors")):
+    ends = (*_TORCH_FILES, ".safetensors", ".safetensors.index.json", ".bin.index.json")
+    if name.endswith(ends):
         return read_weight_file(file)
+    if Path(file).is_dir():
+        found = sorted(x.name for x in Path(file).iterdir() if x.name.endswith(ends))
+        raise ValueError(
+            f"{name!r} is a folder: pass the path of the weight file in it"
+            + (f", such as {found[0]!r}." if found else ".")
+        )
     raise ValueError(
         f"A weight file must end in {', '.join(_TORCH_FILES)}, .safetensors, .keras, "
         f".weights.h5 or .h5. Received: source={name!r}"
@@ -209,13 +219,13 @@ def _from_own(
         )
     values = []
     for path, layer in parts(model).items():
-        if path in HEADS and not head:
+        if is_head(path) and not head:
             continue
         arrays = found.get(path, [])
         if len(layer.weights) != len(arrays):
             what = "other weights in" if arrays else "no counterpart in"
             hint = "Is the source of another depth, version or normalisation?"
-            if path in HEADS:
+            if is_head(path):
                 hint = "Pass head=False to keep the model's own head."
             elif path in ("S2", "S4"):
                 hint = "Pass version='table': the source's S2 and S4 only average."

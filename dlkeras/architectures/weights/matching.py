@@ -16,6 +16,13 @@ STEMS = ("stem_convolution", "stem_convolution_1", "conv1", "C1")
 Arrays = dict[str, np.ndarray]
 
 
+def is_head(path: str) -> bool:
+    """Whether a layer classifies: of the network, or of one of its side branches."""
+    return path in HEADS or (
+        path.startswith("auxiliary") and path.endswith("/classifier")
+    )
+
+
 def matched(
     model: Any,
     find: Callable[[str, Any], tuple[Arrays, float] | None],
@@ -40,7 +47,7 @@ def matched(
     to one tensor. It is kept in `offsets` under the tensor's first reader, a
     normalisation, which takes it off its mean.
     """
-    layers = {p: x for p, x in parts(model).items() if head or p not in HEADS}
+    layers = {p: x for p, x in parts(model).items() if head or not is_head(p)}
     found = {}
     for path, layer in layers.items():
         name = name_of(path)
@@ -161,13 +168,25 @@ def check_shapes(model: Any, path: str, variable: Any, array: Any, name: str) ->
     """Refuse an array of another shape, and say what to pass to the builder."""
     if tuple(variable.shape) == tuple(array.shape):
         return
-    if path in ("classifier", "Out") or path.startswith("auxiliary"):
+    if path == "F8" or path.endswith("/hidden"):
+        hint = (
+            "its maps have other pixels there. Build for images of the size that it "
+            "was trained on; torchvision's have 224 x 224"
+        )
+    elif path == "Out" or path.endswith("classifier"):
         hint = (
             f"pass num_classes={array.shape[-1]} to the builder, or head=False to "
             "load_weights_from to keep the model's own head"
         )
     elif path in STEMS and variable.shape[2] != array.shape[2]:
         hint = f"the source's images have {array.shape[2]} channels"
+    elif path.endswith("/reduce") and array.ndim == 4:
+        ratio = array.shape[2] / array.shape[3]
+        hint = (
+            f"its squeeze-and-excitation has {array.shape[3]} units for "
+            f"{array.shape[2]} channels there; `reduction_ratio` would be {ratio:g}, "
+            "in every block (timm's small ones have 8 units at least and do not fit)"
+        )
     elif path.endswith("/5x5"):
         hint = f"pass kernel_size_5x5={array.shape[0]} to the builder"
     else:

@@ -16,7 +16,7 @@ from dlkeras.architectures.weights.matching import (
     warn_of_padding,
 )
 from dlkeras.architectures.weights.names import family, in_torch, parts
-from dlkeras.untrusted.weights import unwrapped
+from dlkeras.untrusted.weights import no_arrays, unwrapped
 
 # PyTorch's own, and what torchvision's GoogLeNet sets.
 _EPSILON = {"resnet": 1e-5, "alexnet": 1e-5, "googlenet": 1e-3}
@@ -61,10 +61,15 @@ def from_torch(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarra
             f"Received: model {model.name!r} with version='v2'"
         )
     modules = {}
+    if isinstance(source, Mapping):  # a whole network may be saved in a checkpoint
+        whole = [x for x in source.values() if is_module(x)]
+        source = whole[0] if len(whole) == 1 else source
     if is_module(source):
         modules, source = dict(source.named_modules()), source.state_dict()
     else:
         source = unwrapped(source)
+        if not any(hasattr(x, "shape") for x in source.values()):
+            raise ValueError(f"The source is no state dict: {no_arrays(source)}")
     prefix, state = _network_in(source, _ANCHORS[kind])
     modules = {n[len(prefix) :]: x for n, x in modules.items() if n.startswith(prefix)}
     _warn_of_doubts(model, kind)
@@ -99,6 +104,8 @@ def from_torch(model: Any, source: Any, head: bool) -> list[tuple[Any, np.ndarra
         for side in ("aux1", "aux2")
         if kind == "googlenet" and not hasattr(model, "loss_weight")
     )
+    if not head:
+        ignored += ("aux1.fc2.", "aux2.fc2.")
     if not head or not set(HEADS) & set(parts(model)):
         ignored += ("fc.", "classifier.")
     check_nothing_left(
@@ -145,7 +152,9 @@ def _warn_of_other_modules(model: Any, modules: Mapping[str, Any]) -> None:
     if any(getattr(x, "excitation", None) is not None for x in model.layers):
         known.add("Sigmoid")  # at the end of a squeeze-and-excitation
     ends = [x for x in modules.values() if not any(True for _ in x.children())]
-    others = {type(x).__name__ for x in ends} - known
+    # A module of TorchScript keeps the name that its class had.
+    kinds = {getattr(x, "original_name", type(x).__name__) for x in ends}
+    others = kinds - known
     if others:
         warn(
             f"The source has modules that model {model.name!r} does not have: "

@@ -119,6 +119,10 @@ def locate_weights(
         }
     if not Path(weights).is_file():
         raise InputError(f"{FLAG}: expected a file; {weights} does not exist")
+    if weights.endswith(".index.json"):  # whose bytes are not those of the weights
+        raise InputError(
+            f"{FLAG}: expected the weights in one file; {weights} is the index of many"
+        )
     sha256 = file_digest(Path(weights))
     code = code_of(architecture)
     own = {"code": code} if code else {}
