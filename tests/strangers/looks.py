@@ -1,15 +1,18 @@
-"""What one sees at a figure that fills a slide, measured: every fault has its words."""
+"""What one sees at a figure on a slide and on a phone: every fault has its words."""
 
 import itertools
 
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
-from dlkeras.visualization.look.sizes import LEAST, on_slide
+from dlkeras.visualization.look.sizes import LEAST, LEAST_ON_PHONE, PHONE, on_slide
 
 # Pages rather than slides: more layers than a slide has lines for.
 _LINES = 42
+# A box's letters, of which a phone shows five in a row: one looks closer at a drawing.
+_LEAST_IN_A_BOX = 4.2
 
 
 def faults(figure):
@@ -91,13 +94,20 @@ def _covered(axis):
 
 
 def _small(figure):
-    """Texts that the last row does not read, where the figure fills a slide."""
+    """Texts that the last row does not read, and those that nobody reads on a phone."""
     width, height = figure.get_size_inches()
     if height > 1.4 + 0.24 * _LINES:
         return []
-    pixels = on_slide(width, height)
-    return [
-        f"{text.get_fontsize() * pixels:.1f} pixels: {text.get_text()!r}"
-        for text in _texts(figure)
-        if text.get_fontsize() * pixels < LEAST
-    ]
+    found = []
+    boxes = figure.findobj(FancyBboxPatch)
+    least_on_phone = _LEAST_IN_A_BOX if boxes else LEAST_ON_PHONE
+    for where, pixels, least in (
+        ("a slide", on_slide(width, height), LEAST),
+        ("a phone", PHONE / width / 72, least_on_phone),
+    ):
+        found += [
+            f"{text.get_fontsize() * pixels:.1f} pixels on {where}: {text.get_text()!r}"
+            for text in _texts(figure)
+            if text.get_fontsize() * pixels < least - 0.01
+        ]
+    return found

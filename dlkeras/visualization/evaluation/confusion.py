@@ -86,9 +86,9 @@ def confusion_matrix(
     longest = max(map(len, labels))
     listed = size > _NAMED and (ax is None or np.size(ax) > 1)
     # Cells of 0.48 inches, and smaller ones of more than 7 classes.
-    side = 7 if listed else max(4.2, min(0.48 * size + 1.2, 0.24 * size + 2.9))
+    side = 5.6 if listed else max(4.2, min(0.48 * size + 1.2, 0.24 * size + 2.9))
     side += max(0, 0.07 * (longest - 8))
-    sizes = side + (4.4 if listed else 0.6), side
+    sizes = side + (3.4 if listed else 0.6), side
     points = readable(*sizes, 9, 12)
     figure, axes = new_figure(
         *sizes,
@@ -96,7 +96,7 @@ def confusion_matrix(
         figsize=figsize,
         ax=ax,
         ncols=2 if listed else 1,
-        **({"width_ratios": [side, 3.6]} if listed else {}),
+        **({"width_ratios": [side, 2.9]} if listed else {}),
     )
     axis = axes[0] if listed else axes
     if listed and ax is None:  # beside a list the square moves a little to the left
@@ -125,7 +125,7 @@ def confusion_matrix(
         marks = marks if len(marks) <= 10 else marks[::3]
         bar.set_ticks(marks, labels=[f"{n:,}" for n in marks])
     if listed:
-        _list_pairs(axes[1], counts, labels, whole, language)
+        _list_pairs(axes[1], counts, labels, whole, language, points)
     return figure
 
 
@@ -163,7 +163,12 @@ def _write(
 
 
 def _list_pairs(
-    axis: Any, counts: np.ndarray, labels: Sequence[str], whole: bool, language: str
+    axis: Any,
+    counts: np.ndarray,
+    labels: Sequence[str],
+    whole: bool,
+    language: str,
+    points: float,
 ) -> None:
     """The most frequent mistakes, as bars."""
     wrong = np.where(np.eye(len(counts), dtype=bool) | np.isnan(counts), 0, counts)
@@ -174,10 +179,12 @@ def _list_pairs(
     axis.set_yticks(
         range(len(pairs)),
         [f"{shortened(labels[a], 16)} → {shortened(labels[b], 16)}" for a, b in pairs],
-        fontsize=9,
+        fontsize=points,
     )
     for place, value in enumerate(values):
-        axis.text(value, place, f" {_number(value, whole)}", va="center", fontsize=9)
+        axis.text(
+            value, place, f" {_number(value, whole)}", va="center", fontsize=points
+        )
     axis.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     axis.set_xlim(0, 1.25 * max(values, default=1))
     axis.set_xticks([])
