@@ -40,7 +40,7 @@ class Graph:
         self.inputs = list(inputs)
         self._ends: dict[str, list[Any]] = {}
         self._origin: dict[int, tuple[Scope, Any]] = {}
-        self._times: dict[tuple[int, str], int] = {}
+        self._times: dict[str, int] = {}
         self._plain: dict[tuple[str, str], int] = {}
         self._seen: set[int] = set()
         self.outputs = self._enter(scope, self.inputs)
@@ -118,9 +118,7 @@ class Graph:
             )
             own = f"{own}_{number}" if number else own
         path = f"{scope.name}/{own}" if scope.name else own
-        times = self._times[id(operation), path] = (
-            self._times.get((id(operation), path), 0) + 1
-        )
+        times = self._times[path] = self._times.get(path, 0) + 1
         return path if times == 1 else f"{path}#{times}"
 
     def _add(self, call: Call, originals: Iterable[Any]) -> None:

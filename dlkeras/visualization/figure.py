@@ -288,7 +288,7 @@ def legend_below(figure: Any, axis: Any, order: Any = None, **options: Any) -> N
     width = figure.bbox.width / figure.dpi * 72 / (0.6 * size)
     labels = [shortened(label, max(int(width) - 6, 10)) for label in labels]
     letters = max((len(re.sub(r"[${}\\]", "", x)) for x in labels), default=1)
-    columns = int(width // (letters + 5))
+    columns = int((width - 1) // (letters + 5))
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False,
         ncols=min(max(columns, 1), max(len(labels), 1)), **options,

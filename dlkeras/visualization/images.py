@@ -9,7 +9,13 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
+from dlkeras.visualization.figure import (
+    drawing,
+    new_figure,
+    say,
+    shortened,
+    wrapped,
+)
 from dlkeras.visualization.inputs import (
     holds_several,
     length,
@@ -23,6 +29,8 @@ from dlkeras.visualization.look.sizes import legible, panel
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
 # Times the originals' range: what lies further beyond it is of another scale.
 NOISE = 1
+_MOST_LINES = 5  # of a caption
+_STRIP = 10  # times as long as wide
 
 
 @drawing("title", "columns")
@@ -74,7 +82,7 @@ def image_grid(
     side = panel(columns)
     width = max(side * columns + 0.2, 3.4 if title else 0)
     letters = min(legible(width, 8), 12)
-    captions = captions and [wrapped(c, _across(side, letters)) for c in captions]
+    captions = captions and [_caption(text, side, letters) for text in captions]
     lines = max((c.count("\n") + 1 for c in captions or []), default=0)
     figure, axes = new_figure(
         width,
@@ -153,9 +161,9 @@ def image_table(
     )
     _fill(figure, axes, table, language)
     for axis, head in zip(axes[0], heads, strict=True):
-        axis.set_title(wrapped(head, _across(side, letters)), fontsize=letters)
+        axis.set_title(_caption(head, side, letters), fontsize=letters)
     for axis, line in zip(axes[:, 0], lines, strict=True):
-        axis.set_ylabel(wrapped(line, _across(side, letters)), fontsize=letters)
+        axis.set_ylabel(_caption(line, side, letters), fontsize=letters)
     return figure
 
 
@@ -233,13 +241,14 @@ def augmentation_grid(
             spine.set_linewidth(2)
     axes[0, 0].set_title(say(language, "original", "original"), fontsize=letters)
     for axis, caption in zip(axes[0, 1:], captions or [], strict=False):
-        axis.set_title(wrapped(caption, _across(side, letters)), fontsize=letters)
+        axis.set_title(_caption(caption, side, letters), fontsize=letters)
     return figure
 
 
-def _across(side: float, letters: float) -> int:
-    """How many letters of so many points stand below an image."""
-    return max(int(19 * side / 1.15 * 8 / letters), 6)
+def _caption(text: str, side: float, letters: float) -> str:
+    """A text in letters of so many points that stands below an image."""
+    across = max(int(19 * side / 1.15 * 8 / letters), 6)
+    return wrapped(shortened(text, _MOST_LINES * across), across)
 
 
 def _table(images: Any, name: str) -> list[list[np.ndarray]]:
@@ -345,6 +354,8 @@ def show_image(
         colour = to_rgb(PURPLE) + (1,) * (image.shape[-1] - 3)
         scaled[~np.isfinite(wide).all(-1)] = colour
         axis.imshow(scaled)
+    if not 1 / _STRIP <= image.shape[0] / image.shape[1] <= _STRIP:
+        axis.set_aspect("auto")  # a strip, whose square pixels would be a line
     axis.set_xticks([])
     axis.set_yticks([])
 

@@ -26,6 +26,10 @@ def faults(figure):
         for text, box in known
         if box[0] < -1 or box[1] < -1 or box[2] > right + 1 or box[3] > top + 1
     ]
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        if box.x0 < 0 or box.x1 > right:
+            found.append(f"legend beyond the border by {box.width - right:.0f}")
     for index, (text, box) in enumerate(known):
         for other, place in known[index + 1 :]:
             if _shared(box, place) > 0.15 * min(_area(box), _area(place)):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import holds_several, length, names, numbers
 from dlkeras.visualization.look.colours import BLUE
-from dlkeras.visualization.look.sizes import readable
+from dlkeras.visualization.look.sizes import legible, readable
 
 _WRITTEN = 30  # classes whose cells have room for a number
 _NAMED = 40  # names that stand apart on one side
@@ -58,6 +58,8 @@ def confusion_matrix(
     'predicted class'
     """
     counts = numbers(matrix, "matrix", "(classes, classes) counts or rates", axes=2)
+    if counts.dtype == np.float16:  # whose sums end at 65,504
+        counts = counts.astype("float32")
     size = length(labels) if holds_several(labels) else None
     size = len(counts) if size is None else size
     if counts.shape != (size, size) or not size:
@@ -109,8 +111,9 @@ def confusion_matrix(
     ticks, upright = range(0, size, step), 90 if longest > 3 or size > 20 else 0
     axis.set_xticks(ticks, labels[::step], rotation=upright, fontsize=points)
     axis.set_yticks(ticks, labels[::step], fontsize=points)
-    axis.set_xlabel(say(language, "predicted class", "classe prevista"))
-    axis.set_ylabel(say(language, "true class", "classe verdadeira"))
+    words = legible(sizes[0], 10)
+    axis.set_xlabel(say(language, "predicted class", "classe prevista"), fontsize=words)
+    axis.set_ylabel(say(language, "true class", "classe verdadeira"), fontsize=words)
     room = 0.85 * 72 * (side - 1.8 - 0.09 * longest) / size / 0.62
     if size <= _WRITTEN:
         for (row, column), count in np.ndenumerate(counts):
@@ -119,6 +122,8 @@ def confusion_matrix(
     label = ("examples", "exemplos") if whole else ("rate", "taxa")
     bar = figure.colorbar(drawn, ax=axis, label=say(language, *label), shrink=0.8)
     bar.minorticks_off()
+    bar.ax.tick_params(labelsize=words)
+    bar.ax.yaxis.label.set_fontsize(words)
     if whole:
         marks = [d * 10**n for n in range(18) for d in (1, 2, 5)]
         marks = [mark for mark in marks if mark <= max(top, 2)]
@@ -190,5 +195,6 @@ def _list_pairs(
     axis.set_xticks([])
     axis.spines[["top", "right", "bottom"]].set_visible(False)
     axis.set_title(
-        say(language, "most frequent mistakes", "erros mais frequentes"), fontsize=10
+        say(language, "most frequent mistakes", "erros mais frequentes"),
+        fontsize=max(points, 10),
     )

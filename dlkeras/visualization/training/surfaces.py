@@ -351,14 +351,16 @@ def _count_gaps(axis: Any, ways: list[np.ndarray], language: str) -> None:
     missing, points = sum((~k).sum() for k in known), sum(map(len, ways))
     if not missing:
         return
-    text = say(language, "then NaN or infinity", "depois NaN ou infinito")
     ends = [way[:-1][k[:-1] & ~k[1:]] for way, k in zip(ways, known, strict=True)]
     places = np.concatenate(ends)
+    text = say(language, "then NaN or infinity", "depois NaN ou infinito")
+    marker = "x"
     if axis.name == "3d" or not len(places):
-        places = np.empty((0, 2))
+        text = say(language, "no line: NaN or infinity", "sem linha: NaN ou infinito")
+        marker, places = "", np.empty((0, 2))
     axis.plot(
-        *places.T, "x", color="black", markersize=9, markeredgewidth=2, zorder=6,
-        markeredgecolor="black", label=f"{text} ({missing}/{points})",
+        *places.T, linestyle="none", marker=marker, color="black", markersize=9,
+        markeredgewidth=2, zorder=6, label=f"{text} ({missing}/{points})",
     )  # fmt: skip
 
 
