@@ -1,6 +1,7 @@
 """What one sees at a figure on a slide and on a phone: every fault has its words."""
 
 import itertools
+import warnings
 
 import numpy as np
 from matplotlib.collections import PolyCollection
@@ -34,8 +35,10 @@ def faults(figure):
         for other, place in known[index + 1 :]:
             if _shared(box, place) > 0.15 * min(_area(box), _area(place)):
                 found.append(f"over each other: {text!r} and {other!r}")
-    for axis in figure.axes:
-        found += [f"below the legend: {name}" for name in _covered(axis)]
+    with warnings.catch_warnings():  # of letters that no font has: measured, not drawn
+        warnings.filterwarnings("ignore", "Glyph")
+        for axis in figure.axes:
+            found += [f"below the legend: {name}" for name in _covered(axis)]
     return found + _small(figure)
 
 

@@ -921,28 +921,6 @@ def nested_three_deep():
 
 
 @stranger
-def one_name_for_two_blocks():
-    """A `call` may use two blocks of one name, whose layers have one name, too."""
-
-    def block():
-        parts = [layers.Conv2D(3, 3, name="conv"), layers.ReLU(name="relu")]
-        return keras.Sequential(parts, name="block")
-
-    class Net(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = block(), block()
-            self.head = layers.Dense(2, name="conv")
-
-        def call(self, x):
-            return self.head(ops.mean(self.second(self.first(x)), (1, 2)))
-
-    model = Net()
-    model(ops.ones((1, 16, 16, 3)))
-    return model
-
-
-@stranger
 def right_to_left_and_emoji():
     images = keras.Input((16, 16, 3), name="صورة")
     x = layers.Conv2D(4, 3, name="התאמה_🐈")(images)
@@ -985,34 +963,6 @@ def one_convolution_called_five_times():
         x = x + norm(again(x))
     x = layers.GlobalMaxPooling2D()(x)
     return keras.Model(images, layers.Dense(3, activation="softmax")(x))
-
-
-@stranger
-def answers_in_a_dictionary():
-    images = keras.Input((16, 16, 3), name="photo")
-    maps = layers.Conv2D(4, 3, activation="relu", name="stem")(images)
-    x = layers.GlobalAveragePooling2D()(maps)
-    answers = {
-        "class": layers.Dense(4, activation="softmax", name="class")(x),
-        "box": layers.Dense(4, name="box")(x),
-        "mask": layers.Conv2D(1, 1, activation="sigmoid", name="mask")(maps),
-    }
-    return keras.Model(images, answers)
-
-
-@stranger
-def quantised_convnet():
-    model = keras.Sequential(
-        [
-            keras.Input((16, 16, 1)),
-            layers.Conv2D(4, 3, name="conv"),
-            layers.Flatten(),
-            layers.Dense(6, activation="relu", name="hidden"),
-            layers.Dense(3, activation="softmax", name="classes"),
-        ]
-    )
-    model.quantize("int8")
-    return model
 
 
 @stranger
