@@ -347,7 +347,7 @@ def _count_missing(axis: Any, costs: np.ndarray, language: str) -> None:
 
 def _count_gaps(axis: Any, ways: list[np.ndarray], language: str) -> None:
     """A cross at the last point before NaN or infinity, and how many there are."""
-    known = [np.isfinite(way).all(1) for way in ways]
+    known: list[Any] = [np.isfinite(way).all(1) for way in ways]
     missing, points = sum((~k).sum() for k in known), sum(map(len, ways))
     if not missing:
         return
