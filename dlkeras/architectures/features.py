@@ -39,9 +39,8 @@ def feature_extractor(model: Any, layers: str | Sequence[str]) -> keras.Model:
             f"layers must name at least one stage or layer. Received: layers={layers!r}"
         )
     graph = read(model)
-    tensors = graph.symbolic([find_ends(graph, name, "layers")[0] for name in names])
-    return keras.Model(
-        graph.start,
-        tensors[0] if isinstance(layers, str) else tensors,
-        name=f"{model.name}_features",
-    )
+    tensors = [find_ends(graph, name, "layers")[0] for name in names]
+    found = graph.front(tensors, f"{model.name}_features")
+    if isinstance(layers, str) or len(names) > 1:
+        return found
+    return keras.Model(graph.start, found.outputs, name=found.name)  # a list of one

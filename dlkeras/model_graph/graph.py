@@ -40,7 +40,7 @@ class Graph:
         self.inputs = list(inputs)
         self._ends: dict[str, list[Any]] = {}
         self._origin: dict[int, tuple[Scope, Any]] = {}
-        self._times: dict[tuple[int, str], int] = {}
+        self._times: dict[str, int] = {}
         self._plain: dict[tuple[str, str], int] = {}
         self._seen: set[int] = set()
         self.outputs = self._enter(scope, self.inputs)
@@ -118,9 +118,7 @@ class Graph:
             )
             own = f"{own}_{number}" if number else own
         path = f"{scope.name}/{own}" if scope.name else own
-        times = self._times[id(operation), path] = (
-            self._times.get((id(operation), path), 0) + 1
-        )
+        times = self._times[path] = self._times.get(path, 0) + 1
         return path if times == 1 else f"{path}#{times}"
 
     def _add(self, call: Call, originals: Iterable[Any]) -> None:
@@ -240,7 +238,7 @@ class Graph:
 
     def front(self, tensors: Sequence[Any], name: str | None = None) -> keras.Model:
         """Return the model from the inputs to tensors; one tensor is no list."""
-        return keras.Model(self.start, _alone(self.symbolic(tensors)), name=name)
+        return _built(self.start, _alone(self.symbolic(tensors)), name)
 
     def rest(self, tensor: Any, name: str | None = None) -> keras.Model:
         """Return the model of the same layers from a tensor to the outputs.
@@ -249,7 +247,7 @@ class Graph:
             ValueError: A part of the model goes around the tensor.
         """
         scope, original = self._origin[id(tensor)]
-        model = keras.Model(original, _alone(scope.outputs), name=name)
+        model = _built(original, _alone(scope.outputs), name)
         while scope.parent is not None:
             results, scope = scope.results, scope.parent
             direct = [id(x) for x in results] == [id(x) for x in scope.outputs]
@@ -268,6 +266,19 @@ class Graph:
             alone = isinstance(given, list) and len(given) == 1
             return given[0] if alone else given
         return _alone(self.scopes[0].inputs)
+
+
+def _built(inputs: Any, outputs: Any, name: str | None) -> keras.Model:
+    """A model of these ends, whose layers must have names of their own."""
+    try:
+        return keras.Model(inputs, outputs, name=name)
+    except ValueError as error:
+        if "names should be unique" not in str(error):
+            raise
+        raise ValueError(
+            "model must have a name of its own for each layer, to be cut into parts. "
+            f"Received: {error}"
+        ) from error
 
 
 def read(model: Any, sizes: Sequence[Sequence[int | None]] | None = None) -> Graph:

@@ -21,7 +21,8 @@ class NotTraceableError(ValueError):
 
 def nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
     """Return Keras's nodes from inputs to outputs, each after the ones it reads."""
-    function = keras.Function(inputs, outputs)
+    with _names_apart(inputs, outputs):
+        function = keras.Function(inputs, outputs)
     try:
         levels = function._nodes_by_depth
     except AttributeError as error:
@@ -37,6 +38,36 @@ def nodes_between(inputs: list[Any], outputs: list[Any]) -> list[Any]:
         for node in sorted(levels[depth], key=lambda n: order.get(id(n.operation), -1))
         if not node.is_input and not starts.issuperset(map(id, node.outputs))
     ]
+
+
+@contextlib.contextmanager
+def _names_apart(inputs: list[Any], outputs: list[Any]) -> Iterator[None]:
+    """Let operations of one name be in one graph, as they are in a `call`."""
+    found: dict[int, Any] = {}
+    starts, left = {id(x) for x in inputs}, list(outputs)
+    seen: set[int] = set()
+    while left:
+        tensor = left.pop()
+        history = getattr(tensor, "_keras_history", None)
+        if id(tensor) in seen or history is None:
+            continue
+        seen.add(id(tensor))
+        found[id(history.operation)] = history.operation
+        if id(tensor) not in starts:
+            node = history.operation._inbound_nodes[history.node_index]
+            left += node.input_tensors
+    before = [(operation, operation.name) for operation in found.values()]
+    names: set[str] = set()
+    try:
+        for operation, name in before:
+            if name in names:
+                operation.name = f"{name}_{id(operation)}"
+            names.add(name)
+        yield
+    finally:
+        for operation, name in before:
+            if operation.name != name:
+                operation.name = name
 
 
 def takes_training(operation: Any) -> bool:

@@ -10,7 +10,8 @@ from matplotlib.text import Text
 
 from dlkeras.layers import BottleneckBlock, InceptionModule, ResidualBlock
 from dlkeras.model_graph import Graph, Scope, read
-from dlkeras.visualization.diagram_glyphs import (
+from dlkeras.visualization.diagram.blocks import COARSENESS, folded
+from dlkeras.visualization.diagram.glyphs import (
     COLOURS,
     KINDS,
     PASSES_ON,
@@ -31,7 +32,7 @@ from dlkeras.visualization.figure import (
     shortened,
 )
 from dlkeras.visualization.look.colours import GREY
-from dlkeras.visualization.look.sizes import LETTER
+from dlkeras.visualization.look.sizes import LEAST, LETTER, on_slide
 
 # A nested model with more calls than these is one box.
 _MANY = 12
@@ -52,6 +53,7 @@ _ARROW: dict[str, Any] = {
 def architecture_diagram(
     model: keras.Model,
     *,
+    blocks: bool | None = None,
     title: str | None = None,
     language: str = "en",
     figsize: tuple[float, float] | None = None,
@@ -65,11 +67,15 @@ def architecture_diagram(
     row are drawn once, with their number. Layers without weights
     that only pass values on (activations, dropout, padding) are narrow. Arrows follow
     the order; what reads a layer farther back says which. The rows are broken so that
-    the figure fits a wide slide.
+    the figure fits a wide slide. A network of more layers than a slide has room for is
+    drawn in blocks: a box is all that lies inside of a shortcut, or a convolution with
+    what follows it, and equal ones are drawn once with their number; of a still longer
+    network it is all that has one height and width.
 
     Args:
         model: a built model: Functional, Sequential, nested or subclassed. A nested
             model of more than 12 calls is one box; a layer called twice is two.
+        blocks: whether to draw blocks of layers; by default where a slide is too small.
         title: text above the diagram; by default the model's name and parameters.
         language: `"en"` or `"pt"`.
         figsize: width and height in inches; the texts shrink with the diagram.
@@ -93,7 +99,14 @@ def architecture_diagram(
         al. (2015) and figures 2, 3 and 5 of He et al. (2016).
     """
     glyphs, edges = _glyphs(model, language)
-    rows = min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
+    rows = _broken(glyphs)
+    if blocks or (blocks is None and not _is_read(rows)):
+        every = glyphs, edges
+        for coarseness in COARSENESS:
+            glyphs, edges = folded(*every, language, coarseness)
+            rows = _broken(glyphs)
+            if _is_read(rows):
+                break
     width, height = _size(rows)
     # Room for what the first row reads from afar.
     above = any(start + 1 < end < len(rows[0]) for start, end in edges)
@@ -259,6 +272,17 @@ def _size(rows: list[list[Glyph]]) -> tuple[float, float]:
         max([*widths, 5.6]) + 2 * _MARGIN + _GAP,
         sum(heights) + _ROW_GAP * (len(rows) - 1) + _HEAD + _FOOT,
     )
+
+
+def _broken(glyphs: list[Glyph]) -> list[list[Glyph]]:
+    """The rows that fit a wide slide best."""
+    return min((_rows(glyphs, width / 4) for width in range(22, 68)), key=_unfit)
+
+
+def _is_read(rows: list[list[Glyph]]) -> bool:
+    """Whether the last row of a room reads the letters on a slide."""
+    made = any(isinstance(g, Residual | Inception) for row in rows for g in row)
+    return made or _NOTE * on_slide(*_size(rows)) >= LEAST
 
 
 def _unfit(rows: list[list[Glyph]]) -> float:

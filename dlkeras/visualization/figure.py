@@ -21,7 +21,8 @@ from matplotlib.ticker import Formatter
 from dlkeras.visualization.look import saved_beside
 from dlkeras.visualization.look.colours import is_dark, lighten
 from dlkeras.visualization.look.fonts import AnyLetters
-from dlkeras.visualization.look.sizes import readable
+from dlkeras.visualization.look.sizes import legible, readable
+from dlkeras.visualization.look.windows import open_window
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,18 +52,13 @@ class Figure(AnyLetters):
         """Show the figure in the notebook, or in a window until it is closed.
 
         Args:
-            warn: kept for matplotlib, which warns where no window can be opened.
+            warn: whether to warn where no window can be opened, as on a server.
         """
         ipython: Any = sys.modules.get("IPython")
         if getattr(ipython and ipython.get_ipython(), "kernel", None) is not None:
             ipython.display.display(self)
             return
-        from matplotlib import pyplot  # chooses a window system: only now
-
-        made: Any = lambda *sizes, **options: self  # noqa: E731
-        pyplot.figure(FigureClass=made)
-        pyplot.show(block=True)
-        pyplot.close(self)
+        open_window(self, warn)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -283,7 +279,8 @@ def legend_below(figure: Any, axis: Any, order: Any = None, **options: Any) -> N
     handles, labels = axis.get_legend_handles_labels()
     if order is not None:
         handles, labels = [handles[i] for i in order], [labels[i] for i in order]
-    size = options.setdefault("fontsize", 8)
+    inches = figure.bbox.width / figure.figure.dpi
+    size = options.setdefault("fontsize", min(legible(inches, 8), 10))
     if not isinstance(figure, Figure | mpl.SubFigure):
         axis.legend(handles, labels, **options)
         return
@@ -291,7 +288,7 @@ def legend_below(figure: Any, axis: Any, order: Any = None, **options: Any) -> N
     width = figure.bbox.width / figure.dpi * 72 / (0.6 * size)
     labels = [shortened(label, max(int(width) - 6, 10)) for label in labels]
     letters = max((len(re.sub(r"[${}\\]", "", x)) for x in labels), default=1)
-    columns = int(width // (letters + 5))
+    columns = int((width - 1) // (letters + 5))
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False,
         ncols=min(max(columns, 1), max(len(labels), 1)), **options,

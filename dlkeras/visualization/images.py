@@ -9,7 +9,13 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say, wrapped
+from dlkeras.visualization.figure import (
+    drawing,
+    new_figure,
+    say,
+    shortened,
+    wrapped,
+)
 from dlkeras.visualization.inputs import (
     holds_several,
     length,
@@ -18,10 +24,13 @@ from dlkeras.visualization.inputs import (
     received,
 )
 from dlkeras.visualization.look.colours import PURPLE
+from dlkeras.visualization.look.sizes import legible, panel
 
 _GREY = colormaps["gray"].with_extremes(bad=PURPLE)
 # Times the originals' range: what lies further beyond it is of another scale.
 NOISE = 1
+_MOST_LINES = 5  # of a caption
+_STRIP = 10  # times as long as wide
 
 
 @drawing("title", "columns")
@@ -65,18 +74,19 @@ def image_grid(
     """
     drawn = pictures(images)
     if captions is not None:
-        captions = [
-            wrapped(text, 19)
-            for text in names(captions, len(drawn), "captions", "images")
-        ]
+        captions = names(captions, len(drawn), "captions", "images")
     if columns is not None and (not isinstance(columns, int) or columns < 1):
         raise ValueError(f"columns must be a number from 1. Received: {columns!r}")
     columns = columns or math.ceil(math.sqrt(len(drawn)))
     rows = math.ceil(len(drawn) / columns)
+    side = panel(columns)
+    width = max(side * columns + 0.2, 3.4 if title else 0)
+    letters = min(legible(width, 8), 12)
+    captions = captions and [_caption(text, side, letters) for text in captions]
     lines = max((c.count("\n") + 1 for c in captions or []), default=0)
     figure, axes = new_figure(
-        max(1.15 * columns + 0.2, 3.4 if title else 0),
-        (1.1 + 0.19 * lines) * rows + (0.4 if title else 0.1),
+        width,
+        (side - 0.05 + 0.19 * lines * letters / 8) * rows + (0.4 if title else 0.1),
         title,
         figsize=figsize,
         ax=ax,
@@ -91,7 +101,7 @@ def image_grid(
             continue
         show_image(axis, drawn[index], scale)
         if captions is not None:
-            axis.set_xlabel(captions[index], fontsize=8)
+            axis.set_xlabel(captions[index], fontsize=letters)
             # The layout leaves room for the caption below its own box: stand there.
             axis.set_anchor("S")
     note(figure, gaps(drawn, language))
@@ -136,9 +146,12 @@ def image_table(
     table = _table(images, "images")
     lines = names(rows, len(table), "rows", "rows of images")
     heads = names(columns, len(table[0]), "columns", "columns of images")
+    side = panel(len(heads))
+    width = side * len(heads) + 0.5
+    letters = min(legible(width, 8), 12)
     figure, axes = new_figure(
-        1.15 * len(heads) + 0.5,
-        1.15 * len(lines) + (0.7 if title else 0.4),
+        width,
+        side * len(lines) + (0.7 if title else 0.4),
         title,
         figsize=figsize,
         ax=ax,
@@ -148,9 +161,9 @@ def image_table(
     )
     _fill(figure, axes, table, language)
     for axis, head in zip(axes[0], heads, strict=True):
-        axis.set_title(wrapped(head, 19), fontsize=8)
+        axis.set_title(_caption(head, side, letters), fontsize=letters)
     for axis, line in zip(axes[:, 0], lines, strict=True):
-        axis.set_ylabel(wrapped(line, 19), fontsize=8)
+        axis.set_ylabel(_caption(line, side, letters), fontsize=letters)
     return figure
 
 
@@ -202,9 +215,12 @@ def augmentation_grid(
     columns = len(rest[0])
     if captions is not None:
         captions = names(captions, columns, "captions", "columns of variants")
+    side = panel(columns + 1)
+    width = side * (columns + 1) + 0.3
+    letters = min(legible(width, 9), 12)
     figure, axes = new_figure(
-        1.15 * (columns + 1) + 0.3,
-        1.15 * len(first) + (0.55 if captions is None else 0.8),
+        width,
+        side * len(first) + (0.55 if captions is None else 0.8),
         title or say(language, "Data augmentation", "Aumento de dados"),
         figsize=figsize,
         ax=ax,
@@ -223,10 +239,16 @@ def augmentation_grid(
     for axis in axes[:, 0]:
         for spine in axis.spines.values():
             spine.set_linewidth(2)
-    axes[0, 0].set_title(say(language, "original", "original"), fontsize=9)
+    axes[0, 0].set_title(say(language, "original", "original"), fontsize=letters)
     for axis, caption in zip(axes[0, 1:], captions or [], strict=False):
-        axis.set_title(wrapped(caption, 17), fontsize=9)
+        axis.set_title(_caption(caption, side, letters), fontsize=letters)
     return figure
+
+
+def _caption(text: str, side: float, letters: float) -> str:
+    """A text in letters of so many points that stands below an image."""
+    across = max(int(19 * side / 1.15 * 8 / letters), 6)
+    return wrapped(shortened(text, _MOST_LINES * across), across)
 
 
 def _table(images: Any, name: str) -> list[list[np.ndarray]]:
@@ -332,6 +354,8 @@ def show_image(
         colour = to_rgb(PURPLE) + (1,) * (image.shape[-1] - 3)
         scaled[~np.isfinite(wide).all(-1)] = colour
         axis.imshow(scaled)
+    if not 1 / _STRIP <= image.shape[0] / image.shape[1] <= _STRIP:
+        axis.set_aspect("auto")  # a strip, whose square pixels would be a line
     axis.set_xticks([])
     axis.set_yticks([])
 

@@ -7,9 +7,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlkeras.visualization.figure import drawing, new_figure, say, shortened
+from dlkeras.visualization.figure import (
+    drawing,
+    new_figure,
+    say,
+    shortened,
+)
 from dlkeras.visualization.images import gaps, note, show_image
 from dlkeras.visualization.inputs import mapping, numbers, picture
+from dlkeras.visualization.look.sizes import legible, panel
 
 
 @drawing("title")
@@ -57,9 +63,12 @@ def filters(
     count = weights.shape[-1]
     columns = min(count, 8)
     rows = math.ceil(count / columns)
+    side = panel(columns)
+    width = side * columns + 1
+    letters = legible(width, 8)
     figure, axes = new_figure(
-        1.15 * columns + 1,
-        1.25 * rows + 0.5,
+        width,
+        (side + 0.1) * rows + 0.5,
         title or say(language, "Filters", "Filtros"),
         figsize=figsize,
         ax=ax,
@@ -84,7 +93,7 @@ def filters(
         _widen(axis, drawn[index])
         axis.set_xticks([])
         axis.set_yticks([])
-        axis.set_xlabel(f"{say(language, 'map', 'mapa')} {index + 1}", fontsize=8)
+        axis.set_xlabel(f"{say(language, 'map', 'mapa')} {index + 1}", fontsize=letters)
     if options and image is not None:
         remaining = [axis for axis in axes.flat if axis.figure is not None]
         weight = say(language, "weight", "peso")
@@ -137,13 +146,16 @@ def feature_maps(
         for start in range(0, layer.shape[-1], columns):
             part = layer[..., start : start + columns]
             label = f"{name_of_maps} {start + 1}-{start + part.shape[-1]}"
-            label = f"{shortened(name, 38 - len(label))}, {label}"
-            label = label.replace(", ", ",\n") if len(label) > 20 else label
+            whole = f"{name}, {label}"
+            lines = [shortened(name, 14) + ",", label]
+            label = whole if len(whole) <= 16 else "\n".join(lines)
             rows.append((label, [part[..., i : i + 1] for i in range(part.shape[-1])]))
     columns = max(len(drawn) for _, drawn in rows)
+    side = panel(columns)
+    width = max(side * columns, 3.4)
     figure, axes = new_figure(
-        max(1.15 * columns, 3.4),
-        1.2 * len(rows) + 0.5,
+        width,
+        (side + 0.05) * len(rows) + 0.5,
         title or say(language, "Feature maps", "Mapas de características"),
         figsize=figsize,
         ax=ax,
@@ -159,7 +171,7 @@ def feature_maps(
             show_image(axis, drawn[index])
             _widen(axis, drawn[index])
             if index == 0:
-                axis.set_ylabel(label, fontsize=8)
+                axis.set_ylabel(label, fontsize=legible(width, 8))
     note(figure, gaps([image for _, drawn in rows for image in drawn], language))
     return figure
 

@@ -87,7 +87,7 @@ def network_table(
     seen = [row.receptive_field or 0 for row in rows]
     count = 4 if any(seen) else 3  # of text and tables no neuron sees pixels
     height = 1.4 + _ROW * len(rows)
-    width = max(8.6, min(1.45 * height, 16))
+    width = max(8.6, min(1.45 * height, 12.6))  # letters read on a phone
     size = readable(width, height, 9.5, 0.81 * 72 * _ROW)
     figure, axes = new_figure(
         width, height, title, figsize=figsize, ax=ax, ncols=count, sharey=True,

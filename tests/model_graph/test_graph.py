@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dlkeras.architectures import feature_extractor
-from dlkeras.model_graph import opened, read
+from dlkeras.model_graph import ReceptiveFields, opened, read
 from dlkeras.stages import stages
 from tests.strangers.models import MODELS, Subclassed
 
@@ -116,3 +116,32 @@ def test_a_subclassed_models_names_are_its_own_and_the_same_at_every_reading():
     ]  # fmt: skip
     for name in stages(model).values():
         assert name in first
+
+
+class TwoOfOneName(keras.Model):
+    """A `call` may use two blocks of one name, whose layers have one name, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = (
+            keras.Sequential([keras.layers.Conv2D(3, 3, name="conv")], name="block")
+            for _ in range(2)
+        )
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+def test_blocks_of_one_name_are_told_apart():
+    model = TwoOfOneName()
+    model(np.ones((1, 16, 16, 3), "float32"))
+    graph = read(model)
+    names = [call.name for call in graph.calls]
+    assert {"block/conv", "block#2/conv"} <= {*names}
+    assert len({*names}) == len(names)
+    assert [layer.name for layer in model.layers] == ["block", "block"]
+    fields = ReceptiveFields(model)
+    (last,) = [c for c in fields.graph.calls if c.name == "block#2/conv"]
+    assert fields.box(last.outputs[0]).height == 5  # two of 3 x 3
+    with pytest.raises(ValueError, match="a name of its own for each layer"):
+        feature_extractor(model, "block#2/conv")

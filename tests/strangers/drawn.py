@@ -129,8 +129,9 @@ COLOUR: photos; photos of 0 to 1; photos of -1 to 1; photos, standardised; photo
     photos
 WORDS: labels; labels of text; labels from 1; labels with -1; words; objects; labels
     as a series
-TABLES: labels, one-hot; logits; counts; rates; rates with a class without examples;
-    rates, one masked; vanishing numbers; numbers of 80 bits
+NORMS: labels, one-hot; counts; rates; rates with a class without examples; rates, one
+    masked; vanishing numbers; numbers of 80 bits
+TABLES: NORMS; logits
 accuracy_by_examples:
 accuracy_by_examples, one way:
 activation_distributions: history; history, validated every second; history that
@@ -177,9 +178,9 @@ filters: COLOUR; mnist, no channels; mnist; photos, channels first; photos with
 grad_cam: COLOUR; one photo
 grad_cam, labels: WORDS; nothing
 grad_cam_map: COLOUR; one photo
-gradient_flow: TABLES; kernel of a Dense; huge numbers; infinities
+gradient_flow: NORMS; kernel of a Dense; huge numbers; infinities
 gradient_flow, layers: WORDS
-gradient_map: TABLES; huge numbers; infinities
+gradient_map: NORMS; huge numbers; infinities
 gradient_map, steps:
 image_grid: STACKS; TABLES; photos of two sizes; one photo; one grey photo; a white
     photo of 0 to 1; labels of keras.datasets; a column of a sigmoid; counts of 150
@@ -226,7 +227,7 @@ saliency_map: COLOUR; one photo
 signal_flow_graph:
 spectrogram:
 stacked_layers: one photo; nothing
-update_ratios: TABLES; kernel of a Dense; huge numbers; infinities
+update_ratios: NORMS; kernel of a Dense; huge numbers; infinities
 weights_over_time: TABLES; one grey photo; labels of keras.datasets; a column of a
     sigmoid; counts of 150 classes; complex errors; kernel of a Dense; history as a
     frame; history with gaps; huge numbers; infinities

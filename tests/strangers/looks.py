@@ -1,15 +1,19 @@
-"""What one sees at a figure that fills a slide, measured: every fault has its words."""
+"""What one sees at a figure on a slide and on a phone: every fault has its words."""
 
 import itertools
+import warnings
 
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
-from dlkeras.visualization.look.sizes import LEAST, on_slide
+from dlkeras.visualization.look.sizes import LEAST, LEAST_ON_PHONE, PHONE, on_slide
 
 # Pages rather than slides: more layers than a slide has lines for.
 _LINES = 42
+# A box's letters, of which a phone shows five in a row: one looks closer at a drawing.
+_LEAST_IN_A_BOX = 4.2
 
 
 def faults(figure):
@@ -23,12 +27,18 @@ def faults(figure):
         for text, box in known
         if box[0] < -1 or box[1] < -1 or box[2] > right + 1 or box[3] > top + 1
     ]
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        if box.x0 < 0 or box.x1 > right:
+            found.append(f"legend beyond the border by {box.width - right:.0f}")
     for index, (text, box) in enumerate(known):
         for other, place in known[index + 1 :]:
             if _shared(box, place) > 0.15 * min(_area(box), _area(place)):
                 found.append(f"over each other: {text!r} and {other!r}")
-    for axis in figure.axes:
-        found += [f"below the legend: {name}" for name in _covered(axis)]
+    with warnings.catch_warnings():  # of letters that no font has: measured, not drawn
+        warnings.filterwarnings("ignore", "Glyph")
+        for axis in figure.axes:
+            found += [f"below the legend: {name}" for name in _covered(axis)]
     return found + _small(figure)
 
 
@@ -91,13 +101,20 @@ def _covered(axis):
 
 
 def _small(figure):
-    """Texts that the last row does not read, where the figure fills a slide."""
+    """Texts that the last row does not read, and those that nobody reads on a phone."""
     width, height = figure.get_size_inches()
     if height > 1.4 + 0.24 * _LINES:
         return []
-    pixels = on_slide(width, height)
-    return [
-        f"{text.get_fontsize() * pixels:.1f} pixels: {text.get_text()!r}"
-        for text in _texts(figure)
-        if text.get_fontsize() * pixels < LEAST
-    ]
+    found = []
+    boxes = figure.findobj(FancyBboxPatch)
+    least_on_phone = _LEAST_IN_A_BOX if boxes else LEAST_ON_PHONE
+    for where, pixels, least in (
+        ("a slide", on_slide(width, height), LEAST),
+        ("a phone", PHONE / width / 72, least_on_phone),
+    ):
+        found += [
+            f"{text.get_fontsize() * pixels:.1f} pixels on {where}: {text.get_text()!r}"
+            for text in _texts(figure)
+            if text.get_fontsize() * pixels < least - 0.01
+        ]
+    return found

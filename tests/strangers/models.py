@@ -898,3 +898,87 @@ def translation():
     y = decoder(target, initial_state=[h, c])
     y = layers.AdditiveAttention()([y, layers.Dense(4, name="keys")(source)])
     return keras.Model([source, target], layers.Dense(7, "softmax", name="words")(y))
+
+
+# --- Names, kinds of numbers, and depths ---------------------------------------------
+
+
+@stranger
+def nested_three_deep():
+    inner = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Conv2D(4, 3, padding="same", name="conv")],
+        name="inner",
+    )
+    middle = keras.Sequential(
+        [keras.Input((16, 16, 3)), inner, layers.ReLU()], name="middle"
+    )
+    outer = keras.Sequential(
+        [keras.Input((16, 16, 3)), middle, layers.MaxPooling2D()], name="outer"
+    )
+    images = keras.Input((16, 16, 3))
+    x = layers.GlobalAveragePooling2D()(outer(images))
+    return keras.Model(images, layers.Dense(3, activation="softmax")(x))
+
+
+@stranger
+def right_to_left_and_emoji():
+    images = keras.Input((16, 16, 3), name="صورة")
+    x = layers.Conv2D(4, 3, name="התאמה_🐈")(images)
+    x = layers.GlobalAveragePooling2D(name="平均プーリング")(x)
+    head = layers.Dense(3, activation="softmax", name="فئات_👨‍👩‍👧")
+    return keras.Model(images, head(x), name="نموذج_$5_to_$9")
+
+
+@stranger
+def policies_of_three_precisions():
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, dtype="mixed_bfloat16", name="half")(images)
+    x = layers.Conv2D(4, 3, dtype="float32", name="single")(x)
+    x = layers.GlobalMaxPooling2D(dtype="float32")(x)
+    return keras.Model(images, layers.Dense(3, "softmax", dtype="float32")(x))
+
+
+@stranger
+def two_hundred_classes():
+    images = keras.Input((16, 16, 3))
+    x = layers.Flatten()(layers.SeparableConv2D(8, 3, name="sep")(images))
+    return keras.Model(images, layers.Dense(200, "softmax", name="classes")(x))
+
+
+@stranger
+def tall_strip():
+    images = keras.Input((96, 6, 1))
+    x = layers.Conv2D(4, (9, 3), strides=(3, 1), name="tall")(images)
+    x = layers.GlobalAveragePooling2D()(layers.AveragePooling2D((2, 1))(x))
+    return keras.Model(images, layers.Dense(2, activation="softmax")(x))
+
+
+@stranger
+def one_convolution_called_five_times():
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 1, name="in")(images)
+    again = layers.Conv2D(4, 3, padding="same", activation="tanh", name="again")
+    norm = layers.BatchNormalization(name="norm")
+    for _ in range(5):
+        x = x + norm(again(x))
+    x = layers.GlobalMaxPooling2D()(x)
+    return keras.Model(images, layers.Dense(3, activation="softmax")(x))
+
+
+@stranger
+def halves_by_operations():
+    images = keras.Input((16, 16, 1))
+    low = (images[:, ::2] + images[:, 1::2]) / 2
+    high = (images[:, ::2] - images[:, 1::2]) / 2
+    x = ops.flip(ops.concatenate([low, high], -1), 1)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, name="conv")(x))
+    return keras.Model(images, layers.Dense(3)(x))
+
+
+@stranger
+def unet_of_volumes():
+    volumes = keras.Input((8, 8, 8, 1))
+    down = layers.Conv3D(2, 3, padding="same", name="down")(volumes)
+    x = layers.Conv3D(2, 3, padding="same")(layers.MaxPooling3D()(down))
+    x = layers.Concatenate()([down, layers.UpSampling3D()(x)])
+    return keras.Model(volumes, layers.Conv3D(1, 1, name="mask")(x))

@@ -19,7 +19,7 @@ NO_IMAGES = {
     "text_lstm", "transformer", "conv1d", "conv3d", "regression", "video_of_images",
     "next_frame", "masked_attention", "quantised", "low_rank", "recommender",
     "stacked_cells", "cross_attention", "grouped_queries", "causal", "both_ways",
-    "translation",
+    "translation", "unet_of_volumes",
 }  # fmt: skip
 NO_CLASSES = {
     "unet", "upsampling", "dilated", "spatial_normalization", "block_of_two",
@@ -49,7 +49,7 @@ REFUSED = {
         *NO_STAGES, *SEVERAL, "upsampling", "block_of_two", "opaque_layer",
         "padded_and_cropped",
     },
-    "transfer.replace_head": {"next_frame", "translation"},
+    "transfer.replace_head": {"next_frame", "translation", "unet_of_volumes"},
     "transfer.split_frozen": {
         "transfer_guide", "transfer_sequential", "siamese", "upsampling",
         "block_of_two", "opaque_layer", "text_lstm", "recommender", "stacked_cells",

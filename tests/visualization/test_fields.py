@@ -8,6 +8,8 @@ from matplotlib.patches import Rectangle
 from dlkeras import visualization as show
 from dlkeras.architectures import lenet5
 from dlkeras.visualization.fields.local_fields import strongest_line
+from dlkeras.visualization.figure import TIMES
+from tests.strangers.models import MODELS
 
 
 def network(stride=1):
@@ -153,3 +155,19 @@ def test_an_image_of_the_paper_s_colour_has_an_edge(value):
     ]
     assert edge.get_bbox().bounds == (0, 0, 1.5, 1)
     assert edge.get_edgecolor() == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "said"),
+    [
+        ("upsampling", "smooth", "each sees 2 x 2, stride 0.5"),
+        ("unet", "mask", "each sees 10 x 10, stride 1"),
+        ("spatial_normalization", "after", "each sees 10 x 10"),  # all see all
+        ("dilated", "next", "each sees 7 x 7, stride 1"),
+    ],
+)
+def test_the_stride_of_upsampled_layers_is_a_fraction(name, layer, said):
+    figure = show.stacked_layers(MODELS[name](), layer)
+    assert figure.axes[0].texts[-1].get_text().splitlines()[-1] == said.replace(
+        "x", TIMES
+    )

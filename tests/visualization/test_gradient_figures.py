@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from dlkeras import visualization as show
+from tests.strangers.looks import faults
 
 LAYERS = ["conv", "dense_with_a_rather_long_name", "out"]
 NORMS = np.array([[1e-6, 1e-3, 1.0], [1e-4, 1e-2, 3.0], [1e-5, 1e-1, 2.0]])
@@ -43,6 +44,41 @@ def test_update_ratios_show_the_rule_of_1e_3():
     axis = show.update_ratios(np.where(NORMS > 0.5, np.nan, NORMS), LAYERS).axes[0]
     assert axis.lines[0].get_ydata()[0] == 1e-3
     np.testing.assert_array_equal(axis.lines[1].get_ydata(), [1e-5, 1e-2, np.nan])
+
+
+def test_update_ratios_mark_layers_that_never_move_and_with_nan():
+    ratios = NORMS.copy()
+    ratios[:, 0], ratios[1, 2] = 0, np.nan
+    axis = show.update_ratios(ratios, LAYERS).axes[0]
+    crosses = {
+        x.get_label(): list(x.get_xdata()) for x in axis.lines if x.get_marker() == "x"
+    }
+    assert crosses == {"always 0": [0], "NaN or infinity": [2]}
+
+
+def test_norms_below_0_and_shares_beyond_1_are_refused():
+    table = -NORMS
+    for draw in (
+        lambda: show.gradient_flow(table, LAYERS),
+        lambda: show.update_ratios(table, LAYERS),
+        lambda: show.gradient_map(table, LAYERS, [1, 2, 3]),
+    ):
+        with pytest.raises(ValueError, match=r"must be from 0 on\. Received: -3"):
+            draw()
+    row = [0.5, 0.5, 0.5]
+    with pytest.raises(ValueError, match=r"`std` must be from 0 on.*from -1 to 0\.5"):
+        show.activation_statistics(row, [-1, 0.5, 0.5], row, row, LAYERS)
+    with pytest.raises(ValueError, match=r"`dead_share` must be from 0 to 1.*to 50"):
+        show.activation_statistics(row, row, [50, 0, 0], row, LAYERS)
+
+
+def test_activation_statistics_mark_layers_with_nan():
+    row = [0.5, 0.5, 0.5]
+    figure = show.activation_statistics(
+        [0, np.inf, 1], [1, 1, np.nan], row, row, LAYERS
+    )
+    assert list(figure.axes[0].lines[1].get_xdata()) == [1, 2]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["NaN or infinity"]
 
 
 def test_activation_statistics_show_shares_where_they_have_a_meaning():
@@ -85,5 +121,6 @@ def test_texts_do_not_leave_the_figures(count):
         buffer = io.BytesIO()
         figure.savefig(buffer)
         image = np.asarray(Image.open(buffer).convert("RGB"))
+        assert not [fault for fault in faults(figure) if "phone" in fault]
         border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
         assert (border == 255).all()

@@ -66,6 +66,22 @@ def test_a_trajectory_is_drawn_from_its_start_to_the_minimum():
         show.cost_surface(bowl, view="side")
 
 
+def test_a_trajectory_says_where_it_goes_on_to_nan():
+    bowl = QuadraticSurface.bowl((5, 3))
+    way = np.array([[0.0, 0.0], [1.0, 1.0], [np.nan, 2.0], [np.inf, np.inf]])
+    for view, said in (("contour", "then"), ("bowl", "no line:")):
+        figure = show.cost_surface(bowl, {"eta": way}, view=view)
+        words = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert f"{said} NaN or infinity (2/4)" in words
+    cross = show.cost_surface(bowl, way).axes[0].lines[-2]
+    assert cross.get_xydata().tolist() == [[1, 1]]
+    steps = np.linspace(-1, 1, 3)
+    landscape = show.Landscape(steps, steps, np.ones((3, 3)), (), ())
+    figure = show.loss_landscape(landscape, way)
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "then NaN or infinity (2/4)" in words
+
+
 def test_a_diagram_names_every_layer_with_its_shape():
     model = lenet5()
     drawn = " ".join(texts(show.architecture_diagram(model)))

@@ -83,6 +83,23 @@ def test_show_opens_a_window_from_a_script(tmp_path):
     assert ElementTree.parse(tmp_path / "again.svg").getroot().tag.endswith("svg")
 
 
+def test_show_says_in_one_line_that_there_is_no_window(tmp_path):
+    code = (
+        "from dlkeras.visualization import learning_curves\n"
+        "learning_curves({'loss': [1.0, 0.5]}).show()\n"
+        "from matplotlib import pyplot; print(pyplot.get_fignums())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True,
+        env={**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}, check=True,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if "window" in line]
+    (line,) = said
+    assert line.startswith("<string>:2: UserWarning: No window can be opened")
+    assert "savefig('figure.png') writes the picture" in line
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_large_figure_has_no_svg_in_a_notebook():
     draw = np.random.default_rng(0)
     sizes = {f"split {n}": draw.integers(1, 999, (3000, 2)) for n in range(5)}

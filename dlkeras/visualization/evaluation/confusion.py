@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from dlkeras.visualization.figure import drawing, new_figure, say, shortened
 from dlkeras.visualization.inputs import holds_several, length, names, numbers
 from dlkeras.visualization.look.colours import BLUE
-from dlkeras.visualization.look.sizes import readable
+from dlkeras.visualization.look.sizes import legible, readable
 
 _WRITTEN = 30  # classes whose cells have room for a number
 _NAMED = 40  # names that stand apart on one side
@@ -58,6 +58,8 @@ def confusion_matrix(
     'predicted class'
     """
     counts = numbers(matrix, "matrix", "(classes, classes) counts or rates", axes=2)
+    if counts.dtype == np.float16:  # whose sums end at 65,504
+        counts = counts.astype("float32")
     size = length(labels) if holds_several(labels) else None
     size = len(counts) if size is None else size
     if counts.shape != (size, size) or not size:
@@ -86,9 +88,9 @@ def confusion_matrix(
     longest = max(map(len, labels))
     listed = size > _NAMED and (ax is None or np.size(ax) > 1)
     # Cells of 0.48 inches, and smaller ones of more than 7 classes.
-    side = 7 if listed else max(4.2, min(0.48 * size + 1.2, 0.24 * size + 2.9))
+    side = 5.6 if listed else max(4.2, min(0.48 * size + 1.2, 0.24 * size + 2.9))
     side += max(0, 0.07 * (longest - 8))
-    sizes = side + (4.4 if listed else 0.6), side
+    sizes = side + (3.4 if listed else 0.6), side
     points = readable(*sizes, 9, 12)
     figure, axes = new_figure(
         *sizes,
@@ -96,7 +98,7 @@ def confusion_matrix(
         figsize=figsize,
         ax=ax,
         ncols=2 if listed else 1,
-        **({"width_ratios": [side, 3.6]} if listed else {}),
+        **({"width_ratios": [side, 2.9]} if listed else {}),
     )
     axis = axes[0] if listed else axes
     if listed and ax is None:  # beside a list the square moves a little to the left
@@ -109,8 +111,9 @@ def confusion_matrix(
     ticks, upright = range(0, size, step), 90 if longest > 3 or size > 20 else 0
     axis.set_xticks(ticks, labels[::step], rotation=upright, fontsize=points)
     axis.set_yticks(ticks, labels[::step], fontsize=points)
-    axis.set_xlabel(say(language, "predicted class", "classe prevista"))
-    axis.set_ylabel(say(language, "true class", "classe verdadeira"))
+    words = legible(sizes[0], 10)
+    axis.set_xlabel(say(language, "predicted class", "classe prevista"), fontsize=words)
+    axis.set_ylabel(say(language, "true class", "classe verdadeira"), fontsize=words)
     room = 0.85 * 72 * (side - 1.8 - 0.09 * longest) / size / 0.62
     if size <= _WRITTEN:
         for (row, column), count in np.ndenumerate(counts):
@@ -119,13 +122,15 @@ def confusion_matrix(
     label = ("examples", "exemplos") if whole else ("rate", "taxa")
     bar = figure.colorbar(drawn, ax=axis, label=say(language, *label), shrink=0.8)
     bar.minorticks_off()
+    bar.ax.tick_params(labelsize=words)
+    bar.ax.yaxis.label.set_fontsize(words)
     if whole:
         marks = [d * 10**n for n in range(18) for d in (1, 2, 5)]
         marks = [mark for mark in marks if mark <= max(top, 2)]
         marks = marks if len(marks) <= 10 else marks[::3]
         bar.set_ticks(marks, labels=[f"{n:,}" for n in marks])
     if listed:
-        _list_pairs(axes[1], counts, labels, whole, language)
+        _list_pairs(axes[1], counts, labels, whole, language, points)
     return figure
 
 
@@ -163,7 +168,12 @@ def _write(
 
 
 def _list_pairs(
-    axis: Any, counts: np.ndarray, labels: Sequence[str], whole: bool, language: str
+    axis: Any,
+    counts: np.ndarray,
+    labels: Sequence[str],
+    whole: bool,
+    language: str,
+    points: float,
 ) -> None:
     """The most frequent mistakes, as bars."""
     wrong = np.where(np.eye(len(counts), dtype=bool) | np.isnan(counts), 0, counts)
@@ -174,14 +184,17 @@ def _list_pairs(
     axis.set_yticks(
         range(len(pairs)),
         [f"{shortened(labels[a], 16)} → {shortened(labels[b], 16)}" for a, b in pairs],
-        fontsize=9,
+        fontsize=points,
     )
     for place, value in enumerate(values):
-        axis.text(value, place, f" {_number(value, whole)}", va="center", fontsize=9)
+        axis.text(
+            value, place, f" {_number(value, whole)}", va="center", fontsize=points
+        )
     axis.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     axis.set_xlim(0, 1.25 * max(values, default=1))
     axis.set_xticks([])
     axis.spines[["top", "right", "bottom"]].set_visible(False)
     axis.set_title(
-        say(language, "most frequent mistakes", "erros mais frequentes"), fontsize=10
+        say(language, "most frequent mistakes", "erros mais frequentes"),
+        fontsize=max(points, 10),
     )

@@ -204,8 +204,10 @@ def receptive_field(
     rights = [size[1] - 0.5, *(box.left + box.width - 0.5 for box in boxes)]
     axis.set_xlim(min(lefts) - margin, max(rights) + margin)
     axis.set_ylim(max(bottoms) + margin, min(tops) - margin)
-    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axis.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    shown = [abs(b - a) for a, b in (axis.get_xlim(), axis.get_ylim())]
+    for scale, side_of in ((axis.xaxis, shown[0]), (axis.yaxis, shown[1])):
+        most = max(round(6 * side_of / max(shown)), 1)  # few on the side of a strip
+        scale.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))
     axis.set_xlabel(say(language, "column (pixels)", "coluna (pixels)"))
     axis.set_ylabel(say(language, "row (pixels)", "linha (pixels)"))
     side.axis("off")

@@ -38,7 +38,7 @@ class _Step:
     name: str
     place: tuple[int, int]
     box: Box
-    stride: int
+    stride: float  # 0.5 where the layer is twice as large
     frame: Box  # what all neurons of the layer see
 
 
@@ -155,11 +155,10 @@ def _traced(
         box = field_of(fields, tensor, name, place, below)
         first = field_of(fields, tensor, name, (0, 0), below)
         last = field_of(fields, tensor, name, tuple(n - 1 for n in sizes), below)
+        moved = last.top - first.top, last.left - first.left
         strides = [
-            (end - begin) // (n - 1)
-            for begin, end, n in zip(
-                (first.top, first.left), (last.top, last.left), sizes, strict=True
-            )
+            _stride(way, n, before)
+            for way, n, before in zip(moved, sizes, below.shape[1:3], strict=True)
             if n > 1
         ]
         frame = Box(
@@ -172,6 +171,13 @@ def _traced(
             min(max(i, 0), n - 1) for i, n in zip(middle, below.shape[1:3], strict=True)
         )
     return steps
+
+
+def _stride(moved: int, count: int, before: int) -> float:
+    """How far a neuron's field is from its neighbour's, of so many neurons."""
+    if moved % (count - 1) == 0:
+        return moved // (count - 1)
+    return before / count  # upsampled: some move, others do not
 
 
 def _values(
@@ -264,6 +270,7 @@ def _words(
         kind = maps if sheets.maps > 1 else one[0]
         seen = f"{step.box.height} {TIMES} {step.box.width}"
         lines = [shortened(step.name, 22), f"{size}, {sheets.maps} {kind}"]
-        lines.append(f"{sees} {seen}, {stride} {step.stride}")
+        far = f", {stride} {step.stride:.3g}" if step.stride else ""  # or all see all
+        lines.append(f"{sees} {seen}{far}")
         found.append((sheets, "\n".join(lines), CYCLE[(index - 1) % len(CYCLE)]))
     return found

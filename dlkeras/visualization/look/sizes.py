@@ -1,8 +1,10 @@
-"""Sizes of letters: what is read from the last row where a figure fills a slide."""
+"""Sizes of letters: what is read on a phone, and from the last row of a room."""
 
 # Of a slide, and of a letter on it that is read from the last row, in pixels.
 SLIDE = 1920, 1080
 LEAST = 18
+# A phone's width, and a letter on it that is read, in pixels.
+PHONE, LEAST_ON_PHONE = 390, 6
 # A letter's width as a share of its size.
 LETTER, BOLD = 0.57, 0.66
 
@@ -18,7 +20,7 @@ def on_slide(width: float, height: float) -> float:
 
 
 def readable(width: float, height: float, least: float, most: float) -> float:
-    """Points that are read from the last row, between what looks well and what fits.
+    """Points that are read from the last row and on a phone, within what looks well.
 
     Args:
         width: width of the figure in inches.
@@ -29,10 +31,36 @@ def readable(width: float, height: float, least: float, most: float) -> float:
     Example:
     >>> readable(6.4, 4.8, 8, 12)
     8
-    >>> round(readable(14, 8, 8, 12), 1)  # a point is less of a slide
+    >>> round(readable(8, 8, 8, 12), 1)  # a point is less of a slide
     9.8
+    >>> round(readable(10, 4, 8, 12), 1)  # and of a phone
+    11.1
     """
-    return min(max(least, (LEAST + 0.3) / on_slide(width, height)), most)
+    return min(
+        max((LEAST + 0.3) / on_slide(width, height), legible(width, least)), most
+    )
+
+
+def legible(width: float, least: float) -> float:
+    """Points that are read where a figure of so many inches is as wide as a phone.
+
+    Example:
+    >>> legible(6.4, 8)
+    8
+    >>> round(legible(9, 8), 1)
+    10.0
+    """
+    return max(least, (LEAST_ON_PHONE + 0.02) / PHONE * 72 * width)
+
+
+def panel(columns: int) -> float:
+    """Inches of an image, smaller beside many: its letters are larger beside it.
+
+    Example:
+    >>> panel(4), round(panel(8), 2), panel(20)
+    (1.15, 0.93, 0.8)
+    """
+    return min(1.15, max(0.8, 7.4 / columns))
 
 
 def fits(text: str, inches: float, most: float, letter: float = LETTER) -> float:

@@ -14,45 +14,36 @@ from dlkeras.visualization.figure import (
     say,
     shortened,
 )
-from dlkeras.visualization.inputs import holds_several, length, names, numbers
+from dlkeras.visualization.inputs import names, numbers
 from dlkeras.visualization.look.colours import BLUE, GREEN, GREY, HATCHES, ORANGE
 from dlkeras.visualization.look.scales import logarithmic, plain_steps
 from dlkeras.visualization.look.sizes import readable
+from dlkeras.visualization.training.layer_tables import (
+    LEAST,
+    bands_of,
+    norms_of,
+    positive,
+    table_of,
+)
 
 # Layers that can be told apart on one axis; more are drawn, and every n-th is named.
 _MOST_NAMES = 30
 _LONGEST_NAME = 32
-_LEAST = float(np.finfo("float32").tiny)  # as matplotlib computes colours
-_MOST = float(np.finfo("float32").max)
 
 
-def _table(name: str, values: Any, layers: Sequence[Any]) -> np.ndarray:
-    """`(samples, layers)`, or an error that says what is wrong with it."""
-    count = (length(layers) if holds_several(layers) else None) or 0
-    names(layers, count, "layers", "layers")
-    expected = f"of shape (samples, {count})"
-    table = numbers(values, f"`{name}`", expected).astype(float)
-    table[np.abs(table) > _MOST] = np.inf  # as it is in float32
-    if table.ndim != 2 or not len(table) or not table.size or (table.shape[1] != count):
-        raise ValueError(
-            f"`{name}` must be {expected}, at least one sample and one column for each "
-            f"layer. Received: {table.shape}"
-        )
-    return table
-
-
-def _positive(table: np.ndarray) -> np.ndarray:
-    """What a logarithmic axis can show; the rest is left out."""
-    return np.where(np.isfinite(table) & (table > _LEAST), table, np.nan)
-
-
-def _bands(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Minimum, median and maximum of each column, NaN where it has no value."""
-    empty = np.isnan(table).all(0)
-    filled = np.where(empty, 1.0, table)
-    rows = (np.nanmin(filled, 0), np.nanmedian(filled, 0), np.nanmax(filled, 0))
-    low, middle, high = (np.where(empty, np.nan, row) for row in rows)
-    return low, middle, high
+def _mark(axis: Any, table: np.ndarray, language: str) -> None:
+    """Crosses below the layers that are always 0, and above those with NaN."""
+    none = np.flatnonzero((np.abs(table) <= LEAST).all(0))
+    broken = np.flatnonzero((~np.isfinite(table)).any(0))
+    for places, height, colour, label in (
+        (none, 0.03, GREY, say(language, "always 0", "sempre 0")),
+        (broken, 0.97, ORANGE, say(language, "NaN or infinity", "NaN ou infinito")),
+    ):
+        if len(places):
+            axis.plot(
+                places, np.full(len(places), height), "x", color=colour,
+                transform=axis.get_xaxis_transform(), label=label,
+            )  # fmt: skip
 
 
 def _draw_bands(axis: Any, x: np.ndarray, bands: Any, language: str) -> None:
@@ -87,7 +78,7 @@ def _size(layers: Sequence[str], height: float) -> tuple[float, float]:
     """Wider for many layers, higher for long names, which stand upright below."""
     longest = max((len(str(layer)) for layer in layers), default=0)
     more = 0.07 * max(min(longest, _LONGEST_NAME) - 8, 0)
-    width = min(max(4.5, 0.3 * len(layers) + 2), 11)
+    width = min(max(4.5, 0.3 * len(layers) + 2), 9)
     return width, max(height, 0.4 * width) + more
 
 
@@ -116,7 +107,8 @@ def gradient_flow(
         at the bottom with a cross, one with NaN or infinity at the top.
 
     Raises:
-        ValueError: the table is empty, or not of one column for each layer.
+        ValueError: the table is empty, has a norm below 0, or is not of one column for
+            each layer.
 
     Example:
     >>> gradient_flow([[1.0, 0.1], [2.0, 0.2]], ["first", "last"]).axes[0].get_yscale()
@@ -126,28 +118,13 @@ def gradient_flow(
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward
         neural networks", AISTATS 2010, figure 7.
     """
-    table = _table("gradient_norm", gradient_norm, layers)
-    low, middle, high = _bands(_positive(table))
+    table = norms_of("gradient_norm", gradient_norm, layers)
+    low, middle, high = bands_of(positive(table))
     title = title or say(language, "Gradient flow", "Fluxo dos gradientes")
     figure, axis = new_figure(*_size(layers, 4.2), title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
     _draw_bands(axis, x, (low, middle, high), language)
-    frame = axis.get_xaxis_transform()
-    none = np.flatnonzero((np.abs(table) <= _LEAST).all(0))
-    broken = np.flatnonzero((~np.isfinite(table)).any(0))
-    for places, height, colour, label in (
-        (none, 0.03, GREY, say(language, "always 0", "sempre 0")),
-        (broken, 0.97, ORANGE, say(language, "NaN or infinity", "NaN ou infinito")),
-    ):
-        if len(places):
-            axis.plot(
-                places,
-                np.full(len(places), height),
-                "x",
-                color=colour,
-                transform=frame,
-                label=label,
-            )
+    _mark(axis, table, language)
     _name_layers(axis, layers, language)
     axis.set_ylabel(say(language, "gradient norm", "norma do gradiente"))
     axis.grid(alpha=0.3)
@@ -182,21 +159,22 @@ def gradient_map(
         is not finite.
 
     Raises:
-        ValueError: the table is empty, or does not fit the layers or the steps.
+        ValueError: the table is empty, has a norm below 0, or does not fit the layers
+            or the steps.
 
     Example:
     >>> figure = gradient_map([[1.0, 0.1], [2.0, 0.2]], ["first", "last"], [1, 2])
     >>> figure.axes[0].get_xlabel()
     'step'
     """
-    table = _table("gradient_norm", gradient_norm, layers)
+    table = norms_of("gradient_norm", gradient_norm, layers)
     numbers(steps, "`steps`", "a number for each sample", axes=1)
     if len(steps) != len(table):
         raise ValueError(
             f"`steps` must have one number for each of {len(table)} samples. "
             f"Received: {len(steps)}"
         )
-    shown = _positive(table)
+    shown = positive(table)
     low, high = 1.0, 10.0
     if not np.isnan(shown).all():
         low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
@@ -255,11 +233,13 @@ def update_ratios(
         ax: matplotlib Axes to draw into.
 
     Returns:
-        The figure: median, and minimum to maximum, on a logarithmic scale; a layer that
-        has no ratio above 0 is marked at the bottom with a cross.
+        The figure: median, and minimum to maximum, on a logarithmic scale. A layer
+        whose ratio is always 0 is marked at the bottom with a cross, one with NaN or
+        infinity at the top.
 
     Raises:
-        ValueError: the table is empty, or not of one column for each layer.
+        ValueError: the table is empty, has a ratio below 0, or is not of one column for
+            each layer.
 
     Example:
     >>> len(update_ratios([[1e-3, 2e-3]], ["first", "last"]).axes)
@@ -269,8 +249,8 @@ def update_ratios(
         Karpathy, CS231n, "Neural networks 3": the ratio of updates to weights should
         be somewhere around 1e-3.
     """
-    table = _positive(_table("update_ratio", update_ratio, layers))
-    low, middle, high = _bands(table)
+    table = norms_of("update_ratio", update_ratio, layers)
+    low, middle, high = bands_of(positive(table))
     title = title or say(language, "Size of the updates", "Tamanho das atualizações")
     figure, axis = new_figure(*_size(layers, 4.2), title, figsize=figsize, ax=ax)
     x = np.arange(len(layers))
@@ -289,13 +269,7 @@ def update_ratios(
         label=say(language, "rule: 1e-3", "regra: 1e-3"),
     )
     _draw_bands(axis, x, (low, middle, high), language)
-    none = np.flatnonzero(np.isnan(table).all(0))
-    if len(none):
-        axis.plot(
-            none, np.full(len(none), 0.03), "x", color=GREY,
-            transform=axis.get_xaxis_transform(),
-            label=say(language, "0 or not known", "0 ou desconhecido"),
-        )  # fmt: skip
+    _mark(axis, table, language)
     _name_layers(axis, layers, language)
     axis.set_ylabel(
         say(
@@ -339,7 +313,8 @@ def activation_statistics(
         The figure: above, mean and standard deviation; below, the shares.
 
     Raises:
-        ValueError: an array is not of one value for each layer.
+        ValueError: an array is not of one value for each layer, a deviation is below 0,
+            or a share not of 0 to 1.
 
     Example:
     >>> layers, nan = ["a", "b"], float("nan")
@@ -350,9 +325,18 @@ def activation_statistics(
     rows["saturated_share"] = saturated_share
     one_each = "(layers,), a number for each layer"
     arrays = {
-        name: _table(name, numbers(row, f"`{name}`", one_each, axes=1)[None], layers)[0]
+        name: table_of(name, numbers(row, f"`{name}`", one_each, axes=1)[None], layers)[
+            0
+        ]
         for name, row in rows.items()
     }
+    for name, most in (("std", np.inf), ("dead_share", 1), ("saturated_share", 1)):
+        values = arrays[name]
+        if ((values < 0) | (np.isfinite(values) & (values > most + 1e-6))).any():
+            raise ValueError(
+                f"`{name}` must be from 0 {'on' if most > 1 else 'to 1'}. Received: "
+                f"from {np.nanmin(values):.3g} to {np.nanmax(values):.3g}"
+            )
     title = title or say(
         language, "Activations of the probe batch", "Ativações do lote de sondagem"
     )
@@ -365,6 +349,13 @@ def activation_statistics(
     finite = np.isfinite(low) & np.isfinite(high)
     upper.vlines(x[finite], low[finite], high[finite], color=BLUE, alpha=0.5, lw=3)
     upper.plot(x[finite], arrays["mean"][finite], "o", color=BLUE, markersize=4)
+    if not finite.all():
+        words = say(language, "NaN or infinity", "NaN ou infinito")
+        upper.plot(
+            x[~finite], np.full((~finite).sum(), 0.97), "x", color=ORANGE, label=words,
+            transform=upper.get_xaxis_transform(),
+        )  # fmt: skip
+        legend_below(figure, upper)
     upper.set_ylabel(say(language, "mean and std", "média e desvio"))
     upper.grid(alpha=0.3)
     words = {

@@ -11,6 +11,7 @@ from dlkeras.visualization.figure import drawing, new_figure, say
 from dlkeras.visualization.inputs import detached, numbers, received
 from dlkeras.visualization.look.colours import BLUE, GREY, ORANGE
 from dlkeras.visualization.look.scales import logarithmic, whole_numbers
+from dlkeras.visualization.look.sizes import legible
 from dlkeras.visualization.training.loss_label import loss_label as label_of
 
 _COLUMNS = 3  # panels in a row
@@ -74,8 +75,8 @@ def learning_curves(
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
     figure, axes = new_figure(
-        4.5 * columns,
-        3.1 * rows + 0.3,
+        min(4.5, 9 / columns) * columns,  # letters of 10 points: read on a phone
+        min(3.1, 9 / columns) * rows + 0.3,
         title or say(language, "Learning curves", "Curvas de aprendizagem"),
         figsize=figsize,
         ax=ax,
@@ -199,6 +200,6 @@ def _mark_best(axis: Any, curve: tuple, language: str) -> None:
         xycoords=("data", "axes fraction"),
         ha="center",
         va="bottom",
-        fontsize=8,
+        fontsize=min(legible(axis.figure.bbox.width / axis.figure.figure.dpi, 8), 10),
         color=GREY,
     )

@@ -142,7 +142,7 @@ def spectrogram(
     top = finite.max() if finite.size else 0.0
     default = say(language, "Spectrogram", "Espectrograma")
     figure, axes = new_figure(
-        6.4 if after is None else 9.2, 4, title or default, figsize=figsize, ax=ax,
+        6.4 if after is None else 9, 4, title or default, figsize=figsize, ax=ax,
         ncols=len(signals), squeeze=False,
     )  # fmt: skip
     names = say(language, "before", "antes"), say(language, "after", "depois")

@@ -144,6 +144,8 @@ def cost_surface(
             _arrows(axis, surface, ranges, language)
     for index, (name, way) in enumerate(ways.items()):
         _draw_way(axis, cost, way, name, index, view)
+    _count_gaps(axis, list(ways.values()), language)
+    _count_missing(axis, z, language)
     if minimum is not None:
         place = list(minimum)
         if view == "bowl":
@@ -258,6 +260,7 @@ def loss_landscape(
         way = numbers(trajectory, "trajectory", "of shape (points, 2)").astype(float)
         way = _two(way, "trajectory")
         axis.plot(*way.T, **_EDGE)
+        _count_gaps(axis, [way], language)
         axis.plot(
             *way.T, color=ORANGE, marker="o", markersize=3, linewidth=1.2, zorder=4,
             label=say(language, "training", "treinamento"),
@@ -271,10 +274,7 @@ def loss_landscape(
     axis.set_ylabel(say(language, "step along direction 2", "passo na direção 2"))
     for scale in (axis.xaxis, axis.yaxis):
         scale.set_major_locator(MaxNLocator(5))
-    missing = int(np.isnan(loss).sum())
-    if missing:
-        text = say(language, "no colour: NaN or infinity", "sem cor: NaN ou infinito")
-        axis.plot([], [], linestyle="none", label=f"{text} ({missing}/{loss.size})")
+    _count_missing(axis, loss, language)
     legend_below(figure, axis, fontsize=9)
     return figure
 
@@ -334,6 +334,33 @@ def _draw_way(
     axis.plot(
         *(values[:1] for values in points), marker="o", markersize=9,
         markerfacecolor="none", markeredgewidth=2, **line,
+    )  # fmt: skip
+
+
+def _count_missing(axis: Any, costs: np.ndarray, language: str) -> None:
+    """Say what has no colour, and how much of it there is."""
+    missing = int(np.isnan(costs).sum())
+    if missing:
+        text = say(language, "no colour: NaN or infinity", "sem cor: NaN ou infinito")
+        axis.plot([], [], linestyle="none", label=f"{text} ({missing}/{costs.size})")
+
+
+def _count_gaps(axis: Any, ways: list[np.ndarray], language: str) -> None:
+    """A cross at the last point before NaN or infinity, and how many there are."""
+    known: list[Any] = [np.isfinite(way).all(1) for way in ways]
+    missing, points = sum((~k).sum() for k in known), sum(map(len, ways))
+    if not missing:
+        return
+    ends = [way[:-1][k[:-1] & ~k[1:]] for way, k in zip(ways, known, strict=True)]
+    places = np.concatenate(ends)
+    text = say(language, "then NaN or infinity", "depois NaN ou infinito")
+    marker = "x"
+    if axis.name == "3d" or not len(places):
+        text = say(language, "no line: NaN or infinity", "sem linha: NaN ou infinito")
+        marker, places = "", np.empty((0, 2))
+    axis.plot(
+        *places.T, linestyle="none", marker=marker, color="black", markersize=9,
+        markeredgewidth=2, zorder=6, label=f"{text} ({missing}/{points})",
     )  # fmt: skip
 
 

@@ -97,6 +97,6 @@ def _accuracies(found: Any, name: str) -> dict[Any, np.ndarray]:
         if not counted or not within or one[size].ndim != 1:
             raise ValueError(
                 f"{name} must have accuracies of 0 to 1 by numbers of examples above "
-                f"0. Received: {received(size)}: {one[size].tolist()}"
+                f"0. Received: {received(size)}: {one[size].tolist()[:5]}"
             )
     return one

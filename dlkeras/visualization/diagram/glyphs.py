@@ -56,15 +56,23 @@ class Glyph:
     @property
     def name(self) -> str:
         """The layer's name; of several, the first and the end of the last."""
-        if self.count == 1:
+        if self.count == 1 or len(self.names) == 1:
             return self.names[0]
         last = self.names[-1]
         return f"{self.names[0]} … {last.rsplit('_', 1)[-1]}"
 
+    def kind(self) -> str:
+        """What the box is, for its colour."""
+        return kind_of(self.layer)
+
+    def words(self) -> str:
+        """What it does."""
+        return work(self.layer, self.language)
+
     def draw(self, axis: Any) -> None:
         """Draw the box with the layer's name, its work and its output's shape."""
-        _box(axis, self.x, self.y, self.width, self.height, kind_of(self.layer))
-        lines = [work(self.layer, self.language), self.shape]
+        _box(axis, self.x, self.y, self.width, self.height, self.kind())
+        lines = [self.words(), self.shape]
         middle = self.x + self.width / 2
         name, size = in_two_lines(self.name, self.width)
         axis.text(

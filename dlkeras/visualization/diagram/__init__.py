@@ -1,0 +1,1 @@
+"""Parts of an architecture's diagram: what a layer looks like, and blocks of layers."""
