@@ -233,4 +233,5 @@ def mixes_examples(
             again = _answer(model, inputs) if change > MIXED * spread else together
     except Exception:  # a model that takes so many alone
         return None
-    return (change, spread) if np.array_equal(together, again) else None
+    same = again is not None and np.array_equal(together, again)
+    return (change, spread) if same else None

@@ -35,8 +35,9 @@ def grad_cam_map(
         The maps, `(batch, rows, columns)`, and the explained classes, `(batch,)`.
 
     Raises:
-        ValueError: the model cannot be read, has no such layer or class, the
-            layer's output is not maps, or a part of the model goes around the layer.
+        ValueError: the model cannot be read, has no such layer or class or several
+            answers by name, the layer's output is not maps, or a part of the model
+            goes around the layer.
 
     Example:
     >>> import keras, numpy as np
@@ -82,7 +83,8 @@ def saliency_map(
         score before the softmax; and the explained classes, `(batch,)`.
 
     Raises:
-        ValueError: the model cannot be read or has no such class.
+        ValueError: the model cannot be read, or has no such class or several answers
+            by name.
 
     Example:
     >>> import keras, numpy as np
@@ -142,6 +144,13 @@ def _read(model: Any) -> Graph:
         raise ValueError(
             "model must take images with channels last. Received: layers of "
             "data_format='channels_first'"
+        )
+    answers = getattr(model, "output", None) if len(graph.outputs) > 1 else None
+    if isinstance(answers, dict):  # which of them is meant?
+        raise ValueError(
+            "model must answer with one score for each class, such as "
+            f"keras.Model(model.input, model.output[{next(iter(answers))!r}]). "
+            f"Received: answers named {sorted(answers)}"
         )
     if len(graph.inputs) != 1 or len(graph.outputs[0].shape) != 2:
         raise ValueError(

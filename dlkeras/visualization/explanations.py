@@ -188,10 +188,14 @@ def _rows(
         show_image(row[0], picture)
         name = f"{say(language, 'class', 'classe')} {shortened(chosen, 40)}"
         row[0].set_ylabel(wrapped(name, 24), fontsize=9)
-        bar = row[1].imshow(_share(cam), cmap="viridis", vmin=0, vmax=1)
+        shares: dict[str, Any] = {"cmap": "viridis", "vmin": 0, "vmax": 1}
+        # In the image's shape, whatever the map's is.
+        shares["extent"] = row[0].images[0].get_extent()
+        bar = row[1].imshow(_share(cam), **shares)
         show_image(row[2], picture)
-        row[2].imshow(_share(large), cmap="viridis", vmin=0, vmax=1, alpha=0.55)
+        row[2].imshow(_share(large), alpha=0.55, **shares)
         for axis in row[1:]:
+            axis.set_aspect(row[0].get_aspect())
             axis.set_xticks([])
             axis.set_yticks([])
         if not cam.any():  # nothing speaks for it, or a score that nothing moves

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from dlkeras.pipeline import run, tracking
 from dlkeras.pipeline.engine.observer import NullObserver, Observer
@@ -26,6 +27,7 @@ from dlkeras.pipeline.store.errors import (
     StorageError,
     TrackingError,
 )
+from dlkeras.pipeline.tracking.queries import logged_images
 from dlkeras.pipeline.tracking.tracker import Tracker
 from tests.conftest import ROOT, SCRIPT
 from tests.ports import free_port
@@ -296,3 +298,41 @@ def test_who_listens_has_the_methods_of_an_observer():
         }
 
     assert methods(NullObserver) == methods(Observer) <= methods(Tracker)
+
+
+def test_pictures_are_logged_in_their_order(tiny_config, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    config = tiny_config.model_copy(update={"name": "pictures"})
+    with tracking.track(config) as tracker:
+        for epoch in (1, 2, 4, 8):
+            tracker.log_images({"a": tmp_path / "a.png"}, epoch)
+        (tmp_path / "a.png").unlink()  # it is theirs who drew it
+    client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+    assert logged_images(client, tracker.run_id) == {("a", s) for s in (0, 1, 2, 4, 8)}
+    files = [f.path for f in client.list_artifacts(tracker.run_id, "images")]
+    places = [f.split("+") for f in files if f.endswith(".png")]
+    steps = [int(step) for *_, step, _, _, _ in sorted(places, key=lambda p: p[4])]
+    assert steps == sorted(steps)
+
+
+def test_a_picture_that_mlflow_does_not_take_ends_the_run(
+    tiny_config, tmp_path, monkeypatch
+):
+    from PIL import Image
+
+    def refuse(*_, **__):
+        raise MlflowException("no pictures today")
+
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(MlflowClient, "log_image", refuse)
+    config = tiny_config.model_copy(update={"name": "no_pictures"})
+    with (
+        pytest.raises(TrackingError, match="no pictures today"),
+        tracking.track(config) as tracker,
+    ):
+        tracker.log_images({"a": tmp_path / "a.png"}, 2)
+    client = MlflowClient(f"sqlite:///{config.mlruns / 'mlflow.db'}")
+    assert client.get_run(tracker.run_id).info.status == "FAILED"

@@ -87,6 +87,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
         locate_weights(TransferConfig(source=str(tmp_path / "a.keras")), nowhere)
 
 
+def test_the_index_of_several_files_is_refused_whose_digest_is_not_theirs(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"conv1.weight": "a.safetensors"}}))
+    with pytest.raises(InputError, match=r"in one file; .*index\.json is the index"):
+        locate_weights(TransferConfig(source=f"resnet50:{index}"), nowhere)
+
+
 def test_the_frozen_stages_are_the_sources_and_the_head_is_new():
     model = compiled(DIGITS)
     source = lenet5(weights="digits")

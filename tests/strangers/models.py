@@ -982,3 +982,15 @@ def unet_of_volumes():
     x = layers.Conv3D(2, 3, padding="same")(layers.MaxPooling3D()(down))
     x = layers.Concatenate()([down, layers.UpSampling3D()(x)])
     return keras.Model(volumes, layers.Conv3D(1, 1, name="mask")(x))
+
+
+@stranger
+def answers_by_name():
+    images = keras.Input((16, 16, 3), name="photo")
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(images)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    answers = {
+        "species": layers.Dense(3, activation="softmax", name="species")(x),
+        "age": layers.Dense(1, name="age")(x),
+    }
+    return keras.Model(images, answers)

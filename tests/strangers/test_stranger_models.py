@@ -28,7 +28,7 @@ NO_CLASSES = {
 }  # fmt: skip
 SEVERAL = {
     "siamese", "two_inputs_two_outputs", "recommender", "dictionaries",
-    "cross_attention", "translation",
+    "cross_attention", "translation", "answers_by_name",
 }  # fmt: skip
 SIGNALS = {
     "transformer", "conv1d", "conv3d", "video_of_images", "stacked_cells",
@@ -46,8 +46,8 @@ REFUSED = {
     "transfer.layerwise_learning_rates": NO_STAGES,
     "transfer.penalize_distance": NO_STAGES,
     "transfer.probe_then_fine_tune": {
-        *NO_STAGES, *SEVERAL, "upsampling", "block_of_two", "opaque_layer",
-        "padded_and_cropped",
+        *NO_STAGES, *SEVERAL - {"answers_by_name"}, "upsampling", "block_of_two",
+        "opaque_layer", "padded_and_cropped",
     },
     "transfer.replace_head": {"next_frame", "translation", "unet_of_volumes"},
     "transfer.split_frozen": {

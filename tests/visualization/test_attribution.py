@@ -175,3 +175,16 @@ def test_a_layer_that_others_go_around_is_refused():
         show.grad_cam_map(
             keras.Model(images, x), np.zeros((1, 8, 8, 1), "float32"), "branch"
         )
+
+
+@pytest.mark.parametrize("size", [(16, 12), (96, 6)])
+def test_image_map_and_both_have_one_shape(size):
+    images = keras.Input((*size, 1))
+    x = keras.layers.Conv2D(2, (5, 1), strides=(3, 1))(images)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(images, keras.layers.Dense(2)(x))
+    figure = show.grad_cam(model, np.random.default_rng(0).random((1, *size, 1)))
+    panels = figure.axes[:3]
+    assert len({axis.get_aspect() for axis in panels}) == 1
+    extents = {tuple(image.get_extent()) for a in panels for image in a.images}
+    assert extents == {(-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)}

@@ -129,7 +129,6 @@ def _run_of(
         beat = heartbeat(_lock_of_run(locks, run), f"run {tracker.run_name}")
         with beat, lasting_output():
             yield tracker
-            tracker.settle()
         mlflow.end_run("FINISHED")
     except KeyboardInterrupt as interrupt:
         if tracker is None and mlflow.active_run() is others:
@@ -152,7 +151,6 @@ def _run_of(
 def _end(tracker: Tracker | None, others: Run | None, status: str) -> None:
     """End a run and its trials; a failure here would hide what stopped the run."""
     if tracker is not None:
-        tracker.give_up()
         with contextlib.suppress(MlflowException):
             tracker.end_open_trials(status)
     if mlflow.active_run() is not others:

@@ -4,7 +4,6 @@ import json
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +60,6 @@ class Tracker:
         self.experiment_id: str = run.info.experiment_id
         self.resumed = "train/loss" in run.data.metrics
         self._images: set[tuple[str, int]] | None = None
-        self._pictures = ThreadPoolExecutor(1)  # MLflow encodes each of them twice
-        self._waiting: list[Future] = []
         self._last_epoch = 0
         if self.resumed:
             history = client.get_metric_history(self.run_id, "train/loss")
@@ -86,15 +83,6 @@ class Tracker:
     def end(self, step: Step) -> None:
         """Show an artifact that was made or reused."""
         show(step.artifact, step, self)
-
-    def settle(self) -> None:
-        """Wait until all pictures are logged."""
-        while self._waiting:
-            self._waiting.pop(0).result()
-
-    def give_up(self) -> None:
-        """Log no more of the pictures that wait."""
-        self._pictures.shutdown(wait=False, cancel_futures=True)
 
     # What a run says of itself -------------------------------------------------------
 
@@ -188,7 +176,7 @@ class Tracker:
         """Show PNG files at a step of a chart; what it shows already is left.
 
         Those of the first epoch are at step 0, too: a chart opens there, and would be
-        empty. A thread of its own logs them: `settle` waits for it.
+        empty.
         """
         from PIL import Image
 
@@ -202,14 +190,8 @@ class Tracker:
             with Image.open(path) as image:
                 shown = image.convert("RGB")
             for each in missing:
-                self._waiting.append(
-                    self._pictures.submit(
-                        self._client.log_image, self.run_id, shown, key=name, step=each
-                    )
-                )
+                self._client.log_image(self.run_id, shown, key=name, step=each)
                 self._images.add((name, each))
-        while self._waiting and self._waiting[0].done():  # a fault is told soon
-            self._waiting.pop(0).result()
 
     def log_json(self, name: str, value: Any) -> None:
         """Log a JSON file."""

@@ -47,13 +47,20 @@ class Block(Glyph):
 
 
 def _name(names: list[str]) -> str:
-    """The words that all layers' names begin with, or the first and the last name."""
+    """The words that all layers' names begin with, or the first and the last name.
+
+    >>> _name(["block_1_add", "block_2_relu", "block_2_add"])
+    'block_1 … 2'
+    """
     words = [re.findall(r"[^_/]+[_/]?", name) for name in names]
     shared = 0
     while all(len(w) > shared + 1 and w[shared] == words[0][shared] for w in words):
         shared += 1
     if shared:
-        return "".join(words[0][:shared]).rstrip("_/")
+        begins = "".join(words[0][:shared])
+        first, last = (words[i][shared].rstrip("_/") for i in (0, -1))
+        numbered = first.isdecimal() and last.isdecimal() and first != last
+        return f"{begins}{first} … {last}" if numbered else begins.rstrip("_/")
     return f"{shortened(names[0], 15)} … {shortened(names[-1], 16)}"
 
 
