@@ -195,10 +195,15 @@ def _(brought):
     assert not faults(figure)
 
 
+def _last_maps(brought):
+    """The name of the last call that gives maps, or of the last one."""
+    maps = [c for c in brought.graph.calls if len(c.outputs[0].shape) == 4]
+    return (maps or brought.graph.calls)[-1].name
+
+
 @tries("visualization.receptive_field")
 def _(brought):
-    maps = [c for c in brought.graph.calls if len(c.outputs[0].shape) == 4]
-    name = (maps or brought.graph.calls)[-1].name
+    name = _last_maps(brought)
     box = show.receptive_field_box(brought.model, name)
     figure = show.receptive_field(brought.model, name)
     (label,) = figure.axes[1].get_legend().get_texts()
@@ -210,8 +215,7 @@ def _(brought):
 
 @tries("visualization.receptive_field_box")
 def _(brought):
-    maps = [c for c in brought.graph.calls if len(c.outputs[0].shape) == 4]
-    name = (maps or brought.graph.calls)[-1].name
+    name = _last_maps(brought)
     box = show.receptive_field_box(brought.model, name)
     fields = model_graph.ReceptiveFields(brought.model)
     (last,) = [c for c in fields.graph.calls if c.name == name]
@@ -221,8 +225,7 @@ def _(brought):
 @tries("visualization.stacked_layers")
 def _(brought):
     """What the last neuron sees of the image is said for one layer by its box."""
-    maps = [c for c in brought.graph.calls if len(c.outputs[0].shape) == 4]
-    name = (maps or brought.graph.calls)[-1].name
+    name = _last_maps(brought)
     figure = show.stacked_layers(brought.model, name)
     box = show.receptive_field_box(brought.model, name)
     said = figure.axes[0].texts[-1].get_text().replace("\n", " ")

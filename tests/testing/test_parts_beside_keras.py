@@ -160,24 +160,34 @@ UNDER_REMAT = {
 }
 
 
+def ended(layer):
+    """A classifier of two kinds of maps, with a layer at its beginning."""
+    images = keras.Input((8, 8, 4))
+    maps = keras.layers.Flatten()(layer(images))
+    return keras.Model(images, keras.layers.Dense(2)(maps))
+
+
+def losses_of(model):
+    """The losses of three steps of it."""
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss)
+    done = model.fit(x, np.arange(4) % 2, epochs=3, batch_size=4, verbose=0)
+    return done.history["loss"]
+
+
 @pytest.mark.skipif(
     keras.backend.backend() == "tensorflow",
     reason="Keras's own layers do not train under it: custom_gradient and keywords",
 )
 @pytest.mark.parametrize("case", UNDER_REMAT)
 def test_what_is_computed_again_for_the_gradient_trains_the_same(case):
-    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
     losses = []
     for mode in (None, "full"):
         keras.utils.set_random_seed(0)
         with keras.RematScope(mode=mode):
-            images = keras.Input((8, 8, 4))
-            maps = keras.layers.Flatten()(UNDER_REMAT[case]()(images))
-            model = keras.Model(images, keras.layers.Dense(2)(maps))
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(0.01), loss)
-        done = model.fit(x, np.arange(4) % 2, epochs=3, batch_size=4, verbose=0)
-        losses.append(done.history["loss"])
+            model = ended(UNDER_REMAT[case]())
+        losses.append(losses_of(model))
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
     assert losses[0][-1] < losses[0][0]
 
@@ -186,7 +196,6 @@ def test_what_is_computed_again_for_the_gradient_trains_the_same(case):
 @pytest.mark.parametrize("mode", ["activations", "list_of_layers"])
 def test_one_convolution_is_computed_again_as_kerass_is(mode, case):
     """On TensorFlow, too, where Keras's own trains if only it is in the list."""
-    x = np.random.default_rng(0).normal(size=(4, 8, 8, 4)).astype("float32")
     losses = []
     for scope in (None, mode):
         keras.utils.set_random_seed(0)
@@ -194,13 +203,8 @@ def test_one_convolution_is_computed_again_as_kerass_is(mode, case):
             layer = UNDER_REMAT[case]().get_config()
             layer = {**layer, "name": "again", "activation": "relu"}
             layer = type(UNDER_REMAT[case]()).from_config(layer)
-            images = keras.Input((8, 8, 4))
-            maps = keras.layers.Flatten()(layer(images))
-            model = keras.Model(images, keras.layers.Dense(2)(maps))
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.SGD(0.01), loss)
-        done = model.fit(x, np.arange(4) % 2, epochs=3, batch_size=4, verbose=0)
-        losses.append(done.history["loss"])
+            model = ended(layer)
+        losses.append(losses_of(model))
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
     assert losses[0][-1] < losses[0][0]
 
